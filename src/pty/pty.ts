@@ -1,0 +1,57 @@
+/** What the rest of the program knows of a pseudo-terminal: bytes in, bytes out, an end. */
+
+/** How to start a program on a new PTY. */
+export interface PtyOptions {
+  /** Absolute path of the program; it is checked before the fork. */
+  file: string;
+  /** Arguments after argv[0] (which is `file`). */
+  args: readonly string[];
+  /** The whole environment of the child; nothing is inherited beside it. */
+  env: Readonly<Record<string, string>>;
+  /** Absolute path of the working folder; it is checked before the fork. */
+  cwd: string;
+  /** Columns, 1 to 65,535. */
+  cols: number;
+  /** Rows, 1 to 65,535. */
+  rows: number;
+}
+
+/** How the program ended: exactly one of the two is not null. */
+export interface PtyExit {
+  /** 0 to 255, or null where a signal ended it. */
+  exitCode: number | null;
+  /** Signal name, such as `SIGKILL`, or null where it exited by itself. */
+  signal: string | null;
+}
+
+/** One pseudo-terminal with the program on it. */
+export interface Pty {
+  /** The child: session leader and leader of its own process group. */
+  readonly pid: number;
+  /** Which backend serves it. */
+  readonly backend: "native" | "bun";
+  /**
+   * The next chunk of output (never empty), or null at the end of all output. One call at a time.
+   * Not calling it is the flow control: the kernel then blocks the program (native backend).
+   */
+  read(): Promise<Uint8Array | null>;
+  /**
+   * Writes input; resolves once the kernel has taken all of it, in the order of the calls. Rejects with
+   * `PtyClosedError` where the PTY ended first. Callers bound what they have outstanding by awaiting.
+   */
+  write(data: Uint8Array): Promise<void>;
+  /** Tells the program its new size (SIGWINCH follows). A no-op after the end. */
+  resize(cols: number, rows: number): void;
+  /** Settles when the child has been waited for; output may still follow. Never rejects. */
+  readonly exited: Promise<PtyExit>;
+  /**
+   * Ends it: SIGHUP and SIGCONT to every process of the session that does not ignore SIGHUP, the master closed,
+   * SIGKILL to the leader and to those after `graceMs`. Resolves when the child has been reaped. Idempotent.
+   */
+  close(graceMs?: number): Promise<PtyExit>;
+}
+
+/** The PTY ended before the operation could be done. */
+export class PtyClosedError extends Error {
+  override readonly name = "PtyClosedError";
+}
