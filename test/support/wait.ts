@@ -1,0 +1,41 @@
+/** Waiting in tests: always for an event or a fact, always with a limit, and the failure says what was missing. */
+
+/**
+ * The promise's own outcome, if it comes within `ms` milliseconds.
+ *
+ * @param what What is waited for, as the end of "waited … ms for …".
+ * @throws Error where the time is up first; the promise goes on unwatched.
+ */
+export async function within<T>(promise: PromiseLike<T>, ms: number, what: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What `until` takes for "not yet". */
+type NotYet = false | null | undefined;
+
+/**
+ * Asks `fn` every 10 ms until it answers something other than false, null or undefined, and returns that answer.
+ * For facts that raise no event, such as what /proc shows; where there is an event, use `within`.
+ *
+ * @param what What is waited for, as the end of "waited … ms for …".
+ * @throws Error where the time is up first; what `fn` throws ends the wait at once.
+ */
+export async function until<T>(
+  fn: () => T | NotYet | Promise<T | NotYet>,
+  ms: number,
+  what: string,
+): Promise<T> {
+  const deadline = performance.now() + ms;
+  for (;;) {
+    const answer = await within(Promise.resolve(fn()), Math.max(1, deadline - performance.now()), what);
+    if (answer !== false && answer !== null && answer !== undefined) return answer;
+    if (performance.now() >= deadline) throw new Error(`waited ${ms} ms for ${what}`);
+    await Bun.sleep(10);
+  }
+}
