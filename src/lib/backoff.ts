@@ -1,0 +1,45 @@
+/**
+ * Exponential backoff with full jitter: each delay is drawn evenly from 0 to a ceiling that doubles, so that a
+ * thousand agents which lost the same server do not come back in step.
+ * Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 ("full jitter").
+ */
+export interface BackoffOptions {
+  /** Ceiling of the first delay, ms. */
+  baseMs: number;
+  /** Ceiling of every later delay, ms. */
+  capMs: number;
+  /** A connection that lived this long makes the next delay a first one again, ms. */
+  healthyAfterMs: number;
+  /** Even in [0, 1). */
+  random?: () => number;
+}
+
+/** First retry within a second, never more than 30 s apart, forgotten after a minute of health. */
+export const RECONNECT: BackoffOptions = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 60_000 };
+
+export class Backoff {
+  #attempt = 0;
+  readonly #options: BackoffOptions;
+
+  constructor(options: BackoffOptions) {
+    this.#options = options;
+  }
+
+  /** Delays drawn since the last reset. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /** The next delay in ms. */
+  next(): number {
+    const { baseMs, capMs, random = Math.random } = this.#options;
+    const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(this.#attempt, 30));
+    this.#attempt += 1;
+    return random() * ceiling;
+  }
+
+  /** To be told how long a connection lived, ms: a healthy one starts the delays anew. */
+  connectionLived(ms: number): void {
+    if (ms >= this.#options.healthyAfterMs) this.#attempt = 0;
+  }
+}

@@ -1,0 +1,52 @@
+/** Logging: everything to stderr, so that stdout is for results. Secrets are blanked before anything is written. */
+import { createConsola, LogLevels, type LogType } from "consola";
+
+/** What code below `commands/` may say to whoever operates it. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Levels that `REXEC_LOG` takes. */
+export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
+
+/**
+ * A logger for a program. `fancy` is for a person at a terminal; otherwise plain lines, for a journal or a log file.
+ * @param level least important level that is written; an unknown name means `info`
+ */
+export function createLogger(level: string | undefined, fancy = process.stderr.isTTY === true): Logger {
+  const consola = createConsola({
+    level: LEVELS[level ?? "info"] ?? LogLevels.info,
+    fancy,
+    stdout: process.stderr,
+    stderr: process.stderr,
+    // Consola folds repeated lines by default; in a log every line counts.
+    throttle: 0,
+    formatOptions: { date: !fancy, colors: fancy, compact: true },
+  });
+  const say = (type: LogType) => (message: string) => consola[type](redact(message));
+  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
+
+/** Says nothing. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The text with everything in it that looks like one of our tokens, a JWT or a `token=` query blanked. */
+export function redact(text: string): string {
+  return text
+    .replace(/rexec_[0-9a-f]{6,}/g, (token) => `${token.slice(0, 12)}…`)
+    .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
+    .replace(/([?&]token=)[^&\s"']+/g, "$1…");
+}
+
+// --- internal ---
+
+const LEVELS: Record<string, number | undefined> = {
+  silent: Number.NEGATIVE_INFINITY,
+  error: LogLevels.error,
+  warn: LogLevels.warn,
+  info: LogLevels.info,
+  debug: LogLevels.debug,
+};

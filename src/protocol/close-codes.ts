@@ -1,0 +1,16 @@
+/** WebSocket close codes of our own (4000 to 4999 are free for applications, RFC 6455 section 7.4.2). */
+
+/** The same agent id connected again; this connection is the older one. The reason says from where. */
+export const CLOSE_SUPERSEDED = 4001;
+/** The agent was deleted, or its token revoked: final. */
+export const CLOSE_DELETED = 4004;
+/** The server is shutting down; come back soon. (1001 is the standard's "going away".) */
+export const CLOSE_GOING_AWAY = 1001;
+/** The same viewer id connected again; this connection is the older one. */
+export const CLOSE_VIEWER_REPLACED = 4002;
+/** The agent that this viewer looked at is gone. */
+export const CLOSE_AGENT_OFFLINE = 4003;
+/** The viewer's session ended: its shell exited. */
+export const CLOSE_SESSION_ENDED = 4005;
+/** The peer sent too much that could not be understood, or did not read for too long. */
+export const CLOSE_POLICY = 1008;

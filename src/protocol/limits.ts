@@ -1,0 +1,42 @@
+/** Sizes and times that both ends of a wire agree on. Bytes and milliseconds unless the name says otherwise. */
+
+/** Largest piece of terminal output in one v1 message, before base64. */
+export const OUTPUT_CHUNK_BYTES = 64 * 1024;
+
+/** Largest piece of terminal input in one v1 message, before base64. */
+export const INPUT_CHUNK_BYTES = 64 * 1024;
+
+/** What one stream of a v1 exec result holds at most. A longer one is cut there and marked `truncated`. */
+export const EXEC_STREAM_BYTES = 16 * 1024 * 1024;
+
+/** Largest stdin that a v1 exec request carries. */
+export const EXEC_STDIN_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Largest message that an agent may send its server: three exec streams of 16 MiB, two of them in base64, the
+ * third as a JSON string (1 byte may become 6).
+ */
+export const AGENT_MESSAGE_BYTES = 160 * 1024 * 1024;
+
+/** Largest message that a server may send an agent: an exec with a full stdin, in base64, and room for the rest. */
+export const SERVER_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+/** Largest message from a viewer: as above, since it may carry an exec with stdin. */
+export const VIEWER_MESSAGE_BYTES = SERVER_MESSAGE_BYTES;
+
+/** Largest HTTP request body of the API. */
+export const HTTP_BODY_BYTES = 1024 * 1024;
+
+/** The server pings this often and gives up on a peer after `DEAD_PEER_MS` of silence; so does our agent. */
+export const PING_INTERVAL_MS = 15_000;
+export const DEAD_PEER_MS = 45_000;
+
+/** The agent reports `stats` this often. */
+export const STATS_INTERVAL_MS = 5_000;
+
+/** Size of a terminal until its first resize. */
+export const DEFAULT_COLS = 120;
+export const DEFAULT_ROWS = 30;
+
+/** Largest number of columns or rows that a resize may ask for (a winsize holds unsigned 16 bits). */
+export const MAX_TERMINAL_SIDE = 65_535;

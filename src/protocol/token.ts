@@ -1,0 +1,32 @@
+/** Tokens: `rexec_` and 64 hex digits, or (from some servers) a JWT that expires. */
+
+const API_TOKEN = /^rexec_[0-9a-f]{64}$/;
+const PREFIX_LENGTH = 12;
+
+/** True for a token as our servers make them. */
+export function isApiToken(token: string): boolean {
+  return API_TOKEN.test(token);
+}
+
+/** The part of a token that may be shown and stored: its first 12 characters. */
+export function tokenPrefix(token: string): string {
+  return token.slice(0, PREFIX_LENGTH);
+}
+
+/** When a JWT expires (Unix milliseconds), null where the token is no JWT or has no `exp`. Nothing is verified. */
+export function jwtExpiry(token: string): number | null {
+  const [, payload, signature] = token.split(".");
+  if (!payload || signature === undefined) return null;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
+    if (typeof claims !== "object" || claims === null || !("exp" in claims)) return null;
+    return typeof claims.exp === "number" ? claims.exp * 1000 : null;
+  } catch {
+    return null;
+  }
+}
+
+/** True for three base64url parts with a JSON head: a JWT, whatever it says. */
+export function isJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) && token.startsWith("eyJ");
+}

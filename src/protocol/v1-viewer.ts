@@ -1,0 +1,79 @@
+/**
+ * The viewer socket (`/ws/agent/{id}/terminal`): what a browser, the CLI or a script says to a server and hears.
+ * A binary frame from a viewer is input; everything else is a JSON text frame.
+ */
+import { z } from "zod";
+import { type Parsed, parseMessage } from "./parse.ts";
+import {
+  type AgentStats,
+  agentStats,
+  type ExecRequestWire,
+  type ExecResult,
+  execRequest,
+  execResult,
+} from "./v1.ts";
+
+const viewerMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("input"), data: z.string() }),
+  // Sizes stand at the top level, not under `data`; nonsense is ignored further in.
+  z.object({ type: z.literal("resize"), cols: z.unknown(), rows: z.unknown() }),
+  z.object({ type: z.literal("exec"), data: execRequest }),
+  z.object({ type: z.literal("ping") }),
+]);
+/** From a viewer. */
+export type ViewerMessage = z.infer<typeof viewerMessage>;
+
+const sessionData = z.object({ session_id: z.string() });
+
+const toViewerMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("output"), data: z.string() }),
+  z.object({ type: z.literal("stats"), data: agentStats }),
+  z.object({ type: z.literal("shell_starting"), data: sessionData }),
+  z.object({ type: z.literal("shell_started"), data: sessionData }),
+  z.object({
+    type: z.literal("shell_stopped"),
+    data: sessionData.extend({ exit_code: z.number().nullish(), signal: z.string().nullish() }),
+  }),
+  z.object({
+    type: z.literal("shell_error"),
+    data: z.object({ session_id: z.string().default(""), error: z.string() }),
+  }),
+  z.object({ type: z.literal("exec_result"), data: execResult }),
+  z.object({ type: z.literal("pong") }),
+]);
+/** To a viewer. */
+export type ToViewerMessage = z.infer<typeof toViewerMessage>;
+
+/** Never throws; see `Parsed`. */
+export function parseViewerMessage(text: string): Parsed<ViewerMessage> {
+  return parseMessage(viewerMessage, text);
+}
+
+/** Never throws; see `Parsed`. */
+export function parseToViewerMessage(text: string): Parsed<ToViewerMessage> {
+  return parseMessage(toViewerMessage, text);
+}
+
+/** From a viewer. Input travels as a binary frame and needs no encoding. */
+export const encodeViewer = {
+  resize: (cols: number, rows: number) => JSON.stringify({ type: "resize", cols, rows }),
+  exec: (data: ExecRequestWire) => JSON.stringify({ type: "exec", data }),
+  ping: () => JSON.stringify({ type: "ping" }),
+};
+
+/** To a viewer. */
+export const encodeToViewer = {
+  output: (data: string) => JSON.stringify({ type: "output", data }),
+  stats: (data: AgentStats) => JSON.stringify({ type: "stats", data }),
+  shellStarting: (session_id: string) => JSON.stringify({ type: "shell_starting", data: { session_id } }),
+  shellStarted: (session_id: string) => JSON.stringify({ type: "shell_started", data: { session_id } }),
+  shellStopped: (data: {
+    session_id: string;
+    exit_code?: number | null | undefined;
+    signal?: string | null | undefined;
+  }) => JSON.stringify({ type: "shell_stopped", data }),
+  shellError: (session_id: string, error: string) =>
+    JSON.stringify({ type: "shell_error", data: { session_id, error } }),
+  execResult: (data: ExecResult) => JSON.stringify({ type: "exec_result", data }),
+  pong: () => JSON.stringify({ type: "pong" }),
+};

@@ -1,0 +1,184 @@
+/**
+ * The v1 messages between a server and an agent: one JSON text frame each, `{"type", "data"?}`.
+ * Schemas check what comes in; the `encode…` functions make what goes out. Unknown fields are dropped, unknown
+ * types reported as such, so that either side may be newer.
+ */
+import { z } from "zod";
+import { bytesField } from "./bytes.ts";
+import { type Parsed, parseMessage } from "./parse.ts";
+
+/** The WebSocket subprotocol of this contract. */
+export const SUBPROTOCOL_V1 = "rexec.v1";
+/** A client that cannot set headers offers its token as `rexec.token.TOKEN`. */
+export const TOKEN_SUBPROTOCOL_PREFIX = "rexec.token.";
+
+const sessionId = z.string().max(256);
+
+/** `exec` of the contract and our optional additions. */
+export const execRequest = z.object({
+  /** What the shell runs with `-c`. */
+  command: z.string(),
+  /** Ours: comes back in the result, so that several can run at once. */
+  id: z.string().max(256).optional(),
+  /** Ours: milliseconds until the whole process group is killed. */
+  timeout_ms: z.number().int().positive().optional(),
+  /** Ours: working folder. */
+  cwd: z.string().optional(),
+  /** Ours: added to the environment. */
+  env: z.record(z.string(), z.string()).optional(),
+  /** Ours: the whole of stdin. Without it stdin is empty. */
+  stdin: bytesField.optional(),
+  /** Ours: leave `output` empty in the result, since `stdout` and `stderr` are read. */
+  omit_output: z.boolean().optional(),
+});
+export type ExecRequest = z.infer<typeof execRequest>;
+/** As it travels: stdin still in base64. */
+export type ExecRequestWire = z.input<typeof execRequest>;
+
+const nothing = z.object({}).loose().nullish();
+
+const serverMessage = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("shell_start"),
+    data: z.object({ session_id: sessionId.optional(), new_session: z.boolean().optional() }).nullish(),
+  }),
+  z.object({
+    type: z.literal("shell_input"),
+    data: z.object({ session_id: sessionId.default(""), data: bytesField }),
+  }),
+  z.object({
+    type: z.literal("shell_resize"),
+    // Any value is let through: the session ignores a nonsensical size with a warning, as the contract says.
+    data: z.object({ session_id: sessionId.default(""), cols: z.unknown(), rows: z.unknown() }),
+  }),
+  z.object({ type: z.literal("shell_stop"), data: nothing }),
+  z.object({ type: z.literal("shell_stop_session"), data: z.object({ session_id: sessionId }) }),
+  z.object({ type: z.literal("exec"), data: execRequest }),
+  z.object({ type: z.literal("ping"), data: nothing }),
+  // Ours: an `error` from the server is only logged.
+  z.object({ type: z.literal("error"), data: z.unknown() }),
+]);
+/** What an agent understands of what a server says. */
+export type ServerMessage = z.infer<typeof serverMessage>;
+
+/** Bytes; `disk` is the file system of `/`. */
+export const systemInfo = z.object({
+  os: z.string(),
+  arch: z.string(),
+  num_cpu: z.number(),
+  hostname: z.string(),
+  distro: z.string().optional(),
+  region: z.string().optional(),
+  memory: z.object({ total: z.number(), available: z.number(), free: z.number() }),
+  disk: z.object({ total: z.number(), free: z.number(), available: z.number() }),
+  virtualization: z.string().optional(),
+  is_root: z.boolean(),
+  has_sudo: z.boolean(),
+});
+export type SystemInfo = z.infer<typeof systemInfo>;
+
+/** `cpu_percent` is 0 to 100 over all cores; the rest is bytes. */
+export const agentStats = z.object({
+  cpu_percent: z.number(),
+  memory: z.number(),
+  memory_limit: z.number(),
+  disk_usage: z.number(),
+  disk_limit: z.number(),
+});
+export type AgentStats = z.infer<typeof agentStats>;
+
+/** `exec_result` of the contract and our optional additions. */
+export const execResult = z.object({
+  command: z.string(),
+  /** stdout and stderr as they came. */
+  output: z.string(),
+  success: z.boolean(),
+  error: z.string().optional(),
+  id: z.string().optional(),
+  /** 0 to 255, or null where a signal ended it or it never ran. */
+  exit_code: z.number().nullish(),
+  /** Signal name, `SIGKILL` for example. */
+  signal: z.string().nullish(),
+  /** Each stream by itself, byte for byte (base64): sent where the request had an `id`. */
+  stdout: z.string().optional(),
+  stderr: z.string().optional(),
+  /** A stream was longer than what a result carries. */
+  truncated: z.boolean().optional(),
+  timed_out: z.boolean().optional(),
+  duration_ms: z.number().optional(),
+});
+export type ExecResult = z.infer<typeof execResult>;
+
+const agentMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("system_info"), data: systemInfo }),
+  z.object({ type: z.literal("stats"), data: agentStats }),
+  z.object({ type: z.literal("shell_starting"), data: z.object({ session_id: sessionId.default("") }) }),
+  z.object({ type: z.literal("shell_started"), data: z.object({ session_id: sessionId.default("") }) }),
+  z.object({
+    type: z.literal("shell_output"),
+    data: z.object({ session_id: sessionId.default(""), data: bytesField }),
+  }),
+  z.object({
+    type: z.literal("shell_stopped"),
+    data: z.object({
+      session_id: sessionId.default(""),
+      exit_code: z.number().nullish(),
+      signal: z.string().nullish(),
+    }),
+  }),
+  z.object({
+    type: z.literal("shell_error"),
+    data: z.object({ session_id: sessionId.default(""), error: z.string() }),
+  }),
+  z.object({ type: z.literal("exec_result"), data: execResult }),
+  z.object({ type: z.literal("pong"), data: nothing }),
+  z.object({ type: z.literal("ping"), data: nothing }),
+]);
+/** What a server understands of what an agent says. */
+export type AgentMessage = z.infer<typeof agentMessage>;
+
+/** A message that has no place in this version is `unknown`; one that breaks the contract is `invalid`. */
+export function parseServerMessage(text: string): Parsed<ServerMessage> {
+  return parseMessage(serverMessage, text);
+}
+
+/** See `parseServerMessage`. */
+export function parseAgentMessage(text: string): Parsed<AgentMessage> {
+  return parseMessage(agentMessage, text);
+}
+
+/** A message without data. */
+export function encodeBare(type: "pong" | "ping" | "shell_stop"): string {
+  return JSON.stringify({ type });
+}
+
+/** From the server: see the table of the contract. */
+export const encodeServer = {
+  shellStart: (data: { session_id: string; new_session: boolean }) => frame("shell_start", data),
+  shellInput: (session_id: string, bytes: Uint8Array) =>
+    frame("shell_input", { session_id, data: bytes.toBase64() }),
+  shellResize: (data: { session_id: string; cols: number; rows: number }) => frame("shell_resize", data),
+  shellStopSession: (session_id: string) => frame("shell_stop_session", { session_id }),
+  exec: (data: ExecRequestWire) => frame("exec", data),
+};
+
+/** From the agent: see the table of the contract. */
+export const encodeAgent = {
+  systemInfo: (data: SystemInfo) => frame("system_info", data),
+  stats: (data: AgentStats) => frame("stats", data),
+  shellStarting: (session_id: string) => frame("shell_starting", { session_id }),
+  shellStarted: (session_id: string) => frame("shell_started", { session_id }),
+  /** `bytes` must not end inside a UTF-8 sequence: see `lib/utf8.ts`. */
+  shellOutput: (session_id: string, bytes: Uint8Array) =>
+    frame("shell_output", { session_id, data: bytes.toBase64() }),
+  shellStopped: (session_id: string, exit: { exit_code: number | null; signal: string | null }) =>
+    frame("shell_stopped", { session_id, ...exit }),
+  shellError: (session_id: string, error: string) => frame("shell_error", { session_id, error }),
+  execResult: (data: ExecResult) => frame("exec_result", data),
+};
+
+// --- internal ---
+
+function frame(type: string, data: object): string {
+  return JSON.stringify({ type, data });
+}
