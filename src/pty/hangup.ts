@@ -1,0 +1,78 @@
+/** How a session is ended from outside, the same for both backends: as a terminal that is closed, then by force. */
+import {
+  ignoresHangup,
+  isAlive,
+  listProcesses,
+  type ProcessEntry,
+  readProcess,
+  signalProcess,
+} from "./procfs.ts";
+import type { PtyExit } from "./pty.ts";
+
+/** Milliseconds between SIGHUP and SIGKILL, where the caller names no other number. */
+export const GRACE_MS = 3_000;
+
+/** Pause before the processes are looked at again, in milliseconds; it doubles up to the second number. */
+const POLL_MS = [5, 100] as const;
+
+/** A session's leader, as its backend knows it. */
+export interface Leader {
+  /** As read from /proc right after the fork; null where it was gone by then. */
+  readonly entry: ProcessEntry | null;
+  readonly exited: Promise<PtyExit>;
+  /** Whether `exited` has settled. */
+  hasExited(): boolean;
+}
+
+/**
+ * Ends the session of a leader that still runs: SIGHUP and SIGCONT to its processes, the master closed, SIGKILL to
+ * those that are left after `graceMs`. Processes that ignore SIGHUP (`nohup`) are left alone, the leader excepted.
+ * Where the leader has exited by itself only the master is closed: what it left in the background stays, as it does
+ * when one logs out of any terminal.
+ *
+ * @returns How the leader ended, once it has been reaped.
+ */
+export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: number): Promise<PtyExit> {
+  const told = leader.hasExited() ? [] : findMembers(leader, []);
+  for (const member of told) {
+    signalProcess(member, "SIGHUP");
+    signalProcess(member, "SIGCONT"); // a stopped process takes no signal before it runs again
+  }
+  closeMaster();
+  await allGone(leader, told, graceMs);
+  // More than one round, as a process may fork between the scan and the signal.
+  for (let round = 0; round < 5; round++) {
+    const rest = findMembers(leader, told).filter(isAlive);
+    if (leader.entry !== null && !leader.hasExited() && isAlive(leader.entry)) rest.push(leader.entry);
+    if (rest.length === 0) break;
+    for (const member of rest) signalProcess(member, "SIGKILL");
+    await Bun.sleep(POLL_MS[0]);
+  }
+  return leader.exited;
+}
+
+/**
+ * The session's processes that a hang-up is meant for. A session id is not given to another process as long as its
+ * leader has not been reaped or a member of it lives: without such a witness nothing found under it is ours.
+ */
+function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEntry[] {
+  const { entry } = leader;
+  if (entry === null) return [];
+  const witnessed = readProcess(entry.pid)?.start === entry.start || known.some(isAlive);
+  if (!witnessed) return [];
+  return listProcesses().filter(
+    (found) => found.session === entry.pid && found.state !== "Z" && !ignoresHangup(found.pid),
+  );
+}
+
+/** Waits until the leader has been reaped and the members are gone, `ms` milliseconds at most. */
+async function allGone(leader: Leader, members: readonly ProcessEntry[], ms: number): Promise<void> {
+  const deadline = performance.now() + ms;
+  let pause: number = POLL_MS[0];
+  while (!leader.hasExited() || members.some(isAlive)) {
+    const left = deadline - performance.now();
+    if (left <= 0) return;
+    await Bun.sleep(Math.min(pause, left));
+    pause = Math.min(pause * 2, POLL_MS[1]);
+  }
+}

@@ -1,0 +1,79 @@
+/** Writes to a PTY master without ever blocking the event loop. */
+import { writeSync } from "node:fs";
+import { isEio } from "./master-reader.ts";
+import { PtyClosedError } from "./pty.ts";
+
+/** Pause after EAGAIN in milliseconds: first, and at most after doubling. */
+const WAIT_MS = [1, 32] as const;
+/** Bytes a write: what the kernel's terminal takes at a time is less. */
+const PIECE = 16 * 1024;
+/** Milliseconds of writing before other events get their turn. */
+const TURN_MS = 4;
+
+/**
+ * Writer to a master that is O_NONBLOCK, in the order of the calls. Not `Bun.file(fd).writer()`: it clears
+ * O_NONBLOCK on the shared description, and the next write to a full terminal then stops the whole process.
+ */
+export class MasterWriter {
+  readonly #fd: number;
+  readonly #leaderGone: () => boolean;
+  #last: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(fd: number, leaderGone: () => boolean) {
+    this.#fd = fd;
+    this.#leaderGone = leaderGone;
+  }
+
+  /** Resolves when the kernel has taken all bytes; `data` must stay as it is until then. */
+  write(data: Uint8Array): Promise<void> {
+    // With nothing before it a keystroke is in the kernel when this call returns.
+    const sent = this.#last === null ? this.#send(data) : this.#last.then(() => this.#send(data));
+    this.#last = sent;
+    const settle = () => {
+      if (this.#last === sent) this.#last = null;
+    };
+    sent.then(settle, settle);
+    return sent;
+  }
+
+  /** Ends it: what is not written yet is given up. Call it before the descriptor is closed. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #send(data: Uint8Array): Promise<void> {
+    let offset = 0;
+    let wait: number = WAIT_MS[0];
+    let turn = performance.now();
+    while (offset < data.length) {
+      const written = this.#tryWrite(data, offset);
+      offset += written;
+      if (written === 0) {
+        await Bun.sleep(wait);
+        wait = Math.min(wait * 2, WAIT_MS[1]);
+        turn = performance.now();
+      } else {
+        wait = WAIT_MS[0];
+        if (performance.now() - turn > TURN_MS) {
+          await new Promise(setImmediate);
+          turn = performance.now();
+        }
+      }
+    }
+  }
+
+  /** The bytes taken: 0 where the kernel has no room now. */
+  #tryWrite(data: Uint8Array, offset: number): number {
+    if (this.#closed) throw new PtyClosedError("the PTY ended before all input was written");
+    try {
+      return writeSync(this.#fd, data, offset, Math.min(PIECE, data.length - offset));
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return 0;
+      if (!isEio(error)) throw error;
+      // EIO: no process has the slave open. For good only if the leader is gone (see MasterReader).
+      if (this.#leaderGone()) throw new PtyClosedError("the PTY ended before all input was written");
+      return 0;
+    }
+  }
+}

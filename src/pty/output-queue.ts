@@ -1,0 +1,110 @@
+/** Output of a PTY that is pushed at us: a bounded queue, and the brake on the program that fills it. */
+import { closeSync, constants, openSync } from "node:fs";
+import { suspendOutput } from "./libc.ts";
+import { Tail } from "./tail.ts";
+
+/** Bytes waiting to be read at which the program's output is suspended, and at which it goes on. */
+const HIGH = 1 << 20;
+const LOW = 1 << 18;
+/** Bytes at which output is thrown away, where it cannot be suspended. Less than 200 KB follow a suspension. */
+const CEILING = 4 << 20;
+const LOST = new TextEncoder().encode(
+  "\r\n\x1b[0;7m[rexec: output lost here: the viewer was too slow]\x1b[0m\r\n",
+);
+
+/**
+ * `Bun.Terminal` cannot be paused (oven-sh/bun#41410), so the terminal itself is: tcflow(TCOOFF) on the slave, what
+ * Ctrl-S would do, but which no key undoes. Measured: 12 KB came after it, then none until TCOON. SIGSTOP was the
+ * other choice; an interactive shell takes that for a job that was suspended, and says so.
+ */
+export class OutputQueue {
+  readonly #tty: () => number;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #tail = new Tail(() => this.end());
+  #queued = 0;
+  #suspended = false;
+  #lost = false;
+  #ended = false;
+  #wake: (() => void) | null = null;
+
+  /** @param tty Gives the device number of the terminal, 0 where it is not known. */
+  constructor(tty: () => number) {
+    this.#tty = tty;
+  }
+
+  push(data: Uint8Array): void {
+    if (this.#ended) return;
+    this.#tail.saw(data.length);
+    if (this.#queued + data.length > CEILING) {
+      this.#lost = true;
+      return;
+    }
+    if (this.#lost) this.#append(LOST);
+    this.#lost = false;
+    this.#append(data);
+    if (this.#queued >= HIGH && !this.#suspended) this.#suspended = this.#suspend(true);
+    this.#tail.waiting();
+  }
+
+  /** The next chunk, or null at the end. @throws Error where the last call has not settled. */
+  async read(): Promise<Uint8Array | null> {
+    if (this.#wake !== null) throw new Error("read() was called before the last read() settled");
+    while (this.#chunks.length === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return null;
+    this.#queued -= chunk.length;
+    if (this.#suspended && !this.#ended && this.#queued <= LOW) this.#suspended = !this.#suspend(false);
+    return chunk;
+  }
+
+  /** The leader is gone: what the kernel still holds may come, all of it at once. */
+  leaderExited(): void {
+    this.#tail.waiting();
+    this.#tail.leaderExited();
+  }
+
+  /** No more output will be taken; what is queued can still be read. */
+  end(): void {
+    if (this.#ended) return;
+    if (this.#lost) this.#append(LOST);
+    this.#ended = true;
+    this.#tail.stop();
+    this.#wake?.();
+  }
+
+  #append(data: Uint8Array): void {
+    this.#chunks.push(data);
+    this.#queued += data.length;
+    this.#wake?.();
+  }
+
+  /** Says whether it could. */
+  #suspend(on: boolean): boolean {
+    // Opened for this moment only: with the slave open here the end of the terminal would never be seen.
+    const path = slaveOf(this.#tty());
+    if (path === null) return !on;
+    let fd: number | null = null;
+    try {
+      fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+      return suspendOutput(fd, on);
+    } catch {
+      return !on;
+    } finally {
+      if (fd !== null) closeSync(fd);
+    }
+  }
+}
+
+/** Path of the terminal with this device number, or null where it is none of a PTY. */
+function slaveOf(tty: number): string | null {
+  const major = (tty >> 8) & 0xfff;
+  // Unix98 slaves have the majors 136 to 143 (the kernel's devices.txt), numbered on through them.
+  if (major < 136 || major > 143) return null;
+  const minor = (tty & 0xff) | ((tty >>> 12) & 0xfff00);
+  return `/dev/pts/${(major - 136) * 256 + minor}`;
+}
