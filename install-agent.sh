@@ -193,11 +193,10 @@ fetch() {
     case $1 in https:*) protocols='=https' ;; *) protocols='=http,https' ;; esac
     fetch_error=$(curl -fsSL --proto "$protocols" --retry 2 --connect-timeout 20 -o "$2" "$1" 2>&1) && return 0
     ;;
-  wget) fetch_error=$(LC_ALL=C wget -q -O "$2" "$1" 2>&1) && return 0 ;;
+  # Not quietly: GNU's -q keeps even the reason of a failure to itself.
+  wget) fetch_error=$(LC_ALL=C wget -O "$2" "$1" 2>&1) && return 0 ;;
   esac
-  # GNU wget -q keeps silent about it, so ask once more, aloud.
-  if [ -z "$fetch_error" ]; then fetch_error=$(LC_ALL=C wget -nv -O "$2" "$1" 2>&1 || true); fi
-  case $fetch_error in *404*) missing=1 ;; esac
+  case $fetch_error in *'error: 404'* | *'ERROR 404'* | *' 404 '*) missing=1 ;; esac
   fetch_error=$(printf '%s' "$fetch_error" | tail -n 1)
   return 1
 }

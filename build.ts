@@ -1,0 +1,172 @@
+#!/usr/bin/env bun
+/**
+ * Builds the executables into dist/, each in one file with the runtime in it, and SHA256SUMS.
+ *
+ *   bun run build           all four: rexec-agent and rexec for linux on amd64 and arm64, from either of the two
+ *   bun run build:native    this machine's pair
+ *
+ * The same commit gives the same bytes.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { ensureDeps } from "./scripts/ensure-deps.ts";
+import { RUNTIMES, runtimePath } from "./scripts/runtimes.ts";
+
+const ROOT = import.meta.dir;
+const PROGRAMS = [
+  { name: "rexec-agent", entry: "src/rexec-agent.ts" },
+  { name: "rexec", entry: "src/rexec.ts" },
+] as const;
+const ARCHITECTURES = ["amd64", "arm64"] as const;
+
+type Program = (typeof PROGRAMS)[number];
+type Architecture = (typeof ARCHITECTURES)[number];
+
+/** One executable to be made. */
+export interface Target {
+  /** File name in dist/. */
+  file: string;
+  program: Program;
+  arch: Architecture;
+}
+
+/** Every executable there is. */
+export const TARGETS: readonly Target[] = ARCHITECTURES.flatMap((arch) =>
+  PROGRAMS.map((program) => ({ file: `${program.name}-linux-${arch}`, program, arch })),
+);
+
+/** This machine's architecture by the name that the executables carry. */
+export function nativeArch(): Architecture {
+  if (process.arch === "x64") return "amd64";
+  if (process.arch === "arm64") return "arm64";
+  throw new Error(`no executable is built for ${process.arch}: only for x64 and arm64`);
+}
+
+/** Makes one executable in a folder of its own and moves it to `outDir` in one step. Answers its size in bytes. */
+export async function buildTarget(target: Target, outDir: string, stamp = versionStamp()): Promise<number> {
+  const runtime = RUNTIMES[target.arch];
+  mkdirSync(outDir, { recursive: true });
+  // A folder, not another file name: the name of the output goes into the executable.
+  const workshop = mkdtempSync(join(outDir, ".build-"));
+  try {
+    const outfile = join(workshop, target.file);
+    await Bun.build({
+      entrypoints: [join(ROOT, target.program.entry)],
+      root: ROOT,
+      compile: {
+        target: runtime.target,
+        executablePath: runtimePath(ROOT, runtime),
+        outfile,
+        // A folder in which the program is started may be anyone's: its bunfig.toml could preload code, its .env
+        // could name another server (oven-sh/bun#25469). test/build plants both.
+        autoloadBunfig: false,
+        autoloadDotenv: false,
+        autoloadTsconfig: false,
+        autoloadPackageJson: false,
+      },
+      // Renamed identifiers collide now and then (oven-sh/bun#28742) and save nothing in a file of 100 MB.
+      minify: { whitespace: true, syntax: true, identifiers: false },
+      // Bytecode would save 30 ms at start, but can leave out parts of the program (oven-sh/bun#37770).
+      bytecode: false,
+      sourcemap: "none",
+      define: {
+        REXEC_VERSION: JSON.stringify(stamp.version),
+        REXEC_COMMIT: JSON.stringify(stamp.commit),
+        "process.env.NODE_ENV": '"production"',
+        // Leaves of src/pty/addon.ts the target's branch, and so embeds only its addon.
+        "process.arch": JSON.stringify(runtime.cpu),
+      },
+    });
+    const { size } = statSync(outfile);
+    renameSync(outfile, join(outDir, target.file));
+    return size;
+  } finally {
+    rmSync(workshop, { recursive: true, force: true });
+  }
+}
+
+/** Writes SHA256SUMS over the executables that are in `outDir`, as `sha256sum -c` reads it. */
+export function writeSums(outDir: string): void {
+  const lines = TARGETS.map(({ file }) => ({ file, path: join(outDir, file) }))
+    .filter(({ path }) => existsSync(path))
+    .map(
+      ({ file, path }) =>
+        `${new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex")}  ${file}\n`,
+    );
+  const temporary = join(outDir, `.SHA256SUMS.${process.pid}`);
+  writeFileSync(temporary, lines.join(""));
+  renameSync(temporary, join(outDir, "SHA256SUMS"));
+}
+
+/** Version of package.json, and the commit; `-dirty` where the sources differ from it. REXEC_COMMIT overrides. */
+export function versionStamp(): { version: string; commit: string } {
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const version =
+    typeof manifest === "object" && manifest && "version" in manifest ? String(manifest.version) : "0.0.0";
+  return { version, commit: process.env.REXEC_COMMIT ?? gitCommit() };
+}
+
+// --- internal ---
+
+function gitCommit(): string {
+  const git = (...args: string[]) => {
+    const { exitCode, stdout } = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });
+    return exitCode === 0 ? stdout.toString().trim() : null;
+  };
+  try {
+    const commit = git("rev-parse", "--short=12", "HEAD");
+    const changed = git(
+      "status",
+      "--porcelain",
+      "--",
+      "src",
+      "build.ts",
+      "package.json",
+      "bun.lock",
+      "install-agent.sh",
+    );
+    return commit ? `${commit}${changed ? "-dirty" : ""}` : "unknown";
+  } catch {
+    return "unknown"; // there is no git here
+  }
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const unknown = args.find((arg) => arg !== "--native");
+  if (unknown) throw new Error(`unknown argument ${unknown}: there is only --native (this machine's pair)`);
+  const targets = args.includes("--native") ? TARGETS.filter(({ arch }) => arch === nativeArch()) : TARGETS;
+  const outDir = join(ROOT, "dist");
+  const stamp = versionStamp();
+  console.error(`building rexec ${stamp.version} (${stamp.commit})`);
+  for (const target of targets) {
+    const start = performance.now();
+    const size = await buildTarget(target, outDir, stamp);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.error(
+      `  dist/${target.file.padEnd(26)}${(size / 1e6).toFixed(1).padStart(6)} MB${seconds.padStart(6)} s`,
+    );
+  }
+  writeSums(outDir);
+  console.error("  dist/SHA256SUMS");
+}
+
+if (import.meta.main) {
+  await ensureDeps();
+  try {
+    await main(process.argv.slice(2));
+  } catch (error) {
+    const causes = error instanceof AggregateError ? error.errors : [error];
+    for (const cause of causes)
+      console.error(`error: ${cause instanceof Error ? cause.message : String(cause)}`);
+    process.exit(1);
+  }
+}

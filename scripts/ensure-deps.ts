@@ -1,0 +1,42 @@
+/**
+ * Installs the dependencies where they are missing or no longer what bun.lock says, so that every script of
+ * package.json works in a fresh clone. Imports nothing that would have to be installed first.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dir, "..");
+const STAMP = join(ROOT, "node_modules", ".rexec-lock");
+
+/** Returns when `node_modules` is as bun.lock has it. Ends the process where it cannot be made so. */
+export async function ensureDeps(): Promise<void> {
+  const wanted = lockSum();
+  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
+  console.error("installing dependencies (bun install --frozen-lockfile)");
+  // The very Bun that runs this: there may be no `bun` in PATH.
+  const install = Bun.spawn([process.execPath, "install", "--frozen-lockfile"], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err, code] = await Promise.all([install.stdout.text(), install.stderr.text(), install.exited]);
+  if (code !== 0) {
+    console.error(`${out}${err}`.trim());
+    console.error(
+      "error: the dependencies could not be installed\nhint: check the network and the npm registry",
+    );
+    process.exit(1);
+  }
+  writeFileSync(STAMP, wanted);
+}
+
+// --- internal ---
+
+function lockSum(): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (const file of ["bun.lock", "package.json"]) hasher.update(readFileSync(join(ROOT, file)));
+  return hasher.digest("hex");
+}
+
+if (import.meta.main) await ensureDeps();
