@@ -1,6 +1,7 @@
 /** Reads a PTY master, one chunk when one is asked for. */
 import { PtyClosedError } from "./pty.ts";
 import { Tail } from "./tail.ts";
+import { LoopTurn } from "./turn.ts";
 
 /** Milliseconds until a master without a slave is tried again, while the leader still runs. */
 const RETRY_MS = 100;
@@ -20,6 +21,7 @@ export class MasterReader {
   readonly #exited: Promise<unknown>;
   readonly #tail = new Tail(() => this.cancel());
   readonly #cancelled = Promise.withResolvers<void>();
+  readonly #turn = new LoopTurn();
   #reader: ReturnType<typeof openReader>;
   #leaderGone = false;
   #ended = false;
@@ -42,7 +44,10 @@ export class MasterReader {
       while (!this.#ended) {
         const final = this.#leaderGone;
         const chunk = await this.#next();
-        if (chunk !== null) return chunk;
+        if (chunk !== null) {
+          await this.#turn.after(chunk.length);
+          return chunk;
+        }
         if (this.#ended) break;
         if (final) this.cancel();
         else await this.#reopen();

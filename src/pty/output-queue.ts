@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { suspendOutput } from "./libc.ts";
 import { Tail } from "./tail.ts";
+import { LoopTurn } from "./turn.ts";
 
 /** Bytes waiting to be read at which the program's output is suspended, and at which it goes on. */
 const HIGH = 1 << 20;
@@ -21,6 +22,7 @@ export class OutputQueue {
   readonly #tty: () => number;
   readonly #chunks: Uint8Array[] = [];
   readonly #tail = new Tail(() => this.end());
+  readonly #turn = new LoopTurn();
   #queued = 0;
   #suspended = false;
   #lost = false;
@@ -59,6 +61,7 @@ export class OutputQueue {
     if (chunk === undefined) return null;
     this.#queued -= chunk.length;
     if (this.#suspended && !this.#ended && this.#queued <= LOW) this.#suspended = !this.#suspend(false);
+    await this.#turn.after(chunk.length); // else Bun reads on and on, and the queue would never fill
     return chunk;
   }
 

@@ -1,6 +1,6 @@
 /** Reaps orphans that became our children: as process 1 of a container, or as a subreaper, nobody else will. */
 import { isTracked } from "./children.ts";
-import { isSubreaper, reapNow } from "./libc.ts";
+import { isSubreaper, libc, reapNow } from "./libc.ts";
 import { listProcesses, type ProcessEntry } from "./procfs.ts";
 
 /** Milliseconds between two looks at the processes. */
@@ -19,8 +19,10 @@ export function inheritsOrphans(): boolean {
  * `inheritsOrphans()` says so: elsewhere there is nothing to find.
  *
  * @returns A function that stops it.
+ * @throws Error where bun:ffi cannot load libc: zombies then stay, which the caller may log and live with.
  */
 export function startReaper({ everyMs = SCAN_MS, confirmMs = CONFIRM_MS } = {}): () => void {
+  libc();
   let timer: Timer;
   const next = (ms: number, suspects: ProcessEntry[]) => {
     timer = setTimeout(() => {

@@ -23,19 +23,24 @@ type NotYet = false | null | undefined;
  * Asks `fn` every 10 ms until it answers something other than false, null or undefined, and returns that answer.
  * For facts that raise no event, such as what /proc shows; where there is an event, use `within`.
  *
- * @param what What is waited for, as the end of "waited … ms for …".
+ * @param what What is waited for, as the end of "waited … ms for …"; a function is asked when the time is up.
  * @throws Error where the time is up first; what `fn` throws ends the wait at once.
  */
 export async function until<T>(
   fn: () => T | NotYet | Promise<T | NotYet>,
   ms: number,
-  what: string,
+  what: string | (() => string),
 ): Promise<T> {
+  const name = () => (typeof what === "string" ? what : what());
   const deadline = performance.now() + ms;
   for (;;) {
-    const answer = await within(Promise.resolve(fn()), Math.max(1, deadline - performance.now()), what);
+    const answer = await within(
+      Promise.resolve(fn()),
+      Math.max(1, deadline - performance.now()),
+      "an answer",
+    );
     if (answer !== false && answer !== null && answer !== undefined) return answer;
-    if (performance.now() >= deadline) throw new Error(`waited ${ms} ms for ${what}`);
+    if (performance.now() >= deadline) throw new Error(`waited ${ms} ms for ${name()}`);
     await Bun.sleep(10);
   }
 }

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { within } from "../support/wait.ts";
+
+setDefaultTimeout(30_000);
+
+const folder = mkdtempSync(join(tmpdir(), "rexec-compiled-"));
+const binary = join(folder, "program");
+const qemu = Bun.which("qemu-aarch64-static");
+
+/** A program that opens one PTY and prints which backend served it, why, and how it ended. */
+const program = `
+  import { openPty, ptyBackend } from ${JSON.stringify(join(import.meta.dir, "../../src/pty/open.ts"))};
+  const pty = openPty({ file: "/bin/sh", args: ["-c", "stty size; exit 9"], env: { PATH: "/usr/bin:/bin" },
+    cwd: "/", cols: 80, rows: 24 });
+  let output = "";
+  for (let chunk; (chunk = await pty.read()) !== null; ) output += Buffer.from(chunk).toString();
+  console.log(JSON.stringify({ ...ptyBackend(), output, ...(await pty.exited) }));`;
+
+async function build(arch: string, outfile: string) {
+  const entry = join(folder, "program.ts");
+  await Bun.write(entry, program);
+  const flags = ["--compile", "--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"];
+  const child = Bun.spawn(
+    [process.execPath, "build", ...flags, `--target=bun-linux-${arch}`, entry, "--outfile", outfile],
+    { stdout: "ignore", stderr: "pipe" },
+  );
+  if ((await within(child.exited, 25_000, "bun build")) !== 0) throw new Error(await child.stderr.text());
+}
+
+/** What the program prints; `temp` is the folder its addon is unpacked to, after `setup` in a mount namespace. */
+async function run(command: string[], temp: string, setup = "true") {
+  const child = Bun.spawn(
+    [
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "--mount",
+      "sh",
+      "-c",
+      `${setup} && exec "$@"`,
+      "sh",
+      ...command,
+    ],
+    { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", BUN_TMPDIR: temp }, cwd: "/", stderr: "pipe" },
+  );
+  const [out, err] = await within(
+    Promise.all([child.stdout.text(), child.stderr.text()]),
+    15_000,
+    "the program",
+  );
+  if (out === "") throw new Error(err);
+  return JSON.parse(out);
+}
+
+const served = { output: "24 80\r\n", exitCode: 9, signal: null };
+
+describe("a compiled binary", () => {
+  beforeAll(() => build(process.arch, binary));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("holds one addon, and runs a shell with it far from node_modules", async () => {
+    const text = Buffer.from(await Bun.file(binary).arrayBuffer());
+    const mark = "forkpty(3) failed.";
+    expect(text.indexOf(mark)).toBeGreaterThan(0);
+    expect(text.indexOf(mark)).toBe(text.lastIndexOf(mark));
+    expect(await run([binary], folder)).toMatchObject({ ...served, backend: "native" });
+  });
+
+  test.each([
+    ["noexec", "-o noexec", "failed to map segment"],
+    ["full", "-o size=4k", "No such file"],
+    ["read-only", "-o ro", "No such file"],
+  ])("falls back and says why where its temporary folder is %s", async (_, option, why) => {
+    const temp = join(folder, "temp");
+    const result = await run([binary], temp, `mkdir -p ${temp} && mount -t tmpfs ${option} none ${temp}`);
+    expect(result).toMatchObject({ ...served, backend: "bun" });
+    expect(result.reason).toContain(why);
+    expect(result.reason).toContain("BUN_TMPDIR");
+  });
+
+  test.skipIf(qemu === null)("made for arm64 on another machine, runs a shell there", async () => {
+    const foreign = join(folder, "foreign");
+    await build("arm64", foreign);
+    const command = [qemu ?? "", "-L", "/usr/aarch64-linux-gnu", foreign];
+    expect(await run(command, folder)).toMatchObject({ ...served, backend: "native" });
+  });
+});

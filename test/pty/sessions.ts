@@ -1,0 +1,111 @@
+/** Real sessions for the tests: every case of the suite runs on both backends. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { loadAddon } from "../../src/pty/addon.ts";
+import { BunTerminalPty } from "../../src/pty/bun-terminal.ts";
+import { NativePty } from "../../src/pty/native.ts";
+import { listProcesses } from "../../src/pty/procfs.ts";
+import type { Pty, PtyOptions } from "../../src/pty/pty.ts";
+import { within } from "../support/wait.ts";
+
+export const backends = ["native", "bun"] as const;
+export type Backend = (typeof backends)[number];
+
+const defaults: PtyOptions = {
+  file: "/bin/sh",
+  args: [],
+  env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", TERM: "xterm-256color", PS1: "$ " },
+  cwd: "/",
+  cols: 80,
+  rows: 24,
+};
+
+/** Opens a PTY on this backend. */
+export function open(backend: Backend, options: Partial<PtyOptions> = {}): Pty {
+  const all = { ...defaults, ...options };
+  return backend === "native" ? new NativePty(loadAddon(), all) : new BunTerminalPty(all);
+}
+
+/** Opens a PTY with this `sh` script on it. */
+export function script(backend: Backend, text: string, options: Partial<PtyOptions> = {}): Pty {
+  return open(backend, { ...options, args: ["-c", text] });
+}
+
+/** All output that is still to come, to its end. */
+export async function readAll(pty: Pty, ms = 10_000): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for (;;) {
+    const chunk = await within(pty.read(), ms, "more output or its end");
+    if (chunk === null) return Buffer.concat(chunks);
+    chunks.push(chunk);
+  }
+}
+
+/** Output up to and including the first occurrence of `mark`, and what came with it in the same chunk. */
+export async function readUntil(pty: Pty, mark: string, ms = 10_000): Promise<string> {
+  let seen = "";
+  while (!seen.includes(mark)) {
+    const chunk = await within(
+      pty.read(),
+      ms,
+      `${JSON.stringify(mark)} in the output, after ${JSON.stringify(seen)}`,
+    );
+    if (chunk === null)
+      throw new Error(`the output ended before ${JSON.stringify(mark)}: ${JSON.stringify(seen)}`);
+    seen += Buffer.from(chunk).toString("latin1");
+  }
+  return seen;
+}
+
+/** SHA-256 of all output that is still to come. */
+export async function hashAll(pty: Pty, ms = 10_000): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for (;;) {
+    const chunk = await within(pty.read(), ms, "more output or its end");
+    if (chunk === null) return hash.digest("hex");
+    hash.update(chunk);
+  }
+}
+
+/** SHA-256 of the bytes. */
+export function sha256(bytes: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+}
+
+/** Measures how long the event loop stood still at most, in milliseconds, until the answer is called. */
+export function watchLoop(): () => number {
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return Math.max(longest, performance.now() - last);
+  };
+}
+
+/** What this process holds: PTY masters, threads, and children, dead ones too. */
+export function holdings() {
+  const masters = readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes("ptmx");
+    } catch {
+      return false; // the descriptor of this listing
+    }
+  });
+  return {
+    fds: readdirSync("/proc/self/fd").length,
+    masters: masters.length,
+    threads: Number(/^Threads:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]),
+    children: listProcesses().filter(({ ppid }) => ppid === process.pid).length,
+  };
+}
+
+/** Living processes of the session that `pid` leads or led. */
+export function members(pid: number): number[] {
+  return listProcesses()
+    .filter(({ session, state }) => session === pid && state !== "Z")
+    .map((entry) => entry.pid);
+}
