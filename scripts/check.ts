@@ -1,0 +1,56 @@
+/**
+ * Format, lint, layers, types, and the shell scripts. `--fix` writes what can be mended by itself.
+ * The layers and the import cycles are rules of biome.json.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ensureDeps } from "./ensure-deps.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const SHELL_SCRIPTS = ["install-agent.sh", ".ci/run"];
+
+await ensureDeps();
+const fix = process.argv.includes("--fix");
+const results = [
+  run("format, lint, layers (biome)", [
+    tool("@biomejs/biome", "biome"),
+    fix ? "check" : "ci",
+    ...(fix ? ["--write"] : []),
+    ".",
+  ]),
+  run("types (tsc)", [tool("typescript", "tsc"), "--noEmit", "-p", "."]),
+  shellcheck(),
+];
+process.exit(results.every(Boolean) ? 0 : 1);
+
+/** The tools are JavaScript with Node's name in the first line; Node may not be here, but this Bun is. */
+function tool(name: string, command: string): string {
+  const folder = join(ROOT, "node_modules", ...name.split("/"));
+  const manifest: { bin: Record<string, string> } = JSON.parse(
+    readFileSync(join(folder, "package.json"), "utf8"),
+  );
+  return join(folder, manifest.bin[command] ?? "");
+}
+
+function run(what: string, command: string[]): boolean {
+  const { success } = Bun.spawnSync([process.execPath, ...command], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  console.error(`${success ? "ok  " : "FAIL"} ${what}`);
+  return success;
+}
+
+function shellcheck(): boolean {
+  const path = Bun.which("shellcheck");
+  if (!path) {
+    console.error("skip shell scripts: shellcheck is not installed");
+    return true;
+  }
+  const { success } = Bun.spawnSync([path, ...SHELL_SCRIPTS], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  console.error(`${success ? "ok  " : "FAIL"} shell scripts (shellcheck)`);
+  return success;
+}
