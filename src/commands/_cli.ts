@@ -1,0 +1,192 @@
+/**
+ * How both programs read their command line, report errors and end. citty parses and runs; everything around it that
+ * it gets wrong for us (bun-facts: `--`, unknown options, extra words, exit codes) is done here.
+ */
+import { type ArgsDef, runCommand } from "citty";
+import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
+import { redact } from "../lib/log.ts";
+import { closest } from "../lib/suggest.ts";
+import { COMMIT, VERSION } from "../lib/version.ts";
+import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
+import { extrasOf, helpText, usageLine } from "./_help.ts";
+import { colourful, exitQuietlyOnBrokenPipe, flushAndExit, writeErr, writeOut } from "./_output.ts";
+import { type AnyCommand, aliasesOf, argsOf, type CommandPath, childrenOf, metaOf } from "./_tree.ts";
+
+export { defineCommand } from "citty";
+export { repeatable } from "./_arguments.ts";
+export { withHelp } from "./_help.ts";
+export { say, writeErr, writeOut } from "./_output.ts";
+
+/** Options of every agent command; before or after the sub-command. */
+export const globalArgs = {
+  config: {
+    type: "string",
+    alias: "c",
+    valueHint: "FILE",
+    description: "Agent config file (REXEC_CONFIG; default /etc/rexec/agent.yaml, then ~/.rexec/agent.json)",
+  },
+} as const satisfies ArgsDef;
+
+/** What a command's `run` finds in `data`. */
+export interface CommandData {
+  /** The words after `--`, as they were given. */
+  rest: string[];
+  /** Every value of each string option, for those marked `repeatable`. */
+  values: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Runs a program and ends the process. A command's `run` may return its exit code (a number); otherwise it is 0, or
+ * the `exitCode` of the error it threw. Results go to stdout, everything said to a person to stderr.
+ */
+export async function runProgram(
+  main: AnyCommand,
+  argv: readonly string[] = process.argv.slice(2),
+): Promise<never> {
+  exitQuietlyOnBrokenPipe();
+  const name = (await metaOf(main)).name ?? "rexec";
+  let path: CommandPath = { names: [name], command: main };
+  try {
+    const call = await resolveCall(path, argv, (deeper) => {
+      path = deeper;
+    });
+    return await flushAndExit(await perform(call, name));
+  } catch (error) {
+    await report(error, path);
+    return flushAndExit(error instanceof RexecError ? error.exitCode : 1);
+  }
+}
+
+// --- internal ---
+
+type Call =
+  | { kind: "help"; path: CommandPath }
+  | { kind: "nothing"; path: CommandPath }
+  | { kind: "version" }
+  | { kind: "run"; command: AnyCommand; rawArgs: string[]; data: CommandData };
+
+async function perform(call: Call, program: string): Promise<number> {
+  switch (call.kind) {
+    case "version":
+      await writeOut(`${program} ${VERSION} (${COMMIT})\n`);
+      return 0;
+    case "help":
+      await writeOut(await helpText(call.path, widthOf(process.stdout)));
+      return 0;
+    case "nothing":
+      await writeErr(await helpText(call.path, widthOf(process.stderr)));
+      return 2;
+    case "run": {
+      const { result } = await runCommand(call.command, { rawArgs: call.rawArgs, data: call.data });
+      return typeof result === "number" ? result : 0;
+    }
+  }
+}
+
+/**
+ * Walks down to the command that is meant and checks its words.
+ * @param reached told of each level, so that an error can show the usage of the right one
+ */
+async function resolveCall(
+  root: CommandPath,
+  argv: readonly string[],
+  reached: (path: CommandPath) => void,
+): Promise<Call> {
+  const split = argv.indexOf("--");
+  const rest = split < 0 ? [] : argv.slice(split + 1);
+  const found = await walk(root, split < 0 ? argv : argv.slice(0, split), reached);
+  const { path, words } = found;
+  const args = await argsOf(path.command);
+  if (found.help || asksFor("help", args, words)) return { kind: "help", path };
+  if (found.version || asksFor("version", args, words)) return { kind: "version" };
+  if ((await childrenOf(path.command)).length > 0) {
+    if (rest.length > 0) throw new UsageError(`no command before --`);
+    return { kind: "nothing", path };
+  }
+  const takesRest = extrasOf(path.command).rest;
+  const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
+  const { rawArgs, values } = checkArguments(args, words, takesRest ? [] : rest, hint);
+  return { kind: "run", command: path.command, rawArgs, data: { rest: [...rest], values } };
+}
+
+interface Found {
+  path: CommandPath;
+  /** Options in front of the command's name and everything after it. */
+  words: readonly string[];
+  help: boolean;
+  version: boolean;
+}
+
+async function walk(
+  root: CommandPath,
+  argv: readonly string[],
+  reached: (path: CommandPath) => void,
+): Promise<Found> {
+  let path = root;
+  const front: string[] = [];
+  let words = argv;
+  let help = false;
+  for (;;) {
+    const children = await childrenOf(path.command);
+    if (children.length === 0) break;
+    const index = await nextWord(path, words);
+    const typed = words[index];
+    if (typed === undefined) break;
+    front.push(...words.slice(0, index));
+    words = words.slice(index + 1);
+    const child = children.find((each) => each.name === typed || each.aliases.includes(typed));
+    if (child) {
+      path = { names: [...path.names, child.name], command: child.command };
+      reached(path);
+    } else if (typed === "help") help = true;
+    else if (typed === "version" && path === root) {
+      return { path, words: [...front, ...words], help, version: true };
+    } else throw unknownCommand(path, typed, [...children.map((each) => each.name), "help", "version"]);
+  }
+  return { path, words: [...front, ...words], help, version: false };
+}
+
+/** Index of the first word that is no option and no option's value. */
+async function nextWord(path: CommandPath, words: readonly string[]): Promise<number> {
+  const args = { ...BUILTIN_ARGS, ...(await argsOf(path.command)) };
+  let index = 0;
+  while (index < words.length) {
+    const read = readItem(args, words, index);
+    if (read.items[0]?.kind === "word") return index;
+    index = read.next;
+  }
+  return index;
+}
+
+function unknownCommand(path: CommandPath, typed: string, known: readonly string[]): UsageError {
+  const near = closest(typed, known);
+  const program = path.names.join(" ");
+  return new UsageError(
+    `unknown command "${typed}"`,
+    near ? `did you mean "${program} ${near}"?` : `${program} --help lists the commands`,
+  );
+}
+
+/** True where `--help` (or its letter, unless the command uses that for something else) is among the words. */
+function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string[]): boolean {
+  const letter = flag === "help" ? "h" : "v";
+  const taken = Object.entries(args).some(
+    ([name, def]) => name === letter || aliasesOf(def).includes(letter),
+  );
+  return words.includes(`--${flag}`) || (!taken && words.includes(`-${letter}`));
+}
+
+async function report(error: unknown, path: CommandPath): Promise<void> {
+  const [red, dim, reset] = colourful(process.stderr) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
+  const lines = [`${red}error:${reset} ${redact(messageOf(error))}`];
+  if (error instanceof RexecError && error.hint) lines.push(`${dim}hint:${reset} ${redact(error.hint)}`);
+  if (error instanceof UsageError) {
+    lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
+  }
+  if (process.env.REXEC_LOG === "debug") lines.push(redact(Bun.inspect(error, { colors: false })));
+  await writeErr(`${lines.join("\n")}\n`);
+}
+
+function widthOf(stream: NodeJS.WriteStream): number {
+  return Math.min(stream.columns || 80, 100);
+}

@@ -1,0 +1,84 @@
+/** Results to stdout and words to stderr, whole: also through a slow pipe, and quietly where the reader has left. */
+import { write } from "node:fs";
+import { errnoOf } from "../lib/errors.ts";
+
+/** What a shell shows for a program that SIGPIPE ended. */
+const BROKEN_PIPE_EXIT = 128 + 13;
+
+/**
+ * Writes all of it and resolves once the kernel has taken it, in the order of the calls; a slow reader makes it slow,
+ * never long in memory. Where the reader is gone (`| head`) the program ends, quietly.
+ */
+export function writeOut(data: string | Uint8Array): Promise<void> {
+  return enqueue(1, data);
+}
+
+/** As `writeOut`, to stderr. */
+export function writeErr(data: string | Uint8Array): Promise<void> {
+  return enqueue(2, data);
+}
+
+/** One line for a person, on stderr. */
+export function say(line: string): void {
+  void writeErr(`${line}\n`);
+}
+
+/** Ends the process once everything that was written, by us or through `process.stdout`, has left it. */
+export async function flushAndExit(code: number): Promise<never> {
+  await Promise.all([tails[1], tails[2], drained(process.stdout), drained(process.stderr)]);
+  process.exit(code);
+}
+
+/** A reader that left is no error of ours: `rexec ls | head -1`. */
+export function exitQuietlyOnBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (errnoOf(error) === "EPIPE") process.exit(BROKEN_PIPE_EXIT);
+    });
+  }
+}
+
+/** True where colours may be used on that stream. */
+export function colourful(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+}
+
+// --- internal ---
+
+type Fd = 1 | 2;
+const tails: Record<Fd, Promise<void>> = { 1: Promise.resolve(), 2: Promise.resolve() };
+
+function enqueue(fd: Fd, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? Buffer.from(data) : data;
+  const done = tails[fd].then(() => writeAll(fd, bytes));
+  tails[fd] = done.catch(() => {}); // its caller hears of the error; the next write tries for itself
+  return done;
+}
+
+/** `fs.write` and not `process.stdout`: its promise means that the kernel has the bytes, on a pipe and a TTY alike. */
+async function writeAll(fd: Fd, bytes: Uint8Array): Promise<void> {
+  let offset = 0;
+  while (offset < bytes.length) {
+    const { written, error } = await writeOnce(fd, bytes.subarray(offset));
+    offset += written;
+    if (!error) continue;
+    const code = errnoOf(error);
+    if (code === "EPIPE") process.exit(BROKEN_PIPE_EXIT);
+    // Whoever shares the terminal or pipe with us may have made it non-blocking.
+    if (code === "EAGAIN") await Bun.sleep(2);
+    else if (code !== "EINTR") throw error;
+  }
+}
+
+function writeOnce(fd: Fd, bytes: Uint8Array): Promise<{ written: number; error: unknown }> {
+  return new Promise((resolve) => {
+    write(fd, bytes, (error, written) => resolve({ written: error ? 0 : written, error }));
+  });
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) return resolve();
+    stream.write("", () => resolve());
+  });
+}
