@@ -13,6 +13,18 @@ import {
   execResult,
 } from "./v1.ts";
 
+/**
+ * The query of the viewer socket. `id` and `newSession` are the contract's. `exec=1` is ours: this viewer only runs
+ * commands, so the server starts no shell for it and sends it no output. A server that does not know it starts a
+ * shell; with `newSession=true` beside it, that is one of the viewer's own, which ends with it.
+ */
+export function viewerQuery(viewer: { id: string; newSession: boolean; execOnly?: boolean }): string {
+  const query = new URLSearchParams({ id: viewer.id });
+  if (viewer.newSession) query.set("newSession", "true");
+  if (viewer.execOnly) query.set("exec", "1");
+  return query.toString();
+}
+
 const viewerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("input"), data: z.string() }),
   // Sizes stand at the top level, not under `data`; nonsense is ignored further in.
@@ -40,6 +52,8 @@ const toViewerMessage = z.discriminatedUnion("type", [
   }),
   z.object({ type: z.literal("exec_result"), data: execResult }),
   z.object({ type: z.literal("pong") }),
+  // Ours: the agent behind this viewer has gone, or is back. Shells may live on meanwhile.
+  z.object({ type: z.literal("agent_status"), data: z.object({ status: z.string() }) }),
 ]);
 /** To a viewer. */
 export type ToViewerMessage = z.infer<typeof toViewerMessage>;
@@ -76,4 +90,5 @@ export const encodeToViewer = {
     JSON.stringify({ type: "shell_error", data: { session_id, error } }),
   execResult: (data: ExecResult) => JSON.stringify({ type: "exec_result", data }),
   pong: () => JSON.stringify({ type: "pong" }),
+  agentStatus: (status: "online" | "offline") => JSON.stringify({ type: "agent_status", data: { status } }),
 };
