@@ -1,15 +1,15 @@
 /** The fallback: Bun's own PTY, which needs no addon (musl, noexec /tmp, no libstdc++). */
+import { closeSync, readdirSync } from "node:fs";
 import { trackChild, untrackChild } from "./children.ts";
 import { forkFailed } from "./errors.ts";
 import { signalName } from "./exit-status.ts";
 import { GRACE_MS, hangUp } from "./hangup.ts";
+import { duplicate, ptyNumber } from "./libc.ts";
+import { MasterWriter } from "./master-writer.ts";
 import { OutputQueue } from "./output-queue.ts";
-import { type ProcessEntry, readProcess } from "./procfs.ts";
+import { type ProcessEntry, readProcess, slaveNumber } from "./procfs.ts";
 import { type Pty, PtyClosedError, type PtyExit, type PtyOptions } from "./pty.ts";
 import { terminalSide } from "./size.ts";
-
-/** Bytes given to Bun at a time: it takes everything and buffers what the kernel does not, so this is the bound. */
-const PIECE = 64 * 1024;
 
 /** See `Pty`; made by `openPty`, which checks the options first. */
 export class BunTerminalPty implements Pty {
@@ -21,9 +21,8 @@ export class BunTerminalPty implements Pty {
   readonly #entry: ProcessEntry | null;
   #exit: PtyExit | null = null;
   #closing: Promise<PtyExit> | null = null;
-  #lastWrite: Promise<void> = Promise.resolve();
-  #drained: (() => void) | null = null;
-  #over = false;
+  #master: number | null = null;
+  #writer: MasterWriter | null = null;
 
   /** @throws PtyOpenError `PTY_UNAVAILABLE` where the kernel gives no PTY or no process. */
   constructor(options: PtyOptions) {
@@ -38,8 +37,7 @@ export class BunTerminalPty implements Pty {
           cols: terminalSide(options.cols),
           rows: terminalSide(options.rows),
           data: (_, data) => output.push(data),
-          drain: () => this.#drained?.(),
-          exit: () => this.#hungUp(), // the end of the terminal; its "code" is not the program's (oven-sh/bun#40289)
+          exit: () => output.end(), // the end of the terminal; its "code" is not the program's (oven-sh/bun#40289)
         },
       });
       if (child.terminal === undefined) throw new Error("Bun gave no terminal");
@@ -48,6 +46,8 @@ export class BunTerminalPty implements Pty {
       this.#output = output;
       this.#entry = readProcess(child.pid);
       trackChild(child.pid);
+      this.#master = findMaster(this.#entry?.tty ?? 0);
+      if (this.#master !== null) this.#writer = new MasterWriter(this.#master, () => this.#exit !== null);
       this.exited = child.exited.then(() => {
         untrackChild(child.pid);
         const exit = exitOfChild(child);
@@ -69,13 +69,14 @@ export class BunTerminalPty implements Pty {
   }
 
   write(data: Uint8Array): Promise<void> {
-    const sent = this.#lastWrite.then(() => this.#send(data));
-    this.#lastWrite = sent.catch(() => {}); // the caller has the error; the next call gets its own
-    return sent;
+    // Without a writer the program was gone before its terminal could be looked up.
+    return (
+      this.#writer?.write(data) ?? Promise.reject(new PtyClosedError("the PTY ended before the input came"))
+    );
   }
 
   resize(cols: number, rows: number): void {
-    if (!this.#over) this.#terminal.resize(terminalSide(cols), terminalSide(rows));
+    if (!this.#terminal.closed) this.#terminal.resize(terminalSide(cols), terminalSide(rows));
   }
 
   close(graceMs = GRACE_MS): Promise<PtyExit> {
@@ -84,29 +85,28 @@ export class BunTerminalPty implements Pty {
     return this.#closing;
   }
 
-  async #send(data: Uint8Array): Promise<void> {
-    for (let offset = 0; offset < data.length; offset += PIECE) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#drained = resolve;
-      if (!this.#over) {
-        this.#terminal.write(data.slice(offset, offset + PIECE));
-        await promise;
-      }
-      if (this.#over) throw new PtyClosedError("the PTY ended before all input was written");
-    }
-  }
-
-  /** No more bytes in either direction. */
-  #hungUp(): void {
-    this.#over = true;
-    this.#output.end();
-    this.#drained?.();
-  }
-
   #release(): void {
-    this.#hungUp();
+    this.#output.end();
+    this.#writer?.close();
     if (!this.#terminal.closed) this.#terminal.close();
+    if (this.#master !== null) closeSync(this.#master);
+    this.#master = null;
   }
+}
+
+/**
+ * A descriptor of our own for the master of this terminal, to write to: `Bun.Terminal.write` buffers without bound,
+ * and the drain event that would bound it gets lost on a busy machine (1 write in 30, measured on Bun 1.4.5). Bun
+ * does not give its descriptor away, and closes it when it likes: hence the search and the duplicate.
+ */
+function findMaster(tty: number): number | null {
+  const number = slaveNumber(tty);
+  if (number === null) return null;
+  for (const name of readdirSync("/proc/self/fd")) {
+    const fd = Number(name);
+    if (ptyNumber(fd) === number) return duplicate(fd);
+  }
+  return null;
 }
 
 /** The exit of a child that Bun has waited for. */

@@ -10,18 +10,34 @@ const PR_GET_CHILD_SUBREAPER = 37;
 const TCOOFF = 0;
 const TCOON = 1;
 
+const F_DUPFD_CLOEXEC = 1030;
+/** Which pseudo-terminal a master is of: _IOR('T', 0x30, unsigned int), the same on x86-64 and arm64. */
+const TIOCGPTN = 0x80045430n;
+
 let memo: ReturnType<typeof open> | null = null;
-let musl: boolean | null = null;
+let path: string | null = null;
 
 /** Whether this process runs on musl; asked of the process itself, as a glibc system can have musl installed. */
 export function isMusl(): boolean {
-  musl ??= /\/(ld-musl-|libc\.musl-)/.test(readFileSync("/proc/self/maps", "utf8"));
-  return musl;
+  return /musl/.test(libcPath());
 }
 
 /** Sets or clears FD_CLOEXEC. @throws Error where the descriptor is not open. */
 export function setCloseOnExec(fd: number, on: boolean): void {
   if (libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) !== 0) throw new Error(`fcntl(${fd}, F_SETFD) failed`);
+}
+
+/** A duplicate of the descriptor that no child inherits. @throws Error where it is not open, or none is free. */
+export function duplicate(fd: number): number {
+  const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw new Error(`fcntl(${fd}, F_DUPFD_CLOEXEC) failed`);
+  return copy;
+}
+
+/** N of the /dev/pts/N that this master belongs to, or null where it is not a master. */
+export function ptyNumber(fd: number): number | null {
+  const answer = new Int32Array(1);
+  return libc().ioctl(fd, TIOCGPTN, answer) === 0 ? (answer[0] ?? null) : null;
 }
 
 /** Reaps the child `pid` if it is dead, without waiting; says whether it did. The status is thrown away. */
@@ -48,10 +64,18 @@ export function libc(): ReturnType<typeof open> {
 
 // --- internal ---
 
+/** The libc that this process runs on already: its name differs between distributions, and two would not mix. */
+function libcPath(): string {
+  path ??=
+    /\/\S*\/(ld-musl-|libc\.musl-|libc\.so|libc-2)\S*/.exec(readFileSync("/proc/self/maps", "utf8"))?.[0] ??
+    null;
+  return path ?? "libc.so.6";
+}
+
 function open() {
-  const cpu = process.arch === "arm64" ? "aarch64" : "x86_64";
-  return dlopen(isMusl() ? `libc.musl-${cpu}.so.1` : "libc.so.6", {
+  return dlopen(libcPath(), {
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+    ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
     prctl: { args: ["i32", "ptr", "u64", "u64", "u64"], returns: "i32" },
     tcflow: { args: ["i32", "i32"], returns: "i32" },

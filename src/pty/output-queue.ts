@@ -1,6 +1,7 @@
 /** Output of a PTY that is pushed at us: a bounded queue, and the brake on the program that fills it. */
 import { closeSync, constants, openSync } from "node:fs";
 import { suspendOutput } from "./libc.ts";
+import { slaveNumber } from "./procfs.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
 
@@ -89,11 +90,11 @@ export class OutputQueue {
   /** Says whether it could. */
   #suspend(on: boolean): boolean {
     // Opened for this moment only: with the slave open here the end of the terminal would never be seen.
-    const path = slaveOf(this.#tty());
-    if (path === null) return !on;
+    const number = slaveNumber(this.#tty());
+    if (number === null) return !on;
     let fd: number | null = null;
     try {
-      fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+      fd = openSync(`/dev/pts/${number}`, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
       return suspendOutput(fd, on);
     } catch {
       return !on;
@@ -101,13 +102,4 @@ export class OutputQueue {
       if (fd !== null) closeSync(fd);
     }
   }
-}
-
-/** Path of the terminal with this device number, or null where it is none of a PTY. */
-function slaveOf(tty: number): string | null {
-  const major = (tty >> 8) & 0xfff;
-  // Unix98 slaves have the majors 136 to 143 (the kernel's devices.txt), numbered on through them.
-  if (major < 136 || major > 143) return null;
-  const minor = (tty & 0xff) | ((tty >>> 12) & 0xfff00);
-  return `/dev/pts/${(major - 136) * 256 + minor}`;
 }

@@ -64,6 +64,14 @@ export function signalProcess(entry: ProcessEntry, signal: NodeJS.Signals): void
   }
 }
 
+/** N of the terminal /dev/pts/N with this device number, or null where it is none of a PTY. */
+export function slaveNumber(tty: number): number | null {
+  const major = (tty >> 8) & 0xfff;
+  const minor = (tty & 0xff) | ((tty >>> 12) & 0xfff00);
+  // Unix98 slaves have the majors 136 to 143 (the kernel's devices.txt), and are numbered on through them.
+  return major >= 136 && major <= 143 ? (major - 136) * (1 << 20) + minor : null;
+}
+
 /** The file's text, or null where the process is gone: ENOENT at opening, ESRCH at reading. */
 function readProcFile(path: string): string | null {
   try {
