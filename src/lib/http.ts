@@ -1,6 +1,7 @@
 /** JSON over HTTP to a Rexec server, with errors that say what to do. */
 import type { z } from "zod";
 import { errorBody } from "../protocol/http.ts";
+import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
@@ -99,15 +100,34 @@ async function send<T>(request: ApiRequest<T>, url: URL): Promise<{ status: numb
       proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
       ...(dial.tls ? { tls: dial.tls } : {}),
     });
-    return { status: response.status, text: await response.text() };
+    return { status: response.status, text: await boundedText(response, url) };
   } catch (error) {
-    if (request.signal?.aborted) throw error;
+    if (request.signal?.aborted || error instanceof RexecError) throw error;
     if (!timeout.aborted) throw connectionError(error, url);
     throw new RexecError(`${url.host} did not answer within ${(request.timeoutMs ?? 20_000) / 1000} s`, {
       code: "timeout",
       hint: "check the network, a firewall or a proxy on the way",
     });
   }
+}
+
+/** The body, as long as it is one that a Rexec server would send. */
+async function boundedText(response: Response, url: URL): Promise<string> {
+  if (!response.body) return "";
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Leaving the loop cancels the body.
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > HTTP_ANSWER_BYTES) {
+      throw new RexecError(`${url.origin} answers with more than ${HTTP_ANSWER_BYTES / 1024 / 1024} MiB`, {
+        code: "bad_answer",
+        hint: "check the --host address: this is no Rexec server",
+      });
+    }
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 function refusal<T>(status: number, text: string, request: ApiRequest<T>, url: URL): HttpError {

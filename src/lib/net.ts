@@ -72,12 +72,18 @@ function parseHost(text: string): URL {
     url.pathname = url.pathname.replace(/\/+$/, "");
     return url;
   }
-  const example = url || text.includes("/") || !text ? "https://rexec.example.com" : `https://${text}`;
   throw new RexecError(`"${text}" is no http(s) address of a Rexec server`, {
     code: "bad_host",
-    hint: `give the whole URL, for example ${example}`,
+    hint: `give the whole URL, for example ${probablyMeant(text)}`,
     exitCode: ExitCode.usage,
   });
+}
+
+/** A bare name gets the scheme that it lacks; anything else an example. */
+function probablyMeant(text: string): string {
+  if (!/^[\w.-]+(:\d+)?$/.test(text)) return "https://rexec.example.com";
+  const name = text.replace(/:\d+$/, "");
+  return `${isLoopback(name) ? "http" : "https"}://${text}`;
 }
 
 /** `NODE_EXTRA_CA_CERTS` is read by the runtime itself at start; a `ca_file` is added to what it trusts. */

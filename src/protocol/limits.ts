@@ -27,6 +27,9 @@ export const VIEWER_MESSAGE_BYTES = SERVER_MESSAGE_BYTES;
 /** Largest HTTP request body of the API. */
 export const HTTP_BODY_BYTES = 1024 * 1024;
 
+/** Largest answer of the API: a list of some ten thousand agents. */
+export const HTTP_ANSWER_BYTES = 16 * 1024 * 1024;
+
 /** The server pings this often and gives up on a peer after `DEAD_PEER_MS` of silence; so does our agent. */
 export const PING_INTERVAL_MS = 15_000;
 export const DEAD_PEER_MS = 45_000;
