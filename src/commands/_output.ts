@@ -76,9 +76,10 @@ function writeOnce(fd: Fd, bytes: Uint8Array): Promise<{ written: number; error:
   });
 }
 
+/** `end` is what waits under Bun 1.4.5: an empty `write` calls back, and `writableLength` is 0, long before. */
 function drained(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
-    if (stream.destroyed || stream.writableLength === 0) return resolve();
-    stream.write("", () => resolve());
+    if (stream.destroyed || stream.writableEnded) return resolve();
+    stream.end(() => resolve());
   });
 }

@@ -1,0 +1,76 @@
+/** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
+import { z } from "zod";
+import { HttpError, requestJson } from "../lib/http.ts";
+import type { Endpoint } from "../lib/net.ts";
+import { type Agent, agentBody, agentListBody, profileBody, type User } from "../protocol/http.ts";
+
+/** A server and who we are there. */
+export interface Server {
+  endpoint: Endpoint;
+  token: string;
+}
+
+/** Every agent of the account. */
+export function listAgents(server: Server, signal?: AbortSignal): Promise<Agent[]> {
+  return requestJson({ ...server, method: "GET", path: "/api/agents", schema: agentListBody, signal });
+}
+
+/** One agent by its full id. */
+export function getAgent(server: Server, id: string, signal?: AbortSignal): Promise<Agent> {
+  const path = `/api/agents/${encodeURIComponent(id)}`;
+  return requestJson({ ...server, method: "GET", path, schema: agentBody, signal });
+}
+
+/** Whose token this is. `scopes` is only there where the server tells. */
+export interface Identity {
+  user: User;
+  scopes: readonly string[] | null;
+}
+
+/** Asks whose token it is, of older servers too: those have no `/api/tokens/validate`. */
+export async function identify(server: Server): Promise<Identity> {
+  try {
+    const said = await requestJson({
+      ...server,
+      method: "GET",
+      path: "/api/tokens/validate",
+      schema: validation,
+    });
+    const { user_id: id, scopes, ...rest } = said;
+    return { user: { id, ...rest }, scopes: scopes ?? null };
+  } catch (error) {
+    if (!(error instanceof HttpError) || (error.status !== 404 && error.status !== 405)) throw error;
+  }
+  const user = await requestJson({ ...server, method: "GET", path: "/api/profile", schema: profileBody });
+  return { user, scopes: null };
+}
+
+/**
+ * Revokes the token that the call is made with.
+ * @returns false where the server does not list it (a session token, an agent's)
+ */
+export async function revokeOwnToken(server: Server): Promise<boolean> {
+  const { tokens } = await requestJson({ ...server, method: "GET", path: "/api/tokens", schema: tokenList });
+  const own = tokens.find((token) => !token.revoked_at && server.token.startsWith(token.token_prefix));
+  if (!own) return false;
+  const path = `/api/tokens/${encodeURIComponent(own.id)}`;
+  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
+  return true;
+}
+
+// --- internal ---
+
+const validation = z.object({
+  user_id: z.string(),
+  username: z.string().optional(),
+  email: z.string().optional(),
+  tier: z.string().optional(),
+  scopes: z.array(z.string()).nullish(),
+});
+
+const tokenList = z.object({
+  tokens: z
+    .array(z.object({ id: z.string(), token_prefix: z.string().min(1), revoked_at: z.string().nullish() }))
+    .nullable()
+    .transform((list) => list ?? []),
+});

@@ -1,0 +1,150 @@
+/** One command on a remote machine: sent, waited for, its bytes taken apart. */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { RexecError } from "../lib/errors.ts";
+import { decodeBytes } from "../protocol/bytes.ts";
+import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
+import type { ExecRequestWire, ExecResult } from "../protocol/v1.ts";
+import { encodeViewer, type ToViewerMessage } from "../protocol/v1-viewer.ts";
+import type { Server } from "./api.ts";
+import { exitCodeFromText, exitCodeOf, TIMED_OUT_EXIT } from "./exit-code.ts";
+import { openViewer } from "./viewer.ts";
+
+export interface ExecOptions {
+  /** For the remote shell, quoted already. */
+  command: string;
+  timeoutMs?: number | undefined;
+  cwd?: string | undefined;
+  env?: Record<string, string> | undefined;
+  stdin?: Uint8Array | undefined;
+}
+
+export interface ExecOutcome {
+  stdout: Uint8Array;
+  stderr: Uint8Array;
+  /** What `rexec exec` exits with. */
+  exitCode: number;
+  /** The agent told stdout and stderr apart; otherwise both are in `stdout`. */
+  apart: boolean;
+  /** The agent does not know our additions: it ignored the timeout, folder, environment and stdin. */
+  basic: boolean;
+  result: ExecResult;
+}
+
+/** The agent enforces the timeout; it gets this much longer to say so before we stop waiting. */
+const TIMEOUT_GRACE_MS = 5_000;
+
+/**
+ * Runs the command on a socket of its own.
+ * @throws RexecError as `openViewer`; `exec_lost` where the connection ended before the result came;
+ * `stdin_too_large`; the signal's reason
+ */
+export async function remoteExec(
+  server: Server,
+  agentId: string,
+  options: ExecOptions,
+  signal: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<ExecOutcome> {
+  const request = requestOf(options);
+  const ended = new AbortController();
+  const { promise: answered, resolve, reject } = Promise.withResolvers<ExecResult>();
+  answered.catch(() => {}); // awaited below, or overtaken by a failure to open
+  const viewer = await openViewer(
+    { server, agentId, viewerId: crypto.randomUUID(), newSession: true, execOnly: true },
+    { onMessage: (message) => take(message, request, resolve, reject) },
+    AbortSignal.any([signal, ended.signal]),
+  );
+  try {
+    void viewer.closed.then(({ reason }) => reject(signal.aborted ? signal.reason : lost(reason)));
+    viewer.send(encodeViewer.exec(request));
+    if (options.timeoutMs !== undefined) void giveUp(options.timeoutMs, ended.signal, clock, reject);
+    return outcomeOf(await answered, request);
+  } finally {
+    ended.abort();
+  }
+}
+
+// --- internal ---
+
+function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
+  const { stdin } = options;
+  if (stdin && stdin.length > EXEC_STDIN_BYTES) throw stdinTooLarge();
+  return {
+    command: options.command,
+    id: crypto.randomUUID(),
+    omit_output: true,
+    ...(options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
+    ...(stdin?.length ? { stdin: stdin.toBase64() } : {}),
+  };
+}
+
+/** Also what `readStdin` throws before it has read more than can be sent. */
+export function stdinTooLarge(): RexecError {
+  const mib = EXEC_STDIN_BYTES / 1024 / 1024;
+  return new RexecError(`stdin is larger than the ${mib} MiB that a command can be sent`, {
+    code: "stdin_too_large",
+    hint: "send it in parts, or let the remote command fetch it",
+  });
+}
+
+function take(
+  message: ToViewerMessage,
+  request: ExecRequestWire & { id: string },
+  resolve: (result: ExecResult) => void,
+  reject: (error: RexecError) => void,
+): void {
+  if (message.type === "agent_status" && message.data.status === "offline") {
+    return reject(lost("the agent went offline"));
+  }
+  if (message.type !== "exec_result") return;
+  const { id, command } = message.data;
+  // An agent that knows no ids is recognised by the command; its results go to every viewer.
+  if (id === undefined ? command === request.command : id === request.id) resolve(message.data);
+}
+
+function outcomeOf(result: ExecResult, request: ExecRequestWire): ExecOutcome {
+  const stdout = result.stdout === undefined ? null : decodeBytes(result.stdout);
+  const stderr = result.stderr === undefined ? null : decodeBytes(result.stderr);
+  const apart = stdout !== null || stderr !== null;
+  const extras = request.timeout_ms ?? request.cwd ?? request.env ?? request.stdin;
+  return {
+    stdout: apart ? (stdout ?? new Uint8Array(0)) : Buffer.from(result.output),
+    stderr: stderr ?? new Uint8Array(0),
+    exitCode: exitOf(result),
+    apart,
+    basic: result.id === undefined && extras !== undefined,
+    result,
+  };
+}
+
+function exitOf(result: ExecResult): number {
+  if (result.timed_out) return TIMED_OUT_EXIT;
+  return exitCodeOf(result) ?? exitCodeFromText(result.error ?? "") ?? (result.success ? 0 : 1);
+}
+
+async function giveUp(
+  timeoutMs: number,
+  ended: AbortSignal,
+  clock: Clock,
+  reject: (error: RexecError) => void,
+): Promise<void> {
+  await clock.sleep(timeoutMs + TIMEOUT_GRACE_MS, ended);
+  if (ended.aborted) return;
+  reject(
+    new RexecError("the time is up and the agent has not answered", {
+      code: "exec_timeout",
+      hint: "the command may go on running there",
+      exitCode: TIMED_OUT_EXIT,
+    }),
+  );
+}
+
+function lost(reason: string): RexecError {
+  const why = reason ? `: ${reason}` : "";
+  return new RexecError(`the connection was lost before the result came${why}`, {
+    code: "exec_lost",
+    hint: "the command may have run, or be running still: look before you run it again",
+  });
+}
