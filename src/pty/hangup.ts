@@ -33,7 +33,9 @@ export interface Leader {
  * @returns How the leader ended, once it has been reaped.
  */
 export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: number): Promise<PtyExit> {
-  const told = leader.hasExited() ? [] : findMembers(leader, []);
+  // The leader first, so that it does not see its jobs die and go on; and named by itself, as right after the fork
+  // it is not yet in a session of its own.
+  const told = leader.hasExited() || leader.entry === null ? [] : [leader.entry, ...findMembers(leader, [])];
   for (const member of told) {
     signalProcess(member, "SIGHUP");
     signalProcess(member, "SIGCONT"); // a stopped process takes no signal before it runs again
@@ -52,7 +54,7 @@ export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: n
 }
 
 /**
- * The session's processes that a hang-up is meant for. A session id is not given to another process as long as its
+ * The session's processes, its leader aside, that a hang-up is meant for. A session id is not given to another process as long as its
  * leader has not been reaped or a member of it lives: without such a witness nothing found under it is ours.
  */
 function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEntry[] {
@@ -61,7 +63,8 @@ function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEnt
   const witnessed = readProcess(entry.pid)?.start === entry.start || known.some(isAlive);
   if (!witnessed) return [];
   return listProcesses().filter(
-    (found) => found.session === entry.pid && found.state !== "Z" && !ignoresHangup(found.pid),
+    ({ pid, session, state }) =>
+      session === entry.pid && pid !== entry.pid && state !== "Z" && !ignoresHangup(pid),
   );
 }
 

@@ -31,13 +31,15 @@ export interface Pty {
   /** Which backend serves it. */
   readonly backend: "native" | "bun";
   /**
-   * The next chunk of output (never empty), or null at the end of all output. One call at a time.
-   * Not calling it is the flow control: the kernel then blocks the program (native backend).
+   * The next chunk of output (never empty), or null at the end of all output, which comes only once `exited` has
+   * settled. One call at a time. Not calling it is the flow control: after 0.2 to 1.5 MB the kernel blocks the
+   * program. Read to the null or call `close()`: until then the terminal stays open.
    */
   read(): Promise<Uint8Array | null>;
   /**
    * Writes input; resolves once the kernel has taken all of it, in the order of the calls. Rejects with
-   * `PtyClosedError` where the PTY ended first. Callers bound what they have outstanding by awaiting.
+   * `PtyClosedError` where the PTY ended first. Callers bound what they have outstanding by awaiting, and leave
+   * `data` as it is until then.
    */
   write(data: Uint8Array): Promise<void>;
   /** Tells the program its new size (SIGWINCH follows). A no-op after the end. */
@@ -46,7 +48,9 @@ export interface Pty {
   readonly exited: Promise<PtyExit>;
   /**
    * Ends it: SIGHUP and SIGCONT to every process of the session that does not ignore SIGHUP, the master closed,
-   * SIGKILL to the leader and to those after `graceMs`. Resolves when the child has been reaped. Idempotent.
+   * SIGKILL to the leader and to those after `graceMs` (3 s). Resolves when the child has been reaped. Idempotent;
+   * the first call's `graceMs` counts. Where the child has exited by itself it only closes the master: jobs that it
+   * left in the background stay, as they do when one logs out of any terminal.
    */
   close(graceMs?: number): Promise<PtyExit>;
 }

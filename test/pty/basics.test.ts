@@ -1,15 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { PtyClosedError } from "../../src/pty/pty.ts";
-import { until, within } from "../support/wait.ts";
-import { backends, members, open, readAll, readUntil, script } from "./sessions.ts";
+import { within } from "../support/wait.ts";
+import { backends, inForeground, open, readAll, readUntil, script } from "./sessions.ts";
 
 setDefaultTimeout(20_000);
-
-/** The foreground process group of the terminal that `pid` is on. */
-function foreground(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[7]); // sh has no space in its name
-}
 
 describe.each(backends)("a session on the %s backend", (backend) => {
   test("shows what the program prints, and ends with its exit code", async () => {
@@ -37,11 +31,7 @@ describe.each(backends)("a session on the %s backend", (backend) => {
     const pty = open(backend);
     await readUntil(pty, "$ ");
     await pty.write(Buffer.from("sleep 1000\r"));
-    await until(
-      () => members(pty.pid).length === 2 && foreground(pty.pid) !== pty.pid,
-      2_000,
-      "sleep to run",
-    );
+    await inForeground(pty.pid, "sleep");
     await pty.write(Buffer.from("\x03"));
     await readUntil(pty, "$ ");
     await pty.write(Buffer.from("echo code $?; exit\r"));

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { isAlive, readProcess } from "../../src/pty/procfs.ts";
 import { PtyClosedError } from "../../src/pty/pty.ts";
 import { until, within } from "../support/wait.ts";
-import { backends, members, open, readAll, readUntil, script } from "./sessions.ts";
+import { backends, inForeground, members, open, readAll, readUntil, script } from "./sessions.ts";
 
 setDefaultTimeout(20_000);
 
@@ -61,10 +61,17 @@ describe.each(backends)("the end of a session on the %s backend", (backend) => {
     expect(readProcess(pty.pid)).toBeNull();
   });
 
+  test("close() right after the start ends it as well", async () => {
+    const ptys = Array.from({ length: 20 }, () => script(backend, "sleep 1000 & sleep 1001; echo on"));
+    const exits = await Promise.all(ptys.map((pty) => pty.close(2_000)));
+    expect(exits.map((exit) => exit.signal)).toEqual(ptys.map(() => "SIGHUP"));
+    expect(ptys.flatMap((pty) => members(pty.pid))).toEqual([]);
+  });
+
   test("close() reaches stopped jobs too", async () => {
     const pty = open(backend, { file: "/bin/bash", args: ["--norc", "-i"] });
     await pty.write(Buffer.from("sleep 1000\r"));
-    await until(() => members(pty.pid).length === 2, 2_000, "the job");
+    await inForeground(pty.pid, "sleep");
     await pty.write(Buffer.from("\x1a"));
     await readUntil(pty, "Stopped");
     await pty.close(2_000);

@@ -5,7 +5,7 @@ import { BunTerminalPty } from "../../src/pty/bun-terminal.ts";
 import { NativePty } from "../../src/pty/native.ts";
 import { listProcesses } from "../../src/pty/procfs.ts";
 import type { Pty, PtyOptions } from "../../src/pty/pty.ts";
-import { within } from "../support/wait.ts";
+import { until, within } from "../support/wait.ts";
 
 export const backends = ["native", "bun"] as const;
 export type Backend = (typeof backends)[number];
@@ -108,4 +108,17 @@ export function members(pid: number): number[] {
   return listProcesses()
     .filter(({ session, state }) => session === pid && state !== "Z")
     .map((entry) => entry.pid);
+}
+
+/** Waits until this program is the foreground of the terminal that `pid` leads, and so gets ^C and ^Z. */
+export async function inForeground(pid: number, program: string): Promise<void> {
+  await until(
+    async () => {
+      const stat = await Bun.file(`/proc/${pid}/stat`).text();
+      const group = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[5];
+      return (await Bun.file(`/proc/${group}/comm`).text()) === `${program}\n`;
+    },
+    5_000,
+    `${program} to be in the foreground`,
+  );
 }
