@@ -106,14 +106,30 @@ parse_options() {
 
 check_api() {
   case $api in
+  *[[:space:]@\"\\]*) usage_error "\"$api\" is no address of a Rexec server" ;;
   https://?*) ;;
-  http://localhost | http://localhost[:/]* | http://127.* | "http://[::1]"*) ;;
   http://?*)
-    [ "${REXEC_INSECURE:-}" = 1 ] || fail "$api is plain http: anyone on the way could read the token or swap the agent" \
-      "use https, or set REXEC_INSECURE=1 where the network itself is trusted"
+    is_loopback || [ "${REXEC_INSECURE:-}" = 1 ] ||
+      fail "$api is plain http: anyone on the way could read the token or swap the agent" \
+        "use https, or set REXEC_INSECURE=1 where the network itself is trusted"
     ;;
   *) usage_error "\"$api\" is no http(s) address of a Rexec server" ;;
   esac
+}
+
+# Is the host of $api this machine?
+is_loopback() {
+  host=${api#*://}
+  host=${host%%[/?#]*}
+  case $host in
+  '[::1]' | '[::1]:'*) return 0 ;;
+  esac
+  case ${host%:*} in
+  localhost) return 0 ;;
+  127.*[!0-9.]*) return 1 ;;
+  127.*) return 0 ;;
+  esac
+  return 1
 }
 
 # What goes into the configuration file must not be able to break out of its quotes.
