@@ -242,9 +242,10 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     ];
     const path = join(folder, "tools");
     mkdirSync(path);
-    for (const tool of tools)
-      Bun.spawnSync(["ln", "-s", Bun.which(wget) ?? "/nonexistent", join(path, "wget")]);
-    Bun.spawnSync(["ln", "-s", Bun.which(tool) ?? "/nonexistent", join(path, tool)]);
+    const link = (tool: string, name: string) =>
+      Bun.spawnSync(["ln", "-s", Bun.which(tool) ?? "/nonexistent", join(path, name)]);
+    for (const tool of tools) link(tool, tool);
+    link(wget, "wget");
     const { code, out } = await install(shell, { PATH: path });
     expect(code).toBe(0);
     expect(out).toContain("checksum is right");
