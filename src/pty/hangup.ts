@@ -33,8 +33,8 @@ export interface Leader {
  * @returns How the leader ended, once it has been reaped.
  */
 export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: number): Promise<PtyExit> {
-  // The leader first, so that it does not see its jobs die and go on; and named by itself, as right after the fork
-  // it is not yet in a session of its own.
+  await hasTerminal(leader);
+  // The leader first, so that it does not see its jobs die and go on.
   const told = leader.hasExited() || leader.entry === null ? [] : [leader.entry, ...findMembers(leader, [])];
   for (const member of told) {
     signalProcess(member, "SIGHUP");
@@ -66,6 +66,17 @@ function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEnt
     ({ pid, session, state }) =>
       session === entry.pid && pid !== entry.pid && state !== "Z" && !ignoresHangup(pid),
   );
+}
+
+/**
+ * Waits out the moment between fork and exec in which the child has no terminal yet: with the master closed under it
+ * it would end by itself, with exit code 1. A program that has given its terminal up costs the whole wait.
+ */
+async function hasTerminal({ entry, hasExited }: Leader): Promise<void> {
+  for (let turn = 0; turn < 10 && entry !== null && !hasExited(); turn++) {
+    if (!isAlive(entry) || readProcess(entry.pid)?.tty !== 0) return;
+    await Bun.sleep(POLL_MS[0]);
+  }
 }
 
 /** Waits until the leader has been reaped and the members are gone, `ms` milliseconds at most. */
