@@ -1,0 +1,94 @@
+/**
+ * The main job, on this machine alone: a gateway on loopback with its database in a temporary folder, this machine
+ * registered as an agent and connected, then a shell through both in this terminal.
+ *
+ *   bun run demo                       a shell (Ctrl+] or `exit` leaves)
+ *   bun run demo --exec 'uname -a'     one command; its output is all of stdout, its exit code is the demo's
+ *
+ * Without a terminal it runs `uname -a`. What it says about itself goes to stderr. Nothing is left behind.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { nativeArch } from "../build.ts";
+import { ensureDeps } from "./ensure-deps.ts";
+import { Stack } from "./stack.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+let foreground: Bun.Subprocess | null = null;
+const command = readArguments(process.argv.slice(2));
+await ensureDeps();
+const build = Bun.spawnSync([process.execPath, join(ROOT, "build.ts"), "--native"], {
+  stdio: ["ignore", "inherit", "inherit"],
+});
+if (!build.success) process.exit(1);
+
+const folder = mkdtempSync(join(tmpdir(), "rexec-demo-"));
+const binary = (program: string) => join(ROOT, "dist", `${program}-linux-${nativeArch()}`);
+const stack = new Stack({ rexec: binary("rexec"), agent: binary("rexec-agent"), folder });
+process.on("exit", () => {
+  stack.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const [name, number] of Object.entries(SIGNALS)) process.on(name, () => void leave(128 + number));
+
+try {
+  await stack.startGateway();
+  say(`gateway    ${stack.url}, SQLite in ${folder}`);
+  const name = hostname();
+  await stack.register(name);
+  say(`agent      ${name} is registered`);
+  const { id, ms } = await stack.startAgent();
+  say(`           connected ${Math.round(ms)} ms after its start`);
+  await leave(command === null ? await shell(id) : await run(id, command));
+} catch (error) {
+  say(`error: ${error instanceof Error ? error.message : String(error)}`);
+  await leave(1);
+}
+
+// --- internal ---
+
+async function shell(id: string): Promise<number> {
+  say("shell      rexec connect: through the gateway to the agent; `exit` or Ctrl+] leaves\n");
+  return await client(["connect", id], "inherit");
+}
+
+async function run(id: string, line: string): Promise<number> {
+  say(`command    rexec exec -- sh -c '${line}'\n`);
+  // v1 carries stdin as a whole, so an open one that never ends would be waited for.
+  return await client(["exec", id, "--", "sh", "-c", line], "ignore");
+}
+
+async function client(args: string[], stdin: "inherit" | "ignore"): Promise<number> {
+  foreground = Bun.spawn([binary("rexec"), ...args], {
+    env: stack.clientEnv,
+    stdio: [stdin, "inherit", "inherit"],
+  });
+  const code = await foreground.exited;
+  return foreground.signalCode ? 128 + (constants.signals[foreground.signalCode] ?? 0) : code;
+}
+
+/** The client first: it gives the terminal back as it found it. */
+async function leave(code: number): Promise<never> {
+  foreground?.kill("SIGTERM");
+  await foreground?.exited;
+  await stack.stop();
+  process.exit(code);
+}
+
+/** The command to run, or null for a shell. */
+function readArguments(args: readonly string[]): string | null {
+  const [option, value, ...more] = args[0]?.startsWith("--exec=")
+    ? ["--exec", args[0].slice(7), ...args.slice(1)]
+    : args;
+  if (option === undefined) return process.stdin.isTTY && process.stdout.isTTY ? null : "uname -a";
+  if (option === "--exec" && value !== undefined && more.length === 0) return value;
+  say("usage: bun run demo [--exec 'COMMAND']");
+  process.exit(2);
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

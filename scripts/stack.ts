@@ -1,0 +1,233 @@
+/**
+ * Gateway and agent as real processes of the executables in dist/, in a folder of their own: for the demo, the bench
+ * and the end-to-end tests.
+ */
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** How long a process may take to do its first duty, ms. */
+const START_TIMEOUT_MS = 20_000;
+/** How long it may take to end after SIGTERM, ms. */
+const STOP_TIMEOUT_MS = 5_000;
+
+export interface StackOptions {
+  /** Paths of the executables. */
+  rexec: string;
+  agent: string;
+  /** Where data, configuration and logs go. */
+  folder: string;
+  /** Added to the environment of both; undefined takes a variable away. */
+  env?: Record<string, string | undefined>;
+  /** Put in front of the agent's command: a runner such as qemu. */
+  agentRunner?: readonly string[];
+  /** Port of the gateway; default: any free one. */
+  port?: number;
+}
+
+/** One gateway with one agent. Stop it on every way out. */
+export class Stack {
+  readonly #options: StackOptions;
+  #gateway: Bun.Subprocess | null = null;
+  #agent: Bun.Subprocess | null = null;
+  /** Of the gateway, `http://127.0.0.1:PORT`; known once it runs. */
+  url = "";
+  /** The admin's token, from the first start. */
+  token = "";
+
+  constructor(options: StackOptions) {
+    this.#options = options;
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  }
+
+  get gatewayPid(): number {
+    return this.#gateway?.pid ?? 0;
+  }
+
+  get agentPid(): number {
+    return this.#agent?.pid ?? 0;
+  }
+
+  /** Files that the processes write. */
+  get logs(): { gateway: string; agent: string } {
+    return {
+      gateway: join(this.#options.folder, "gateway.log"),
+      agent: join(this.#options.folder, "agent.log"),
+    };
+  }
+
+  /** What a person's CLI needs in its environment to reach this gateway and nothing else. */
+  get clientEnv(): Record<string, string | undefined> {
+    return { ...this.#env(), REXEC_HOST: this.url, REXEC_TOKEN: this.token };
+  }
+
+  /** Starts the gateway, and again after `stopGateway`: then on the same port with the same data. */
+  async startGateway(): Promise<void> {
+    const { rexec, folder, port } = this.#options;
+    const samePort = this.url ? new URL(this.url).port : String(port ?? 0);
+    const args = ["serve", "--host", "127.0.0.1", "--port", samePort, "--data", join(folder, "gateway")];
+    const gateway = Bun.spawn([rexec, ...args], {
+      env: this.#env(),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    this.#gateway = gateway;
+    // The token is printed once, at the first start, and kept out of the log file.
+    const said = new Listener(this.logs.gateway, [gateway.stdout, gateway.stderr]);
+    const url = await said.find(
+      /http:\/\/127\.0\.0\.1:\d+/,
+      gateway.exited,
+      "the gateway to say its address",
+    );
+    this.url = url;
+    if (!this.token)
+      this.token = await said.find(
+        /rexec_[0-9a-f]{64}/,
+        gateway.exited,
+        "the gateway to print its first token",
+      );
+    await poll(async () => (await fetch(`${url}/health`)).ok, gateway.exited, "the gateway to be healthy");
+  }
+
+  /** Registers this machine; the agent's configuration is then in the folder. */
+  async register(name: string): Promise<void> {
+    const { agent, agentRunner = [] } = this.#options;
+    const child = Bun.spawn([...agentRunner, agent, "register", "--name", name, "--host", this.url], {
+      env: { ...this.#agentEnv(), REXEC_TOKEN: this.token },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    if (code !== 0) throw new Error(`rexec-agent register left with ${code}: ${err.trim() || out.trim()}`);
+  }
+
+  /** Starts the agent and waits until the gateway has it online. Answers its id, and how long that took in ms. */
+  async startAgent(): Promise<{ id: string; ms: number }> {
+    const { agent, agentRunner = [] } = this.#options;
+    const log = openSync(this.logs.agent, "a", 0o600);
+    const start = performance.now();
+    const child = Bun.spawn([...agentRunner, agent, "start"], {
+      env: this.#agentEnv(),
+      stdin: "ignore",
+      stdout: log,
+      stderr: log,
+    });
+    closeSync(log);
+    this.#agent = child;
+    const online = await poll(() => this.#online(), child.exited, "the agent to be online").catch(
+      (error: unknown) => {
+        throw new Error(`${error instanceof Error ? error.message : error}\n${tail(this.logs.agent)}`);
+      },
+    );
+    return { id: online, ms: performance.now() - start };
+  }
+
+  async stopAgent(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await end(this.#agent, signal);
+    this.#agent = null;
+  }
+
+  async stopGateway(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await end(this.#gateway, signal);
+    this.#gateway = null;
+  }
+
+  /** Agent first, so that it does not mourn its gateway. */
+  async stop(): Promise<void> {
+    await this.stopAgent();
+    await this.stopGateway();
+  }
+
+  /** For the way out on which nothing can be awaited. */
+  kill(): void {
+    for (const child of [this.#agent, this.#gateway]) if (child?.exitCode === null) child.kill("SIGKILL");
+  }
+
+  async #online(): Promise<string | null> {
+    const response = await fetch(`${this.url}/api/agents`, {
+      headers: { authorization: `Bearer ${this.token}` },
+    });
+    const agents: unknown = await response.json();
+    return Array.isArray(agents) ? (agents.find(isOnline)?.id ?? null) : null;
+  }
+
+  #env(): Record<string, string | undefined> {
+    const inherited = Object.entries(process.env).filter(([name]) => !/^(REXEC_|BUN_|npm_)/.test(name));
+    return { ...Object.fromEntries(inherited), ...this.#options.env };
+  }
+
+  #agentEnv(): Record<string, string | undefined> {
+    return { ...this.#env(), REXEC_CONFIG: join(this.#options.folder, "agent.yaml") };
+  }
+}
+
+// --- internal ---
+
+function isOnline(agent: unknown): agent is { id: string } {
+  if (typeof agent !== "object" || agent === null || !("id" in agent) || !("status" in agent)) return false;
+  return typeof agent.id === "string" && agent.status === "online";
+}
+
+/** Everything that a process says, for whoever waits for a word in it. */
+class Listener {
+  #said = "";
+
+  constructor(log: string, streams: ReadableStream<Uint8Array>[]) {
+    for (const stream of streams) void this.#listen(log, stream);
+  }
+
+  /** The first match. @throws Error with all that was said, where it does not come. */
+  async find(pattern: RegExp, exited: Promise<number>, what: string): Promise<string> {
+    try {
+      return await poll(() => pattern.exec(this.#said)?.[0], exited, what);
+    } catch (error) {
+      throw new Error(`${error instanceof Error ? error.message : error}; it said:\n${this.#said.trim()}`);
+    }
+  }
+
+  async #listen(log: string, stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      const text = decoder.decode(chunk, { stream: true });
+      this.#said = (this.#said + text).slice(-64 * 1024);
+      appendFileSync(log, text.replaceAll(/(rexec_[0-9a-f]{6})[0-9a-f]+/g, "$1…"), { mode: 0o600 });
+    }
+  }
+}
+
+/** Asks until there is an answer, and gives up with the process or the time. */
+async function poll<T>(
+  ask: () => T | Promise<T>,
+  exited: Promise<number>,
+  what: string,
+): Promise<NonNullable<T> & {}> {
+  let over: number | null = null;
+  void exited.then((code) => {
+    over = code;
+  });
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const answer = await Promise.resolve(ask()).catch(() => null);
+    if (answer) return answer;
+    if (over !== null) throw new Error(`waited for ${what}, but the process left with ${over}`);
+    await Bun.sleep(5);
+  }
+  throw new Error(`waited ${START_TIMEOUT_MS / 1000} s for ${what}`);
+}
+
+async function end(child: Bun.Subprocess | null, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null) return;
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await child.exited;
+  clearTimeout(timer);
+}
+
+function tail(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim().split("\n").slice(-10).join("\n");
+  } catch {
+    return "";
+  }
+}
