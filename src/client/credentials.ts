@@ -64,7 +64,10 @@ export function removeLogin(path: string, host: string): void {
   const { current, ...all } = readCredentials(path);
   const hosts = Object.fromEntries(Object.entries(all.hosts).filter(([name]) => name !== host));
   const names = Object.keys(hosts);
-  if (names.length === 0) return rmSync(path, { force: true });
+  if (names.length === 0) {
+    rmSync(path, { force: true });
+    return;
+  }
   const next = current && current !== host ? current : names[0];
   save(path, { ...all, ...(next ? { current: next } : {}), hosts });
 }

@@ -64,6 +64,15 @@ export async function remoteExec(
   }
 }
 
+/** For whoever reads stdin: to be thrown before more than can be sent has been read. */
+export function stdinTooLarge(): RexecError {
+  const mib = EXEC_STDIN_BYTES / 1024 / 1024;
+  return new RexecError(`stdin is larger than the ${mib} MiB that a command can be sent`, {
+    code: "stdin_too_large",
+    hint: "send it in parts, or let the remote command fetch it",
+  });
+}
+
 // --- internal ---
 
 function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
@@ -80,15 +89,6 @@ function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
   };
 }
 
-/** Also what `readStdin` throws before it has read more than can be sent. */
-export function stdinTooLarge(): RexecError {
-  const mib = EXEC_STDIN_BYTES / 1024 / 1024;
-  return new RexecError(`stdin is larger than the ${mib} MiB that a command can be sent`, {
-    code: "stdin_too_large",
-    hint: "send it in parts, or let the remote command fetch it",
-  });
-}
-
 function take(
   message: ToViewerMessage,
   request: ExecRequestWire & { id: string },
@@ -96,7 +96,7 @@ function take(
   reject: (error: RexecError) => void,
 ): void {
   if (message.type === "agent_status" && message.data.status === "offline") {
-    return reject(lost("the agent went offline"));
+    reject(lost("the agent went offline"));
   }
   if (message.type !== "exec_result") return;
   const { id, command } = message.data;

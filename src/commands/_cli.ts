@@ -10,7 +10,16 @@ import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
 import { extrasOf, helpText, usageLine } from "./_help.ts";
 import { colourful, exitQuietlyOnBrokenPipe, flushAndExit, writeErr, writeOut } from "./_output.ts";
-import { type AnyCommand, aliasesOf, argsOf, type CommandPath, childrenOf, metaOf } from "./_tree.ts";
+import {
+  type AnyCommand,
+  aliasesOf,
+  argsOf,
+  type CommandPath,
+  childrenOf,
+  findChild,
+  isParent,
+  metaOf,
+} from "./_tree.ts";
 
 export { defineCommand } from "citty";
 export { repeatable } from "./_arguments.ts";
@@ -99,7 +108,7 @@ async function resolveCall(
   const args = await argsOf(path.command);
   if (found.help || asksFor("help", args, words)) return { kind: "help", path };
   if (found.version || asksFor("version", args, words)) return { kind: "version" };
-  if ((await childrenOf(path.command)).length > 0) {
+  if (await isParent(path.command)) {
     if (rest.length > 0) throw new UsageError(`no command before --`);
     return { kind: "nothing", path };
   }
@@ -127,21 +136,20 @@ async function walk(
   let words = argv;
   let help = false;
   for (;;) {
-    const children = await childrenOf(path.command);
-    if (children.length === 0) break;
+    if (!(await isParent(path.command))) break;
     const index = await nextWord(path, words);
     const typed = words[index];
     if (typed === undefined) break;
     front.push(...words.slice(0, index));
     words = words.slice(index + 1);
-    const child = children.find((each) => each.name === typed || each.aliases.includes(typed));
+    const child = await findChild(path.command, typed);
     if (child) {
       path = { names: [...path.names, child.name], command: child.command };
       reached(path);
     } else if (typed === "help") help = true;
     else if (typed === "version" && path === root) {
       return { path, words: [...front, ...words], help, version: true };
-    } else throw unknownCommand(path, typed, [...children.map((each) => each.name), "help", "version"]);
+    } else throw await unknownCommand(path, typed);
   }
   return { path, words: [...front, ...words], help, version: false };
 }
@@ -158,8 +166,12 @@ async function nextWord(path: CommandPath, words: readonly string[]): Promise<nu
   return index;
 }
 
-function unknownCommand(path: CommandPath, typed: string, known: readonly string[]): UsageError {
-  const near = closest(typed, known);
+async function unknownCommand(path: CommandPath, typed: string): Promise<UsageError> {
+  const children = await childrenOf(path.command);
+  const known = children
+    .filter((child) => !child.meta.hidden)
+    .flatMap((child) => [child.name, ...child.aliases]);
+  const near = closest(typed, [...known, "help", "version"]);
   const program = path.names.join(" ");
   return new UsageError(
     `unknown command "${typed}"`,

@@ -2,7 +2,15 @@
 import type { ArgDef, ArgsDef } from "citty";
 import { ExitCode } from "../lib/errors.ts";
 import { BUILTIN_ARGS } from "./_arguments.ts";
-import { type AnyCommand, aliasesOf, argsOf, type CommandPath, childrenOf, metaOf } from "./_tree.ts";
+import {
+  type AnyCommand,
+  aliasesOf,
+  argsOf,
+  type CommandPath,
+  childrenOf,
+  isParent,
+  metaOf,
+} from "./_tree.ts";
 
 /** What citty's definition has no place for. */
 export interface HelpExtras {
@@ -29,7 +37,7 @@ export function extrasOf(command: AnyCommand): HelpExtras {
 
 /** `usage: rexec exec [options] NAME -- COMMAND [ARG…]` */
 export async function usageLine(path: CommandPath): Promise<string> {
-  const children = await childrenOf(path.command);
+  const parent = await isParent(path.command);
   const positionals = Object.entries(await argsOf(path.command))
     .filter(([, def]) => def.type === "positional")
     .map(([name, def]) => {
@@ -39,7 +47,7 @@ export async function usageLine(path: CommandPath): Promise<string> {
   const { rest } = extrasOf(path.command);
   const parts = [
     ...path.names,
-    ...(children.length > 0 ? ["[options]", "COMMAND"] : ["[options]"]),
+    ...(parent ? ["[options]", "COMMAND"] : ["[options]"]),
     ...positionals,
     ...(rest ? ["--", rest] : []),
   ];
@@ -85,7 +93,7 @@ export async function helpText(path: CommandPath, width: number): Promise<string
     ),
     ...(extras.notes ?? []).map((note) => wrap(note, width)),
     examples(extras),
-    table("Exit codes", Object.entries({ ...EXIT_CODES, ...extras.exitCodes }), width),
+    table("Exit codes", exitCodeRows(extras), width),
   ];
   return `${sections.filter(Boolean).join("\n\n")}\n`;
 }
@@ -145,6 +153,13 @@ function examples(extras: HelpExtras): string {
   return `Examples:\n${lines.join("\n")}`;
 }
 
+/** Those of a remote program first, then ours by number. */
+function exitCodeRows(extras: HelpExtras): Row[] {
+  const rows: Row[] = Object.entries({ ...EXIT_CODES, ...extras.exitCodes });
+  const ours = (row: Row) => /^\d+$/.test(row[0]);
+  return [...rows.filter((row) => !ours(row)), ...rows.filter(ours)];
+}
+
 function table(title: string, rows: readonly Row[], width: number): string {
   if (rows.length === 0) return "";
   const column = Math.min(30, Math.max(...rows.map(([label]) => label.length)));
@@ -157,8 +172,12 @@ function table(title: string, rows: readonly Row[], width: number): string {
 }
 
 function wrap(text: string, width: number): string {
-  return Bun.wrapAnsi(text, width, { trim: false })
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join("\n");
 }

@@ -22,13 +22,21 @@ export interface Child {
 /** The sub-commands in their order; none for a command that runs. */
 export async function childrenOf(command: AnyCommand): Promise<Child[]> {
   const children = (await resolve(command.subCommands)) ?? {};
-  return Promise.all(
-    Object.entries(children).map(async ([name, lazy]) => {
-      const child: AnyCommand = await resolve(lazy);
-      const meta = await metaOf(child);
-      return { name, aliases: listOf(meta.alias), meta, command: child };
-    }),
-  );
+  return Promise.all(Object.entries(children).map(([name, lazy]) => childOf(name, lazy)));
+}
+
+/** False for a command that runs. */
+export async function isParent(command: AnyCommand): Promise<boolean> {
+  return Object.keys((await resolve(command.subCommands)) ?? {}).length > 0;
+}
+
+/** The sub-command of that name or alias; by its name without loading the others. */
+export async function findChild(command: AnyCommand, typed: string): Promise<Child | undefined> {
+  const lazy = Object.entries((await resolve(command.subCommands)) ?? {}).find(
+    ([name]) => name === typed,
+  )?.[1];
+  if (lazy !== undefined) return childOf(typed, lazy);
+  return (await childrenOf(command)).find((child) => child.aliases.includes(typed));
 }
 
 /** Name, description and the like. */
@@ -48,6 +56,12 @@ export function aliasesOf(def: ArgDef): readonly string[] {
 }
 
 // --- internal ---
+
+async function childOf(name: string, lazy: Resolvable<AnyCommand>): Promise<Child> {
+  const command = await resolve(lazy);
+  const meta = await metaOf(command);
+  return { name, aliases: listOf(meta.alias), meta, command };
+}
 
 async function resolve<T>(value: Resolvable<T>): Promise<T> {
   return isFunction(value) ? value() : value;

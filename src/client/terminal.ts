@@ -1,0 +1,111 @@
+/** The terminal that a person sits at, in raw mode for as long as it shows a remote one, and as it was afterwards. */
+import type { ReadStream, WriteStream } from "node:tty";
+import { ScreenModes } from "./screen-modes.ts";
+
+export interface TerminalSize {
+  cols: number;
+  rows: number;
+}
+
+/** What `attach` needs of the near end. */
+export interface Terminal {
+  /** A person types here: Ctrl+] leaves. Otherwise input ends at the end of a file or pipe. */
+  readonly interactive: boolean;
+  /** Null where no terminal shows the output. */
+  size(): TerminalSize | null;
+  /** Calls back after each burst of size changes; returns what stops it. */
+  onResize(listener: () => void): () => void;
+  /** The next input, or null at its end. One call at a time. */
+  read(): Promise<Uint8Array | null>;
+  /** Resolves once the terminal has taken it. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** A window that is dragged changes its size dozens of times a second. */
+const RESIZE_SETTLES_MS = 40;
+
+export class LocalTerminal implements Terminal {
+  readonly interactive: boolean;
+  readonly #stdin: ReadStream;
+  readonly #screen: WriteStream | null;
+  readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #undo: ((text: string) => void) | null;
+  readonly #input: AsyncIterator<Uint8Array>;
+  readonly #modes = new ScreenModes();
+  #raw = false;
+
+  constructor(streams: {
+    stdin: ReadStream;
+    /** The bytes of stdin, read only as they are asked for. */
+    input: AsyncIterable<Uint8Array>;
+    /** Where the size may be asked, best first; those that are no terminal are passed over. */
+    screens: readonly WriteStream[];
+    write: (bytes: Uint8Array) => Promise<void>;
+    /** Writes to the screen at once, for the very end; null where output does not go to a screen. */
+    undo: ((text: string) => void) | null;
+  }) {
+    this.interactive = streams.stdin.isTTY === true;
+    this.#stdin = streams.stdin;
+    this.#screen = streams.screens.find((stream) => stream.isTTY === true) ?? null;
+    this.#write = streams.write;
+    this.#input = streams.input[Symbol.asyncIterator]();
+    this.#undo = streams.undo;
+  }
+
+  /** Raw mode, where input is a terminal. Again after the process was stopped and continued. */
+  enterRaw(): void {
+    if (!this.interactive) return;
+    this.#raw = true;
+    this.#stdin.setRawMode(true);
+  }
+
+  /**
+   * Everything as it was: line mode, and whatever a remote program had switched on. Synchronous and idempotent, so
+   * that it can be the last thing that a dying process does.
+   */
+  restore(): void {
+    const text = this.#modes.restore();
+    this.#modes.reset();
+    try {
+      if (text) this.#undo?.(text);
+    } catch {
+      // The terminal is gone.
+    }
+    if (!this.#raw) return;
+    this.#raw = false;
+    try {
+      this.#stdin.setRawMode(false);
+    } catch {
+      // The terminal is gone.
+    }
+  }
+
+  size(): TerminalSize | null {
+    const [cols, rows] = this.#screen?.getWindowSize() ?? [];
+    // A serial line or a fresh PTY knows no size and says 0.
+    return cols && rows ? { cols, rows } : null;
+  }
+
+  onResize(listener: () => void): () => void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const settle = () => {
+      clearTimeout(timer);
+      timer = setTimeout(listener, RESIZE_SETTLES_MS);
+    };
+    this.#screen?.on("resize", settle);
+    return () => {
+      clearTimeout(timer);
+      this.#screen?.off("resize", settle);
+    };
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const { value, done } = await this.#input.next();
+    return done ? null : value;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.#modes.push(bytes);
+    return this.#write(bytes);
+  }
+}

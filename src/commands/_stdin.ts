@@ -1,0 +1,102 @@
+/** Our own stdin: as bytes, as a whole, or as a secret that a person types unseen. */
+import { read } from "node:fs";
+import { readAll } from "../client/stdin.ts";
+import { errnoOf, RexecError } from "../lib/errors.ts";
+import { say, writeErr } from "./_output.ts";
+
+/** Somebody may not know that we wait for them. */
+const HINT_AFTER_MS = 3_000;
+const CHUNK_BYTES = 64 * 1024;
+const LONGEST_SECRET = 16 * 1024;
+
+/** The bytes of stdin, one read at a time and none ahead; a closed stdin is an empty one. */
+export async function* stdinBytes(): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const { length, error } = await readOnce(buffer);
+    const code = errnoOf(error);
+    if (code === "EAGAIN") await Bun.sleep(5);
+    else if (code === "EINTR") continue;
+    // EIO: the terminal is gone. EBADF: there never was a stdin.
+    else if (code === "EIO" || code === "EBADF" || (!error && length === 0)) return;
+    else if (error) throw error;
+    else yield buffer.slice(0, length);
+  }
+}
+
+/** The whole of stdin; says once that it waits where nobody ends it. */
+export async function wholeStdin(limit: number, tooLarge: () => Error, hint: string): Promise<Uint8Array> {
+  const timer = setTimeout(() => say(hint), HINT_AFTER_MS);
+  try {
+    return await readAll(stdinBytes(), limit, tooLarge);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The first line of a piped stdin, trimmed; empty where there is none. */
+export async function secretFromPipe(what: string): Promise<string> {
+  const tooLarge = () => new RexecError(`${what} on stdin is far too long`, { code: "bad_secret" });
+  const bytes = await wholeStdin(LONGEST_SECRET, tooLarge, `waiting for ${what} on stdin`);
+  return (Buffer.from(bytes).toString("utf8").split("\n", 1)[0] ?? "").trim();
+}
+
+/**
+ * Asks a person at the terminal for a secret. Nothing of it is shown, not even its length.
+ * @throws RexecError `cancelled` (exit code 130) on Ctrl-C, or where the terminal goes
+ */
+export async function askSecret(question: string): Promise<string> {
+  await writeErr(`${question} (not shown): `);
+  const restore = () => {
+    process.stdin.setRawMode(false);
+  };
+  process.stdin.setRawMode(true);
+  process.once("exit", restore);
+  const onSignal = () => process.exit(128 + 15);
+  process.once("SIGTERM", onSignal);
+  let typed = "";
+  try {
+    for await (const chunk of stdinBytes()) {
+      const state = edit(typed, Buffer.from(chunk).toString("utf8"));
+      if (state.done) return state.typed.trim();
+      typed = state.typed;
+    }
+    throw cancelled();
+  } finally {
+    restore();
+    process.off("exit", restore);
+    process.off("SIGTERM", onSignal);
+    await writeErr("\n");
+  }
+}
+
+// --- internal ---
+
+function readOnce(buffer: Uint8Array): Promise<{ length: number; error: unknown }> {
+  return new Promise((resolve) => {
+    read(0, buffer, 0, buffer.length, null, (error, length) =>
+      resolve({ length: error ? 0 : length, error }),
+    );
+  });
+}
+
+function edit(before: string, keys: string): { typed: string; done: boolean } {
+  let typed = before;
+  // A paste comes in marks where the terminal was left in that mode.
+  for (const key of keys.replaceAll("\x1b[200~", "").replaceAll("\x1b[201~", "")) {
+    if (key === "\r" || key === "\n") return { typed, done: true };
+    if (key === "\x03") throw cancelled();
+    if (key === "\x04") {
+      if (!typed) throw cancelled();
+      return { typed, done: true };
+    }
+    if (key === "\x7f" || key === "\b") typed = typed.slice(0, -1);
+    else if (key === "\x15") typed = "";
+    else if (key >= " ") typed = (typed + key).slice(0, LONGEST_SECRET);
+  }
+  return { typed, done: false };
+}
+
+function cancelled(): RexecError {
+  return new RexecError("cancelled", { code: "cancelled", exitCode: 128 + 2 });
+}

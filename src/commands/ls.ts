@@ -1,0 +1,82 @@
+import { listAgents } from "../client/api.ts";
+import { printable, renderTable } from "../client/table.ts";
+import { ago } from "../lib/duration.ts";
+import type { Agent } from "../protocol/http.ts";
+import { defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
+import { colourful } from "./_output.ts";
+import { currentServer, serverArgs } from "./_server.ts";
+
+export const lsCommand = withHelp(
+  defineCommand({
+    meta: { name: "ls", description: "List your machines", alias: "list" },
+    args: {
+      json: { type: "boolean", description: "As JSON: the array that the server's API answers" },
+      online: { type: "boolean", description: "Only those that are connected now" },
+      tag: repeatable({
+        type: "string",
+        valueHint: "TAG",
+        description: "Only those with this tag; may be repeated",
+      }),
+      ...serverArgs,
+    },
+    async run({ args }) {
+      const all = await listAgents(currentServer(args));
+      const wanted = (args.tag ?? "").split(",").filter(Boolean);
+      const agents = all
+        .filter((agent) => !args.online || agent.status === "online")
+        .filter((agent) => wanted.every((tag) => agent.tags?.includes(tag)));
+      if (args.json) return writeOut(`${JSON.stringify(agents, null, 2)}\n`);
+      if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
+      say(
+        all.length > 0
+          ? `none of your ${all.length} machines fits`
+          : "no machines yet. On the one that you want to reach: rexec-agent register && rexec-agent start",
+      );
+    },
+  }),
+  {
+    examples: [
+      ["rexec ls", "All machines, as a table"],
+      ["rexec ls --online --tag production", "Those that are up and have a tag"],
+      ["rexec ls --json | jq -r '.[].name'", "For a script"],
+    ],
+  },
+);
+
+// --- internal ---
+
+const COLUMNS = [
+  { title: "NAME", shrink: { min: 12 } },
+  { title: "ID" },
+  { title: "STATUS" },
+  { title: "OS/ARCH" },
+  { title: "TAGS", shrink: { min: 6 } },
+  { title: "LAST SEEN" },
+];
+
+function tableOf(agents: readonly Agent[]): string {
+  const colours = colourful(process.stdout);
+  const rows = [...agents]
+    .sort((a, b) => a.name.localeCompare(b.name))
+    .map((agent) => [
+      printable(agent.name),
+      agent.id.slice(0, 8),
+      colours && agent.status === "online" ? `\x1b[32m${agent.status}\x1b[39m` : printable(agent.status),
+      printable(`${agent.os ?? "?"}/${agent.arch ?? "?"}`),
+      printable(agent.tags?.join(",") ?? ""),
+      lastSeen(agent),
+    ]);
+  return renderTable(
+    COLUMNS,
+    rows,
+    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
+  );
+}
+
+function lastSeen(agent: Agent): string {
+  if (agent.status === "online") return "now";
+  const times = [agent.last_ping, agent.connected_at].map((time) => Date.parse(time ?? ""));
+  // Go's zero time, the year 1, means that there was none.
+  const last = Math.max(...times.filter((time) => time > 0));
+  return Number.isFinite(last) ? ago(Date.now() - last) : "never";
+}

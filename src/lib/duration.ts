@@ -1,0 +1,26 @@
+/** Times as people write them. */
+
+/** The longest that a timer can wait, ms (it counts in a signed 32-bit integer). */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** `500ms`, `30s`, `1.5m`, `2h`, or a bare number of seconds, in whole milliseconds; null where it is none of these. */
+export function parseDuration(text: string): number | null {
+  const [, number, unit = "s"] =
+    /^(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)?$/.exec(text.trim().toLowerCase()) ?? [];
+  const factor = UNITS[unit];
+  return number === undefined || factor === undefined ? null : Math.round(Number(number) * factor);
+}
+
+/** `3 min ago`, `2 days ago`; `just now` below a minute and for clocks that differ. */
+export function ago(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  const days = Math.floor(seconds / 86_400);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
+}
+
+// --- internal ---
+
+const UNITS: Record<string, number | undefined> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
