@@ -8,7 +8,7 @@
  * Without a terminal it runs `uname -a`. What it says about itself goes to stderr. Nothing is left behind.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { constants, hostname, tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { nativeArch } from "../build.ts";
 import { ensureDeps } from "./ensure-deps.ts";
@@ -66,8 +66,7 @@ async function client(args: string[], stdin: "inherit" | "ignore"): Promise<numb
     env: stack.clientEnv,
     stdio: [stdin, "inherit", "inherit"],
   });
-  const code = await foreground.exited;
-  return foreground.signalCode ? 128 + (constants.signals[foreground.signalCode] ?? 0) : code;
+  return await foreground.exited;
 }
 
 /** The client first: it gives the terminal back as it found it. */

@@ -211,7 +211,7 @@ async function poll<T>(
     const answer = await Promise.resolve(ask()).catch(() => null);
     if (answer) return answer;
     if (over !== null) throw new Error(`waited for ${what}, but the process left with ${over}`);
-    await Bun.sleep(5);
+    await Bun.sleep(2);
   }
   throw new Error(`waited ${START_TIMEOUT_MS / 1000} s for ${what}`);
 }

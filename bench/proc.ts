@@ -1,0 +1,53 @@
+/** What the kernel says about a process. */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Ticks of utime and stime per second: USER_HZ, 100 on every Linux of today. */
+const TICKS_PER_SECOND = 100;
+
+/** CPU seconds that the processes have used so far, user and system. */
+export function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const fields = read(`/proc/${pid}/stat`)
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return sum + (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
+  }, 0);
+}
+
+/** Resident memory in MB (10^6 bytes), shared pages counted in each process. */
+export function rssMegabytes(pids: readonly number[]): number {
+  return (
+    pids.reduce(
+      (sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024,
+      0,
+    ) / 1e6
+  );
+}
+
+/** The process and everything below it whose program has that name. */
+export function family(root: number, name: string): number[] {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync("/proc").filter((text) => /^\d+$/.test(text))) {
+    const parent = Number(
+      read(`/proc/${entry}/stat`)
+        .replace(/^.*\) /s, "")
+        .split(" ")[1] ?? 0,
+    );
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const found: number[] = [];
+  const queue = [root];
+  for (let pid = queue.shift(); pid !== undefined; pid = queue.shift()) {
+    if (read(`/proc/${pid}/comm`).startsWith(name)) found.push(pid);
+    queue.push(...(children.get(pid) ?? []));
+  }
+  return found;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // it has ended
+  }
+}
