@@ -1,7 +1,6 @@
 /** Debian's OpenSSH on loopback with keys and a configuration of its own, to compare with. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 
 export interface Sshd {
@@ -74,7 +73,7 @@ export async function startSshd(folder: string): Promise<Sshd | string> {
       "-p",
       String(via),
       ...options.flatMap((option) => ["-o", option]),
-      `${userInfo().username}@127.0.0.1`,
+      `${Bun.spawnSync(["id", "-un"]).stdout.toString().trim()}@127.0.0.1`,
     ],
     stop: async () => {
       child.kill();

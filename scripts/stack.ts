@@ -103,12 +103,12 @@ export class Stack {
   }
 
   /** Starts the agent and waits until the gateway has it online. Answers its id, and how long that took in ms. */
-  async startAgent(): Promise<{ id: string; ms: number }> {
+  async startAgent(env: Record<string, string> = {}): Promise<{ id: string; ms: number }> {
     const { agent, agentRunner = [] } = this.#options;
     const log = openSync(this.logs.agent, "a", 0o600);
     const start = performance.now();
     const child = Bun.spawn([...agentRunner, agent, "start"], {
-      env: this.#agentEnv(),
+      env: { ...this.#agentEnv(), ...env },
       stdin: "ignore",
       stdout: log,
       stderr: log,
