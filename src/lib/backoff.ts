@@ -17,6 +17,12 @@ export interface BackoffOptions {
 /** First retry within a second, never more than 30 s apart, forgotten after a minute of health. */
 export const RECONNECT: BackoffOptions = { baseMs: 1_000, capMs: 30_000, healthyAfterMs: 60_000 };
 
+/** The delay in ms after `attempt` earlier ones (0 for the first). */
+export function backoffDelay(options: BackoffOptions, attempt: number): number {
+  const { baseMs, capMs, random = Math.random } = options;
+  return random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30));
+}
+
 export class Backoff {
   #attempt = 0;
   readonly #options: BackoffOptions;
@@ -32,10 +38,9 @@ export class Backoff {
 
   /** The next delay in ms. */
   next(): number {
-    const { baseMs, capMs, random = Math.random } = this.#options;
-    const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(this.#attempt, 30));
+    const delay = backoffDelay(this.#options, this.#attempt);
     this.#attempt += 1;
-    return random() * ceiling;
+    return delay;
   }
 
   /** To be told how long a connection lived, ms: a healthy one starts the delays anew. */

@@ -1,0 +1,148 @@
+/** The agent: sessions and commands that live on, and an uplink that comes and goes. */
+import type { Logger } from "../lib/log.ts";
+import { resolveEndpoint } from "../lib/net.ts";
+import { distro } from "../lib/platform.ts";
+import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
+import { encodeAgent } from "../protocol/v1.ts";
+import { openPty } from "../pty/open.ts";
+import { inheritsOrphans, startReaper } from "../pty/reap.ts";
+import { childEnvironment, currentAccount } from "./child-env.ts";
+import type { AgentConfig } from "./config.ts";
+import type { ConnectionTimes } from "./connection.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { ExecManager } from "./exec-manager.ts";
+import { type Line, Outbox } from "./outbox.ts";
+import { SessionManager } from "./session-manager.ts";
+import { chooseFolder, chooseShell, loginArguments } from "./shell.ts";
+import { StatsReader } from "./stats.ts";
+import { readSystemInfo } from "./system-info.ts";
+import { runUplink } from "./uplink.ts";
+import type { UplinkContext, UplinkState } from "./uplink-state.ts";
+
+export interface AgentOptions {
+  config: AgentConfig;
+  logger: Logger;
+  /** The agent's own environment. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Ends it gracefully: shells hung up, commands ended, the socket closed. */
+  signal: AbortSignal;
+  /** Ends the commands at once; the caller leaves right after. */
+  now?: AbortSignal;
+  onState?(state: UplinkState): void;
+  /** Other times than the contract's; for tests. */
+  times?: ConnectionTimes;
+  context?: Omit<UplinkContext, "subject">;
+}
+
+/** How long the last words may take to reach the server at the end, ms. */
+const LAST_WORDS_MS = 1_000;
+
+/**
+ * Runs until the signal.
+ * @throws RexecError where the configuration will not do (`bad_host`, `insecure_host`, `bad_ca_file`) or the server
+ * refuses for good (exit code 4)
+ */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { config, logger, env, signal } = options;
+  const endpoint = resolveEndpoint({
+    url: config.host,
+    insecure: config.insecure,
+    caFile: config.caFile,
+    env,
+  });
+  const account = currentAccount();
+  const shell = chooseShell(config.shell, env.SHELL, account);
+  const childEnv = childEnvironment(env, shell, account);
+  const folder = folderOf(config, childEnv.HOME, logger);
+  const outbox = new Outbox();
+  const openShell = (size: { cols: number; rows: number }) =>
+    openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
+  const sessions = new SessionManager({ outbox, logger, openShell, ...config });
+  const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
+  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger });
+  const stats = new StatsTicker(outbox);
+  const stopReaper = inheritsOrphans() ? startReaper() : () => {};
+  options.now?.addEventListener("abort", () => execs.killNow(), { once: true });
+
+  const socketEnds = new AbortController();
+  const handler = {
+    opened(line: Line) {
+      outbox.attach(line);
+      outbox.control(encodeAgent.systemInfo(readSystemInfo()));
+      stats.start();
+      sessions.announce();
+    },
+    closed() {
+      stats.stop();
+      outbox.detach();
+    },
+    text: (frame: string) => dispatcher.text(frame),
+    binary: (bytes: number) => dispatcher.binary(bytes),
+  };
+  const about = { name: config.name, shell, distro: distro() };
+  const target = { endpoint, agentId: config.agentId, token: config.token, about };
+  const shutDown = async () => {
+    stats.stop();
+    await Promise.all([sessions.close(), execs.close()]);
+    await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
+    socketEnds.abort();
+  };
+  let ending: Promise<void> | null = null;
+  const stop = () => {
+    logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
+    ending = shutDown();
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  try {
+    await runUplink({ ...optional(options), target, handler, logger, signal: socketEnds.signal });
+  } finally {
+    signal.removeEventListener("abort", stop);
+    await (ending ?? shutDown());
+    stopReaper();
+  }
+}
+
+// --- internal ---
+
+function optional({ times, context, onState }: AgentOptions) {
+  return { ...(times ? { times } : {}), ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+}
+
+/** The configured folder, else the home, else `/`: a folder that is gone must not keep a person out. */
+function folderOf(config: AgentConfig, home: string | undefined, logger: Logger): () => string {
+  return () => {
+    const folder = chooseFolder([config.workingDir, home]);
+    if (config.workingDir && folder !== config.workingDir) {
+      logger.warn(`working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`);
+    }
+    return folder;
+  };
+}
+
+/** Sends `stats` at once and every five seconds, while there is a connection. */
+class StatsTicker {
+  readonly #outbox: Outbox;
+  readonly #reader = new StatsReader();
+  #timer: Timer | null = null;
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  start(): void {
+    this.stop();
+    this.#tick();
+    this.#timer = setInterval(() => this.#tick(), STATS_INTERVAL_MS);
+  }
+
+  stop(): void {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #tick(): void {
+    // Old figures are worth nothing: none are queued for a server that does not read.
+    if (this.#outbox.hasRoom) this.#outbox.control(encodeAgent.stats(this.#reader.read()));
+  }
+}

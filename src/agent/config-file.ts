@@ -1,0 +1,205 @@
+/** The agent's configuration file: where it is, what it says, and which line is wrong. */
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { extname, join, resolve } from "node:path";
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import { type FileSettings, fileSettings, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
+import { jsonErrorOffset, lineAt } from "./json-position.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The file of system-wide installs. */
+export const SYSTEM_CONFIG = "/etc/rexec/agent.yaml";
+
+/** A file that was read. `raw` keeps everything in it, for writing back. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly settings: FileSettings;
+  readonly raw: RawConfig;
+  /** Something worth a warning: others may read the file. */
+  readonly warnings: readonly string[];
+}
+
+/** A document that can be changed without losing what else is in it. */
+export type RawConfig =
+  | { format: "yaml"; document: Document }
+  | { format: "json"; values: Record<string, unknown> };
+
+/** The file of a user's own install. HOME decides, and the account's home where it is not set. */
+export function userConfig(env: Environment): string {
+  return join(env.HOME || homedir(), ".rexec", "agent.json");
+}
+
+/**
+ * The file to read: the named one, else the system's, else the user's; null where there is none. A system file that
+ * only root may read does not hide the user's own.
+ */
+export function findConfig(
+  named: string | undefined,
+  env: Environment,
+  system = SYSTEM_CONFIG,
+): string | null {
+  const explicit = named || env.REXEC_CONFIG;
+  if (explicit) return resolve(explicit);
+  const own = userConfig(env);
+  if (isReadable(system)) return system;
+  if (existsSync(own)) return own;
+  return existsSync(system) ? system : null;
+}
+
+/** The file that `register` writes where none was found. */
+export function newConfigPath(env: Environment, isRoot: boolean, system = SYSTEM_CONFIG): string {
+  return isRoot ? system : userConfig(env);
+}
+
+/**
+ * Reads and checks a file.
+ * @returns null where it does not exist
+ * @throws RexecError `config_unreadable`, `config_broken` (with file and line)
+ */
+export function readConfig(path: string): ConfigFile | null {
+  const text = readText(path);
+  if (text === null) return null;
+  const { raw, values, lineOf } = isYaml(path) ? readYaml(path, text) : readJson(path, text);
+  return { path, raw, settings: check(path, values, lineOf), warnings: permissionWarnings(path) };
+}
+
+/** A file that does not exist yet. */
+export function emptyConfig(path: string): ConfigFile {
+  const raw: RawConfig = isYaml(path)
+    ? { format: "yaml", document: parseDocument("") }
+    : { format: "json", values: {} };
+  return { path, raw, settings: {}, warnings: [] };
+}
+
+// --- internal ---
+
+/** Line of a key in the file, where it can be told. */
+type LineOf = (key: string) => number | null;
+interface Content {
+  raw: RawConfig;
+  values: Record<string, unknown>;
+  lineOf: LineOf;
+}
+
+function isYaml(path: string): boolean {
+  return extname(path).toLowerCase() !== ".json";
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return null;
+    throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
+      code: "config_unreadable",
+      hint:
+        errnoOf(error) === "EACCES"
+          ? "run this as the file's owner (sudo), or name another file with --config"
+          : undefined,
+      cause: error,
+    });
+  }
+}
+
+function broken(path: string, line: number | null, what: string): RexecError {
+  return new RexecError(`${path}${line === null ? "" : `:${line}`}: ${what}`, {
+    code: "config_broken",
+    hint: "correct that line, or move the file away and register again: rexec-agent register",
+  });
+}
+
+function readYaml(path: string, text: string): Content {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error)
+    throw broken(path, lines.linePos(error.pos[0]).line, error.message.split("\n", 1)[0] ?? "broken YAML");
+  const map = document.contents;
+  if (map !== null && !isMap(map)) throw broken(path, 1, "a list of `key: value` lines is expected");
+  const lineOf: LineOf = (key) => {
+    const pair = map?.items.find((item) => isScalar(item.key) && item.key.value === key);
+    const at = pair && isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+    return at === undefined ? null : lines.linePos(at).line;
+  };
+  const values: Record<string, unknown> = {};
+  for (const { key, value } of map?.items ?? []) {
+    if (!isScalar(key)) continue;
+    values[String(key.value)] = plain(value, String(key.value));
+  }
+  return { raw: { format: "yaml", document }, values, lineOf };
+}
+
+/** A YAML node as a value; what a text key or a label shows as a number or a truth value is its text. */
+function plain(node: unknown, key: string): unknown {
+  const isText = TEXT_KEYS.has(key) || TAG_KEYS.some((name) => name === key);
+  if (isSeq(node)) return node.items.map((item) => plain(item, key));
+  if (!isScalar(node)) return isMap(node) ? node.toJSON() : undefined;
+  const { value, source } = node;
+  if (isText && (typeof value === "number" || typeof value === "boolean")) return source ?? String(value);
+  return value;
+}
+
+function readJson(path: string, text: string): Content {
+  const lineOf: LineOf = (key) => {
+    const at = text.search(new RegExp(`"${key}"\\s*:`));
+    return at < 0 ? null : lineAt(text, at);
+  };
+  const parsed = parseJsonText(path, text);
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    throw broken(path, 1, "an object in braces is expected");
+  }
+  const values: Record<string, unknown> = { ...parsed };
+  return { raw: { format: "json", values }, values, lineOf };
+}
+
+function parseJsonText(path: string, text: string): unknown {
+  if (text.trim() === "") return {};
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const offset = jsonErrorOffset(text);
+    const found =
+      offset >= text.length ? "the file ends too early" : `unexpected ${JSON.stringify(text[offset])}`;
+    throw broken(path, lineAt(text, offset), `broken JSON: ${found} (${messageOf(error)})`);
+  }
+}
+
+function check(path: string, values: Record<string, unknown>, lineOf: LineOf): FileSettings {
+  const known: Record<string, unknown> = {};
+  for (const key of Object.keys(fileSettings.shape)) {
+    const value = values[key];
+    if (value !== null && value !== undefined && value !== "") known[key] = value;
+  }
+  const tagKey = TAG_KEYS.find((key) => values[key] !== null && values[key] !== undefined);
+  if (tagKey)
+    known.tags =
+      typeof values[tagKey] === "string"
+        ? values[tagKey]
+            .split(",")
+            .map((tag) => tag.trim())
+            .filter(Boolean)
+        : values[tagKey];
+  const result = fileSettings.safeParse(known);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const key = String(issue?.path[0] ?? "");
+  const shown = key === "tags" && tagKey ? tagKey : key;
+  throw broken(path, lineOf(shown), `${shown}: ${issue?.message ?? "is wrong"}`);
+}
+
+function permissionWarnings(path: string): string[] {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return [];
+  return [`${path} holds a token and others may read it (mode ${mode.toString(8)}): run chmod 600 ${path}`];
+}

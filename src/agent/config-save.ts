@@ -1,0 +1,69 @@
+/** Writes the agent's configuration back: what is not ours in the file stays as it is. */
+import { chmodSync, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { writeFileAtomic } from "../lib/atomic-file.ts";
+import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import type { ConfigFile, RawConfig } from "./config-file.ts";
+import type { FileSettings } from "./config-schema.ts";
+
+/**
+ * Sets the given keys (undefined removes one) and writes the file, mode 0600. Comments and unknown keys stay, and
+ * `labels` or `tags` is spelled as it was.
+ * @throws RexecError `config_unwritable`; the file is then as it was
+ */
+export function saveConfig(file: ConfigFile, changes: Partial<FileSettings>): void {
+  const tagKey = tagKeyOf(file.raw);
+  for (const [key, value] of Object.entries(changes)) {
+    const name = key === "tags" ? tagKey : key;
+    if (file.raw.format === "json") setJson(file.raw.values, name, value);
+    else if (value === undefined) file.raw.document.delete(name);
+    else file.raw.document.set(name, file.raw.document.createNode(value));
+  }
+  write(file.path, serialise(file.raw));
+}
+
+// --- internal ---
+
+function tagKeyOf(raw: RawConfig): "labels" | "tags" {
+  const has = (key: string) => (raw.format === "json" ? key in raw.values : raw.document.has(key));
+  if (has("labels")) return "labels";
+  if (has("tags")) return "tags";
+  return raw.format === "json" ? "tags" : "labels";
+}
+
+function setJson(values: Record<string, unknown>, key: string, value: unknown): void {
+  if (value === undefined) delete values[key];
+  else values[key] = value;
+}
+
+function serialise(raw: RawConfig): string {
+  return raw.format === "json" ? `${JSON.stringify(raw.values, null, 2)}\n` : raw.document.toString();
+}
+
+function write(path: string, text: string): void {
+  try {
+    writeFileAtomic(path, text, 0o600);
+  } catch (error) {
+    throw new RexecError(`cannot write ${path}: ${messageOf(error)}`, {
+      code: "config_unwritable",
+      hint: hintFor(error, path),
+      cause: error,
+    });
+  }
+}
+
+function hintFor(error: unknown, path: string): string {
+  const code = errnoOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return `make room on the disk of ${dirname(path)}, or name another file with --config`;
+  if (code === "EROFS")
+    return `${dirname(path)} is read-only: name another file with --config (or REXEC_CONFIG)`;
+  if (code === "EACCES" || code === "EPERM")
+    return "run this with sudo, or name another file with --config (or REXEC_CONFIG)";
+  return "name another file with --config (or REXEC_CONFIG)";
+}
+
+/** Makes sure that only the owner may read it; for a file that somebody else made. */
+export function makePrivate(path: string): void {
+  if (existsSync(path)) chmodSync(path, 0o600);
+}

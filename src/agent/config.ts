@@ -1,0 +1,127 @@
+/** The agent's configuration, as it applies: options before environment, environment before file. */
+import { hostname } from "node:os";
+import { ExitCode, RexecError } from "../lib/errors.ts";
+import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The public service, where no other is named. */
+export const DEFAULT_HOST = "https://rexec.pipeops.io";
+
+/** What was given on the command line. */
+export interface ConfigOptions {
+  config?: string | undefined;
+  host?: string | undefined;
+  token?: string | undefined;
+  insecure?: boolean | undefined;
+  env: Environment;
+  /** Where the system-wide file is; only tests name another. */
+  systemConfig?: string | undefined;
+}
+
+/** Where a value came from. */
+export type Origin = "option" | "environment" | "file" | "default";
+
+/** What is known, registered or not. */
+export interface LoadedConfig {
+  /** The file that was read, or null where there is none. */
+  readonly file: ConfigFile | null;
+  /** The file to write. */
+  readonly path: string;
+  readonly host: string;
+  readonly hostOrigin: Origin;
+  readonly token: string | null;
+  readonly tokenOrigin: Origin | null;
+  readonly insecure: boolean;
+  readonly caFile: string | undefined;
+}
+
+/** All that a running agent needs. */
+export interface AgentConfig {
+  readonly path: string;
+  readonly host: string;
+  readonly token: string;
+  readonly agentId: string;
+  readonly name: string;
+  readonly shell: string | undefined;
+  readonly workingDir: string | undefined;
+  readonly caFile: string | undefined;
+  readonly insecure: boolean;
+  readonly maxSessions: number;
+  /** Bytes. */
+  readonly sessionBuffer: number;
+  /** Bytes. */
+  readonly memoryBudget: number;
+}
+
+/** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
+export function loadConfig(options: ConfigOptions): LoadedConfig {
+  const { env } = options;
+  const found = findConfig(options.config, env, options.systemConfig);
+  const file = found === null ? null : readConfig(found);
+  const settings = file?.settings ?? {};
+  const [host, hostOrigin] = pick(options.host, env.REXEC_HOST || env.REXEC_API, settings.api_url) ?? [
+    DEFAULT_HOST,
+    "default" as const,
+  ];
+  const [token, tokenOrigin] = pick(options.token, env.REXEC_TOKEN, settings.token) ?? [null, null];
+  return {
+    file,
+    path: found ?? newConfigPath(env, process.getuid?.() === 0, options.systemConfig),
+    host,
+    hostOrigin,
+    token: token?.trim() ?? null,
+    tokenOrigin,
+    insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
+    caFile: env.REXEC_CA_FILE || settings.ca_file,
+  };
+}
+
+/** @throws RexecError `config_missing`, `not_registered` or `token_missing`, all with exit code 3 */
+export function requireRegistered(loaded: LoadedConfig): AgentConfig {
+  const settings = loaded.file?.settings;
+  if (!settings)
+    throw notSetUp("config_missing", `no configuration at ${loaded.path}: this machine is not registered`);
+  if (!settings.agent_id)
+    throw notSetUp("not_registered", `${loaded.path} names no agent_id: this machine is not registered`);
+  if (!loaded.token)
+    throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
+  return {
+    path: loaded.path,
+    host: loaded.host,
+    token: loaded.token,
+    agentId: settings.agent_id,
+    name: settings.name ?? hostname(),
+    shell: settings.shell,
+    workingDir: settings.working_dir,
+    caFile: loaded.caFile,
+    insecure: loaded.insecure,
+    maxSessions: settings.max_sessions ?? 64,
+    sessionBuffer: settings.session_buffer ?? 1024 * 1024,
+    memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,
+  };
+}
+
+// --- internal ---
+
+function pick(
+  option: string | undefined,
+  variable: string | undefined,
+  setting: string | undefined,
+): [string, Origin] | null {
+  if (option) return [option, "option"];
+  if (variable) return [variable, "environment"];
+  return setting ? [setting, "file"] : null;
+}
+
+function isOn(text: string | undefined): boolean {
+  return /^(1|true|yes|on)$/i.test(text ?? "");
+}
+
+function notSetUp(code: string, message: string): RexecError {
+  return new RexecError(message, {
+    code,
+    hint: "register it first: rexec-agent register (the token is asked for; or give --token, or REXEC_TOKEN)",
+    exitCode: ExitCode.notSetUp,
+  });
+}

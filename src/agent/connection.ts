@@ -1,0 +1,157 @@
+/** One WebSocket connection to the server, from the dial to its end. What it says and how it ends goes to a handler. */
+
+import { messageOf } from "../lib/errors.ts";
+import { connectionError } from "../lib/http.ts";
+import { dialOptions, type Endpoint, wsUrl } from "../lib/net.ts";
+import { goArch, goOs } from "../lib/platform.ts";
+import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
+import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
+import { Liveness } from "./liveness.ts";
+import type { Line } from "./outbox.ts";
+import type { Auth, ConnectionEnd } from "./uplink-state.ts";
+
+export interface DialTarget {
+  endpoint: Endpoint;
+  agentId: string;
+  token: string;
+  auth: Auth;
+  /** What the X-Agent-… headers say. */
+  about: { name: string; shell: string; distro: string | undefined };
+}
+
+export interface ConnectionHandler {
+  opened(line: Line): void;
+  /** A text frame. */
+  text(frame: string): void;
+  /** A binary frame, which v1 does not know. */
+  binary(bytes: number): void;
+}
+
+export interface ConnectionTimes {
+  dialMs: number;
+  pingMs: number;
+  deadMs: number;
+}
+
+const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+/** How long the server may take to answer our close, ms. */
+const CLOSE_MS = 1_000;
+
+/**
+ * Dials, serves the connection until it ends, and tells how. Never rejects. When the signal aborts the connection is
+ * closed with 1001, or given up where it was not open yet.
+ */
+export function runConnection(
+  target: DialTarget,
+  handler: ConnectionHandler,
+  signal: AbortSignal,
+  times: ConnectionTimes = TIMES,
+): Promise<ConnectionEnd> {
+  return new Promise((resolve) => {
+    const url = agentUrl(target);
+    const socket = new WebSocket(url.href, {
+      headers: headersOf(target),
+      protocols: [SUBPROTOCOL_V1],
+      perMessageDeflate: false, // keystrokes don't shrink, and it costs latency and memory
+      ...dialOptions(target.endpoint, url),
+    });
+    socket.binaryType = "arraybuffer";
+    let isOpen = false;
+    let failure: unknown = null;
+    let ours: ConnectionEnd | null = null;
+    const end = (why: ConnectionEnd) => {
+      ours ??= why;
+      socket.terminate();
+    };
+    const dialTimer = setTimeout(() => {
+      end({ kind: "unreachable", reason: `${url.host} did not answer within ${times.dialMs / 1000} s` });
+    }, times.dialMs);
+    const liveness = new Liveness({
+      pingMs: times.pingMs,
+      deadMs: times.deadMs,
+      ping: () => socket.ping(),
+      dead: (ms) =>
+        end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
+    });
+    const stop = () => closeGently(socket, isOpen);
+
+    socket.addEventListener("open", () => {
+      isOpen = true;
+      clearTimeout(dialTimer);
+      liveness.start();
+      handler.opened({
+        send: (frame) => socket.send(frame),
+        get buffered() {
+          return socket.bufferedAmount;
+        },
+        drop: (reason) => end({ kind: "dropped", reason }),
+      });
+    });
+    socket.addEventListener("message", ({ data }) => {
+      liveness.heard();
+      if (typeof data === "string") handler.text(data);
+      else handler.binary(data instanceof ArrayBuffer ? data.byteLength : 0);
+    });
+    socket.addEventListener("ping", () => liveness.heard());
+    socket.addEventListener("pong", () => liveness.heard());
+    socket.addEventListener("error", (event) => {
+      failure = event.error ?? event.message;
+    });
+    socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(dialTimer);
+      liveness.stop();
+      signal.removeEventListener("abort", stop);
+      resolve(ours ?? (isOpen ? { kind: "closed", code, reason } : failedDial(failure, url)));
+    });
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+  });
+}
+
+// --- internal ---
+
+function agentUrl({ endpoint, agentId, auth, token }: DialTarget): URL {
+  const url = wsUrl(endpoint, `/ws/agent/${encodeURIComponent(agentId)}`);
+  if (auth === "query") url.searchParams.set("token", token);
+  return url;
+}
+
+function headersOf({ auth, token, about }: DialTarget): Record<string, string> {
+  return {
+    ...(auth === "header" ? { Authorization: `Bearer ${token}` } : {}),
+    "X-Agent-Name": headerValue(about.name),
+    "X-Agent-OS": goOs(),
+    "X-Agent-Arch": goArch(),
+    "X-Agent-Shell": headerValue(about.shell),
+    ...(about.distro ? { "X-Agent-Distro": headerValue(about.distro) } : {}),
+  };
+}
+
+/** UTF-8 bytes as they are, which is what Go's agents send and its servers read; without control characters. */
+function headerValue(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
+  return Buffer.from(text.replace(/[\u0000-\u001f\u007f]+/g, " ").trim(), "utf8").toString("latin1");
+}
+
+/** Bun tells the status of a refused upgrade only in the text (1.4.5; a test watches over it). */
+function failedDial(failure: unknown, url: URL): ConnectionEnd {
+  const status = /Expected 101 status code: (\d{3})/.exec(messageOf(failure ?? ""))?.[1];
+  if (status) return { kind: "refused", status: Number(status) };
+  const { message, hint } = connectionError(failure ?? "the connection failed", withoutToken(url));
+  return { kind: "unreachable", reason: hint ? `${message} (${hint})` : message };
+}
+
+function withoutToken(url: URL): URL {
+  const bare = new URL(url);
+  bare.search = "";
+  return bare;
+}
+
+function closeGently(socket: WebSocket, isOpen: boolean): void {
+  if (!isOpen) {
+    socket.terminate();
+    return;
+  }
+  socket.close(1001, "the agent stops");
+  setTimeout(() => socket.terminate(), CLOSE_MS).unref();
+}

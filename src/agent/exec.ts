@@ -1,0 +1,146 @@
+/** One command through the shell: `SHELL -c command` in a session and process group of its own, without a terminal. */
+import { trackChild, untrackChild } from "../pty/children.ts";
+import type { Capture, StreamName } from "./capture.ts";
+
+export interface ExecOptions {
+  shell: string;
+  command: string;
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+  stdin: Uint8Array | undefined;
+  /** Milliseconds until the whole group is ended; undefined for none. */
+  timeoutMs: number | undefined;
+  capture: Capture;
+  /** Ends the whole group too. */
+  signal: AbortSignal;
+  /** Holds the group's leader while it runs. */
+  groups: Set<number>;
+}
+
+/** How a command ended. */
+export interface ExecOutcome {
+  /** 0 to 255, or null where a signal ended it. */
+  exitCode: number | null;
+  signal: string | null;
+  timedOut: boolean;
+  durationMs: number;
+}
+
+/** Between SIGTERM and SIGKILL, ms. */
+const TERM_GRACE_MS = 2_000;
+/** How long a background process may hold the pipes open after the command has ended, ms. */
+const PIPE_GRACE_MS = 1_000;
+/** The longest delay that a timer takes (about 24 days). */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Runs it. @throws the system's error where it can't be started */
+export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
+  const started = performance.now();
+  const child = Bun.spawn([options.shell, "-c", options.command], {
+    cwd: options.cwd,
+    env: options.env,
+    stdin: options.stdin && options.stdin.length > 0 ? options.stdin : "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached: true, // setsid: its own session and group, so that all of it can be ended
+  });
+  trackChild(child.pid);
+  options.groups.add(child.pid);
+  const pipes = [
+    new Pipe(child.stdout, "stdout", options.capture),
+    new Pipe(child.stderr, "stderr", options.capture),
+  ];
+  let timedOut = false;
+  const end = () => void endGroup(child);
+  const timer =
+    options.timeoutMs === undefined
+      ? null
+      : setTimeout(
+          () => {
+            timedOut = true;
+            end();
+          },
+          Math.min(options.timeoutMs, MAX_TIMER_MS),
+        );
+  options.signal.addEventListener("abort", end, { once: true });
+  if (options.signal.aborted) end();
+  try {
+    await child.exited;
+  } finally {
+    untrackChild(child.pid);
+    options.groups.delete(child.pid);
+    if (timer) clearTimeout(timer);
+    options.signal.removeEventListener("abort", end);
+  }
+  await Promise.race([Promise.all(pipes.map((pipe) => pipe.done)), Bun.sleep(PIPE_GRACE_MS)]);
+  for (const pipe of pipes) pipe.cancel();
+  const durationMs = Math.round(performance.now() - started);
+  return {
+    exitCode: child.signalCode ? null : child.exitCode,
+    signal: signalOf(child),
+    timedOut,
+    durationMs,
+  };
+}
+
+// --- internal ---
+
+function signalOf({ signalCode }: Bun.Subprocess): string | null {
+  return signalCode === null ? null : String(signalCode);
+}
+
+/** SIGTERM to the group, SIGKILL to what is left of it after the grace, or as soon as its leader is gone. */
+async function endGroup(child: Bun.Subprocess): Promise<void> {
+  signalGroup(child.pid, "SIGTERM");
+  const deadline = performance.now() + TERM_GRACE_MS;
+  while (performance.now() < deadline && groupLives(child.pid)) await Bun.sleep(20);
+  signalGroup(child.pid, "SIGKILL");
+}
+
+function groupLives(pid: number): boolean {
+  try {
+    return process.kill(-pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** A group that is gone is what was wanted. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // ESRCH
+  }
+}
+
+function openReader(stream: ReadableStream<Uint8Array>) {
+  return stream.getReader();
+}
+
+/** Reads one stream to its end, so that the command never waits for us. */
+class Pipe {
+  readonly done: Promise<void>;
+  readonly #reader: ReturnType<typeof openReader>;
+
+  constructor(stream: ReadableStream<Uint8Array>, name: StreamName, capture: Capture) {
+    this.#reader = openReader(stream);
+    this.done = this.#read(name, capture);
+  }
+
+  cancel(): void {
+    this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(name: StreamName, capture: Capture): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await this.#reader.read();
+        if (done) return;
+        capture.push(name, value);
+      }
+    } catch {
+      // The pipe broke with its process: what there is was read.
+    }
+  }
+}

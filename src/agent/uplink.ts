@@ -1,0 +1,92 @@
+/** Keeps the connection to the server, for ever: dial, serve, wait, again; until it is told to stop or refused for good. */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { RexecError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import {
+  type ConnectionHandler,
+  type ConnectionTimes,
+  type DialTarget,
+  runConnection,
+} from "./connection.ts";
+import type { Line } from "./outbox.ts";
+import { type Auth, INITIAL, transition, type UplinkContext, type UplinkState } from "./uplink-state.ts";
+
+export interface UplinkOptions {
+  target: Omit<DialTarget, "auth">;
+  handler: ConnectionHandler & { closed(): void };
+  logger: Logger;
+  /** Ends it; the open connection is closed with 1001. */
+  signal: AbortSignal;
+  clock?: Clock;
+  times?: ConnectionTimes;
+  context?: Omit<UplinkContext, "subject">;
+  /** Told of every state. */
+  onState?(state: UplinkState): void;
+}
+
+/**
+ * Resolves after the signal.
+ * @throws RexecError where the server's refusal is final (exit code 4)
+ */
+export async function runUplink(options: UplinkOptions): Promise<void> {
+  const { target, handler, logger, signal, clock = systemClock, onState } = options;
+  const host = target.endpoint.base.host;
+  const context: UplinkContext = {
+    ...options.context,
+    subject: { host: target.endpoint.base.origin, agentId: target.agentId, token: target.token },
+  };
+  let state: UplinkState = INITIAL;
+  const go = (event: Parameters<typeof transition>[1]) => {
+    state = transition(state, event, context);
+    onState?.(state);
+    return state;
+  };
+  onState?.(state);
+  for (;;) {
+    if (signal.aborted) go({ type: "stop" });
+    const { phase } = current(state);
+    if (phase === "stopped") return finish(state);
+    if (phase === "dialling")
+      logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
+    const opened = (line: Line) => {
+      go({ type: "opened", at: clock.now() });
+      logger.info(`connected to ${host}`);
+      handler.opened(line);
+    };
+    const end = await runConnection(
+      { ...target, auth: authOf(state) },
+      { ...bound(handler), opened },
+      signal,
+      options.times,
+    );
+    handler.closed();
+    if (signal.aborted) continue;
+    const next = go({ type: "ended", end, at: clock.now() });
+    if (next.phase !== "waiting") continue;
+    const seconds =
+      next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
+    logger.warn(`${next.reason}; ${next.delayMs > 0 ? `next try in ${seconds} s` : "at once"}`);
+    await clock.sleep(next.delayMs, signal);
+    go({ type: "waited" });
+  }
+}
+
+// --- internal ---
+
+/** Past the compiler's narrowing: `state` changes in a callback. */
+function current(state: UplinkState): UplinkState {
+  return state;
+}
+
+function authOf(state: UplinkState): Auth {
+  return state.phase === "stopped" ? "header" : state.auth;
+}
+
+function bound(handler: ConnectionHandler): Omit<ConnectionHandler, "opened"> {
+  return { text: (frame) => handler.text(frame), binary: (bytes) => handler.binary(bytes) };
+}
+
+function finish(state: UplinkState): void {
+  const error: RexecError | null = state.phase === "stopped" ? state.error : null;
+  if (error) throw error;
+}
