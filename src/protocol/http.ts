@@ -38,6 +38,8 @@ export const createTokenBody = z.object({
   name: z.string().trim().min(1).max(128),
   scopes: z.array(z.string()).max(16).optional(),
   expires_in: z.number().int().positive().max(3650).nullish(),
+  /** Ours: the one agent that a token with the scope `agent` connects. */
+  agent_id: z.string().max(64).nullish(),
 });
 
 /** `POST /api/agents/register` request. Unknown fields are dropped. */

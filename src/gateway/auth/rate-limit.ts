@@ -1,0 +1,57 @@
+/** A token bucket for each address: so many failures at once, then so many a minute. */
+
+export interface RateLimitOptions {
+  /** Failures that are answered at once. */
+  burst: number;
+  /** Milliseconds until one more is. */
+  refillMs: number;
+  /** Addresses that are remembered; beyond, the one that was quiet for longest is forgotten. */
+  maxAddresses: number;
+}
+
+export const FAILED_LOGINS: RateLimitOptions = { burst: 10, refillMs: 6_000, maxAddresses: 10_000 };
+
+export class RateLimit {
+  readonly #options: RateLimitOptions;
+  readonly #now: () => number;
+  /** In the order of their last failure. */
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor(options: RateLimitOptions = FAILED_LOGINS, now: () => number = () => performance.now()) {
+    this.#options = options;
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  /** Counts a failure from there. Answers 0, or the seconds to wait where there were too many. */
+  failed(address: string): number {
+    const { burst, refillMs, maxAddresses } = this.#options;
+    const key = groupOf(address);
+    const now = this.#now();
+    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
+    const tokens = Math.min(burst, bucket.tokens + (now - bucket.at) / refillMs);
+    const refused = tokens < 1;
+    this.#buckets.delete(key);
+    this.#buckets.set(key, { tokens: refused ? tokens : tokens - 1, at: now });
+    for (const [oldest] of this.#buckets) {
+      if (this.#buckets.size <= maxAddresses) break;
+      this.#buckets.delete(oldest);
+    }
+    return refused ? Math.max(1, Math.ceil(((1 - tokens) * refillMs) / 1000)) : 0;
+  }
+}
+
+// --- internal ---
+
+/** An IPv6 network of 64 bits is one household or one machine: it counts as one address. */
+function groupOf(address: string): string {
+  if (!address.includes(":")) return address;
+  const [head = "", tail = ""] = address.split("::");
+  const left = head.split(":").filter(Boolean);
+  const right = address.includes("::") ? tail.split(":").filter(Boolean) : [];
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
+  return [...left, ...zeros, ...right].slice(0, 4).join(":");
+}

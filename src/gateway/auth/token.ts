@@ -1,0 +1,20 @@
+/** Making and hashing tokens. A token has 256 random bits, so a plain SHA-256 is enough: there is nothing to guess. */
+import { createHash, randomBytes } from "node:crypto";
+import { tokenPrefix } from "../../protocol/token.ts";
+
+/** A token at the only moment when it is known in full. */
+export interface NewToken {
+  token: string;
+  hash: string;
+  prefix: string;
+}
+
+export function makeToken(): NewToken {
+  const token = `rexec_${randomBytes(32).toString("hex")}`;
+  return { token, hash: hashToken(token), prefix: tokenPrefix(token) };
+}
+
+/** SHA-256 in hex. */
+export function hashToken(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}

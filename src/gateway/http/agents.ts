@@ -1,0 +1,92 @@
+/** `/api/agents` and `/api/containers`. */
+import { Hono } from "hono";
+import { patchAgentBody, registerBody } from "../../protocol/http.ts";
+import { requireAgent, requirePermission } from "../auth/authenticate.ts";
+import { makeToken } from "../auth/token.ts";
+import { agentView, containerView, statusView } from "./agent-view.ts";
+import { type ApiDeps, authenticate, type Env, findAgent, readBody } from "./context.ts";
+
+export function agentRoutes(deps: ApiDeps): Hono<Env> {
+  const { store, hub } = deps;
+  const routes = new Hono<Env>();
+
+  routes.post("/agents/register", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "agents:write");
+    const body = await readBody(c, registerBody);
+    const details = {
+      name: body.name,
+      description: body.description ?? "",
+      os: body.os ?? "",
+      arch: body.arch ?? "",
+      shell: body.shell ?? "",
+      distro: body.distro ?? "",
+      tags: body.tags ?? [],
+    };
+    const made = makeToken();
+    const { agent, token } = await store.agents.register(
+      principal.user.id,
+      details,
+      made,
+      `agent: ${body.name}`,
+      ["agent"],
+    );
+    const note = "connects this agent and nothing else; it is shown this once";
+    const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
+    return c.json({ id: agent.id, name: agent.name, token: made.token, token_info }, 201);
+  });
+
+  routes.get("/agents", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "agents:read");
+    const agents = await store.agents.listOfUser(principal.user.id);
+    return c.json(agents.map((agent) => agentView(agent, hub.presence(agent.id))));
+  });
+
+  routes.get("/containers", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "agents:read");
+    const agents = await store.agents.listOfUser(principal.user.id);
+    return c.json({ containers: agents.map((agent) => containerView(agent, hub.presence(agent.id))) });
+  });
+
+  routes.get("/agents/:id", async (c) => {
+    const principal = await authenticate(c, deps);
+    const agent = await findAgent(store, c.req.param("id"));
+    requireAgent(principal, agent, "agents:read");
+    return c.json(agentView(agent, hub.presence(agent.id)));
+  });
+
+  routes.get("/agents/:id/status", async (c) => {
+    const principal = await authenticate(c, deps);
+    const agent = await findAgent(store, c.req.param("id"));
+    requireAgent(principal, agent, "agents:read");
+    return c.json(statusView(agent, hub.presence(agent.id)));
+  });
+
+  routes.patch("/agents/:id", async (c) => {
+    const principal = await authenticate(c, deps);
+    const agent = await findAgent(store, c.req.param("id"));
+    requireAgent(principal, agent, "agents:write");
+    const { name, description, tags } = await readBody(c, patchAgentBody);
+    const changes = {
+      ...(name === undefined ? {} : { name }),
+      ...(description === undefined ? {} : { description }),
+      ...(tags === undefined ? {} : { tags }),
+    };
+    await store.agents.update(agent.id, changes);
+    const now = { ...agent, ...changes };
+    return c.json({ id: now.id, name: now.name, description: now.description, message: "agent updated" });
+  });
+
+  routes.delete("/agents/:id", async (c) => {
+    const principal = await authenticate(c, deps);
+    const agent = await findAgent(store, c.req.param("id"));
+    requireAgent(principal, agent, "agents:write", "agents:unregister");
+    await store.agents.delete(agent.id);
+    hub.agentDeleted(agent.id);
+    return c.json({ message: "agent deleted" });
+  });
+
+  return routes;
+}

@@ -1,0 +1,23 @@
+/** A refusal as every route gives it: a status, a text, a machine-readable code. */
+
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly code: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
+  }
+
+  /** `{"error", "code"}` */
+  toResponse(): Response {
+    return Response.json(
+      { error: this.message, code: this.code },
+      { status: this.status, headers: { "Cache-Control": "no-store", ...this.headers } },
+    );
+  }
+}

@@ -1,0 +1,83 @@
+/** The HTTP side of the gateway: every route but the sockets'. */
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { secureHeaders } from "hono/secure-headers";
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { COMMIT, VERSION } from "../../lib/version.ts";
+import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
+import { agentRoutes } from "./agents.ts";
+import { ApiError } from "./api-error.ts";
+import type { ApiDeps, Env } from "./context.ts";
+import { downloadRoutes } from "./downloads.ts";
+import { homePage } from "./home.ts";
+import { installerFor } from "./installer.ts";
+import { tokenRoutes } from "./tokens.ts";
+
+export interface AppOptions extends ApiDeps {
+  downloads: string | null;
+  logger: Logger;
+}
+
+export function createApp(options: AppOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  const started = Date.now();
+  app.use(
+    secureHeaders({
+      strictTransportSecurity: false, // whether there is TLS is up to whoever runs us, or a proxy
+      xFrameOptions: "DENY",
+      referrerPolicy: "no-referrer",
+    }),
+  );
+  app.use("/api/*", noStore);
+  app.use(
+    bodyLimit({
+      maxSize: HTTP_BODY_BYTES,
+      onError: () => refuse(413, "too_large", `a body may have ${HTTP_BODY_BYTES} bytes`),
+    }),
+  );
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        refuse(405, "method_not_allowed", `${c.req.method} is not for this address`, {
+          Allow: methods.join(", "),
+        }),
+    }),
+  );
+  app.get("/", (c) => homePage(c.env.publicUrl));
+  app.get("/health", (c) =>
+    c.json({ status: "ok", version: VERSION, uptime_seconds: Math.floor((Date.now() - started) / 1000) }),
+  );
+  app.get("/api/version", (c) => c.json({ version: `v${VERSION}`, build: COMMIT }));
+  app.get("/install-agent.sh", (c) =>
+    c.body(installerFor(c.env.publicUrl), 200, {
+      "Content-Type": "text/x-shellscript; charset=utf-8",
+      "Cache-Control": "no-store",
+    }),
+  );
+  app.route("/", downloadRoutes(options.downloads));
+  app.route("/api", tokenRoutes(options));
+  app.route("/api", agentRoutes(options));
+  app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
+  app.onError((error, c) => explain(error, c, options.logger));
+  return app;
+}
+
+// --- internal ---
+
+async function noStore(c: Context<Env>, next: () => Promise<void>): Promise<void> {
+  await next();
+  c.header("Cache-Control", "no-store");
+}
+
+function refuse(status: number, code: string, message: string, headers?: Record<string, string>): Response {
+  return new ApiError(status, code, message, headers).toResponse();
+}
+
+function explain(error: Error, c: Context<Env>, logger: Logger): Response {
+  if (error instanceof ApiError) return error.toResponse();
+  logger.error(`${c.req.method} ${c.req.path}: ${messageOf(error)}`);
+  return refuse(500, "internal", "the gateway has a problem of its own; its log says which");
+}

@@ -1,0 +1,50 @@
+/** What the routes share. */
+import type { Context } from "hono";
+import type { z } from "zod";
+import { parseJson, reasonOf } from "../../protocol/parse.ts";
+import type { Authenticator, Principal } from "../auth/authenticate.ts";
+import { bearerToken } from "../auth/credentials.ts";
+import type { Hub } from "../relay/hub.ts";
+import type { AgentRow } from "../store/agents.ts";
+import type { Store } from "../store/store.ts";
+import { ApiError } from "./api-error.ts";
+import type { RequestInfo } from "./request-info.ts";
+
+/** Hono's types: what the server hands in with each request. */
+export type Env = { Bindings: RequestInfo };
+
+export interface ApiDeps {
+  store: Store;
+  hub: Hub;
+  authenticator: Authenticator;
+}
+
+/** @throws ApiError 401, 429 */
+export function authenticate(c: Context<Env>, { authenticator }: ApiDeps): Promise<Principal> {
+  return authenticator.authenticate(bearerToken(c.req.raw.headers), c.env.address);
+}
+
+/** The JSON body, checked. @throws ApiError 400 */
+export async function readBody<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
+  const json = parseJson(await c.req.text());
+  if (!json.ok) throw new ApiError(400, "bad_json", json.reason);
+  const parsed = schema.safeParse(json.value);
+  if (!parsed.success) throw new ApiError(400, "bad_body", reasonOf(parsed.error));
+  return parsed.data;
+}
+
+/** @throws ApiError 404 */
+export async function findAgent(store: Store, id: string): Promise<AgentRow> {
+  const agent = ID.test(id) ? await store.agents.get(id.toLowerCase()) : null;
+  if (!agent) throw new ApiError(404, "agent_not_found", "no such agent");
+  return agent;
+}
+
+/** True for what our ids look like. */
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+// --- internal ---
+
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

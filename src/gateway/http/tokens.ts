@@ -1,0 +1,110 @@
+/** `/api/tokens`, and who one is: `/api/profile`. */
+import { Hono } from "hono";
+import { createTokenBody } from "../../protocol/http.ts";
+import { requireAgent, requirePermission } from "../auth/authenticate.ts";
+import { isScope, mayGrant, SCOPES } from "../auth/scopes.ts";
+import { makeToken } from "../auth/token.ts";
+import type { TokenRow } from "../store/tokens.ts";
+import { ApiError } from "./api-error.ts";
+import { type ApiDeps, authenticate, type Env, findAgent, isId, readBody } from "./context.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export function tokenRoutes(deps: ApiDeps): Hono<Env> {
+  const { store, hub } = deps;
+  const routes = new Hono<Env>();
+
+  routes.get("/profile", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "profile:read");
+    return c.json({ user: principal.user });
+  });
+
+  // Any token may ask whether it is one.
+  routes.get("/tokens/validate", async (c) => {
+    const { user, token } = await authenticate(c, deps);
+    return c.json({
+      valid: true,
+      user_id: user.id,
+      username: user.username,
+      email: user.email,
+      tier: user.tier,
+      scopes: token.scopes,
+      agent_id: token.agent_id ?? undefined,
+    });
+  });
+
+  routes.get("/tokens", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "tokens:manage");
+    const tokens = await store.tokens.listOfUser(principal.user.id);
+    return c.json({ tokens: tokens.map(tokenView) });
+  });
+
+  routes.post("/tokens", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "tokens:manage");
+    const { name, scopes = ["*"], expires_in, agent_id } = await readBody(c, createTokenBody);
+    checkScopes(scopes, principal.token.scopes, agent_id ?? null);
+    if (agent_id) requireAgent(principal, await findAgent(store, agent_id), "agents:write");
+    const made = makeToken();
+    const token = await store.tokens.create(made, {
+      userId: principal.user.id,
+      agentId: agent_id ?? null,
+      name,
+      scopes,
+      expiresAt: expires_in ? new Date(Date.now() + expires_in * DAY_MS).toISOString() : null,
+    });
+    const message = "keep it now: it is shown this once";
+    return c.json({ ...tokenView(token), token: made.token, expires_at: token.expires_at, message }, 201);
+  });
+
+  routes.delete("/tokens/:id", async (c) => {
+    const principal = await authenticate(c, deps);
+    requirePermission(principal, "tokens:manage");
+    const id = c.req.param("id").toLowerCase();
+    const token = isId(id) ? await store.tokens.get(id) : null;
+    if (!token) throw new ApiError(404, "token_not_found", "no such token");
+    if (token.user_id !== principal.user.id)
+      throw new ApiError(403, "not_yours", "this token belongs to someone else");
+    await store.tokens.revoke(token.id);
+    hub.tokenRevoked(token.id);
+    return c.json({ message: "token revoked" });
+  });
+
+  return routes;
+}
+
+// --- internal ---
+
+/** @throws ApiError 400, 403 */
+function checkScopes(scopes: readonly string[], own: readonly string[], agentId: string | null): void {
+  const unknown = scopes.find((scope) => !isScope(scope));
+  if (unknown !== undefined || scopes.length === 0) {
+    const what = unknown === undefined ? "no scope" : `unknown scope "${unknown.slice(0, 64)}"`;
+    throw new ApiError(400, "bad_scope", `${what}: there are ${SCOPES.join(", ")}`);
+  }
+  const forAgent = scopes.includes("agent");
+  if (forAgent !== (agentId !== null) || (forAgent && scopes.length > 1)) {
+    throw new ApiError(
+      400,
+      "bad_scope",
+      'an agent\'s token has the scope "agent" alone, and names its agent as agent_id',
+    );
+  }
+  if (!mayGrant(own, scopes)) throw new ApiError(403, "scope", "a token cannot make one that may do more");
+}
+
+function tokenView(token: TokenRow) {
+  return {
+    id: token.id,
+    name: token.name,
+    token_prefix: token.token_prefix,
+    scopes: token.scopes,
+    agent_id: token.agent_id ?? undefined,
+    created_at: token.created_at,
+    last_used_at: token.last_used_at ?? undefined,
+    expires_at: token.expires_at ?? undefined,
+    revoked_at: token.revoked_at ?? undefined,
+  };
+}

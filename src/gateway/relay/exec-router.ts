@@ -1,0 +1,119 @@
+/**
+ * Brings each command's result to the viewer that asked. On the way to the agent every command gets an id of the
+ * gateway's, so that the ids of two viewers cannot collide; an agent that knows no ids (v1) answers with the command,
+ * and the oldest one that reads the same is meant.
+ */
+import type { ExecRequest, ExecRequestWire, ExecResult } from "../../protocol/v1.ts";
+import type { Viewer } from "./viewer.ts";
+
+/** Commands on one agent that have not been answered. */
+const MAX_PENDING = 256;
+/** Of one viewer. */
+const MAX_PENDING_OF_VIEWER = 64;
+
+interface Pending {
+  /** Null once the viewer left: the place in the queue stays, or an id-less result would go to the next one. */
+  viewer: Viewer | null;
+  /** The viewer's own id for it. */
+  id: string | undefined;
+  command: string;
+  timer: Timer | null;
+}
+
+export class ExecRouter {
+  readonly #graceMs: number;
+  /** By our id, oldest first. */
+  readonly #pending = new Map<string, Pending>();
+
+  constructor(graceMs: number) {
+    this.#graceMs = graceMs;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /** The request for the agent, or null where there are too many: the viewer has been told. */
+  submit(viewer: Viewer, request: ExecRequest): ExecRequestWire | null {
+    const { id, command, stdin, ...rest } = request;
+    if (this.#pending.size >= MAX_PENDING) this.#dropAbandoned();
+    if (viewer.pendingExecs >= MAX_PENDING_OF_VIEWER || this.#pending.size >= MAX_PENDING) {
+      viewer.sendResult(failure(command, id, "too many commands are running on this agent: wait for one to end"));
+      return null;
+    }
+    const ourId = crypto.randomUUID();
+    this.#pending.set(ourId, { viewer, id, command, timer: this.#expiry(ourId, request.timeout_ms) });
+    viewer.pendingExecs += 1;
+    return { ...rest, command, id: ourId, ...(stdin ? { stdin: stdin.toBase64() } : {}) };
+  }
+
+  /** A result from the agent. Answers false where nobody asked for it. */
+  settle(result: ExecResult): boolean {
+    const ourId = result.id ?? this.#oldest(result.command);
+    const pending = ourId === undefined ? undefined : this.#take(ourId);
+    if (!pending) return false;
+    if (pending.id !== undefined) {
+      pending.viewer?.sendResult({ ...result, id: pending.id });
+      return true;
+    }
+    // Streams apart were not asked for: `output` has the same.
+    const { id: _id, stdout: _stdout, stderr: _stderr, ...plain } = result;
+    pending.viewer?.sendResult(plain);
+    return true;
+  }
+
+  /** Its results go nowhere from now on. */
+  viewerLeft(viewer: Viewer): void {
+    for (const pending of this.#pending.values()) if (pending.viewer === viewer) pending.viewer = null;
+    viewer.pendingExecs = 0;
+  }
+
+  /** Nothing of what is pending will be answered. */
+  failAll(error: string): void {
+    for (const [ourId] of [...this.#pending]) this.#fail(ourId, error);
+  }
+
+  // --- internal ---
+
+  #expiry(ourId: string, timeoutMs: number | undefined): Timer | null {
+    if (timeoutMs === undefined) return null;
+    // setTimeout knows 31 bits.
+    const ms = Math.min(timeoutMs + this.#graceMs, 2 ** 31 - 1);
+    return setTimeout(
+      () => this.#fail(ourId, `the agent did not answer within ${timeoutMs / 1000} s`, true),
+      ms,
+    );
+  }
+
+  #oldest(command: string): string | undefined {
+    for (const [ourId, pending] of this.#pending) if (pending.command === command) return ourId;
+    return undefined;
+  }
+
+  #take(ourId: string): Pending | undefined {
+    const pending = this.#pending.get(ourId);
+    if (!pending) return undefined;
+    this.#pending.delete(ourId);
+    if (pending.timer) clearTimeout(pending.timer);
+    if (pending.viewer) pending.viewer.pendingExecs -= 1;
+    return pending;
+  }
+
+  #fail(ourId: string, error: string, timedOut = false): void {
+    const pending = this.#take(ourId);
+    if (!pending) return;
+    pending.viewer?.sendResult({
+      ...failure(pending.command, pending.id, error),
+      ...(timedOut ? { timed_out: true } : {}),
+    });
+  }
+
+  #dropAbandoned(): void {
+    for (const [ourId, pending] of this.#pending) if (!pending.viewer) this.#take(ourId);
+  }
+}
+
+/** The result of a command of which nothing is known. */
+export function failure(command: string, id: string | undefined, error: string): ExecResult {
+  return { command, output: "", success: false, error, exit_code: null, ...(id === undefined ? {} : { id }) };
+}

@@ -1,0 +1,81 @@
+/** One shell of an agent as the gateway sees it: its state, who looks at it, and its output as text. */
+import { Backlog } from "./backlog.ts";
+import type { Viewer } from "./viewer.ts";
+
+export interface TerminalSize {
+  cols: number;
+  rows: number;
+}
+
+/** `unknown`: the gateway has not heard of it since it came up, or since the agent was away. */
+export type ShellState = "unknown" | "starting" | "running" | "ended";
+export type ShellEvent = "start_sent" | "started" | "output" | "stopped" | "failed" | "agent_lost";
+
+/** The next state; an event that means nothing there changes nothing. */
+export function nextState(state: ShellState, event: ShellEvent): ShellState {
+  switch (event) {
+    case "start_sent":
+      return state === "running" ? "running" : "starting";
+    case "started":
+      return "running";
+    case "output":
+      return state === "ended" ? "ended" : "running";
+    case "stopped":
+      return "ended";
+    case "failed":
+      return state === "starting" ? "ended" : state;
+    case "agent_lost":
+      return state === "ended" ? "ended" : "unknown";
+  }
+}
+
+export class Session {
+  readonly id: string;
+  readonly viewers = new Set<Viewer>();
+  readonly backlog = new Backlog();
+  /** What the PTY was last set to through us. */
+  size: TerminalSize | null = null;
+  /** Ends a split session that nobody came back to. */
+  graceTimer: Timer | null = null;
+  #state: ShellState = "unknown";
+  #decoder = newDecoder();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get state(): ShellState {
+    return this.#state;
+  }
+
+  apply(event: ShellEvent): void {
+    this.#state = nextState(this.#state, event);
+  }
+
+  /**
+   * Output as text: decoded once for all viewers, and across messages, so that characters come out whole even from an
+   * agent that splits them. May be empty.
+   */
+  decode(bytes: Uint8Array): string {
+    return this.#remember(this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  /** The end of the output: what is left of an unfinished character. */
+  flush(): string {
+    const text = this.#remember(this.#decoder.decode());
+    this.#decoder = newDecoder();
+    return text;
+  }
+
+  #remember(text: string): string {
+    if (text) this.backlog.append(text);
+    return text;
+  }
+}
+
+// --- internal ---
+
+/** A byte order mark in a terminal's output is output. */
+function newDecoder(): TextDecoder {
+  return new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+}

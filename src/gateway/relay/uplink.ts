@@ -1,0 +1,71 @@
+/** The connection of an agent: its messages checked and counted, its input bounded. */
+import type { Logger } from "../../lib/log.ts";
+import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
+import { type AgentMessage, encodeBare, parseAgentMessage } from "../../protocol/v1.ts";
+import type { Connection } from "../sockets/connection.ts";
+
+/** Broken messages per connection: the first few are logged, and after so many it is closed. */
+const LOGGED_INVALID = 5;
+const MAX_INVALID = 1_000;
+
+/** What a room is told by its uplink. */
+export interface UplinkEvents {
+  onMessage(message: AgentMessage): void;
+  onDrain(): void;
+  onClosed(code: number, reason: string): void;
+}
+
+export class Uplink {
+  readonly connection: Connection;
+  readonly connectedAt = new Date().toISOString();
+  lastPing = this.connectedAt;
+  readonly #name: string;
+  readonly #logger: Logger;
+  #invalid = 0;
+
+  /** @param name of the agent, for the log */
+  constructor(connection: Connection, name: string, logger: Logger) {
+    this.connection = connection;
+    this.#name = name;
+    this.#logger = logger;
+  }
+
+  /** Takes over the connection's events; `onOpen` is called when it is there. */
+  listen(events: UplinkEvents, onOpen: () => void): void {
+    this.connection.listen({
+      onOpen,
+      onText: (text) => this.#take(text, events),
+      onBytes: () => this.#countInvalid("a binary frame"),
+      onDrain: () => events.onDrain(),
+      onAlive: () => {
+        this.lastPing = new Date().toISOString();
+      },
+      onClose: (code, reason) => events.onClosed(code, reason),
+    });
+  }
+
+  send(frame: string): void {
+    this.connection.send(frame);
+  }
+
+  // --- internal ---
+
+  #take(text: string, events: UplinkEvents): void {
+    const parsed = parseAgentMessage(text);
+    if (!parsed.ok) {
+      if (parsed.problem === "invalid") this.#countInvalid(parsed.reason);
+      else this.#logger.debug(`agent ${this.#name}: ${parsed.reason}`);
+    } else if (parsed.value.type === "ping") this.send(encodeBare("pong"));
+    else events.onMessage(parsed.value);
+  }
+
+  #countInvalid(reason: string): void {
+    this.#invalid += 1;
+    if (this.#invalid <= LOGGED_INVALID) this.#logger.warn(`agent ${this.#name} sent nonsense: ${reason}`);
+    if (this.#invalid === LOGGED_INVALID)
+      this.#logger.warn(`agent ${this.#name}: more of it is only counted`);
+    if (this.#invalid > MAX_INVALID) {
+      this.connection.close(CLOSE_POLICY, `${MAX_INVALID} messages that make no sense`);
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/** Registered machines, and what was last known of each. */
+import { z } from "zod";
+import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
+import type { NewToken } from "../auth/token.ts";
+import { jsonColumn } from "./columns.ts";
+import type { Database } from "./database.ts";
+import { insertToken, type TokenRow } from "./tokens.ts";
+
+const agentRow = z.object({
+  id: z.string(),
+  user_id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  os: z.string(),
+  arch: z.string(),
+  shell: z.string(),
+  distro: z.string(),
+  tags: jsonColumn(z.array(z.string())).transform((tags) => tags ?? []),
+  created_at: z.string(),
+  connected_at: z.string().nullable(),
+  last_ping: z.string().nullable(),
+  system_info: jsonColumn(systemInfo),
+});
+export type AgentRow = z.infer<typeof agentRow>;
+
+/** What a registration says. */
+export type AgentDetails = Pick<AgentRow, "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags">;
+
+export class Agents {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The agent and the token that it will connect with: both or neither. */
+  async register(
+    userId: string,
+    details: AgentDetails,
+    token: NewToken,
+    tokenName: string,
+    scopes: readonly string[],
+  ): Promise<{ agent: AgentRow; token: TokenRow }> {
+    const agent: AgentRow = {
+      ...details,
+      id: crypto.randomUUID(),
+      user_id: userId,
+      created_at: new Date().toISOString(),
+      connected_at: null,
+      last_ping: null,
+      system_info: null,
+    };
+    return this.#database.transaction(async (sql) => {
+      await sql`INSERT INTO agents ${sql({ ...agent, tags: JSON.stringify(agent.tags) })}`;
+      const grant = { userId, agentId: agent.id, name: tokenName, scopes };
+      return { agent, token: await insertToken(sql, token, grant) };
+    });
+  }
+
+  async get(id: string): Promise<AgentRow | null> {
+    const rows = await this.#database.run((sql) => sql`SELECT * FROM agents WHERE id = ${id}`);
+    return z.array(agentRow).parse(rows)[0] ?? null;
+  }
+
+  async listOfUser(userId: string): Promise<AgentRow[]> {
+    const rows = await this.#database.run(
+      (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ORDER BY created_at, id`,
+    );
+    return z.array(agentRow).parse(rows);
+  }
+
+  /** Changes what is given. */
+  async update(id: string, changes: Partial<AgentDetails>): Promise<void> {
+    const { tags, ...texts } = changes;
+    const columns = { ...texts, ...(tags ? { tags: JSON.stringify(tags) } : {}) };
+    if (Object.keys(columns).length === 0) return;
+    await this.#database.run((sql) => sql`UPDATE agents SET ${sql(columns)} WHERE id = ${id}`);
+  }
+
+  async markConnected(id: string, at: string): Promise<void> {
+    await this.#database.run(
+      (sql) => sql`UPDATE agents SET connected_at = ${at}, last_ping = ${at} WHERE id = ${id}`,
+    );
+  }
+
+  async markPing(id: string, at: string): Promise<void> {
+    await this.#database.run((sql) => sql`UPDATE agents SET last_ping = ${at} WHERE id = ${id}`);
+  }
+
+  async setSystemInfo(id: string, info: SystemInfo): Promise<void> {
+    await this.#database.run(
+      (sql) => sql`UPDATE agents SET system_info = ${JSON.stringify(info)} WHERE id = ${id}`,
+    );
+  }
+
+  /** Deletes the agent and revokes its tokens, which stay listed. Answers false where there is none. */
+  async delete(id: string): Promise<boolean> {
+    const now = new Date().toISOString();
+    return this.#database.transaction(async (sql) => {
+      await sql`UPDATE tokens SET revoked_at = ${now} WHERE agent_id = ${id} AND revoked_at IS NULL`;
+      const rows: unknown = await sql`DELETE FROM agents WHERE id = ${id} RETURNING id`;
+      return Array.isArray(rows) && rows.length > 0;
+    });
+  }
+}

@@ -1,0 +1,27 @@
+/** What columns hold, as schemas: databases differ in what they answer for a boolean, and JSON is kept as text. */
+import { z } from "zod";
+
+/** SQLite answers 0 or 1, Postgres a boolean. */
+export const booleanColumn = z.union([z.boolean(), z.number()]).transform(Boolean);
+
+/** JSON text of the given shape; unreadable text counts as null. */
+export function jsonColumn<T>(schema: z.ZodType<T>): z.ZodType<T | null> {
+  return z
+    .string()
+    .nullable()
+    .transform((text) => {
+      if (text === null) return null;
+      const parsed = schema.safeParse(parse(text));
+      return parsed.success ? parsed.data : null;
+    });
+}
+
+// --- internal ---
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,50 @@
+/** One way to run SQL, whatever the database: plain statements, and transactions that nothing else gets into. */
+import type { SQL } from "bun";
+
+/** Runs tagged templates; inside a transaction it is the transaction's own. */
+export type Queryable = SQL;
+
+export class Database {
+  readonly #sql: SQL;
+  readonly #singleConnection: boolean;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /**
+   * @param singleConnection true where all statements share one connection (SQLite): a statement from elsewhere would
+   * then run inside an open transaction, and be undone with it although its caller was told that it is done
+   * (measured on Bun 1.4.5), so they take turns.
+   */
+  constructor(sql: SQL, options: { singleConnection: boolean }) {
+    this.#sql = sql;
+    this.#singleConnection = options.singleConnection;
+  }
+
+  /** Runs one statement or several that need not be atomic. */
+  run<T>(work: (sql: Queryable) => Promise<T>): Promise<T> {
+    return this.#inTurn(() => work(this.#sql));
+  }
+
+  /** Runs the work in one transaction: all of it is kept, or where it throws nothing. Use only the `sql` it gets. */
+  transaction<T>(work: (sql: Queryable) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      let result: { value: T } | undefined;
+      await this.#sql.begin(async (sql) => {
+        result = { value: await work(sql) };
+      });
+      if (!result) throw new Error("the transaction did not run");
+      return result.value;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+    await this.#sql.close();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#singleConnection) return work();
+    const done = this.#tail.then(work);
+    this.#tail = done.catch(() => {}); // its caller hears of the error; the next one goes on
+    return done;
+  }
+}

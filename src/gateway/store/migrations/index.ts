@@ -1,0 +1,12 @@
+/** Every migration in order. A number that was released is never changed: the next one mends it. */
+import initial from "./0001-initial.sql" with { type: "text" };
+
+export interface Migration {
+  /** 1, 2, 3, … without gaps. */
+  version: number;
+  name: string;
+  /** Statements, portable between SQLite and Postgres. */
+  sql: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: "initial", sql: initial }];

@@ -1,0 +1,36 @@
+/** All that the gateway remembers. */
+import { openFolder } from "./open.ts";
+import { Agents } from "./agents.ts";
+import { migrate } from "./migrate.ts";
+import { Tokens } from "./tokens.ts";
+import { Users } from "./users.ts";
+
+export interface Store {
+  readonly users: Users;
+  readonly tokens: Tokens;
+  readonly agents: Agents;
+  readonly othersCanRead: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data folder, makes what is missing, and brings the schema up to date.
+ * @param exclusive see `openFolder`
+ * @throws RexecError
+ */
+export async function openStore(folder: string, exclusive = true): Promise<Store> {
+  const opened = await openFolder(folder, exclusive);
+  try {
+    await migrate(opened.database);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return {
+    users: new Users(opened.database),
+    tokens: new Tokens(opened.database),
+    agents: new Agents(opened.database),
+    othersCanRead: opened.othersCanRead,
+    close: () => opened.close(),
+  };
+}
