@@ -1,10 +1,16 @@
 /** The terminal that a person sits at, in raw mode for as long as it shows a remote one, and as it was afterwards. */
-import type { ReadStream, WriteStream } from "node:tty";
+import type { WriteStream } from "node:tty";
 import { ScreenModes } from "./screen-modes.ts";
 
 export interface TerminalSize {
   cols: number;
   rows: number;
+}
+
+/** A terminal in raw mode: `src/pty/raw-mode.ts` makes it. */
+export interface RawMode {
+  again(): void;
+  restore(): void;
 }
 
 /** What `attach` needs of the near end. */
@@ -26,37 +32,40 @@ const RESIZE_SETTLES_MS = 40;
 
 export class LocalTerminal implements Terminal {
   readonly interactive: boolean;
-  readonly #stdin: ReadStream;
   readonly #screen: WriteStream | null;
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #undo: ((text: string) => void) | null;
   readonly #input: AsyncIterator<Uint8Array>;
   readonly #modes = new ScreenModes();
-  #raw = false;
+  readonly #enterRaw: () => RawMode;
+  #raw: RawMode | null = null;
 
   constructor(streams: {
-    stdin: ReadStream;
+    /** Stdin is a terminal. */
+    interactive: boolean;
     /** The bytes of stdin, read only as they are asked for. */
     input: AsyncIterable<Uint8Array>;
     /** Where the size may be asked, best first; those that are no terminal are passed over. */
     screens: readonly WriteStream[];
     write: (bytes: Uint8Array) => Promise<void>;
+    /** Switches stdin to raw mode. */
+    enterRaw: () => RawMode;
     /** Writes to the screen at once, for the very end; null where output does not go to a screen. */
     undo: ((text: string) => void) | null;
   }) {
-    this.interactive = streams.stdin.isTTY === true;
-    this.#stdin = streams.stdin;
+    this.interactive = streams.interactive;
     this.#screen = streams.screens.find((stream) => stream.isTTY === true) ?? null;
     this.#write = streams.write;
     this.#input = streams.input[Symbol.asyncIterator]();
+    this.#enterRaw = streams.enterRaw;
     this.#undo = streams.undo;
   }
 
   /** Raw mode, where input is a terminal. Again after the process was stopped and continued. */
   enterRaw(): void {
     if (!this.interactive) return;
-    this.#raw = true;
-    this.#stdin.setRawMode(true);
+    if (this.#raw) this.#raw.again();
+    else this.#raw = this.#enterRaw();
   }
 
   /**
@@ -71,13 +80,8 @@ export class LocalTerminal implements Terminal {
     } catch {
       // The terminal is gone.
     }
-    if (!this.#raw) return;
-    this.#raw = false;
-    try {
-      this.#stdin.setRawMode(false);
-    } catch {
-      // The terminal is gone.
-    }
+    this.#raw?.restore();
+    this.#raw = null;
   }
 
   size(): TerminalSize | null {

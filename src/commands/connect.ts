@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import { type AttachStatus, attach } from "../client/attach.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { defineCommand, say, withHelp, writeErr, writeOut } from "./_cli.ts";
 import { findAgent, serverArgs } from "./_server.ts";
 import { stdinBytes } from "./_stdin.ts";
@@ -68,12 +69,24 @@ export const connectCommand = withHelp(
 
 function localTerminal(): LocalTerminal {
   return new LocalTerminal({
-    stdin: process.stdin,
+    interactive: process.stdin.isTTY === true,
     input: { [Symbol.asyncIterator]: stdinBytes },
     screens: [process.stdout, process.stderr],
     write: writeOut,
+    enterRaw,
     undo: process.stdout.isTTY ? (text) => void writeSync(1, text) : null,
   });
+}
+
+/** Where libc cannot be called, the runtime's raw mode is nearly as good. */
+function enterRaw(): RawMode {
+  try {
+    return enterRawMode(0);
+  } catch {
+    const set = (on: boolean) => void process.stdin.setRawMode(on);
+    set(true);
+    return { again: () => set(true), restore: () => set(false) };
+  }
 }
 
 /** Whatever ends this process, but SIGKILL, leaves the terminal as it was. */

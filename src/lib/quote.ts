@@ -1,15 +1,17 @@
-/** Words for the shell of another machine: a POSIX one, zsh or fish. */
+/** Words for the shell that a machine has: any POSIX one, zsh or fish. */
 
 /**
- * One word that the shell reads back exactly as given. A backslash stands in double quotes, since between single
- * ones fish takes it for an escape; `=word` is quoted, since zsh would look the word up.
+ * One word that the shell reads back exactly as given. Quotes and backslashes stand outside of the quotes: within
+ * them fish, unlike the others, takes a backslash for an escape. A word that begins with `=` is a path to zsh.
  */
 export function quoteWord(word: string): string {
-  if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word)) return word;
-  return inQuotes(word);
+  return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word) ? word : inQuotes(word);
 }
 
-/** A command line of which each word arrives exactly as given: the first as the program, whatever it looks like. */
+/**
+ * A command line of which each word arrives exactly as given. The first is the program even where, bare, it would be
+ * a word of the shell's language (`time`, `if`) or an assignment (`A=b`).
+ */
 export function quoteWords(words: readonly string[]): string {
   const [program, ...rest] = words;
   if (program === undefined) return "";
@@ -20,24 +22,26 @@ export function quoteWords(words: readonly string[]): string {
 // --- internal ---
 
 function inQuotes(word: string): string {
-  return `'${word.replace(/['\\]/g, (char) => (char === "'" ? `'\\''` : `'"\\\\"'`))}'`;
+  return `'${word.replaceAll(/['\\]/g, "'\\$&'")}'`;
 }
 
-/** Words that mean something else than a program of that name, in one of the shells. */
+/** In one of the shells. */
 const RESERVED = new Set([
-  ...["if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "in"],
   ...[
-    "function",
-    "select",
+    "if",
+    "then",
+    "elif",
+    "else",
+    "fi",
+    "for",
+    "while",
+    "until",
+    "do",
+    "done",
+    "case",
+    "esac",
+    "in",
     "time",
-    "coproc",
-    "begin",
-    "end",
-    "not",
-    "and",
-    "or",
-    "repeat",
-    "foreach",
-    "switch",
   ],
+  ...["function", "select", "coproc", "begin", "end", "not", "and", "or", "repeat", "foreach", "switch"],
 ]);

@@ -79,5 +79,8 @@ function open() {
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
     prctl: { args: ["i32", "ptr", "u64", "u64", "u64"], returns: "i32" },
     tcflow: { args: ["i32", "i32"], returns: "i32" },
+    tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
+    tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
+    cfmakeraw: { args: ["ptr"], returns: "void" },
   }).symbols;
 }
