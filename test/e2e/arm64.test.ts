@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { viewerTerminal } from "../../bench/terminals.ts";
+import { heard } from "../../bench/workloads.ts";
+import { buildTarget, TARGETS, versionStamp } from "../../build.ts";
+import { Stack } from "../../scripts/stack.ts";
+import { arm64Runner, binary } from "../support/binaries.ts";
+import { within } from "../support/wait.ts";
+
+/** The arm64 agent, built here and run under qemu's user mode, on a real gateway of this machine's own. */
+const runner = arm64Runner();
+const why = "missing" in runner ? ` (${runner.missing})` : "";
+const command = "command" in runner ? runner.command : [];
+
+describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), "rexec-arm64-"));
+  const agent = join(folder, "rexec-agent-linux-arm64");
+  let stack: Stack;
+  let id = "";
+
+  beforeAll(async () => {
+    const target = TARGETS.find(({ file }) => file === "rexec-agent-linux-arm64");
+    if (!target) throw new Error("no such target");
+    await buildTarget(target, folder, versionStamp());
+    stack = new Stack({
+      rexec: binary("rexec"),
+      agent,
+      folder: join(folder, "stack"),
+      agentRunner: command,
+      env: { SHELL: "/bin/sh" },
+    });
+    await stack.startGateway();
+  }, 120_000);
+
+  afterAll(async () => {
+    await stack?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("tells its version", () => {
+    const { stdout, exitCode } = Bun.spawnSync([...command, agent, "--version"]);
+    expect(stdout.toString()).toStartWith(`rexec-agent ${versionStamp().version} (`);
+    expect(exitCode).toBe(0);
+  }, 60_000);
+
+  test("registers as arm64, and keeps its configuration to itself", async () => {
+    await stack.register("pi");
+    expect(statSync(join(folder, "stack", "agent.yaml")).mode & 0o777).toBe(0o600);
+    const response = await fetch(`${stack.url}/api/agents`, {
+      headers: { authorization: `Bearer ${stack.token}` },
+    });
+    expect(await response.json()).toMatchObject([{ name: "pi", os: "linux", arch: "arm64" }]);
+  }, 60_000);
+
+  test("connects", async () => {
+    ({ id } = await stack.startAgent());
+    expect(id).not.toBe("");
+  }, 60_000);
+
+  test("serves a shell on a real terminal", async () => {
+    const terminal = await within(viewerTerminal(stack.url, stack.token, id), 30_000, "a shell");
+    const answer = heard(terminal, "is a tty: /dev/pts/");
+    terminal.write("echo is a tty: $(tty)\n");
+    await within(answer, 30_000, "the shell's answer");
+    await terminal.close();
+  }, 60_000);
+
+  test("runs a command, with its streams apart and its exit code", async () => {
+    const child = Bun.spawn(
+      [binary("rexec"), "exec", "pi", "--", "sh", "-c", "echo out; echo err >&2; exit 7"],
+      {
+        env: stack.clientEnv,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      },
+    );
+    const [out, err, code] = await within(
+      Promise.all([child.stdout.text(), child.stderr.text(), child.exited]),
+      50_000,
+      "the command",
+    );
+    expect({ out, err, code }).toEqual({ out: "out\n", err: "err\n", code: 7 });
+  }, 60_000);
+});
