@@ -1,6 +1,6 @@
 /** Writes the agent's configuration back: what is not ours in the file stays as it is. */
-import { chmodSync, existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import type { ConfigFile, RawConfig } from "./config-file.ts";
@@ -22,7 +22,28 @@ export function saveConfig(file: ConfigFile, changes: Partial<FileSettings>): vo
   write(file.path, serialise(file.raw));
 }
 
+/**
+ * Finds out whether the file could be written, leaving nothing behind: neither the file nor its folder.
+ * @throws RexecError `config_unwritable`
+ */
+export function assertWritable(path: string): void {
+  let folder = dirname(existsSync(path) ? realpathSync(path) : path);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  const probe = join(folder, `.rexec-probe.${process.pid}.tmp`);
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error("it is a folder");
+    writeFileSync(probe, Buffer.alloc(PROBE_BYTES), { flag: "wx", mode: 0o600, flush: true });
+  } catch (error) {
+    throw unwritable(path, error);
+  } finally {
+    rmSync(probe, { force: true });
+  }
+}
+
 // --- internal ---
+
+/** More than a configuration takes: a disk that is full but for a few bytes must show. */
+const PROBE_BYTES = 16 * 1024;
 
 function tagKeyOf(raw: RawConfig): "labels" | "tags" {
   const has = (key: string) => (raw.format === "json" ? key in raw.values : raw.document.has(key));
@@ -44,12 +65,16 @@ function write(path: string, text: string): void {
   try {
     writeFileAtomic(path, text, 0o600);
   } catch (error) {
-    throw new RexecError(`cannot write ${path}: ${messageOf(error)}`, {
-      code: "config_unwritable",
-      hint: hintFor(error, path),
-      cause: error,
-    });
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, error: unknown): RexecError {
+  return new RexecError(`cannot write ${path}: ${messageOf(error)}`, {
+    code: "config_unwritable",
+    hint: hintFor(error, path),
+    cause: error,
+  });
 }
 
 function hintFor(error: unknown, path: string): string {
@@ -61,9 +86,4 @@ function hintFor(error: unknown, path: string): string {
   if (code === "EACCES" || code === "EPERM")
     return "run this with sudo, or name another file with --config (or REXEC_CONFIG)";
   return "name another file with --config (or REXEC_CONFIG)";
-}
-
-/** Makes sure that only the owner may read it; for a file that somebody else made. */
-export function makePrivate(path: string): void {
-  if (existsSync(path)) chmodSync(path, 0o600);
 }

@@ -1,0 +1,231 @@
+/** Makes this machine known to a server, or tells the server what has changed about it. */
+
+import { z } from "zod";
+import { ExitCode, RexecError } from "../lib/errors.ts";
+import { HttpError, requestJson } from "../lib/http.ts";
+import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
+import { distro, goArch, goOs } from "../lib/platform.ts";
+import { agentBody, registeredBody } from "../protocol/http.ts";
+import type { LoadedConfig } from "./config.ts";
+import { emptyConfig } from "./config-file.ts";
+import { assertWritable, saveConfig } from "./config-save.ts";
+import type { FileSettings } from "./config-schema.ts";
+
+/** What a person gave; undefined where nothing was said. */
+export interface RegisterRequest {
+  loaded: LoadedConfig;
+  env: Readonly<Record<string, string | undefined>>;
+  name: string | undefined;
+  description: string | undefined;
+  /** Absolute path. */
+  shell: string | undefined;
+  tags: string[] | undefined;
+  /** Register as a new agent even where this machine is known. */
+  force: boolean;
+  /** For what was not given: the host's name and the usual shell. */
+  defaults: { name: string; shell: string };
+  /** Asks a person for a token; throws where nobody is there. */
+  askToken(): Promise<string>;
+}
+
+/** What was done, for the person to read. */
+export interface RegisterOutcome {
+  kind: "registered" | "updated";
+  agentId: string;
+  name: string;
+  shell: string;
+  path: string;
+  /** Lines that a person should see. */
+  warnings: string[];
+  /** The token that the agent has from now on. */
+  token: string;
+}
+
+/**
+ * Registers, or updates what is registered: a machine that the server still knows keeps its id.
+ * @throws RexecError `http_STATUS`, `unreachable`, `config_unwritable`, …; nothing is half-written then
+ */
+export async function registerAgent(request: RegisterRequest): Promise<RegisterOutcome> {
+  const { loaded, env } = request;
+  const endpoint = resolveEndpoint({
+    url: loaded.host,
+    insecure: loaded.insecure,
+    caFile: loaded.caFile,
+    env,
+  });
+  const token = loaded.token || (await request.askToken());
+  checkToken(token);
+  // Found out before the server makes an agent that nobody could use.
+  assertWritable(loaded.path);
+  const known = request.force ? null : await findKnown(request, endpoint, token);
+  return known ? update(request, endpoint, known) : registerNew(request, endpoint, token);
+}
+
+// --- internal ---
+
+interface Known {
+  agentId: string;
+  /** The token that may change it at the server, or null where there is none. */
+  editToken: string | null;
+  /** The token to keep. */
+  token: string;
+}
+
+function currentFile(loaded: LoadedConfig) {
+  return loaded.file ?? emptyConfig(loaded.path);
+}
+
+function checkToken(token: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new RexecError("that is no API token: it is empty, or has a space or a strange character in it", {
+    code: "bad_token",
+    hint: "copy it again from the dashboard (Settings)",
+  });
+}
+
+/** The agent that this machine already is at this server, or null where it has to be a new one. */
+async function findKnown(
+  { loaded }: RegisterRequest,
+  endpoint: Endpoint,
+  token: string,
+): Promise<Known | null> {
+  const agentId = loaded.file?.settings.agent_id;
+  const stored = loaded.file?.settings.token;
+  if (!agentId || !isSameServer(loaded)) return null;
+  const status = await statusOf(endpoint, `/api/agents/${encodeURIComponent(agentId)}`, token);
+  if (status === 200) return { agentId, editToken: token, token: await tokenToKeep(endpoint, stored, token) };
+  if (status === 404) return null;
+  if (status === 401) {
+    throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
+      code: "http_401",
+      hint: "make a new API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN",
+      exitCode: ExitCode.rejected,
+    });
+  }
+  // 403. The agent's own token may connect it and nothing else; another one belongs to another account.
+  return token === stored ? { agentId, editToken: null, token } : null;
+}
+
+function isSameServer({ file, host }: LoadedConfig): boolean {
+  const before = file?.settings.api_url;
+  return before === undefined || before.replace(/\/+$/, "") === host.replace(/\/+$/, "");
+}
+
+/** 200, 401, 403 or 404. @throws RexecError for anything else */
+async function statusOf(endpoint: Endpoint, path: string, token: string): Promise<number> {
+  try {
+    await requestJson({ endpoint, method: "GET", path, token, schema: z.unknown() });
+    return 200;
+  } catch (error) {
+    if (error instanceof HttpError && [401, 403, 404].includes(error.status)) return error.status;
+    throw error;
+  }
+}
+
+/** The stored token, which may do less, as long as it is valid; else the one that was given. */
+async function tokenToKeep(endpoint: Endpoint, stored: string | undefined, given: string): Promise<string> {
+  if (!stored || stored === given) return given;
+  return (await statusOf(endpoint, "/api/tokens/validate", stored)) === 401 ? given : stored;
+}
+
+async function update(request: RegisterRequest, endpoint: Endpoint, known: Known): Promise<RegisterOutcome> {
+  const { loaded, name, description, tags } = request;
+  const settings = loaded.file?.settings ?? {};
+  const shell = request.shell ?? settings.shell ?? request.defaults.shell;
+  const changes = { name, description, tags };
+  const warnings: string[] = [];
+  if (Object.values(changes).some((value) => value !== undefined)) {
+    if (known.editToken === null) {
+      warnings.push(
+        "the agent's own token may not change its name, description or tags at the server: they changed here only; give --token with one of the account",
+      );
+    } else {
+      const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
+      const body = defined(changes);
+      await requestJson({
+        endpoint,
+        method: "PATCH",
+        path,
+        token: known.editToken,
+        body,
+        schema: agentBody.partial().loose(),
+      });
+    }
+  }
+  saveConfig(currentFile(loaded), {
+    ...defined(changes),
+    shell,
+    token: known.token,
+    api_url: endpointText(endpoint),
+  });
+  return {
+    kind: "updated",
+    agentId: known.agentId,
+    name: name ?? settings.name ?? request.defaults.name,
+    shell,
+    path: loaded.path,
+    warnings,
+    token: known.token,
+  };
+}
+
+async function registerNew(
+  request: RegisterRequest,
+  endpoint: Endpoint,
+  token: string,
+): Promise<RegisterOutcome> {
+  const { loaded } = request;
+  const settings = loaded.file?.settings ?? {};
+  const name = request.name ?? settings.name ?? request.defaults.name;
+  const shell = request.shell ?? settings.shell ?? request.defaults.shell;
+  const description = request.description ?? settings.description;
+  const tags = request.tags ?? settings.tags;
+  const registered = await requestJson({
+    endpoint,
+    method: "POST",
+    path: "/api/agents/register",
+    token,
+    body: {
+      name,
+      description: description ?? "",
+      type: "agent",
+      os: goOs(),
+      arch: goArch(),
+      shell,
+      ...defined({ distro: distro() }),
+      tags: tags ?? [],
+    },
+    schema: registeredBody,
+  });
+  const warnings = registered.warning ? [registered.warning] : [];
+  if (!registered.token)
+    warnings.push("the server gave no token for this agent: it keeps the one that it registered with");
+  const kept = registered.token ?? token;
+  saveConfig(currentFile(loaded), {
+    api_url: endpointText(endpoint),
+    token: kept,
+    agent_id: registered.id,
+    name: registered.name || name,
+    shell,
+    ...defined({ description, tags, insecure: loaded.insecure || undefined, ca_file: loaded.caFile }),
+  });
+  return {
+    kind: "registered",
+    agentId: registered.id,
+    name: registered.name || name,
+    shell,
+    path: loaded.path,
+    warnings,
+    token: kept,
+  };
+}
+
+/** The address as it is stored: without the slash that URL adds. */
+function endpointText({ base }: Endpoint): string {
+  return base.href.replace(/\/+$/, "");
+}
+
+/** Without the keys that are undefined. */
+function defined(values: Partial<FileSettings> & { distro?: string | undefined }): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

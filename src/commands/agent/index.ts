@@ -1,0 +1,8 @@
+/** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
+import { registerCommand } from "./register.ts";
+import { startCommand } from "./start.ts";
+
+export const agentSubCommands = {
+  register: registerCommand,
+  start: startCommand,
+};

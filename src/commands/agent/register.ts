@@ -1,0 +1,120 @@
+import { hostname } from "node:os";
+import { currentAccount } from "../../agent/child-env.ts";
+import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
+import { chooseShell, resolveShell } from "../../agent/shell.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { isJwt } from "../../protocol/token.ts";
+import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
+import { askSecret } from "../_stdin.ts";
+import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
+
+export const registerCommand = withHelp(
+  defineCommand({
+    meta: { name: "register", description: "Register this machine as a Rexec terminal" },
+    args: {
+      name: {
+        type: "string",
+        alias: "n",
+        valueHint: "NAME",
+        description: "Name for this terminal (default: hostname)",
+      },
+      description: {
+        type: "string",
+        alias: "d",
+        valueHint: "TEXT",
+        description: "Description of this server",
+      },
+      shell: {
+        type: "string",
+        alias: "s",
+        valueHint: "PATH",
+        description: "Shell to use (default: $SHELL or /bin/bash)",
+      },
+      tags: repeatable({
+        type: "string",
+        alias: "t",
+        valueHint: "A,B,…",
+        description: "Comma-separated tags for organization",
+      }),
+      token: {
+        type: "string",
+        valueHint: "TOKEN",
+        description: "Auth token (or set REXEC_TOKEN; else it is asked for, unseen)",
+      },
+      host: {
+        type: "string",
+        valueHint: "URL",
+        description: "API host (REXEC_HOST or REXEC_API; default: https://rexec.pipeops.io)",
+      },
+      force: {
+        type: "boolean",
+        description: "Register as a new agent even where this machine is one already",
+      },
+      ...agentArgs,
+    },
+    async run({ args }) {
+      const loaded = loadAgentConfig(args, agentLogger(args));
+      const shell = args.shell === undefined ? undefined : resolveShell(args.shell, process.env.PATH);
+      const outcome = await registerAgent({
+        loaded,
+        env: process.env,
+        name: args.name?.trim() || undefined,
+        description: args.description,
+        shell,
+        tags: args.tags === undefined ? undefined : splitTags(args.tags),
+        force: args.force === true,
+        defaults: { name: hostname(), shell: chooseShell(undefined, process.env.SHELL, currentAccount()) },
+        askToken: () => askToken(loaded.host),
+      });
+      report(outcome, loaded.host);
+    },
+  }),
+  {
+    examples: [
+      ["rexec-agent register", "Asks for the token"],
+      ["rexec-agent register --name prod-1 --tags production,aws", "With a name and tags"],
+      ["rexec-agent register --shell /bin/zsh", "Again, on a registered machine: changes what is given"],
+    ],
+    notes: [
+      "Writes the file named by --config or REXEC_CONFIG, else the one that exists already, else " +
+        "/etc/rexec/agent.yaml for root and ~/.rexec/agent.json for others.",
+    ],
+  },
+);
+
+// --- internal ---
+
+function splitTags(text: string): string[] {
+  return [
+    ...new Set(
+      text
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean),
+    ),
+  ];
+}
+
+async function askToken(host: string): Promise<string> {
+  if (process.stdin.isTTY) {
+    say(`Make an API token in the dashboard: ${host.replace(/\/+$/, "")}/settings`);
+    return askSecret(`API token for ${host}`);
+  }
+  throw new RexecError("no token, and nobody to ask for one: stdin is no terminal", {
+    code: "token_missing",
+    hint: "set REXEC_TOKEN, or give --token TOKEN",
+    exitCode: 3,
+  });
+}
+
+function report(outcome: RegisterOutcome, host: string): void {
+  const { kind, name, agentId, path, shell } = outcome;
+  say(`${kind === "registered" ? "registered" : "updated"} "${name}" (${agentId}) at ${host}`);
+  say(`shell ${shell}; configuration in ${path}`);
+  for (const warning of outcome.warnings) say(`warning: ${warning}`);
+  if (isJwt(outcome.token)) {
+    say("warning: this is a login token (JWT), which expires after 24 hours");
+    say("  make an API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN");
+  }
+  say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
+}

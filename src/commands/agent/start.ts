@@ -1,0 +1,58 @@
+import { runAgent } from "../../agent/agent.ts";
+import { requireRegistered } from "../../agent/config.ts";
+import type { Logger } from "../../lib/log.ts";
+import { isJwt } from "../../protocol/token.ts";
+import { ignoresHangup } from "../../pty/procfs.ts";
+import { defineCommand, withHelp } from "../_cli.ts";
+import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
+
+export const startCommand = withHelp(
+  defineCommand({
+    meta: { name: "start", description: "Connect this machine and serve its shells, in the foreground" },
+    args: agentArgs,
+    async run({ args }) {
+      const logger = agentLogger(args);
+      const config = requireRegistered(loadAgentConfig(args, logger));
+      if (isJwt(config.token)) {
+        logger.warn(
+          "the token is a login token (JWT), which expires after 24 hours; make an API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN",
+        );
+      }
+      const { signal, now } = stopSignals(logger);
+      await runAgent({ config, logger, env: process.env, signal, now });
+    },
+  }),
+  {
+    examples: [
+      ["rexec-agent start", "Until Ctrl-C or SIGTERM; a second one stops it at once"],
+      ["REXEC_LOG=debug rexec-agent start", "To see what it does"],
+    ],
+    notes: [
+      "Reconnects for ever: within a second at first, then with growing pauses of up to 30 seconds. Only a server that " +
+        "rejects the token (401), the account (403) or the agent's id (404) ends it, with exit code 4.",
+    ],
+  },
+);
+
+// --- internal ---
+
+/** `signal` aborts at the first SIGINT, SIGTERM or SIGHUP; at the second `now` does, and the process ends. */
+function stopSignals(logger: Logger): { signal: AbortSignal; now: AbortSignal } {
+  const graceful = new AbortController();
+  const atOnce = new AbortController();
+  const names = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
+  const underNohup = ignoresHangup(process.pid);
+  for (const [name, number] of Object.entries(names)) {
+    if (name === "SIGHUP" && underNohup) continue;
+    process.on(name, () => {
+      if (!graceful.signal.aborted) {
+        graceful.abort();
+        return;
+      }
+      logger.warn(`${name} again: stopping at once`);
+      atOnce.abort();
+      process.exit(128 + number);
+    });
+  }
+  return { signal: graceful.signal, now: atOnce.signal };
+}
