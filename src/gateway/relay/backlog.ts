@@ -30,12 +30,12 @@ export class Backlog {
   }
 
   /** What came since this viewer left; `lost` units of it are gone. Nothing for one that was not here before. */
-  comeBack(viewerId: string): { text: string; lost: number } {
+  comeBack(viewerId: string): { text: string; lost: number; known: boolean } {
     const place = this.#places.get(viewerId);
     this.#places.delete(viewerId);
-    if (place === undefined) return { text: "", lost: 0 };
+    if (place === undefined) return { text: "", lost: 0, known: false };
     const kept = this.#pieces.join("");
     const from = Math.max(0, place - this.#start);
-    return { text: kept.slice(from), lost: Math.max(0, this.#start - place) };
+    return { text: kept.slice(from), lost: Math.max(0, this.#start - place), known: true };
   }
 }

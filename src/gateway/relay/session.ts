@@ -1,10 +1,12 @@
 /** One shell of an agent as the gateway sees it: its state, who looks at it, and its output as text. */
 import { Backlog } from "./backlog.ts";
-import type { Viewer } from "./viewer.ts";
+import type { TerminalSize, Viewer } from "./viewer.ts";
 
-export interface TerminalSize {
-  cols: number;
-  rows: number;
+/** `shell_stopped` as viewers hear it. */
+export interface ShellStop {
+  session_id: string;
+  exit_code?: number | null | undefined;
+  signal?: string | null | undefined;
 }
 
 /** `unknown`: the gateway has not heard of it since it came up, or since the agent was away. */
@@ -35,6 +37,8 @@ export class Session {
   readonly backlog = new Backlog();
   /** What the PTY was last set to through us. */
   size: TerminalSize | null = null;
+  /** How its shell ended; null while there is one, or none yet. */
+  stop: ShellStop | null = null;
   /** Ends a split session that nobody came back to. */
   graceTimer: Timer | null = null;
   #state: ShellState = "unknown";

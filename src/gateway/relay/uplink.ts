@@ -17,8 +17,9 @@ export interface UplinkEvents {
 
 export class Uplink {
   readonly connection: Connection;
+  /** RFC 3339. */
   readonly connectedAt = new Date().toISOString();
-  lastPing = this.connectedAt;
+  #aliveAt = Date.now();
   readonly #name: string;
   readonly #logger: Logger;
   #invalid = 0;
@@ -30,6 +31,11 @@ export class Uplink {
     this.#logger = logger;
   }
 
+  /** Its last sign of life, RFC 3339. */
+  get lastPing(): string {
+    return new Date(this.#aliveAt).toISOString();
+  }
+
   /** Takes over the connection's events; `onOpen` is called when it is there. */
   listen(events: UplinkEvents, onOpen: () => void): void {
     this.connection.listen({
@@ -38,7 +44,7 @@ export class Uplink {
       onBytes: () => this.#countInvalid("a binary frame"),
       onDrain: () => events.onDrain(),
       onAlive: () => {
-        this.lastPing = new Date().toISOString();
+        this.#aliveAt = Date.now();
       },
       onClose: (code, reason) => events.onClosed(code, reason),
     });

@@ -5,14 +5,18 @@ import { encodeToViewer } from "../../protocol/v1-viewer.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import { LOW_BYTES, SKIP_BYTES, skipMarker } from "./flow.ts";
-import type { Session, TerminalSize } from "./session.ts";
+
+export interface TerminalSize {
+  cols: number;
+  rows: number;
+}
 
 export class Viewer {
   /** The client's own id for this tab or pane. */
   readonly id: string;
   readonly connection: Connection;
   /** Null for a viewer that only runs commands. */
-  session: Session | null = null;
+  sessionId: string | null = null;
   /** What its terminal measures; null until it said so. */
   size: TerminalSize | null = null;
   /** It has attached and not yet been told that the shell runs. */
@@ -38,7 +42,7 @@ export class Viewer {
 
   /** It waits for something from the agent: output or a command's result. */
   get isWatching(): boolean {
-    return this.session !== null || this.pendingExecs > 0;
+    return this.sessionId !== null || this.pendingExecs > 0;
   }
 
   send(frame: string): void {

@@ -101,11 +101,11 @@ export class Connection {
 
   /** To be called every `tickMs`: pings, gives up on the dead, cuts off those that do not close. */
   tick(now: number): void {
-    if (this.#state === "closing" && now - this.#closingSince > this.#timings.stopMs)
-      return this.#ws?.terminate();
+    if (this.#state === "closing" && now - this.#closingSince > this.#timings.stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
     if (!this.#paused && now - this.#heardAt > this.#timings.deadPeerMs) {
-      return this.terminate(`no sign of life for ${Math.round(this.#timings.deadPeerMs / 1000)} s`);
+      this.terminate(`no sign of life for ${Math.round(this.#timings.deadPeerMs / 1000)} s`);
+      return;
     }
     if (now - this.#pingedAt < this.#timings.pingMs) return;
     this.#pingedAt = now;

@@ -24,7 +24,10 @@ const agentRow = z.object({
 export type AgentRow = z.infer<typeof agentRow>;
 
 /** What a registration says. */
-export type AgentDetails = Pick<AgentRow, "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags">;
+export type AgentDetails = Pick<
+  AgentRow,
+  "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags"
+>;
 
 export class Agents {
   readonly #database: Database;

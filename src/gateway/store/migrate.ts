@@ -34,7 +34,9 @@ export async function migrate(
 
 /** The newest migration that was applied; 0 for none. Expects the table of migrations. */
 export async function schemaVersion(database: Database): Promise<number> {
-  const rows: unknown = await database.run((sql) => sql`SELECT MAX(version) AS version FROM schema_migrations`);
+  const rows: unknown = await database.run(
+    (sql) => sql`SELECT MAX(version) AS version FROM schema_migrations`,
+  );
   const [row] = Array.isArray(rows) ? rows : [];
   return Number(row?.version ?? 0);
 }

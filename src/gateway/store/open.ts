@@ -1,7 +1,8 @@
 /** Everything about the database that is SQLite's alone. On Postgres this file is the one with a sibling. */
-import { SQL } from "bun";
+
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { SQL } from "bun";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 import { Database } from "./database.ts";
 

@@ -1,7 +1,8 @@
 /** All that the gateway remembers. */
-import { openFolder } from "./open.ts";
+
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
+import { openFolder } from "./open.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 

@@ -21,7 +21,12 @@ export class Users {
     this.#database = database;
   }
 
-  async create(user: { username: string; email?: string; name?: string; isAdmin: boolean }): Promise<UserRow> {
+  async create(user: {
+    username: string;
+    email?: string;
+    name?: string;
+    isAdmin: boolean;
+  }): Promise<UserRow> {
     const row: UserRow = {
       id: Bun.randomUUIDv7(),
       username: user.username,

@@ -1,0 +1,190 @@
+/** The gateway: everything put together, started and stopped. */
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf, RexecError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { Authenticator } from "./auth/authenticate.ts";
+import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
+import { makeToken } from "./auth/token.ts";
+import { createApp } from "./http/app.ts";
+import { Hub } from "./relay/hub.ts";
+import { startServer } from "./server.ts";
+import { openStore, type Store } from "./store/store.ts";
+import { TIMINGS, type Timings } from "./timings.ts";
+
+export interface GatewayOptions {
+  /** Address to listen on; default 127.0.0.1. */
+  host?: string | undefined;
+  /** Default 8080; 0 for any free one. */
+  port?: number | undefined;
+  /** Folder of the database; made where it is missing. */
+  dataDir: string;
+  /** How others reach this gateway, where that is not what they ask for (behind a proxy). */
+  publicUrl?: string | undefined;
+  /** Paths of PEM files. */
+  tls?: { cert: string; key: string } | undefined;
+  /** Folders that may have the agent's executables; the first one that does is served. */
+  downloads?: readonly string[] | undefined;
+  /** Origins of web pages that may open terminals, beside the gateway's own. */
+  allowOrigins?: readonly string[] | undefined;
+  /** Believe X-Forwarded-For, -Proto and -Host. */
+  trustProxy?: boolean | undefined;
+  logger: Logger;
+  timings?: Partial<Timings> | undefined;
+  failedLogins?: RateLimitOptions | undefined;
+}
+
+export interface Gateway {
+  /** Where it listens, for somebody on this machine: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** How others reach it: the given public URL, or `url`. */
+  readonly publicUrl: string;
+  /** The first administrator's token, on the very first start only. */
+  readonly adminToken: string | null;
+  /** The folder that downloads come from. */
+  readonly downloads: string | null;
+  readonly store: Store;
+  readonly hub: Hub;
+  /** Says goodbye to all (1001), finishes what is under way, closes the database. Takes `timings.stopMs` at most. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a gateway. On an empty data folder it makes the first user, an administrator, with a token.
+ * @throws RexecError: the data folder, the certificate or the port cannot be used
+ */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { logger, host = "127.0.0.1", port = 8080 } = options;
+  const timings = { ...TIMINGS, ...options.timings };
+  const tls = options.tls ? readableTls(options.tls) : null;
+  const store = await openStore(options.dataDir);
+  const hub = new Hub(timings, logger, recorder(store, logger));
+  try {
+    if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
+    const adminToken = await firstToken(store);
+    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const downloads = options.downloads?.find(hasDownloads) ?? null;
+    const app = createApp({ store, hub, authenticator, downloads, logger });
+    const allowOrigins = options.allowOrigins ?? [];
+    const publicUrl = options.publicUrl?.replace(/\/+$/, "");
+    const server = startServer({
+      host,
+      port,
+      tls,
+      app,
+      hub,
+      logger,
+      upgrade: { store, hub, authenticator, timings, logger, allowOrigins },
+      proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
+    });
+    const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
+    let stopping: Promise<void> | null = null;
+    return {
+      url,
+      publicUrl: publicUrl ?? url,
+      adminToken,
+      downloads,
+      store,
+      hub,
+      stop() {
+        stopping ??= stop(server, hub, store, timings.stopMs);
+        return stopping;
+      },
+    };
+  } catch (error) {
+    hub.stop();
+    await store.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes a new token of the administrator in a data folder, for one who lost theirs. A gateway may be running on it.
+ * @throws RexecError `no_admin`, or as `openStore`
+ */
+export async function newAdminToken(dataDir: string): Promise<string> {
+  if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
+  const store = await openStore(dataDir, false);
+  try {
+    const admin = await store.users.firstAdmin();
+    if (!admin) throw noAdmin(dataDir);
+    return await adminTokenFor(store, admin.id);
+  } finally {
+    await store.close();
+  }
+}
+
+// --- internal ---
+
+async function firstToken(store: Store): Promise<string | null> {
+  if (await store.users.firstAdmin()) return null;
+  const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  return adminTokenFor(store, admin.id);
+}
+
+async function adminTokenFor(store: Store, userId: string): Promise<string> {
+  const made = makeToken();
+  await store.tokens.create(made, { userId, name: "admin", scopes: ["*"] });
+  return made.token;
+}
+
+function noAdmin(dataDir: string): RexecError {
+  return new RexecError(`there is no gateway's data in ${dataDir}`, {
+    code: "no_admin",
+    hint: "start the gateway once (rexec serve), or name its folder with --data",
+  });
+}
+
+/** Bun names no file when it cannot read one. */
+function readableTls({ cert, key }: { cert: string; key: string }) {
+  for (const path of [cert, key]) {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (error) {
+      const hint = "--tls-cert and --tls-key are paths of PEM files that this user may read";
+      throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
+        code: "bad_tls",
+        hint,
+        cause: error,
+      });
+    }
+  }
+  return { cert: Bun.file(cert), key: Bun.file(key) };
+}
+
+function hasDownloads(folder: string): boolean {
+  const names = ["amd64", "arm64"].map((arch) => join(folder, `rexec-agent-linux-${arch}`));
+  return names.some((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+}
+
+/** An address that this machine reaches itself at. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Keeps the records up to date; a database that fails is logged, and nobody's terminal suffers. */
+function recorder(store: Store, logger: Logger) {
+  const record = (write: Promise<void>) =>
+    void write.catch((error: unknown) => logger.error(`cannot record: ${messageOf(error)}`));
+  return {
+    connected: (id: string, at: string) => record(store.agents.markConnected(id, at)),
+    alive: (id: string, at: string) => record(store.agents.markPing(id, at)),
+    systemInfo: (id: string, info: Parameters<Store["agents"]["setSystemInfo"]>[1]) =>
+      record(store.agents.setSystemInfo(id, info)),
+  };
+}
+
+async function stop(
+  server: ReturnType<typeof startServer>,
+  hub: Hub,
+  store: Store,
+  limitMs: number,
+): Promise<void> {
+  hub.stop();
+  const limit = Bun.sleep(limitMs);
+  // Resolves when every request and socket has ended.
+  await Promise.race([server.stop(), limit]);
+  await server.stop(true);
+  await store.close();
+}

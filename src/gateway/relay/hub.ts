@@ -1,0 +1,209 @@
+/** All agents that are connected or waited for, and everybody who looks at one. */
+import type { Logger } from "../../lib/log.ts";
+import { CLOSE_AGENT_OFFLINE, CLOSE_DELETED, CLOSE_GOING_AWAY } from "../../protocol/close-codes.ts";
+import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
+import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
+import type { SystemInfo } from "../../protocol/v1.ts";
+import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import type { Presence } from "../http/agent-view.ts";
+import type { Connection } from "../sockets/connection.ts";
+import type { AgentRow } from "../store/agents.ts";
+import type { Timings } from "../timings.ts";
+import { Room } from "./room.ts";
+import { fromAgent, fromViewer, input } from "./room-traffic.ts";
+import { Uplink } from "./uplink.ts";
+import { Viewer } from "./viewer.ts";
+
+/** Viewers of one agent. */
+export const MAX_VIEWERS = 128;
+
+/** How a viewer wants to look. */
+export interface ViewerWish {
+  id: string;
+  /** A shell of its own instead of the shared one. */
+  newSession: boolean;
+  /** No shell at all: it only runs commands. */
+  execOnly: boolean;
+}
+
+/** What the hub tells whoever keeps the records; it waits for none of it. */
+export interface HubEvents {
+  connected(agentId: string, at: string): void;
+  /** Of an agent that is or was connected; every minute or so, and at its end. */
+  alive(agentId: string, at: string): void;
+  systemInfo(agentId: string, info: SystemInfo): void;
+}
+
+/** The agent's last sign of life is written this often, milliseconds. */
+const RECORD_ALIVE_MS = 60_000;
+
+export class Hub {
+  readonly #rooms = new Map<string, Room>();
+  readonly #connections = new Set<Connection>();
+  readonly #timings: Timings;
+  readonly #logger: Logger;
+  readonly #events: HubEvents;
+  readonly #timer: Timer;
+  #recordedAt = performance.now();
+
+  constructor(timings: Timings, logger: Logger, events: HubEvents) {
+    this.#timings = timings;
+    this.#logger = logger;
+    this.#events = events;
+    this.#timer = setInterval(() => this.#tick(), timings.tickMs);
+  }
+
+  /** What is known of a connected agent, null of one that is not. */
+  presence(agentId: string): Presence | null {
+    const room = this.#rooms.get(agentId);
+    if (!room?.uplink) return null;
+    const { connectedAt, lastPing } = room.uplink;
+    const { systemInfo, stats, runningSessions: sessions } = room;
+    return { connectedAt, lastPing, sessions, systemInfo, stats };
+  }
+
+  viewerCount(agentId: string): number {
+    return this.#rooms.get(agentId)?.viewers.size ?? 0;
+  }
+
+  /** Sockets that are open or closing. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Makes the connection this agent's, from its opening on. */
+  acceptAgent(connection: Connection, agent: AgentRow): void {
+    const uplink = new Uplink(connection, agent.name, this.#logger);
+    const name = `agent ${agent.name} (${agent.id})`;
+    const { address } = connection.info;
+    uplink.listen(
+      {
+        onMessage: (message) => {
+          const room = this.#rooms.get(agent.id);
+          if (room?.uplink !== uplink) return;
+          fromAgent(room, message, this.#logger);
+          if (message.type === "system_info") this.#events.systemInfo(agent.id, message.data);
+        },
+        onDrain: () => this.#rooms.get(agent.id)?.releaseHeld(),
+        onClosed: (code, reason) => {
+          this.#rooms.get(agent.id)?.disconnect(uplink);
+          this.#events.alive(agent.id, uplink.lastPing);
+          this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+        },
+      },
+      () => {
+        this.#connections.add(connection);
+        this.#logger.info(`${name} connected from ${address}`);
+        this.#events.connected(agent.id, uplink.connectedAt);
+        this.#room(agent.id).connect(uplink);
+      },
+    );
+  }
+
+  /** Makes the connection a viewer of this agent, from its opening on. */
+  acceptViewer(connection: Connection, agent: AgentRow, wish: ViewerWish): void {
+    const viewer = new Viewer(wish.id, connection, this.#timings);
+    const name = `viewer of ${agent.name} from ${connection.info.address}`;
+    const sessionId = wish.newSession ? splitSessionId(wish.id) : MAIN_SESSION;
+    const room = () => this.#rooms.get(agent.id);
+    let invalid = 0;
+    const nonsense = (reason: string) => {
+      invalid += 1;
+      if (invalid === 1) this.#logger.warn(`${name} sent nonsense: ${reason}`);
+      if (invalid > MAX_INVALID) connection.close(1008, "too many messages that make no sense");
+    };
+    connection.listen({
+      onOpen: () => {
+        this.#connections.add(connection);
+        const here = room();
+        if (!here?.uplink) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
+        this.#logger.info(`${name} connected (${wish.execOnly ? "commands only" : sessionId})`);
+        here.enter(viewer, wish.execOnly ? null : sessionId);
+      },
+      onText: (text) => {
+        const here = room();
+        if (!here || tooLarge(connection, text.length)) return;
+        const parsed = parseViewerMessage(text);
+        if (parsed.ok) fromViewer(here, viewer, parsed.value);
+        else if (parsed.problem === "invalid") nonsense(parsed.reason);
+      },
+      onBytes: (bytes) => {
+        const here = room();
+        if (here && !tooLarge(connection, bytes.length)) input(here, viewer, bytes);
+      },
+      onDrain: () => {
+        viewer.check(performance.now());
+        room()?.updateFlow();
+      },
+      onClose: (code, reason) => {
+        room()?.leave(viewer);
+        this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+      },
+    });
+  }
+
+  /** Bun has let go of it. */
+  released(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  agentDeleted(agentId: string): void {
+    this.#rooms.get(agentId)?.close(CLOSE_DELETED, "the agent was deleted");
+  }
+
+  /** Ends every socket that was opened with it. */
+  tokenRevoked(tokenId: string): void {
+    for (const connection of this.#connections) {
+      if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, "the token was revoked");
+    }
+  }
+
+  /** Says goodbye to everybody. */
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const room of [...this.#rooms.values()]) room.close(CLOSE_GOING_AWAY, "the gateway stops");
+    for (const connection of this.#connections) connection.close(CLOSE_GOING_AWAY, "the gateway stops");
+  }
+
+  // --- internal ---
+
+  #room(agentId: string): Room {
+    const known = this.#rooms.get(agentId);
+    if (known) return known;
+    const room = new Room(agentId, this.#timings, this.#logger, () => {
+      if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
+    });
+    this.#rooms.set(agentId, room);
+    return room;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    const time = Date.now();
+    for (const connection of this.#connections) {
+      const { tokenExpiresAt } = connection.info;
+      if (tokenExpiresAt !== null && tokenExpiresAt <= time)
+        connection.close(CLOSE_DELETED, "the token expired");
+      connection.tick(now);
+    }
+    for (const room of this.#rooms.values()) room.tick(now);
+    if (now - this.#recordedAt < RECORD_ALIVE_MS) return;
+    this.#recordedAt = now;
+    for (const { agentId, uplink } of this.#rooms.values()) {
+      if (uplink) this.#events.alive(agentId, uplink.lastPing);
+    }
+  }
+}
+
+/** Messages of one viewer that make no sense. */
+const MAX_INVALID = 1_000;
+
+function tooLarge(connection: Connection, length: number): boolean {
+  if (length <= VIEWER_MESSAGE_BYTES) return false;
+  connection.close(1009, `a message may have ${VIEWER_MESSAGE_BYTES} bytes`);
+  return true;
+}
+
+function describe(code: number, reason: string): string {
+  return reason ? `${code}: ${reason}` : String(code);
+}

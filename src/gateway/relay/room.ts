@@ -1,0 +1,260 @@
+/** Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. */
+import type { Logger } from "../../lib/log.ts";
+import { CLOSE_AGENT_OFFLINE, CLOSE_SUPERSEDED, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
+import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
+import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
+import { encodeServer } from "../../protocol/v1.ts";
+import { encodeToViewer } from "../../protocol/v1-viewer.ts";
+import type { Timings } from "../timings.ts";
+import { ExecRouter } from "./exec-router.ts";
+import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
+import { Session } from "./session.ts";
+import type { Uplink } from "./uplink.ts";
+import type { Viewer } from "./viewer.ts";
+
+/** "Try again later" (IANA's registry of WebSocket close codes). */
+const CLOSE_TRY_LATER = 1013;
+/** Sessions of one agent that are kept track of; what an agent says of more is ignored. */
+const MAX_SESSIONS = 512;
+
+export class Room {
+  readonly agentId: string;
+  readonly execs: ExecRouter;
+  uplink: Uplink | null = null;
+  systemInfo: SystemInfo | null = null;
+  stats: AgentStats | null = null;
+  readonly viewers = new Set<Viewer>();
+  readonly #sessions = new Map<string, Session>();
+  /** Split sessions to be ended as soon as the agent is back. */
+  readonly #doomed = new Set<string>();
+  /** Viewers that are not read because the agent does not take their input. */
+  readonly #held = new Set<Viewer>();
+  readonly #timings: Timings;
+  readonly #logger: Logger;
+  readonly #onEmpty: () => void;
+  #absence: Timer | null = null;
+
+  /** @param onEmpty called when nobody is left and nothing is waited for: forget this room */
+  constructor(agentId: string, timings: Timings, logger: Logger, onEmpty: () => void) {
+    this.agentId = agentId;
+    this.#timings = timings;
+    this.#logger = logger;
+    this.#onEmpty = onEmpty;
+    this.execs = new ExecRouter(timings.execGraceMs);
+  }
+
+  /** Shells that run, as far as is known. */
+  get runningSessions(): number {
+    return [...this.#sessions.values()].filter(({ state }) => state === "running").length;
+  }
+
+  // --- the agent ---
+
+  /** The newest connection of an agent wins; an older one is told by whom, and closed. */
+  connect(uplink: Uplink): void {
+    const older = this.uplink;
+    if (older) {
+      this.#lose(older, "another connection of this agent took over");
+      older.connection.close(
+        CLOSE_SUPERSEDED,
+        `superseded by a connection from ${uplink.connection.info.address}`,
+      );
+    }
+    this.uplink = uplink;
+    this.systemInfo = null;
+    this.stats = null;
+    if (this.#absence) clearTimeout(this.#absence);
+    this.#absence = null;
+    for (const id of this.#doomed) uplink.send(encodeServer.shellStopSession(id));
+    this.#doomed.clear();
+    for (const viewer of this.viewers) viewer.send(encodeToViewer.agentStatus("online"));
+    for (const session of this.#sessions.values()) {
+      if (session.viewers.size === 0 || session.state === "ended") continue;
+      for (const viewer of session.viewers) viewer.awaitsStart = true;
+      this.startShell(session);
+    }
+  }
+
+  /** The uplink's connection ended. Viewers are kept for a while: agents come back. */
+  disconnect(uplink: Uplink): void {
+    if (this.uplink !== uplink) return;
+    this.#lose(uplink, "the agent's connection was lost");
+    this.#absence = setTimeout(() => this.#giveUp(), this.#timings.agentGraceMs);
+    this.#forgetIfEmpty();
+  }
+
+  startShell(session: Session): void {
+    session.apply("start_sent");
+    const newSession = session.id !== MAIN_SESSION;
+    this.uplink?.send(encodeServer.shellStart({ session_id: session.id, new_session: newSession }));
+  }
+
+  // --- viewers ---
+
+  /** @param sessionId null for a viewer that only runs commands */
+  enter(viewer: Viewer, sessionId: string | null): void {
+    for (const earlier of this.viewers) {
+      if (earlier.id !== viewer.id) continue;
+      this.leave(earlier);
+      earlier.connection.close(CLOSE_VIEWER_REPLACED, "the same viewer connected again");
+    }
+    this.viewers.add(viewer);
+    if (sessionId === null) return;
+    const session = this.session(sessionId);
+    if (session) this.#attach(viewer, session);
+    else viewer.connection.close(CLOSE_TRY_LATER, "this agent has too many sessions");
+  }
+
+  leave(viewer: Viewer): void {
+    if (!this.viewers.delete(viewer)) return;
+    this.#held.delete(viewer);
+    this.execs.viewerLeft(viewer);
+    const session = this.sessionOf(viewer);
+    viewer.sessionId = null;
+    if (session) {
+      session.viewers.delete(viewer);
+      // Who has seen the shell end and comes back wants a new one; who has not is told of the end first.
+      if (session.state !== "ended") session.backlog.leave(viewer.id);
+      if (session.viewers.size === 0) this.#abandon(session);
+    }
+    this.updateFlow();
+    this.#forgetIfEmpty();
+  }
+
+  /** The session, made where it is new; null where there are too many. */
+  session(id: string): Session | null {
+    const known = this.#sessions.get(id);
+    if (known || this.#sessions.size >= MAX_SESSIONS) return known ?? null;
+    const session = new Session(id);
+    this.#sessions.set(id, session);
+    // Made by the agent's word alone, after a restart of ours: somebody may come back to it, or not.
+    if (isSplitSession(id)) this.#startGrace(session);
+    return session;
+  }
+
+  /** The session if it is known. */
+  knownSession(id: string): Session | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** What this viewer looks at. */
+  sessionOf(viewer: Viewer): Session | undefined {
+    return viewer.sessionId === null ? undefined : this.#sessions.get(viewer.sessionId);
+  }
+
+  // --- flow ---
+
+  /** Reads the agent, or does not: see `flow.ts`. To be called whenever a viewer got or took output, came or went. */
+  updateFlow(): void {
+    const connection = this.uplink?.connection;
+    if (!connection) return;
+    const waiting = [...this.viewers].filter((viewer) => viewer.isWatching).map((viewer) => viewer.buffered);
+    if (shouldPause(connection.isPaused, waiting)) connection.pause();
+    else connection.resume();
+  }
+
+  /** The agent does not take this viewer's input: it is not read until the agent does. */
+  hold(viewer: Viewer): void {
+    this.#held.add(viewer);
+    viewer.connection.pause();
+  }
+
+  releaseHeld(): void {
+    if (this.uplink && this.uplink.connection.buffered > LOW_BYTES) return;
+    for (const viewer of this.#held) viewer.connection.resume();
+    this.#held.clear();
+  }
+
+  tick(now: number): void {
+    for (const viewer of this.viewers) viewer.check(now);
+    this.updateFlow();
+    this.releaseHeld();
+  }
+
+  /** Closes everything: the agent was deleted, or the gateway stops. */
+  close(code: number, reason: string): void {
+    const { uplink } = this;
+    if (uplink) this.#lose(uplink, reason);
+    uplink?.connection.close(code, reason);
+    for (const viewer of [...this.viewers]) {
+      viewer.connection.close(code, reason);
+      this.leave(viewer);
+    }
+    for (const { graceTimer } of this.#sessions.values()) if (graceTimer) clearTimeout(graceTimer);
+    if (this.#absence) clearTimeout(this.#absence);
+    this.#sessions.clear();
+    this.#onEmpty();
+  }
+
+  // --- internal ---
+
+  #attach(viewer: Viewer, session: Session): void {
+    if (session.graceTimer) clearTimeout(session.graceTimer);
+    session.graceTimer = null;
+    this.#doomed.delete(session.id);
+    viewer.sessionId = session.id;
+    // No await between the backlog and the live output: nothing is missed, nothing comes twice.
+    const { text, lost, known } = session.backlog.comeBack(viewer.id);
+    if (lost > 0) viewer.send(encodeToViewer.output(skipMarker(lost)));
+    if (text) viewer.send(encodeToViewer.output(text));
+    session.viewers.add(viewer);
+    // Whoever was away while the shell ended hears of that, and does not find himself in a new one.
+    if (known && session.stop) {
+      viewer.send(encodeToViewer.shellStopped(session.stop));
+      return;
+    }
+    viewer.awaitsStart = true;
+    this.startShell(session);
+  }
+
+  /** Nobody looks at it any more. The shared shell lives on; a viewer's own waits a while for it to come back. */
+  #abandon(session: Session): void {
+    if (isSplitSession(session.id)) this.#startGrace(session);
+  }
+
+  #startGrace(session: Session): void {
+    if (session.graceTimer) clearTimeout(session.graceTimer);
+    session.graceTimer = setTimeout(() => this.#endSplit(session), this.#timings.splitGraceMs);
+  }
+
+  #endSplit(session: Session): void {
+    session.graceTimer = null;
+    if (session.viewers.size > 0) return;
+    this.#sessions.delete(session.id);
+    if (session.state !== "ended") {
+      this.#logger.info(`session ${session.id} ends: its viewer did not come back`);
+      if (this.uplink) this.uplink.send(encodeServer.shellStopSession(session.id));
+      else this.#doomed.add(session.id);
+    }
+    this.#forgetIfEmpty();
+  }
+
+  #lose(uplink: Uplink, reason: string): void {
+    if (this.uplink !== uplink) return;
+    this.uplink = null;
+    this.execs.failAll(`${reason} before the command was done; it may still be running there`);
+    for (const session of this.#sessions.values()) session.apply("agent_lost");
+    for (const viewer of this.viewers) viewer.send(encodeToViewer.agentStatus("offline"));
+    this.releaseHeld();
+  }
+
+  /** The agent has been away for long. */
+  #giveUp(): void {
+    this.#absence = null;
+    for (const viewer of [...this.viewers]) {
+      const id = viewer.sessionId;
+      if (id !== null)
+        viewer.send(encodeToViewer.shellError(id, "the agent went offline and did not come back"));
+      viewer.connection.close(CLOSE_AGENT_OFFLINE, "the agent went offline");
+      this.leave(viewer);
+    }
+    for (const { graceTimer } of this.#sessions.values()) if (graceTimer) clearTimeout(graceTimer);
+    this.#sessions.clear();
+    this.#doomed.clear();
+    this.#forgetIfEmpty();
+  }
+
+  #forgetIfEmpty(): void {
+    if (!this.uplink && !this.#absence && this.viewers.size === 0) this.#onEmpty();
+  }
+}

@@ -1,0 +1,101 @@
+/** `Bun.serve` around the routes and the sockets. */
+import type { BunFile, Server, WebSocketHandler } from "bun";
+import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
+import { ApiError } from "./http/api-error.ts";
+import type { createApp } from "./http/app.ts";
+import { type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import type { Hub } from "./relay/hub.ts";
+import type { SocketData } from "./sockets/connection.ts";
+import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
+
+export interface ServerOptions {
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  tls: { cert: BunFile; key: BunFile } | null;
+  app: ReturnType<typeof createApp>;
+  hub: Hub;
+  upgrade: UpgradeDeps;
+  proxy: Omit<ProxyOptions, "listening">;
+  logger: Logger;
+}
+
+/** @throws RexecError `port_in_use`, `bad_tls`, `cannot_listen` */
+export function startServer(options: ServerOptions): Server<SocketData> {
+  const { app, proxy, logger } = options;
+  try {
+    return Bun.serve<SocketData>({
+      hostname: options.host,
+      port: options.port,
+      ...(options.tls ? { tls: options.tls } : {}),
+      // The routes answer a body that is too large themselves, in JSON; this stops what is far beyond.
+      maxRequestBodySize: 16 * HTTP_BODY_BYTES,
+      async fetch(request, server) {
+        const url = new URL(request.url);
+        const peer = server.requestIP(request)?.address ?? "unknown";
+        const info = requestInfo(request, peer, { ...proxy, listening: server.url.origin });
+        if (isSocketPath(url.pathname)) return upgradeSocket(request, url, server, info, options.upgrade);
+        return app.fetch(request, info);
+      },
+      error(error) {
+        logger.error(`a request failed: ${messageOf(error)}`);
+        return new ApiError(500, "internal", "the gateway has a problem of its own").toResponse();
+      },
+      websocket: socketHandler(options.hub),
+    });
+  } catch (error) {
+    throw explain(error, options);
+  }
+}
+
+// --- internal ---
+
+function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
+  return {
+    // The largest of all kinds of socket; the smaller limit of viewers is checked in the hub.
+    maxPayloadLength: AGENT_MESSAGE_BYTES,
+    // No limit here, since a message beyond it would be dropped: `relay/flow.ts` says what bounds it.
+    backpressureLimit: 0,
+    // Pings and the end of the silent are `Connection`'s: Bun's would also count a socket that we do not read.
+    idleTimeout: 0,
+    sendPings: false,
+    // Keystrokes do not shrink; time and memory do not come back.
+    perMessageDeflate: false,
+    open: (ws) => ws.data.connection.opened(ws),
+    message: (ws, message) => ws.data.connection.received(message),
+    drain: (ws) => ws.data.connection.drained(),
+    ping: (ws) => ws.data.connection.alive(),
+    pong: (ws) => ws.data.connection.alive(),
+    close(ws, code, reason) {
+      ws.data.connection.closed(code, reason);
+      hub.released(ws.data.connection);
+    },
+  };
+}
+
+function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError {
+  const code = errnoOf(error) ?? "";
+  const where = `${host}:${port}`;
+  if (code === "EADDRINUSE") {
+    const hint = "choose another one with --port; is a gateway running already?";
+    return new RexecError(`port ${port} is in use on ${host}`, { code: "port_in_use", hint, cause: error });
+  }
+  if (code === "EACCES") {
+    const hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port";
+    return new RexecError(`may not listen on ${where}`, { code: "cannot_listen", hint, cause: error });
+  }
+  if (tls && /^ERR_|PEM|SSL|X509|TLS/i.test(`${code} ${messageOf(error)}`)) {
+    return new RexecError(`cannot use the certificate and key: ${messageOf(error)}`, {
+      code: "bad_tls",
+      hint: "--tls-cert and --tls-key are PEM files that belong together",
+      cause: error,
+    });
+  }
+  return new RexecError(`cannot listen on ${where}: ${messageOf(error)}`, {
+    code: "cannot_listen",
+    hint: "--host is an address of this machine, 127.0.0.1 or 0.0.0.0 for example",
+    cause: error,
+  });
+}

@@ -1,0 +1,140 @@
+/** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
+import type { Server } from "bun";
+import type { Logger } from "../../lib/log.ts";
+import { bareAgentId } from "../../protocol/ids.ts";
+import { type Authenticator, requireAgent } from "../auth/authenticate.ts";
+import { type Credentials, chooseSubprotocol, socketCredentials } from "../auth/credentials.ts";
+import { originAllowed } from "../auth/origin.ts";
+import { ApiError } from "../http/api-error.ts";
+import { findAgent } from "../http/context.ts";
+import type { RequestInfo } from "../http/request-info.ts";
+import { type Hub, MAX_VIEWERS, type ViewerWish } from "../relay/hub.ts";
+import type { AgentRow } from "../store/agents.ts";
+import type { Store } from "../store/store.ts";
+import type { TokenRow } from "../store/tokens.ts";
+import type { Timings } from "../timings.ts";
+import { Connection, type SocketData } from "./connection.ts";
+
+export interface UpgradeDeps {
+  store: Store;
+  hub: Hub;
+  authenticator: Authenticator;
+  timings: Timings;
+  logger: Logger;
+  /** Origins of web pages that may open a viewer socket, beside our own. */
+  allowOrigins: readonly string[];
+}
+
+const SOCKET_PATH = /^\/ws\/agent\/([^/]+)(\/terminal)?\/?$/;
+const MAX_VIEWER_ID = 128;
+
+/** True for the address of a socket. */
+export function isSocketPath(pathname: string): boolean {
+  return SOCKET_PATH.test(pathname);
+}
+
+/** Upgrades the request (and answers undefined), or says why not. */
+export async function upgradeSocket(
+  request: Request,
+  url: URL,
+  server: Server<SocketData>,
+  info: RequestInfo,
+  deps: UpgradeDeps,
+): Promise<Response | undefined> {
+  try {
+    const connection = await admit(request, url, info, deps);
+    const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers) };
+    if (server.upgrade(request, { data: { connection }, headers })) return undefined;
+    throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
+  } catch (error) {
+    if (error instanceof ApiError) return error.toResponse();
+    throw error;
+  }
+}
+
+// --- internal ---
+
+/** @throws ApiError 401, 403, 404, 405, 426, 429 */
+async function admit(request: Request, url: URL, info: RequestInfo, deps: UpgradeDeps): Promise<Connection> {
+  if (request.method !== "GET") {
+    throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
+  }
+  const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
+  const credentials = socketCredentials(request, url);
+  if (terminal) checkOrigin(request, credentials, info, deps);
+  const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
+  const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
+  requireAgent(principal, agent, terminal ? "agents:use" : "agents:connect");
+  if (terminal) checkPresence(agent, deps.hub);
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
+  }
+  const connection = new Connection(describe(info, principal.token), deps.timings);
+  if (terminal) {
+    deps.hub.acceptViewer(connection, agent, wishOf(url));
+    return connection;
+  }
+  await noteHeaders(request.headers, agent, deps);
+  deps.hub.acceptAgent(connection, agent);
+  return connection;
+}
+
+function checkOrigin(
+  request: Request,
+  credentials: Credentials | null,
+  info: RequestInfo,
+  deps: UpgradeDeps,
+): void {
+  const origin = request.headers.get("origin");
+  if (originAllowed(origin, credentials?.from ?? "query", [info.publicUrl], deps.allowOrigins)) return;
+  throw new ApiError(403, "origin", "web pages of that origin may not connect (see --allow-origin)");
+}
+
+function checkPresence(agent: AgentRow, hub: Hub): void {
+  if (!hub.presence(agent.id)) {
+    throw new ApiError(404, "agent_offline", "the agent is offline");
+  }
+  if (hub.viewerCount(agent.id) >= MAX_VIEWERS) {
+    throw new ApiError(429, "too_many_viewers", `an agent can have ${MAX_VIEWERS} viewers`, {
+      "Retry-After": "30",
+    });
+  }
+}
+
+function describe(info: RequestInfo, token: TokenRow) {
+  const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
+  return { address: info.address, tokenId: token.id, tokenExpiresAt };
+}
+
+function wishOf({ searchParams }: URL): ViewerWish {
+  return {
+    id: searchParams.get("id")?.slice(0, MAX_VIEWER_ID) || crypto.randomUUID(),
+    newSession: searchParams.get("newSession") === "true",
+    execOnly: searchParams.get("exec") === "1",
+  };
+}
+
+/** What the agent says of its machine may have changed since it registered. */
+async function noteHeaders(headers: Headers, agent: AgentRow, { store }: UpgradeDeps): Promise<void> {
+  const said = (name: string, limit: number) => headers.get(`x-agent-${name}`)?.slice(0, limit);
+  const now = {
+    os: said("os", 64) || agent.os,
+    arch: said("arch", 64) || agent.arch,
+    shell: said("shell", 512) || agent.shell,
+    distro: said("distro", 64) || agent.distro,
+  };
+  const same =
+    now.os === agent.os &&
+    now.arch === agent.arch &&
+    now.shell === agent.shell &&
+    now.distro === agent.distro;
+  if (!same) await store.agents.update(agent.id, now);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
