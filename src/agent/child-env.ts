@@ -1,5 +1,5 @@
 /** The environment of shells and commands: the agent's own, less what is only its business. */
-import { userInfo } from "node:os";
+import { type Account, accountOf } from "../lib/account.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -15,21 +15,8 @@ const PRIVATE =
   /^(REXEC_|BUN_)|^(NOTIFY_SOCKET|WATCHDOG_PID|WATCHDOG_USEC|LISTEN_PID|LISTEN_FDS|LISTEN_FDNAMES|CREDENTIALS_DIRECTORY|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|LINES|COLUMNS|TERMCAP|TMUX|TMUX_PANE|STY|WINDOW|WINDOWID|TERM_PROGRAM|TERM_PROGRAM_VERSION|SSH_TTY)$/;
 
 /** The account that the agent runs as. */
-export interface Account {
-  readonly name: string;
-  readonly home: string;
-  /** Its login shell, where the system names one. */
-  readonly shell: string | null;
-}
-
-/** Never throws: an account without an entry (a container with a random uid) is nameless at `/`. */
 export function currentAccount(): Account {
-  try {
-    const { username, homedir, shell } = userInfo();
-    return { name: username, home: homedir || "/", shell };
-  } catch {
-    return { name: String(process.getuid?.() ?? 0), home: "/", shell: null };
-  }
+  return accountOf(process.getuid?.() ?? 0);
 }
 
 /** What a shell or a command gets. A systemd unit starts without HOME, LANG and often SHELL: they are filled in. */

@@ -1,8 +1,8 @@
 /** Which shell, with which arguments, in which folder. */
 import { accessSync, constants, statSync } from "node:fs";
 import { basename } from "node:path";
+import type { Account } from "../lib/account.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import type { Account } from "./child-env.ts";
 
 /** Shells without a `-l` that can be told together with `-i`. */
 const PLAIN = new Set(["sh", "dash", "ash", "busybox"]);

@@ -2,11 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { accountOf } from "../../src/lib/account.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { ExitCode, errnoOf, messageOf, RexecError, UsageError } from "../../src/lib/errors.ts";
 import { distro, goArch, goOs } from "../../src/lib/platform.ts";
 import { closest } from "../../src/lib/suggest.ts";
 import { within } from "../support/wait.ts";
+
+const ACCOUNT = new URL("../../src/lib/account.ts", import.meta.url).pathname;
 
 describe("the clock", () => {
   test("wakes up early when told to, and at once when it was told before", async () => {
@@ -86,6 +89,27 @@ describe("the platform", () => {
     writeFileSync(file, text);
     expect(distro([file])).toBe(id);
     expect(distro([join(folder, "missing"), file])).toBe(id);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("the account", () => {
+  test("is the system's, whatever the environment says", () => {
+    const id = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+    const program = `import { accountOf } from ${JSON.stringify(ACCOUNT)}; console.log(JSON.stringify(accountOf(process.getuid())))`;
+    for (const env of [{}, { USER: "somebody", SHELL: "/bin/no", LOGNAME: "somebody" }]) {
+      const { stdout } = Bun.spawnSync([process.execPath, "-e", program], { env });
+      expect(JSON.parse(stdout.toString()).name).toBe(id);
+    }
+  });
+
+  test("is read from its line, and is a number where it has none", () => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-passwd-"));
+    const file = join(folder, "passwd");
+    writeFileSync(file, "root:x:0:0::/root:/bin/zsh\nada:x:100042:7:Ada,,:/home/ada:\n");
+    expect(accountOf(0, file)).toEqual({ name: "root", home: "/root", shell: "/bin/zsh" });
+    expect(accountOf(100_042, file)).toEqual({ name: "ada", home: "/home/ada", shell: null });
+    expect(accountOf(100_043, file)).toMatchObject({ name: "100043", shell: null });
     rmSync(folder, { recursive: true });
   });
 });

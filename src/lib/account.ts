@@ -1,0 +1,40 @@
+/** Who a process runs as. `os.userInfo()` of Bun 1.4.5 only repeats USER and SHELL, and says "unknown" without them. */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+
+/** An account of this machine. */
+export interface Account {
+  readonly name: string;
+  readonly home: string;
+  /** Its login shell, where the system names one. */
+  readonly shell: string | null;
+}
+
+/** Never throws: an account without an entry (a container with a random uid) is called by its number. */
+export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
+  const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
+  return { name: name || String(uid), home: home || homedir() || "/", shell: shell || null };
+}
+
+// --- internal ---
+
+/** passwd(5): name, password, uid, gid, comment, home, shell. */
+function inFile(uid: number, passwd: string): string | undefined {
+  try {
+    return readFileSync(passwd, "utf8")
+      .split("\n")
+      .find((line) => line.split(":")[2] === String(uid));
+  } catch {
+    return undefined;
+  }
+}
+
+/** LDAP and the like, through the C library. */
+function inDirectory(uid: number): string | undefined {
+  try {
+    const { stdout, success } = Bun.spawnSync(["getent", "passwd", String(uid)], { timeout: 2_000 });
+    return success ? stdout.toString().trim() : undefined;
+  } catch {
+    return undefined; // there is no getent
+  }
+}
