@@ -1,0 +1,234 @@
+/** `rexec serve`: the self-hosted gateway. */
+import { homedir, networkInterfaces } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
+import { RexecError, UsageError } from "../lib/errors.ts";
+import { createLogger } from "../lib/log.ts";
+import { bareHost, isLoopback } from "../lib/proxy.ts";
+import { quoteWord } from "../lib/quote.ts";
+import { VERSION } from "../lib/version.ts";
+import { defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
+
+const DEFAULT_PORT = "8080";
+
+export const serveCommand = withHelp(
+  defineCommand({
+    meta: { name: "serve", description: "Host a gateway: agents dial in, people reach them through it" },
+    args: {
+      host: {
+        type: "string",
+        valueHint: "ADDRESS",
+        default: "127.0.0.1",
+        description: "Address to listen on; 0.0.0.0 for all of this machine's",
+      },
+      port: { type: "string", valueHint: "PORT", default: DEFAULT_PORT, description: "0 for any free one" },
+      data: {
+        type: "string",
+        valueHint: "DIR",
+        description: "Folder of the database (default ~/.rexec/gateway)",
+      },
+      "public-url": {
+        type: "string",
+        valueHint: "URL",
+        description: "How agents and people reach this gateway, if not as they already did (behind a proxy)",
+      },
+      "tls-cert": { type: "string", valueHint: "FILE", description: "Certificate chain (PEM): serve https" },
+      "tls-key": { type: "string", valueHint: "FILE", description: "Its private key (PEM)" },
+      downloads: {
+        type: "string",
+        valueHint: "DIR",
+        description: "Folder of the agent's executables (default: beside this program, or ./dist)",
+      },
+      "allow-origin": repeatable({
+        type: "string",
+        valueHint: "ORIGIN",
+        description: "Web pages of that origin may open terminals too; may be repeated",
+      }),
+      "trust-proxy": {
+        type: "boolean",
+        default: false,
+        description: "Believe X-Forwarded-For, -Proto and -Host: only behind a proxy that sets them",
+      },
+      "new-admin-token": {
+        type: "boolean",
+        default: false,
+        description: "Print a new administrator's token for the data in --data, and leave",
+      },
+    },
+    async run({ args }) {
+      const dataDir = resolve(args.data || join(homedir(), ".rexec", "gateway"));
+      if (args["new-admin-token"]) {
+        await writeOut(`${await newAdminToken(dataDir)}\n`);
+        return 0;
+      }
+      const logger = createLogger(process.env.REXEC_LOG);
+      const gateway = await createGateway({
+        host: args.host,
+        port: parsePort(args.port),
+        dataDir,
+        publicUrl: parsePublicUrl(args["public-url"]),
+        tls: parseTls(args["tls-cert"], args["tls-key"]),
+        downloads: downloadFolders(args.downloads),
+        allowOrigins: (args["allow-origin"] ?? "").split(",").filter(Boolean).map(parseOrigin),
+        trustProxy: args["trust-proxy"],
+        logger,
+      });
+      const signal = nextSignal();
+      const shared = sharedUrl(gateway, args.host, Boolean(args["public-url"]));
+      logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
+      if (!gateway.downloads) {
+        logger.warn(
+          "no agent executables to hand out (bun run build makes them, --downloads names their folder)",
+        );
+      }
+      if (
+        !args["tls-cert"] &&
+        !isLoopback(args.host.toLowerCase()) &&
+        !gateway.publicUrl.startsWith("https:")
+      ) {
+        logger.warn(
+          `listening on ${args.host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
+        );
+      }
+      await writeOut(gateway.adminToken ? welcome(shared, gateway.adminToken) : greeting(shared));
+      const name = await signal;
+      logger.info(`${name}: stopping (again to stop at once)`);
+      await gateway.stop();
+      return 0;
+    },
+  }),
+  {
+    examples: [
+      ["rexec serve", "On http://127.0.0.1:8080, for this machine"],
+      ["rexec serve --host 0.0.0.0 --port 443 --tls-cert cert.pem --tls-key key.pem", "For a network"],
+      ["rexec serve --public-url https://rexec.example.com --trust-proxy", "Behind a proxy that does TLS"],
+      ["rexec serve --new-admin-token", "When the first token is lost"],
+    ],
+    notes: [
+      "The first start makes an administrator and prints their token, once.",
+      "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
+    ],
+  },
+);
+
+// --- internal ---
+
+/** The first SIGINT or SIGTERM; the second one ends the process on the spot. */
+function nextSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
+  let asked = false;
+  const take = (name: NodeJS.Signals, number: number) => {
+    if (asked) process.exit(128 + number);
+    asked = true;
+    stop(name);
+  };
+  process.on("SIGINT", () => take("SIGINT", 2));
+  process.on("SIGTERM", () => take("SIGTERM", 15));
+  return promise;
+}
+
+function welcome(url: string, token: string): string {
+  const [host, insecure] = [quoteWord(url), mayBeRead(url) ? "REXEC_INSECURE=1 " : ""];
+  return `
+Gateway ready at ${url}
+
+This is the administrator's token. It is shown this once: keep it.
+
+  ${token}
+
+Log in, here or on your own machine:
+
+  ${insecure}REXEC_TOKEN=${token} ${programName()} login --host ${host}
+
+Add a machine, on that machine (installs the agent and registers it):
+
+  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | ${insecure}REXEC_TOKEN=${token} sh
+
+Or, where rexec-agent is there already:
+
+  ${insecure}REXEC_TOKEN=${token} rexec-agent register --host ${host}
+  ${insecure}rexec-agent start
+
+`;
+}
+
+function greeting(url: string): string {
+  return `
+Gateway ready at ${url}
+
+Add a machine:  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | REXEC_TOKEN=… sh
+Lost the token: ${programName()} serve --new-admin-token (with the same --data)
+
+`;
+}
+
+/** How to call this program here: by name where the PATH finds this very file. */
+function programName(): string {
+  if (!Bun.isStandaloneExecutable || Bun.which("rexec") === process.execPath) return "rexec";
+  return quoteWord(process.execPath);
+}
+
+/** The address to tell others: of a gateway on all addresses, the first that a network can reach. */
+function sharedUrl(gateway: Gateway, host: string, named: boolean): string {
+  if (named || !["0.0.0.0", "::", ""].includes(host)) return gateway.publicUrl;
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const outside = addresses.find(({ internal, family }) => !internal && family === "IPv4");
+  const url = new URL(gateway.url);
+  if (outside) url.hostname = outside.address;
+  return url.origin;
+}
+
+/** Plain http over a network, which the agent and the CLI refuse unless they are told. */
+function mayBeRead(url: string): boolean {
+  const { protocol } = new URL(url);
+  return protocol === "http:" && !isLoopback(bareHost(new URL(url)));
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new UsageError(`--port cannot be "${text}"`, "it is a number from 0 to 65535");
+}
+
+function parsePublicUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const plain = url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username;
+  if (plain) return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  throw new UsageError(
+    `--public-url cannot be "${text}"`,
+    "give the whole address: https://rexec.example.com",
+  );
+}
+
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin !== "null") return new URL(text).origin;
+  throw new UsageError(`--allow-origin cannot be "${text}"`, "it is a page's origin: https://example.com");
+}
+
+function parseTls(cert: string | undefined, key: string | undefined) {
+  if (cert && key) return { cert, key };
+  if (!cert && !key) return undefined;
+  throw new UsageError("--tls-cert and --tls-key belong together", "give both files, or neither");
+}
+
+/** In dist/, the executables lie beside each other. */
+function downloadFolders(given: string | undefined): string[] {
+  if (given) return [checkFolder(given)];
+  const here = dirname(process.execPath);
+  return [here, join(here, "dist"), resolve("dist")];
+}
+
+function checkFolder(given: string): string {
+  const folder = resolve(given);
+  const found = new Bun.Glob("rexec-agent-*").scanSync({ cwd: folder, onlyFiles: true });
+  try {
+    if (!found.next().done) return folder;
+  } catch {
+    // No folder at all.
+  }
+  throw new RexecError(`there is no rexec-agent executable in ${folder}`, {
+    code: "no_downloads",
+    hint: "bun run build makes them in dist; or leave --downloads out",
+  });
+}
