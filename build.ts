@@ -20,6 +20,7 @@ import {
 import { join } from "node:path";
 import { ensureDeps } from "./scripts/ensure-deps.ts";
 import { RUNTIMES, runtimePath } from "./scripts/runtimes.ts";
+import { say } from "./scripts/say.ts";
 
 const ROOT = import.meta.dir;
 const PROGRAMS = [
@@ -146,17 +147,15 @@ async function main(args: readonly string[]): Promise<void> {
   const targets = args.includes("--native") ? TARGETS.filter(({ arch }) => arch === nativeArch()) : TARGETS;
   const outDir = join(ROOT, "dist");
   const stamp = versionStamp();
-  console.error(`building rexec ${stamp.version} (${stamp.commit})`);
+  say(`building rexec ${stamp.version} (${stamp.commit})`);
   for (const target of targets) {
     const start = performance.now();
     const size = await buildTarget(target, outDir, stamp);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    console.error(
-      `  dist/${target.file.padEnd(26)}${(size / 1e6).toFixed(1).padStart(6)} MB${seconds.padStart(6)} s`,
-    );
+    say(`  dist/${target.file.padEnd(26)}${(size / 1e6).toFixed(1).padStart(6)} MB${seconds.padStart(6)} s`);
   }
   writeSums(outDir);
-  console.error("  dist/SHA256SUMS");
+  say("  dist/SHA256SUMS");
 }
 
 if (import.meta.main) {
@@ -165,8 +164,7 @@ if (import.meta.main) {
     await main(process.argv.slice(2));
   } catch (error) {
     const causes = error instanceof AggregateError ? error.errors : [error];
-    for (const cause of causes)
-      console.error(`error: ${cause instanceof Error ? cause.message : String(cause)}`);
+    for (const cause of causes) say(`error: ${cause instanceof Error ? cause.message : String(cause)}`);
     process.exit(1);
   }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { versionStamp } from "../build.ts";
+import { say } from "../scripts/say.ts";
 import { type Figures, medians, table } from "./figures.ts";
 import { measureOpenssh } from "./openssh.ts";
 import { measureRexec } from "./rexec.ts";
@@ -25,10 +26,10 @@ export async function bench(runs: number): Promise<number> {
   const theirs: Figures[] = [];
   let without = "";
   for (let run = 1; run <= runs; run += 1) {
-    console.error(`run ${run} of ${runs}: rexec`);
+    say(`run ${run} of ${runs}: rexec`);
     ours.push(await measureRexec(join(folder, `run-${run}`), bulk, small));
     if (without) continue;
-    console.error(`run ${run} of ${runs}: sshd`);
+    say(`run ${run} of ${runs}: sshd`);
     const figures = await measureOpenssh(join(folder, `run-${run}`), bulk, small);
     if (typeof figures === "string") without = figures;
     else theirs.push(figures);

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureDeps } from "./ensure-deps.ts";
+import { say } from "./say.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const SHELL_SCRIPTS = ["install-agent.sh", ".ci/run"];
@@ -37,20 +38,20 @@ function run(what: string, command: string[]): boolean {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
   });
-  console.error(`${success ? "ok  " : "FAIL"} ${what}`);
+  say(`${success ? "ok  " : "FAIL"} ${what}`);
   return success;
 }
 
 function shellcheck(): boolean {
   const path = Bun.which("shellcheck");
   if (!path) {
-    console.error("skip shell scripts: shellcheck is not installed");
+    say("skip shell scripts: shellcheck is not installed");
     return true;
   }
   const { success } = Bun.spawnSync([path, ...SHELL_SCRIPTS], {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
   });
-  console.error(`${success ? "ok  " : "FAIL"} shell scripts (shellcheck)`);
+  say(`${success ? "ok  " : "FAIL"} shell scripts (shellcheck)`);
   return success;
 }

@@ -12,6 +12,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { nativeArch } from "../build.ts";
 import { ensureDeps } from "./ensure-deps.ts";
+import { say } from "./say.ts";
 import { Stack } from "./stack.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -52,7 +53,7 @@ try {
 
 async function shell(id: string): Promise<number> {
   say("shell      rexec connect: through the gateway to the agent; `exit` or Ctrl+] leaves\n");
-  return await client(["connect", id], "inherit");
+  return await client(["connect", "--new", id], "inherit");
 }
 
 async function run(id: string, line: string): Promise<number> {
@@ -86,8 +87,4 @@ function readArguments(args: readonly string[]): string | null {
   if (option === "--exec" && value !== undefined && more.length === 0) return value;
   say("usage: bun run demo [--exec 'COMMAND']");
   process.exit(2);
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

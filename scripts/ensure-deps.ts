@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { say } from "./say.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const STAMP = join(ROOT, "node_modules", ".rexec-lock");
@@ -12,7 +13,7 @@ const STAMP = join(ROOT, "node_modules", ".rexec-lock");
 export async function ensureDeps(): Promise<void> {
   const wanted = lockSum();
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
-  console.error("installing dependencies (bun install --frozen-lockfile)");
+  say("installing dependencies (bun install --frozen-lockfile)");
   // The very Bun that runs this: there may be no `bun` in PATH.
   const install = Bun.spawn([process.execPath, "install", "--frozen-lockfile"], {
     cwd: ROOT,
@@ -22,10 +23,8 @@ export async function ensureDeps(): Promise<void> {
   });
   const [out, err, code] = await Promise.all([install.stdout.text(), install.stderr.text(), install.exited]);
   if (code !== 0) {
-    console.error(`${out}${err}`.trim());
-    console.error(
-      "error: the dependencies could not be installed\nhint: check the network and the npm registry",
-    );
+    say(`${out}${err}`.trim());
+    say("error: the dependencies could not be installed\nhint: check the network and the npm registry");
     process.exit(1);
   }
   writeFileSync(STAMP, wanted);

@@ -47,6 +47,10 @@ export class Stack {
     return this.#agent?.pid ?? 0;
   }
 
+  get paths(): { rexec: string; agent: string } {
+    return { rexec: this.#options.rexec, agent: this.#options.agent };
+  }
+
   /** Files that the processes write. */
   get logs(): { gateway: string; agent: string } {
     return {
@@ -89,10 +93,10 @@ export class Stack {
     await poll(async () => (await fetch(`${url}/health`)).ok, gateway.exited, "the gateway to be healthy");
   }
 
-  /** Registers this machine; the agent's configuration is then in the folder. */
-  async register(name: string): Promise<void> {
+  /** Registers this machine; the agent's configuration is then in the folder. `host`: dial this, a proxy say. */
+  async register(name: string, host = this.url): Promise<void> {
     const { agent, agentRunner = [] } = this.#options;
-    const child = Bun.spawn([...agentRunner, agent, "register", "--name", name, "--host", this.url], {
+    const child = Bun.spawn([...agentRunner, agent, "register", "--name", name, "--host", host], {
       env: { ...this.#agentEnv(), REXEC_TOKEN: this.token },
       stdin: "ignore",
       stdout: "pipe",

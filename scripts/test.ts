@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureDeps } from "./ensure-deps.ts";
+import { say } from "./say.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** Of one test where it names no limit of its own, ms. */
@@ -26,11 +27,11 @@ const build = Bun.spawnSync([process.execPath, join(ROOT, "build.ts"), "--native
   stdio: ["ignore", "inherit", "inherit"],
 });
 if (!build.success) {
-  console.error("error: the executables could not be built; the tests that drive them will say so");
+  say("error: the executables could not be built; the tests that drive them will say so");
 }
 const files = testFiles(filters);
 if (files.length === 0) {
-  console.error(`error: no test file has "${filters.join('" or "')}" in its path`);
+  say(`error: no test file has "${filters.join('" or "')}" in its path`);
   process.exit(1);
 }
 const reports = mkdtempSync(join(tmpdir(), "rexec-test-"));
