@@ -23,6 +23,8 @@ export interface ExecOutcome {
   stderr: Uint8Array;
   /** What `rexec exec` exits with. */
   exitCode: number;
+  /** Null where the command ended by itself or was ended; else why it never ran. */
+  neverRan: string | null;
   /** The agent told stdout and stderr apart; otherwise both are in `stdout`. */
   apart: boolean;
   /** The agent does not know our additions: it ignored the timeout, folder, environment and stdin. */
@@ -112,16 +114,18 @@ function outcomeOf(result: ExecResult, request: ExecRequestWire): ExecOutcome {
   return {
     stdout: apart ? (stdout ?? new Uint8Array(0)) : Buffer.from(result.output),
     stderr: stderr ?? new Uint8Array(0),
-    exitCode: exitOf(result),
+    exitCode: endOf(result) ?? (result.success ? 0 : 1),
+    neverRan: endOf(result) === null && !result.success ? (result.error ?? "no reason given") : null,
     apart,
     basic: result.id === undefined && extras !== undefined,
     result,
   };
 }
 
-function exitOf(result: ExecResult): number {
+/** The exit code that it ended with, or null where nothing tells one. */
+function endOf(result: ExecResult): number | null {
   if (result.timed_out) return TIMED_OUT_EXIT;
-  return exitCodeOf(result) ?? exitCodeFromText(result.error ?? "") ?? (result.success ? 0 : 1);
+  return exitCodeOf(result) ?? exitCodeFromText(result.error ?? "");
 }
 
 async function giveUp(

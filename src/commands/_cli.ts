@@ -142,14 +142,17 @@ async function walk(
     if (typed === undefined) break;
     front.push(...words.slice(0, index));
     words = words.slice(index + 1);
-    const child = await findChild(path.command, typed);
-    if (child) {
-      path = { names: [...path.names, child.name], command: child.command };
-      reached(path);
-    } else if (typed === "help") help = true;
-    else if (typed === "version" && path === root) {
+    if (typed === "help") {
+      help = true;
+      continue;
+    }
+    if (typed === "version" && path === root) {
       return { path, words: [...front, ...words], help, version: true };
-    } else throw await unknownCommand(path, typed);
+    }
+    const child = await findChild(path.command, typed);
+    if (!child) throw await unknownCommand(path, typed);
+    path = { names: [...path.names, child.name], command: child.command };
+    reached(path);
   }
   return { path, words: [...front, ...words], help, version: false };
 }

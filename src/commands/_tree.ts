@@ -30,13 +30,15 @@ export async function isParent(command: AnyCommand): Promise<boolean> {
   return Object.keys((await resolve(command.subCommands)) ?? {}).length > 0;
 }
 
-/** The sub-command of that name or alias; by its name without loading the others. */
+/** The sub-command of that name or alias. Loads no more of the others than it has to. */
 export async function findChild(command: AnyCommand, typed: string): Promise<Child | undefined> {
-  const lazy = Object.entries((await resolve(command.subCommands)) ?? {}).find(
-    ([name]) => name === typed,
-  )?.[1];
-  if (lazy !== undefined) return childOf(typed, lazy);
-  return (await childrenOf(command)).find((child) => child.aliases.includes(typed));
+  const children = Object.entries((await resolve(command.subCommands)) ?? {});
+  const named = children.filter(([name]) => name === typed);
+  for (const [name, lazy] of named.length > 0 ? named : children) {
+    const child = await childOf(name, lazy);
+    if (name === typed || child.aliases.includes(typed)) return child;
+  }
+  return undefined;
 }
 
 /** Name, description and the like. */

@@ -29,8 +29,8 @@ export const connectCommand = withHelp(
       const newSession = args.new === true || !terminal.interactive;
       const signal = new AbortController().signal;
       const name = agent.name;
-      if (terminal.interactive)
-        say(`rexec: connecting to ${name}; Ctrl+] leaves${newSession ? "" : ", the shell lives on"}`);
+      const lives = newSession ? "" : ", the shell lives on";
+      if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
       guard(terminal);
       try {
         const target = { server, agentId: agent.id, viewerId: crypto.randomUUID(), newSession };

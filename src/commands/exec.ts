@@ -115,8 +115,7 @@ async function print(outcome: ExecOutcome, words: readonly string[]): Promise<vo
   if (result.truncated) say("rexec: the output was longer than a result can carry, and is cut here");
   if (result.timed_out) say("rexec: the time was up, and the command was killed");
   if (outcome.basic) say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin");
-  const ran = typeof result.exit_code === "number" || Boolean(result.signal) || result.timed_out;
-  if (result.error && !ran && !result.success) say(`rexec: ${result.error}`);
+  if (outcome.neverRan !== null) say(`rexec: ${outcome.neverRan}`);
   const [only, ...more] = words;
   if (outcome.exitCode === 127 && more.length === 0 && only && /[\s|;&<>$]/.test(only)) {
     say(`rexec: that was one word; for a line of shell write: -- sh -c '…'`);

@@ -205,10 +205,16 @@ export async function runLikeOurAgent(request: ExecMessage): Promise<ExecResult>
     stderr: "pipe",
     cwd: request.cwd ?? "/tmp",
     env: { PATH: process.env.PATH ?? "", ...request.env },
-    ...(request.timeout_ms ? { timeout: request.timeout_ms, killSignal: "SIGKILL" as const } : {}),
+    detached: true, // a process group of its own, to be killed as one
   });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    process.kill(-child.pid, "SIGKILL");
+  }, request.timeout_ms ?? 60_000);
   const [stdout, stderr] = await Promise.all([child.stdout.bytes(), child.stderr.bytes()]);
   await child.exited;
+  clearTimeout(timer);
   const signal = child.signalCode === null ? null : String(child.signalCode);
   return {
     command: request.command,
@@ -219,7 +225,7 @@ export async function runLikeOurAgent(request: ExecMessage): Promise<ExecResult>
     signal,
     stdout: stdout.toBase64(),
     stderr: stderr.toBase64(),
-    timed_out: Boolean(request.timeout_ms && signal === "SIGKILL"),
+    timed_out: timedOut,
   };
 }
 

@@ -1,0 +1,78 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  chooseHost,
+  DEFAULT_HOST,
+  readCredentials,
+  removeLogin,
+  requireLogin,
+  saveLogin,
+} from "../../src/client/credentials.ts";
+import { temporaryHome } from "./support/cli.ts";
+
+describe("the credentials file", () => {
+  test("keeps a token for each server, and the last login as the current one", () => {
+    using home = temporaryHome();
+    const path = join(home.path, ".rexec/credentials.json");
+    saveLogin(path, "https://one.example", { token: "t1" });
+    saveLogin(path, "https://two.example", { token: "t2", username: "ada" });
+    const file = readCredentials(path);
+    expect(file.current).toBe("https://two.example");
+    expect(requireLogin({}, file, {})).toMatchObject({ token: "t2" });
+    expect(requireLogin({ host: "https://one.example/" }, file, {}).token).toBe("t1");
+    removeLogin(path, "https://two.example");
+    expect(readCredentials(path).current).toBe("https://one.example");
+    removeLogin(path, "https://one.example");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("keeps what a newer version wrote into it", () => {
+    using home = temporaryHome();
+    const path = join(home.path, "credentials.json");
+    const newer = { theme: "dark", hosts: { "https://a.example": { token: "t", refresh: "r" } } };
+    writeFileSync(path, JSON.stringify(newer));
+    saveLogin(path, "https://b.example", { token: "u" });
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject(newer);
+  });
+
+  test("is empty where there is none, and an error where it is broken", () => {
+    using home = temporaryHome();
+    const path = join(home.path, "credentials.json");
+    expect(readCredentials(path)).toEqual({ hosts: {} });
+    for (const broken of ["{", "[]", '{"hosts":{"x":{"token":7}}}', '{"hosts":{"x":{}}}']) {
+      writeFileSync(path, broken);
+      expect(() => readCredentials(path)).toThrow(`cannot use ${path}`);
+    }
+  });
+});
+
+describe("the server that is meant", () => {
+  const file = { current: "https://last.example", hosts: { "https://last.example": { token: "t" } } };
+
+  test("is the option, REXEC_HOST, REXEC_API, the last login, the public service, in this order", () => {
+    const env = { REXEC_HOST: "https://host.example", REXEC_API: "https://api.example" };
+    expect(chooseHost({ host: "https://option.example" }, file, env)).toBe("https://option.example");
+    expect(chooseHost({}, file, env)).toBe("https://host.example");
+    expect(chooseHost({}, file, { REXEC_API: env.REXEC_API })).toBe("https://api.example");
+    expect(chooseHost({}, file, {})).toBe("https://last.example");
+    expect(chooseHost({}, { hosts: {} }, {})).toBe(DEFAULT_HOST);
+  });
+
+  test("is greeted with REXEC_TOKEN before a stored token, and with no other server's", () => {
+    expect(requireLogin({}, file, { REXEC_TOKEN: "env" }).token).toBe("env");
+    expect(() => requireLogin({ host: "https://other.example" }, file, {})).toThrow("not logged in");
+  });
+
+  test("keeps what was allowed at login: plain http, an authority", () => {
+    const host = "http://192.0.2.7";
+    const stored = { current: host, hosts: { [host]: { token: "t", insecure: true } } };
+    expect(requireLogin({}, stored, {}).endpoint.base.origin).toBe(host);
+    expect(() => requireLogin({ host: "http://192.0.2.8" }, stored, { REXEC_TOKEN: "t" })).toThrow(
+      "plain http",
+    );
+    expect(
+      requireLogin({ host: "http://192.0.2.8" }, stored, { REXEC_TOKEN: "t", REXEC_INSECURE: "1" }).token,
+    ).toBe("t");
+  });
+});
