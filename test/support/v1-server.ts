@@ -200,7 +200,8 @@ export class V1Server {
     if (type === "exec_result") this.results.push(data);
     const id = data?.session_id;
     if (typeof id !== "string") return;
-    if (type === "shell_starting") {
+    // A new server hears of a running session by `shell_started` alone.
+    if (type === "shell_starting" || (type === "shell_started" && !this.sessions.has(id))) {
       const fresh = { chunks: [], bytes: 0, broken: 0, exitCode: null, signal: null, error: null };
       this.sessions.set(id, { ...fresh, state: "starting" });
     }

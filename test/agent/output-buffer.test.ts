@@ -1,0 +1,147 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { Outbox, type OutputSource } from "../../src/agent/outbox.ts";
+import { OutputBuffer } from "../../src/agent/output-buffer.ts";
+
+describe("the output buffer", () => {
+  test("gives back exactly what was put in, whatever the pieces, and knows its offsets", () => {
+    const piece = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.uint8Array({ minLength: 9_000, maxLength: 20_000 }),
+    );
+    const step = fc.oneof(
+      { arbitrary: piece, weight: 3 },
+      { arbitrary: fc.integer({ min: 4, max: 30_000 }), weight: 2 },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const buffer = new OutputBuffer();
+        const put: Uint8Array[] = [];
+        const got: Uint8Array[] = [];
+        for (const next of steps) {
+          if (typeof next === "number") got.push(buffer.take(next, false));
+          else {
+            put.push(next.slice());
+            buffer.push(next);
+          }
+          const [all, taken] = [put, got].map((list) => list.reduce((sum, each) => sum + each.length, 0));
+          expect([buffer.start, buffer.end, buffer.length]).toEqual([
+            taken ?? 0,
+            all ?? 0,
+            (all ?? 0) - (taken ?? 0),
+          ]);
+        }
+        while (buffer.length > 0) got.push(buffer.take(65_536, true));
+        expect(Buffer.concat(got).equals(Buffer.concat(put))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("never splits a character, at whatever offset the output is cut", () => {
+    const text = "aé€日本🙂👩‍👩‍👧‍👦z\r\n".repeat(3);
+    const bytes = new TextEncoder().encode(text);
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      for (const max of [4, 5, 7, 64]) {
+        const buffer = new OutputBuffer();
+        let seen = "";
+        const takeAll = (final: boolean) => {
+          while (buffer.canTake(final))
+            seen += new TextDecoder("utf-8", { fatal: true }).decode(buffer.take(max, final));
+        };
+        buffer.push(bytes.slice(0, cut));
+        takeAll(false);
+        buffer.push(bytes.slice(cut));
+        takeAll(true);
+        expect(seen).toBe(text);
+      }
+    }
+  });
+
+  test("holds an unfinished character back, and lets go of it at the end", () => {
+    const buffer = new OutputBuffer();
+    buffer.push(Uint8Array.of(0xe6, 0x97));
+    expect(buffer.canTake(false)).toBe(false);
+    expect(buffer.canTake(true)).toBe(true);
+    expect(buffer.take(64, true)).toEqual(Uint8Array.of(0xe6, 0x97));
+  });
+});
+
+/** A source of `frames` frames that says it has `size` bytes while it has any. */
+class Frames implements OutputSource {
+  sent = 0;
+  constructor(
+    readonly name: string,
+    readonly size: number,
+    readonly frames: number,
+  ) {}
+  get pending(): number {
+    return this.sent < this.frames ? this.size : 0;
+  }
+  takeFrame(): string | null {
+    if (this.sent >= this.frames) return null;
+    this.sent += 1;
+    return this.name;
+  }
+}
+
+class TestLine {
+  sent: string[] = [];
+  buffered = 0;
+  dropped: string | null = null;
+  send(frame: string): void {
+    this.sent.push(frame);
+  }
+  drop(reason: string): void {
+    this.dropped = reason;
+  }
+}
+
+describe("the outbox", () => {
+  test("sends an echo before what floods, and the floods in turn", () => {
+    const outbox = new Outbox();
+    const [a, b, echo] = [new Frames("a", 900_000, 3), new Frames("b", 900_000, 3), new Frames("echo", 2, 1)];
+    for (const source of [a, b, echo]) outbox.ready(source);
+    const line = new TestLine();
+    outbox.attach(line);
+    expect(line.sent).toEqual(["echo", "a", "b", "a", "b", "a", "b"]);
+    outbox.detach();
+  });
+
+  test("lets a flood have its turn among many small ones", () => {
+    const outbox = new Outbox();
+    outbox.ready(new Frames("big", 900_000, 1));
+    outbox.ready(new Frames("small", 10, 1_000));
+    const line = new TestLine();
+    outbox.attach(line);
+    expect(line.sent.indexOf("big")).toBeWithin(1, 32);
+    outbox.detach();
+  });
+
+  test("takes no output while the line is full, and control messages first when it has room", async () => {
+    const outbox = new Outbox({ highWater: 1_000 });
+    const line = new TestLine();
+    line.buffered = 1_000;
+    outbox.attach(line);
+    const source = new Frames("output", 900_000, 1);
+    outbox.ready(source);
+    outbox.control("control");
+    for (let ping = 0; ping < 50; ping += 1) outbox.pong("pong");
+    expect(line.sent).toEqual([]);
+    expect(source.sent).toBe(0);
+    line.buffered = 0;
+    await outbox.drained();
+    expect(line.sent).toEqual(["pong", "control", "output"]);
+    outbox.detach();
+  });
+
+  test("drops a line that never takes the answers, instead of keeping them", () => {
+    const outbox = new Outbox({ maxControl: 100 });
+    const line = new TestLine();
+    line.buffered = 10_000_000;
+    outbox.attach(line);
+    for (let count = 0; count < 101; count += 1) outbox.control("answer");
+    expect(line.dropped).toContain("does not read");
+    outbox.detach();
+  });
+});

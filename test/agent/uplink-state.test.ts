@@ -1,0 +1,81 @@
+import { describe, expect, test } from "bun:test";
+import {
+  type ConnectionEnd,
+  INITIAL,
+  SUPERSEDED_WAIT_MS,
+  transition,
+  type UplinkState,
+} from "../../src/agent/uplink-state.ts";
+
+const subject = { host: "https://h.example", agentId: "a1", token: "rexec_x" };
+const context = { subject, random: () => 0.5 };
+const ended = (end: ConnectionEnd, at = 0) => ({ type: "ended", end, at }) as const;
+const broken = ended({ kind: "closed", code: 1006, reason: "" });
+
+function run(state: UplinkState, ...events: Parameters<typeof transition>[1][]): UplinkState {
+  return events.reduce((now, event) => transition(now, event, context), state);
+}
+
+describe("the uplink's states", () => {
+  test("the first retry comes within a second, later ones within 30", () => {
+    let state = INITIAL;
+    const delays: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      state = transition(state, ended({ kind: "unreachable", reason: "x" }), {
+        subject,
+        random: () => 1 - Number.EPSILON,
+      });
+      if (state.phase === "waiting") delays.push(Math.round(state.delayMs));
+      state = run(state, { type: "waited" });
+    }
+    expect(delays.slice(0, 6)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000]);
+    expect(Math.max(...delays)).toBe(30_000);
+  });
+
+  test("a minute of health makes the next retry a first one again, a shorter life does not", () => {
+    const tired: UplinkState = { phase: "dialling", auth: "header", failures: 5 };
+    const after = (ms: number) => run(tired, { type: "opened", at: 0 }, { ...broken, at: ms });
+    expect(after(60_000)).toMatchObject({ phase: "waiting", failures: 1, delayMs: 500 });
+    expect(after(59_999)).toMatchObject({ phase: "waiting", failures: 6, delayMs: 15_000 });
+  });
+
+  test("a 401 to the header is tried once in the address, and is final there", () => {
+    const refused = ended({ kind: "refused", status: 401 });
+    const first = run(INITIAL, refused);
+    expect(first).toMatchObject({ phase: "waiting", auth: "query", delayMs: 0 });
+    const second = run(first, { type: "waited" }, refused);
+    expect(second).toMatchObject({ phase: "stopped", error: { code: "http_401", exitCode: 4 } });
+  });
+
+  test.each([403, 404])("%d is final and says what to run next", (status) => {
+    const state = run(INITIAL, ended({ kind: "refused", status }));
+    expect(state).toMatchObject({ phase: "stopped", error: { exitCode: 4, code: `http_${status}` } });
+    if (state.phase === "stopped") expect(state.error?.hint).toContain("rexec-agent register");
+  });
+
+  test.each([302, 400, 429, 500, 502, 503])("%d is retried", (status) => {
+    expect(run(INITIAL, ended({ kind: "refused", status })).phase).toBe("waiting");
+  });
+
+  test("one that is superseded says by what and waits minutes", () => {
+    const state = run(
+      INITIAL,
+      { type: "opened", at: 0 },
+      ended({ kind: "closed", code: 4001, reason: "10.0.0.7" }),
+    );
+    if (state.phase !== "waiting") throw new Error(state.phase);
+    expect(state.reason).toContain("superseded by 10.0.0.7");
+    expect(state.delayMs).toBeWithin(...SUPERSEDED_WAIT_MS);
+  });
+
+  test("a deleted agent stops for good", () => {
+    const state = run(INITIAL, { type: "opened", at: 0 }, ended({ kind: "closed", code: 4004, reason: "" }));
+    expect(state).toMatchObject({ phase: "stopped", error: { code: "deleted", exitCode: 4 } });
+  });
+
+  test("stop ends every state, and nothing leaves it again", () => {
+    const stopped = run(INITIAL, { type: "stop" });
+    expect(stopped).toEqual({ phase: "stopped", error: null });
+    expect(run(stopped, { type: "opened", at: 1 }, broken, { type: "waited" })).toEqual(stopped);
+  });
+});
