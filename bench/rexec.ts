@@ -12,6 +12,8 @@ import { bulkSeconds, echoLatency, heard, sessionLine } from "./workloads.ts";
 const ROOT = join(import.meta.dir, "..");
 /** Long enough for the first stats message and a garbage collection or two. */
 const SETTLE_MS = 3_000;
+/** Of /bin/sh, which is the shell here: what is typed before it is there is not sent. */
+const PROMPT = process.getuid?.() === 0 ? "# " : "$ ";
 
 /** One run of everything. `bulk` is a file of `size` bytes; `small` one of `smallSize`. */
 export async function measureRexec(
@@ -50,8 +52,9 @@ export async function measureRexec(
     });
     const connectStart = performance.now();
     await withTerminal(seat(), async (terminal) => {
-      await begin(terminal);
+      await heard(terminal, PROMPT);
       figures.connectMs = performance.now() - connectStart;
+      await begin(terminal);
       const { p50, p99 } = await echoLatency(terminal);
       Object.assign(figures, { echoP50: p50, echoP99: p99 });
     });
@@ -71,6 +74,7 @@ export async function measureRexec(
       async (terminal) => (await bulkAt(terminal)).speed,
     );
     await withTerminal(seat(), async (terminal) => {
+      await heard(terminal, PROMPT);
       const { speed, agent, gateway } = await bulkAt(terminal);
       Object.assign(figures, { bulk: speed, serverCpu: agent, gatewayCpu: gateway });
     });
