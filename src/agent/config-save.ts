@@ -17,7 +17,8 @@ export function saveConfig(file: ConfigFile, changes: Partial<FileSettings>): vo
     const name = key === "tags" ? tagKey : key;
     if (file.raw.format === "json") setJson(file.raw.values, name, value);
     else if (value === undefined) file.raw.document.delete(name);
-    else file.raw.document.set(name, file.raw.document.createNode(value));
+    else if (Array.isArray(value)) file.raw.document.set(name, file.raw.document.createNode(value));
+    else file.raw.document.set(name, value); // a plain value, so that the comment behind the old one stays
   }
   write(file.path, serialise(file.raw));
 }
@@ -36,7 +37,7 @@ export function assertWritable(path: string): void {
   } catch (error) {
     throw unwritable(path, error);
   } finally {
-    rmSync(probe, { force: true });
+    removeQuietly(probe);
   }
 }
 
@@ -44,6 +45,14 @@ export function assertWritable(path: string): void {
 
 /** More than a configuration takes: a disk that is full but for a few bytes must show. */
 const PROBE_BYTES = 16 * 1024;
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // EROFS: it was never made.
+  }
+}
 
 function tagKeyOf(raw: RawConfig): "labels" | "tags" {
   const has = (key: string) => (raw.format === "json" ? key in raw.values : raw.document.has(key));

@@ -1,0 +1,257 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConfigOptions, DEFAULT_HOST, loadConfig, requireRegistered } from "../../src/agent/config.ts";
+import { emptyConfig, readConfig } from "../../src/agent/config-file.ts";
+import { assertWritable, saveConfig } from "../../src/agent/config-save.ts";
+import { jsonErrorOffset } from "../../src/agent/json-position.ts";
+
+let home: string;
+let system: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "rexec-config-"));
+  system = join(home, "etc", "agent.yaml");
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+function write(path: string, text: string): string {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
+
+const load = (extra: Partial<ConfigOptions> = {}, env: Record<string, string> = {}) =>
+  loadConfig({ systemConfig: system, env: { HOME: home, ...env }, ...extra });
+
+const GUIDE = `api_url: https://rexec.pipeops.io
+token: rexec_abc
+agent_id: abc123-def456
+name: prod-server-1
+labels:
+  - production
+  - aws
+shell: /bin/bash
+working_dir: /root
+`;
+
+describe("where the configuration is", () => {
+  test("the system's file comes before the user's", () => {
+    const own = write(join(home, ".rexec", "agent.json"), '{"name":"own"}');
+    expect(load().path).toBe(own);
+    write(system, "name: system\n");
+    expect(load().file?.settings.name).toBe("system");
+  });
+
+  test("a file that is named comes before both, by option before variable", () => {
+    write(system, "name: system\n");
+    const [a, b] = [write(join(home, "a.yml"), "name: a\n"), write(join(home, "b.json"), '{"name":"b"}')];
+    expect(load({}, { REXEC_CONFIG: b }).file?.settings.name).toBe("b");
+    expect(load({ config: a }, { REXEC_CONFIG: b }).file?.settings.name).toBe("a");
+  });
+
+  test("the example of the guide means what it says", () => {
+    write(system, GUIDE);
+    expect(requireRegistered(load())).toMatchObject({
+      host: "https://rexec.pipeops.io",
+      token: "rexec_abc",
+      agentId: "abc123-def456",
+      name: "prod-server-1",
+      shell: "/bin/bash",
+      workingDir: "/root",
+    });
+    expect(load().file?.settings.tags).toEqual(["production", "aws"]);
+  });
+});
+
+describe("what applies", () => {
+  test("options before variables before the file before the default; REXEC_API is an alias", () => {
+    expect(load().host).toBe(DEFAULT_HOST);
+    write(system, "api_url: https://file\ntoken: from-file\n");
+    expect(load()).toMatchObject({ host: "https://file", token: "from-file", tokenOrigin: "file" });
+    const env = { REXEC_API: "https://api", REXEC_TOKEN: "from-env" };
+    expect(load({}, env)).toMatchObject({
+      host: "https://api",
+      token: "from-env",
+      tokenOrigin: "environment",
+    });
+    expect(load({}, { ...env, REXEC_HOST: "https://host" }).host).toBe("https://host");
+    expect(load({ host: "https://option", token: "option" }, env)).toMatchObject({
+      host: "https://option",
+      token: "option",
+    });
+  });
+
+  test.each([
+    ["", "config_missing"],
+    ["token: t\n", "not_registered"],
+    ["agent_id: a\n", "token_missing"],
+  ])("with %j in the file it says what is missing, with exit code 3 and what to run", (text, code) => {
+    if (text) write(system, text);
+    const error = caught(() => requireRegistered(load()));
+    expect(error).toMatchObject({ code, exitCode: 3 });
+    expect(error).toHaveProperty("hint", expect.stringContaining("rexec-agent register"));
+  });
+
+  test("a bare number or truth value in YAML is text where text is meant", () => {
+    write(system, "agent_id: 0123\nname: 12e3\ntoken: true\nlabels: [1, two]\n");
+    expect(load().file?.settings).toMatchObject({
+      agent_id: "0123",
+      name: "12e3",
+      token: "true",
+      tags: ["1", "two"],
+    });
+  });
+});
+
+describe("what is wrong with a file is said with its line", () => {
+  test.each([
+    ["a.yaml", "name: x\ntoken: [unclosed\n", 3],
+    ["a.yaml", "name: x\n\ttoken: y\n", 2],
+    ["a.yaml", "name: x\nname: y\n", 2],
+    ["a.yaml", "- a\n- b\n", 1],
+    ["a.yaml", "name: x\nlabels:\n  a: b\n", 2],
+    ["a.yaml", "name: x\ninsecure: maybe\n", 2],
+    ["a.json", '{\n  "name": "x",\n}\n', 3],
+    ["a.json", '{\n  "name": "x"\n  "token": "y"\n}\n', 3],
+    ["a.json", '{\n  "name": "x"', 2],
+    ["a.json", '{\n  "name": 7\n}\n', 2],
+    ["a.json", '{\n  "name": "x",\n  "tags": [1]\n}\n', 3],
+    ["a.json", "[]", 1],
+  ])("%s %j: line %d", (name, text, line) => {
+    const path = write(join(home, name), text);
+    const error = caught(() => readConfig(path));
+    expect(error).toMatchObject({ code: "config_broken" });
+    expect(String(error)).toContain(`${path}:${line}:`);
+  });
+
+  test("the offset of a JSON error is that of the first character that can't be there", () => {
+    expect(jsonErrorOffset('{"a": nope}')).toBe(6);
+    expect(jsonErrorOffset('{"a": 1} x')).toBe(9);
+    expect(jsonErrorOffset('{"a": [1, 2')).toBe(11);
+    expect(jsonErrorOffset('{"a" 1}')).toBe(5);
+  });
+});
+
+describe("writing it back", () => {
+  test("keeps comments, unknown keys and the spelling of labels in YAML", () => {
+    const path = write(join(home, "a.yaml"), "# mine\nname: old # the name\nfuture: {x: 1}\nlabels: [a]\n");
+    const file = readConfig(path);
+    if (!file) throw new Error("unreadable");
+    saveConfig(file, { name: "new", tags: ["b", "c"], agent_id: "id" });
+    const text = readFileSync(path, "utf8");
+    expect(text).toContain("# mine");
+    expect(text).toContain("name: new # the name");
+    expect(text).toContain("future: { x: 1 }");
+    expect(text).not.toContain("tags");
+    expect(readConfig(path)?.settings).toMatchObject({ name: "new", tags: ["b", "c"], agent_id: "id" });
+  });
+
+  test("keeps unknown keys and the spelling of labels in JSON", () => {
+    const path = write(join(home, "a.json"), '{"labels":["a"],"future":{"x":1}}');
+    const file = readConfig(path);
+    if (!file) throw new Error("unreadable");
+    saveConfig(file, { tags: ["b"], shell: "/bin/sh" });
+    expect(JSON.parse(readFileSync(path, "utf8"))).toEqual({
+      labels: ["b"],
+      future: { x: 1 },
+      shell: "/bin/sh",
+    });
+  });
+
+  test("a new YAML file says labels, a new JSON file says tags; both are private", () => {
+    for (const [name, key] of [
+      ["n/a.yaml", "labels"],
+      ["n/a.json", "tags"],
+    ] as const) {
+      const path = join(home, name);
+      saveConfig(emptyConfig(path), { tags: ["x"] });
+      expect(readFileSync(path, "utf8")).toContain(key);
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+    }
+  });
+
+  test("a text that looks like a number stays text", () => {
+    const path = join(home, "a.yaml");
+    saveConfig(emptyConfig(path), { name: "007", token: "true", description: "a: b # c" });
+    expect(readConfig(path)?.settings).toEqual({ name: "007", token: "true", description: "a: b # c" });
+  });
+
+  test("follows a symbolic link and makes the file private that others could read", () => {
+    const target = write(join(home, "real.yaml"), "name: x\n");
+    chmodSync(target, 0o644);
+    const link = join(home, "link.yaml");
+    symlinkSync(target, link);
+    const file = readConfig(link);
+    expect(file?.warnings).toEqual([expect.stringContaining("chmod 600")]);
+    if (file) saveConfig(file, { name: "y" });
+    expect(readFileSync(target, "utf8")).toContain("name: y");
+    expect(statSync(target).mode & 0o777).toBe(0o600);
+    expect(readConfig(link)?.warnings).toEqual([]);
+  });
+
+  test("asking whether a file could be written leaves nothing behind", () => {
+    assertWritable(join(home, "deep", "er", "agent.json"));
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("a full disk is an error, and the old file is whole", () => {
+    const disk = join(home, "disk");
+    mkdirSync(disk);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    if (!mounted.success) throw new Error(`no tmpfs: ${mounted.stderr}`);
+    try {
+      const path = write(join(disk, "agent.yaml"), "name: old\n");
+      expect(() => writeFileSync(join(disk, "filler"), Buffer.alloc(100_000))).toThrow();
+      const file = readConfig(path);
+      if (!file) throw new Error("unreadable");
+      for (const attempt of [
+        () => assertWritable(path),
+        () => saveConfig(file, { name: "n".repeat(9_000) }),
+      ]) {
+        const error = caught(attempt);
+        expect(error).toMatchObject({ code: "config_unwritable" });
+        expect(error).toHaveProperty("hint", expect.stringContaining("make room"));
+      }
+      expect(readFileSync(path, "utf8")).toBe("name: old\n");
+      expect(readdirSync(disk).sort()).toEqual(["agent.yaml", "filler"]);
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("a read-only folder is an error, before anything is made", () => {
+    const disk = join(home, "ro");
+    mkdirSync(disk);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", disk]);
+    if (!mounted.success) throw new Error(`no tmpfs: ${mounted.stderr}`);
+    try {
+      const error = caught(() => assertWritable(join(disk, "agent.yaml")));
+      expect(error).toMatchObject({ code: "config_unwritable" });
+      expect(error).toHaveProperty("hint", expect.stringContaining("read-only"));
+      expect(existsSync(join(disk, "agent.yaml"))).toBe(false);
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
+  });
+});
+
+function caught(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("nothing was thrown");
+}
