@@ -54,7 +54,7 @@ describe("rexec connect on a terminal", () => {
     await first.type("\x1d");
     expect((await first.exit()).exitCode).toBe(0);
     await using second = world.terminal(["connect", "box"]);
-    await second.see(/[$#] /);
+    await second.see(/[$#] $/);
     await second.type("echo got:$kept\r");
     await second.see("got:still-here");
     await second.type("exit\r");
@@ -75,8 +75,8 @@ describe("rexec connect on a terminal", () => {
       if (end === "key") await around.type("\x1d");
       else process.kill(Number(pid), "SIGTERM");
       await around.see("near$ ");
-      await around.type(`stty -g | cmp - ${world.folder}/before && echo same-modes\r`);
-      await around.see("\nsame-modes");
+      await around.type(`stty -g | cmp - ${world.folder}/before && echo same-$((1+1))-modes\r`);
+      await around.see("same-2-modes");
     }
   });
 });

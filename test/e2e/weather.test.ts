@@ -21,7 +21,7 @@ describe("a shell outlives what happens between it and its viewer", () => {
     await world.stack.stopGateway("SIGKILL");
     await world.stack.startGateway();
 
-    await terminal.see(/again/i, 45_000);
+    await terminal.see("connected to box again", 45_000);
     await terminal.type("echo kept:$kept\r");
     await terminal.see(`kept:across-${pid}`);
     await terminal.type("exit 3\r");

@@ -1,7 +1,12 @@
-/** The last text of a session under running offsets, for a viewer that comes back after its line dropped. */
+/** The last text of a session under running offsets: for viewers that come back after a drop, and for new ones. */
 
 /** UTF-16 units that are kept. */
 const CAPACITY = 256 * 1024;
+/** What a new viewer is shown of it, UTF-16 units: a few screens. */
+const RECENT = 16 * 1024;
+/** A program took the alternate screen, or gave it back. */
+const ALTERNATE_SCREEN = /\x1b\[\?(?:1049|1047|47)([hl])/g;
+const LONGEST_SWITCH = "\x1b[?1049h".length;
 /** Viewers whose place is remembered. */
 const MAX_PLACES = 64;
 
@@ -9,10 +14,14 @@ export class Backlog {
   #pieces: string[] = [];
   #start = 0;
   #end = 0;
+  #shellStart = 0;
+  #alternate = false;
+  #lastUnits = "";
   readonly #places = new Map<string, number>();
 
   append(text: string): void {
     this.#pieces.push(text);
+    this.#watchScreen(text);
     this.#end += text.length;
     while (this.#pieces.length > 1 && this.#end - this.#start - (this.#pieces[0]?.length ?? 0) >= CAPACITY) {
       this.#start += this.#pieces.shift()?.length ?? 0;
@@ -37,5 +46,33 @@ export class Backlog {
     const kept = this.#pieces.join("");
     const from = Math.max(0, place - this.#start);
     return { text: kept.slice(from), lost: Math.max(0, this.#start - place), known: true };
+  }
+
+  /** Its shell ended: what comes from now on is another one's. */
+  shellEnded(): void {
+    this.#shellStart = this.#end;
+    this.#alternate = false;
+  }
+
+  /**
+   * What a viewer that was not here before is shown: the last lines, from the beginning of one. Nothing of a program
+   * on the alternate screen, whose text means nothing without all that came before it; it draws itself anew when the
+   * size changes.
+   */
+  recent(): string {
+    if (this.#alternate) return "";
+    const kept = this.#pieces.join("").slice(Math.max(0, this.#shellStart - this.#start));
+    if (kept.length <= RECENT && this.#start <= this.#shellStart) return kept;
+    const tail = kept.slice(-RECENT);
+    const line = tail.indexOf("\n");
+    return line < 0 ? "" : `\x1b[0m${tail.slice(line + 1)}`;
+  }
+
+  // --- internal ---
+
+  #watchScreen(text: string): void {
+    const seen = this.#lastUnits + text;
+    for (const [, to] of seen.matchAll(ALTERNATE_SCREEN)) this.#alternate = to === "h";
+    this.#lastUnits = seen.slice(1 - LONGEST_SWITCH);
   }
 }

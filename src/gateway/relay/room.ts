@@ -196,7 +196,8 @@ export class Room {
     // No await between the backlog and the live output: nothing is missed, nothing comes twice.
     const { text, lost, known } = session.backlog.comeBack(viewer.id);
     if (lost > 0) viewer.send(encodeToViewer.output(skipMarker(lost)));
-    if (text) viewer.send(encodeToViewer.output(text));
+    const shown = known || session.state === "ended" ? text : session.backlog.recent();
+    if (shown) viewer.send(encodeToViewer.output(shown));
     session.viewers.add(viewer);
     // Whoever was away while the shell ended hears of that, and does not find himself in a new one.
     if (known && session.stop) {
