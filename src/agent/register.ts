@@ -65,8 +65,8 @@ export async function registerAgent(request: RegisterRequest): Promise<RegisterO
 
 interface Known {
   agentId: string;
-  /** The token that may change it at the server, or null where there is none. */
-  editToken: string | null;
+  /** The token with which to change it at the server; an agent's own may not. */
+  editToken: string;
   /** The token to keep. */
   token: string;
 }
@@ -103,7 +103,7 @@ async function findKnown(
     });
   }
   // 403. The agent's own token may connect it and nothing else; another one belongs to another account.
-  return token === stored ? { agentId, editToken: null, token } : null;
+  return token === stored ? { agentId, editToken: token, token } : null;
 }
 
 function isSameServer({ file, host }: LoadedConfig): boolean {
@@ -135,22 +135,7 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
   const changes = { name, description, tags };
   const warnings: string[] = [];
   if (Object.values(changes).some((value) => value !== undefined)) {
-    if (known.editToken === null) {
-      warnings.push(
-        "the agent's own token may not change its name, description or tags at the server: they changed here only; give --token with one of the account",
-      );
-    } else {
-      const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
-      const body = defined(changes);
-      await requestJson({
-        endpoint,
-        method: "PATCH",
-        path,
-        token: known.editToken,
-        body,
-        schema: agentBody.partial().loose(),
-      });
-    }
+    warnings.push(...(await tellServer(endpoint, known, defined(changes))));
   }
   saveConfig(currentFile(loaded), {
     ...defined(changes),
@@ -167,6 +152,26 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
     warnings,
     token: known.token,
   };
+}
+
+/** Changes the agent at the server. An agent's own token may not do that: then a warning is what comes back. */
+async function tellServer(
+  endpoint: Endpoint,
+  known: Known,
+  body: Record<string, unknown>,
+): Promise<string[]> {
+  const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
+  const schema = agentBody.partial().loose();
+  try {
+    await requestJson({ endpoint, method: "PATCH", path, token: known.editToken, body, schema });
+    return [];
+  } catch (error) {
+    if (!(error instanceof HttpError) || error.status !== 403) throw error;
+    const what = Object.keys(body).join(" and ");
+    return [
+      `${what} changed here only: the agent's own token may not change it at the server; do that with --token and one of the account`,
+    ];
+  }
 }
 
 async function registerNew(

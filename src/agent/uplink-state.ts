@@ -97,7 +97,9 @@ function afterEnd(state: Live, end: ConnectionEnd, at: number, context: UplinkCo
         const [least, most] = SUPERSEDED_WAIT_MS;
         return again(
           least + random() * (most - least),
-          `superseded by ${end.reason || "another connection of this agent id"}`,
+          end.reason.startsWith("superseded")
+            ? end.reason
+            : `superseded by ${end.reason || "another connection of this agent id"}`,
         );
       }
       return retry(describeClose(end.code, end.reason));

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { openPty } from "../../src/pty/open.ts";
 import { V1Server, type V1ServerOptions } from "../support/v1-server.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -119,6 +120,38 @@ describe("rexec-agent register", () => {
     expect(result).toMatchObject({ code: 3, out: "" });
     expect(result.err).toMatch(/error: no token.*\nhint: .*REXEC_TOKEN/);
     expect(existsSync(config())).toBe(false);
+  });
+
+  test("asks a person for the token and shows nothing of it", async () => {
+    const pty = openPty({
+      file: process.execPath,
+      args: [MAIN, "register", "--config", config(), "--host", server.url],
+      env: { PATH: process.env.PATH ?? "", HOME: home, SHELL: "/bin/sh", TERM: "xterm" },
+      cwd: home,
+      cols: 80,
+      rows: 24,
+    });
+    let shown = "";
+    for (let typed = false; ; ) {
+      const chunk = await within(pty.read(), 10_000, `the next output after ${JSON.stringify(shown)}`);
+      if (chunk === null) break;
+      shown += Buffer.from(chunk).toString();
+      if (!typed && shown.includes("not shown")) {
+        typed = true;
+        await pty.write(Buffer.from(`${server.token}\r`));
+      }
+    }
+    expect(await pty.exited).toEqual({ exitCode: 0, signal: null });
+    expect(stored()).toMatchObject({ agent_id: server.agentId });
+    expect(shown).not.toContain(server.token.slice(6, 20));
+  });
+
+  test("again with a token that may not change the agent says that the change is here only", async () => {
+    await register();
+    const again = await run(["register", "--config", config(), "--name", "renamed"]);
+    expect(again.code).toBe(0);
+    expect(again.err).toContain("warning: name changed here only");
+    expect(stored()).toMatchObject({ name: "renamed" });
   });
 
   test.each([
