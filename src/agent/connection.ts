@@ -129,7 +129,6 @@ function headersOf({ auth, token, about }: DialTarget): Record<string, string> {
 
 /** UTF-8 bytes as they are, which is what Go's agents send and its servers read; without control characters. */
 function headerValue(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
   return Buffer.from(text.replace(/[\u0000-\u001f\u007f]+/g, " ").trim(), "utf8").toString("latin1");
 }
 

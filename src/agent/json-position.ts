@@ -1,7 +1,6 @@
 /** Where a JSON text breaks: the runtime's own error does not say. Grammar: RFC 8259. */
 
 const TOKEN =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: strings may not hold them (RFC 8259, section 7)
   /\s*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y;
 
 /** Offset of the first character that can't be there, or the text's length where it ends too early. */
