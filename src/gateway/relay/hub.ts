@@ -71,6 +71,13 @@ export class Hub {
     return this.#connections.size;
   }
 
+  /** Bytes that wait in all sockets together. */
+  get buffered(): number {
+    let sum = 0;
+    for (const connection of this.#connections) sum += connection.buffered;
+    return sum;
+  }
+
   /** Makes the connection this agent's, from its opening on. */
   acceptAgent(connection: Connection, agent: AgentRow): void {
     const uplink = new Uplink(connection, agent.name, this.#logger);

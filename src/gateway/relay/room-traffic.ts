@@ -104,10 +104,12 @@ function anyoneFast(room: Room, session: Session): boolean {
 function started(room: Room, sessionId: string): void {
   const session = room.knownSession(sessionId || MAIN_SESSION);
   if (!session) return;
+  const isNew = session.state !== "running";
   session.apply("started");
   session.stop = null;
   // A size that came before the shell did may have found nobody there.
-  if (session.size) room.uplink?.send(encodeServer.shellResize({ session_id: session.id, ...session.size }));
+  if (isNew && session.size)
+    room.uplink?.send(encodeServer.shellResize({ session_id: session.id, ...session.size }));
   for (const viewer of session.viewers) {
     if (!viewer.awaitsStart) continue;
     viewer.awaitsStart = false;
@@ -120,6 +122,7 @@ function stopped(room: Room, stop: ShellStop): void {
   if (!session) return;
   show(room, session, session.flush(), 0);
   session.apply("stopped");
+  session.backlog.shellEnded();
   session.stop = stop;
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellStopped(stop));
 }
