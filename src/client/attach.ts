@@ -11,6 +11,9 @@ import { OutputPump } from "./output-pump.ts";
 import type { Terminal } from "./terminal.ts";
 import { isFinal, openViewer, type ViewerClose, type ViewerSocket, type ViewerTarget } from "./viewer.ts";
 
+/** As the agent's, but nobody likes to look at a countdown for half a minute. */
+const VIEWER_RECONNECT: BackoffOptions = { ...RECONNECT, capMs: 10_000 };
+
 /** What a person may be told on the way. */
 export type AttachStatus =
   | { kind: "connected" }
@@ -30,10 +33,10 @@ export interface AttachOptions {
 }
 
 /**
- * Shows the session until it ends. A connection that drops is made again, with the same viewer id and so the same
- * session.
+ * Shows the session until it ends. For a person, a connection that drops is made again, with the same viewer id and so
+ * the same session.
  * @throws as `openViewer` where the first connection fails, or a later one finally; RexecError `shell_failed`,
- * `viewer_replaced`, `agent_deleted`
+ * `viewer_replaced`, `agent_deleted`, `connection_lost` (no person at the terminal)
  */
 export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const { clock = systemClock, terminal } = options;
@@ -58,7 +61,7 @@ type LoopOptions = AttachOptions & { clock: Clock };
 
 async function keepConnected(options: LoopOptions, input: InputPump, output: OutputPump): Promise<AttachEnd> {
   const { clock, signal } = options;
-  const backoff = new Backoff(options.backoff ?? RECONNECT);
+  const backoff = new Backoff(options.backoff ?? VIEWER_RECONNECT);
   let connectedBefore = false;
   for (;;) {
     const started = clock.now();
@@ -67,11 +70,20 @@ async function keepConnected(options: LoopOptions, input: InputPump, output: Out
       connectedBefore = true;
     });
     if (end.kind !== "lost") return end;
+    // What a pipe had sent may be lost with the connection: nobody is there to see that and go on from it.
+    if (!options.terminal.interactive) throw connectionLost(end.reason);
     backoff.connectionLived(clock.now() - started);
     const retryInMs = backoff.next();
     options.status({ kind: "lost", reason: end.reason, retryInMs });
     await clock.sleep(retryInMs, signal);
   }
+}
+
+function connectionLost(reason: string): RexecError {
+  return new RexecError(`the connection was lost: ${reason}`, {
+    code: "connection_lost",
+    hint: "what was sent may have been done in part: look before you run it again",
+  });
 }
 
 async function connect(
