@@ -47,8 +47,8 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const output = new OutputPump((bytes) => terminal.write(bytes), failed.reject);
   const input = new InputPump({ terminal, clock, signal, leave: () => left.abort() });
   try {
-    input.run().catch(failed.reject);
-    return await Promise.race([keepConnected({ ...options, clock, signal }, input, output), failed.promise]);
+    const inner = { ...options, clock, signal, failed: failed.reject };
+    return await Promise.race([keepConnected(inner, input, output), failed.promise]);
   } finally {
     left.abort();
   }
@@ -57,7 +57,7 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
 // --- internal ---
 
 type Connection = AttachEnd | { kind: "lost"; reason: string };
-type LoopOptions = AttachOptions & { clock: Clock };
+type LoopOptions = AttachOptions & { clock: Clock; failed: (error: unknown) => void };
 
 async function keepConnected(options: LoopOptions, input: InputPump, output: OutputPump): Promise<AttachEnd> {
   const { clock, signal } = options;
@@ -67,6 +67,8 @@ async function keepConnected(options: LoopOptions, input: InputPump, output: Out
     const started = clock.now();
     const end = await connect(options, input, output, connectedBefore, () => {
       options.status({ kind: connectedBefore ? "reconnected" : "connected" });
+      // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
+      if (!connectedBefore) input.run().catch(options.failed);
       connectedBefore = true;
     });
     if (end.kind !== "lost") return end;

@@ -80,6 +80,9 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
+/** RFC 6455, section 7.4.1. */
+const NORMAL = 1000;
+
 /** Resolves to null once open, or to what was said where it never opened. */
 async function opened(
   socket: WebSocket,
@@ -113,7 +116,11 @@ function watch(
     socket.terminate();
     resolve(close);
   };
-  const abort = () => end({ code: 1000, reason: "left" });
+  const abort = () => {
+    // Says goodbye, but does not wait for the answer: a peer that is gone gives none.
+    if (socket.readyState === WebSocket.OPEN) socket.close(NORMAL, "left");
+    end({ code: NORMAL, reason: "left" });
+  };
   const timer = setInterval(() => {
     if (socket.readyState !== WebSocket.OPEN) return;
     // A paused socket hears nothing, and answers no ping: an unasked pong keeps the server from giving up on us.

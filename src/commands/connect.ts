@@ -1,9 +1,11 @@
 import { writeSync } from "node:fs";
 import { type AttachStatus, attach } from "../client/attach.ts";
+import { printable } from "../client/table.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { defineCommand, say, withHelp, writeErr, writeOut } from "./_cli.ts";
+import { colourful } from "./_output.ts";
 import { findAgent, serverArgs } from "./_server.ts";
 import { stdinBytes } from "./_stdin.ts";
 
@@ -28,13 +30,16 @@ export const connectCommand = withHelp(
       const terminal = localTerminal();
       const newSession = args.new === true || !terminal.interactive;
       const signal = new AbortController().signal;
-      const name = agent.name;
+      const name = printable(agent.name);
       const lives = newSession ? "" : ", the shell lives on";
       if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
       guard(terminal);
       try {
         const target = { server, agentId: agent.id, viewerId: crypto.randomUUID(), newSession };
-        const status = (event: AttachStatus) => void writeErr(statusLine(event, name, terminal.interactive));
+        const status = (event: AttachStatus) => {
+          if (event.kind === "connected") terminal.enterRaw();
+          else void writeErr(statusLine(event, name));
+        };
         const end = await attach({ target, terminal, status, signal });
         terminal.restore();
         if (end.kind === "exited") return end.exitCode;
@@ -93,7 +98,7 @@ function enterRaw(): RawMode {
 function guard(terminal: LocalTerminal): void {
   process.on("exit", () => terminal.restore());
   for (const [signal, number] of ENDING_SIGNALS) process.on(signal, () => process.exit(128 + number));
-  process.on("SIGCONT", () => terminal.enterRaw());
+  process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
     writeSync(2, `error: ${messageOf(error)}\n`);
@@ -101,7 +106,6 @@ function guard(terminal: LocalTerminal): void {
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
-  terminal.enterRaw();
 }
 
 const ENDING_SIGNALS = [
@@ -111,13 +115,13 @@ const ENDING_SIGNALS = [
   ["SIGTERM", 15],
 ] as const;
 
-/** One line each, which the next one overwrites on a terminal (it is in raw mode, so lines need their return). */
-function statusLine(event: AttachStatus, name: string, onTerminal: boolean): string {
-  const text = statusText(event, name);
-  if (!onTerminal) return text && `rexec: ${text}\n`;
-  const line = text && `\x1b[7m rexec: ${text} \x1b[0m`;
+/** One line each, which the next one overwrites on a terminal (in raw mode, where a line needs its return, too). */
+function statusLine(event: AttachStatus, name: string): string {
+  const text = `rexec: ${printable(statusText(event, name))}`;
+  if (!process.stderr.isTTY) return `${text}\n`;
+  const line = colourful(process.stderr) ? `\x1b[7m ${text} \x1b[0m` : text;
   const transient = event.kind === "lost" || (event.kind === "agent" && !event.online);
-  return event.kind === "connected" ? "" : `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
+  return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }
 
 function statusText(event: AttachStatus, name: string): string {

@@ -43,6 +43,29 @@ describe("connect", () => {
     expect(server.queries[0]).not.toContain("newSession");
   });
 
+  test("keeps what was typed ahead, and can be interrupted before it is connected", async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    let held = 0;
+    await using server = new V1Server({
+      hold: async (url) => {
+        if (!url.pathname.endsWith("/terminal")) return;
+        held += 1;
+        await gate;
+      },
+    });
+    await using given = await between("connect box", loggedIn(server.url));
+    await until(() => held === 1, 5_000, "the first attempt");
+    await given.type("\x03");
+    await expectRestored(given, 130);
+    await using screen = await between("connect box", loggedIn(server.url));
+    await until(() => held === 2, 5_000, "the second attempt");
+    await screen.type("echo ah''ead; exit 4\r");
+    await screen.shows("exit 4");
+    open();
+    await screen.shows(/[\r\n]ahead\r\n/);
+    await expectRestored(screen, 4);
+  });
+
   test("follows the size of the window", async () => {
     await using server = new V1Server();
     await using screen = await Screen.rexec(["connect", "box"], loggedIn(server.url));

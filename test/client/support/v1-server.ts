@@ -28,6 +28,8 @@ export interface V1ServerOptions {
   exec?: (request: ExecMessage, socket: Socket) => Promise<ExecResult | null>;
   /** `shell_start` starts this. */
   shell?: { file: string; args: string[] };
+  /** Every answer waits for this. */
+  hold?: (url: URL) => Promise<void>;
   /** Answers before everything else, where it answers at all. */
   intercept?: (request: Request, url: URL) => Response | undefined;
 }
@@ -99,8 +101,9 @@ export class V1Server {
 
   readonly #waiting = new Map<Socket, () => void>();
 
-  #route(request: Request, server: Server<Viewer>): Response | undefined {
+  async #route(request: Request, server: Server<Viewer>): Promise<Response | undefined> {
     const url = new URL(request.url);
+    await this.#options.hold?.(url);
     this.requests.push(`${request.method} ${url.pathname}`);
     const early = this.#options.intercept?.(request, url);
     if (early) return early;
