@@ -234,13 +234,14 @@ describe("rexec-agent start", () => {
       5_000,
       "both",
     );
-    let said = "";
-    void child.stderr.pipeTo(
-      new WritableStream({ write: (chunk) => void (said += Buffer.from(chunk).toString()) }),
-    );
+    const said: string[] = [];
+    const listen = async () => {
+      for await (const chunk of child.stderr) said.push(Buffer.from(chunk).toString());
+    };
+    void listen();
     child.kill("SIGINT");
     // Two signals at once are one to the kernel.
-    await until(() => said.includes("SIGINT: stopping"), 5_000, "the first signal to be heard");
+    await until(() => said.join("").includes("SIGINT: stopping"), 5_000, "the first signal to be heard");
     child.kill("SIGINT");
     const began = performance.now();
     expect(await within(child.exited, 5_000, "the end")).toBe(130);
