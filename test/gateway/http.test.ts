@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import * as z from "zod/mini";
 import { requestInfo } from "../../src/gateway/http/request-info.ts";
 import { agentListBody, profileBody, registeredBody, tokenInfo } from "../../src/protocol/http.ts";
 import { HTTP_BODY_BYTES } from "../../src/protocol/limits.ts";
@@ -158,12 +159,12 @@ describe("tokens and the profile", () => {
     expect((await gateway.api("GET", "/api/agents", undefined, token)).status).toBe(200);
     const list = await gateway.api("GET", "/api/tokens");
     expect(list.text).not.toContain(token);
-    const listed = tokenInfo.array().parse(list.json.tokens);
+    const listed = z.array(tokenInfo).parse(list.json.tokens);
     expect(listed.find((each) => each.id === id)?.last_used_at).toBeString();
     expect((await gateway.api("DELETE", `/api/tokens/${id}`)).json).toEqual({ message: "token revoked" });
     const refused = await gateway.api("GET", "/api/agents", undefined, token);
     expect([refused.status, refused.json.code]).toEqual([401, "token_revoked"]);
-    const after = tokenInfo.array().parse((await gateway.api("GET", "/api/tokens")).json.tokens);
+    const after = z.array(tokenInfo).parse((await gateway.api("GET", "/api/tokens")).json.tokens);
     expect(after.find((each) => each.id === id)?.revoked_at).toBeString();
   });
 
