@@ -14,7 +14,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
 import { SessionManager } from "./session-manager.ts";
-import { chooseFolder, chooseShell, loginArguments } from "./shell.ts";
+import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell.ts";
 import { StatsReader } from "./stats.ts";
 import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
@@ -55,6 +55,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shell = chooseShell(config.shell, env.SHELL, account);
   const childEnv = childEnvironment(env, shell, account);
   const folder = folderOf(config, childEnv.HOME, logger);
+  warnAhead(shell, folder, logger);
   const outbox = new Outbox();
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
@@ -118,6 +119,14 @@ function reapOrphans(logger: Logger): () => void {
 
 function optional({ times, context, onState }: AgentOptions) {
   return { ...(times ? { times } : {}), ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+}
+
+/** Says what is wrong with shell and folder now, and not only when somebody waits for a session. */
+function warnAhead(shell: string, folder: () => string, logger: Logger): void {
+  const problem = shellProblem(shell);
+  if (problem)
+    logger.warn(`the shell ${shell} ${problem}: set another one with rexec-agent register --shell PATH`);
+  folder();
 }
 
 /** The configured folder, else the home, else `/`: a folder that is gone must not keep a person out. */

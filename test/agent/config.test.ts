@@ -201,6 +201,12 @@ describe("writing it back", () => {
     expect(readConfig(link)?.warnings).toEqual([]);
   });
 
+  test("says that a folder is no file", () => {
+    expect(() => readConfig(home)).toThrow(
+      expect.objectContaining({ code: "config_unreadable", hint: expect.stringContaining("is a folder") }),
+    );
+  });
+
   test("asking whether a file could be written leaves nothing behind", () => {
     assertWritable(join(home, "deep", "er", "agent.json"));
     expect(readdirSync(home)).toEqual([]);
