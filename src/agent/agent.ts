@@ -5,7 +5,7 @@ import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import { openPty } from "../pty/open.ts";
+import { ptyOpener } from "../pty/open.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -57,6 +57,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
   const outbox = new Outbox();
+  const openPty = ptyOpener((reason) =>
+    logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
+  );
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
   const sessions = new SessionManager({ outbox, logger, openShell, ...config });
