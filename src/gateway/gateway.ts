@@ -61,7 +61,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const hub = new Hub(timings, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const adminToken = await firstToken(store);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({ store, hub, authenticator, downloads, logger });
@@ -77,6 +76,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       upgrade: { store, hub, authenticator, timings, logger, allowOrigins },
       proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
     });
+    const adminToken = await firstTokenOnce(server, store);
     const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
@@ -115,6 +115,16 @@ export async function newAdminToken(dataDir: string): Promise<string> {
 }
 
 // --- internal ---
+
+/** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
+async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+  try {
+    return await firstToken(store);
+  } catch (error) {
+    await server.stop(true);
+    throw error;
+  }
+}
 
 async function firstToken(store: Store): Promise<string | null> {
   if (await store.users.firstAdmin()) return null;

@@ -69,6 +69,17 @@ describe("what cannot be used is a clear error", () => {
     });
   });
 
+  test("a first start that fails keeps the first token for the next one", async () => {
+    await using other = await startGateway();
+    const dataDir = mkdtempSync(join(tmpdir(), "rexec-first-"));
+    const port = Number(new URL(other.url).port);
+    expect(await refusalOf({ port, dataDir })).toMatchObject({ code: "port_in_use" });
+    await using gateway = await startGateway({ dataDir });
+    expect(gateway.token).toStartWith("rexec_");
+    expect((await gateway.api("GET", "/api/profile")).status).toBe(200);
+    rmSync(dataDir, { recursive: true });
+  });
+
   test("an address that is none of this machine's", async () => {
     expect(await refusalOf({ host: "192.0.2.1" })).toMatchObject({ code: "cannot_listen" });
   });
