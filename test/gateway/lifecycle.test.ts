@@ -179,15 +179,17 @@ describe("rexec serve", () => {
     await using here = serve();
     const [url = ""] = await here.says(/http:\/\/127\.0\.0\.1:\d+/);
     const [token = ""] = await here.says(/rexec_[0-9a-f]{64}/);
-    // A body that never comes keeps the first signal waiting.
+    // A body that never comes keeps the first signal waiting, once the gateway has begun to read it.
+    const begun = Promise.withResolvers<string>();
     const stuck = await Bun.connect({
       hostname: "127.0.0.1",
       port: Number(new URL(url).port),
-      socket: { data() {} },
+      socket: { data: (_, bytes) => begun.resolve(bytes.toString()) },
     });
     stuck.write(
-      `POST /api/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 100\r\n\r\n{`,
+      `POST /api/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n`,
     );
+    expect(await within(begun.promise, 5_000, "the word to go on")).toContain("100 Continue");
     here.child.kill("SIGINT");
     await here.says(/SIGINT: stopping/);
     here.child.kill("SIGINT");
