@@ -59,6 +59,13 @@ export class StreamCursor {
     this.#limit = Math.max(this.#limit, limit);
     return true;
   }
+
+  /** After a reconnect: the other side has everything before `offset` and no more. It must grant credit anew. */
+  rewind(offset: number): void {
+    this.#sent = offset;
+    this.#consumed = Math.max(this.#consumed, offset);
+    this.#limit = offset;
+  }
 }
 
 /** The receiving end: bytes in order, each once. */

@@ -55,6 +55,8 @@ const attach = z.object({
   output: z.boolean().default(true),
   /** False for a reader without a say in the pace: it gets a GAP where it is too slow. */
   hold: z.boolean().default(true),
+  /** The opener reads DATA_ZSTD too. */
+  zstd: z.boolean().default(false),
   /** Whose input this is; the agent counts each viewer's by itself. */
   viewer: id,
   cols: side.optional(),
@@ -70,6 +72,8 @@ const run = z.object({
   cwd: z.string().optional(),
   env: z.record(z.string(), z.string()).optional(),
   timeout_ms: z.number().int().positive().optional(),
+  /** The opener reads DATA_ZSTD too. */
+  zstd: z.boolean().default(false),
   /** Offsets of stdout and stderr to go on from. */
   cursors: z.tuple([offset, offset]).default([0, 0]),
   /** True where it has been asked for before: an agent that doesn't know it must not run it a second time. */
