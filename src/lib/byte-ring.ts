@@ -74,6 +74,13 @@ export class ByteRing {
     if (this.#start === this.#end) this.#buffer = new Uint8Array(0);
   }
 
+  /** Forgets everything and goes on at another offset: before or behind what it had. */
+  restart(origin: number): void {
+    this.#buffer = new Uint8Array(0);
+    this.#start = origin;
+    this.#end = origin;
+  }
+
   /** Another capacity; a smaller one forgets the oldest bytes at once. */
   resize(capacity: number): void {
     this.#capacity = capacity;

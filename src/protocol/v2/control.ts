@@ -92,6 +92,8 @@ const fromOpener = z.discriminatedUnion("type", [
 ]);
 /** From the side that attaches. */
 export type OpenerMessage = z.infer<typeof fromOpener>;
+/** The same as it is written: what has a default may be left out. */
+export type OpenerInput = z.input<typeof fromOpener>;
 
 const fromOwner = z.discriminatedUnion("type", [
   z.object({
@@ -130,6 +132,8 @@ const fromOwner = z.discriminatedUnion("type", [
 ]);
 /** From the side that owns or serves the sessions. */
 export type OwnerMessage = z.infer<typeof fromOwner>;
+/** The same as it is written. */
+export type OwnerInput = z.input<typeof fromOwner>;
 
 /** Never throws; see `Parsed`. */
 export function parseOpener(text: string): Parsed<OpenerMessage> {
@@ -142,6 +146,6 @@ export function parseOwner(text: string): Parsed<OwnerMessage> {
 }
 
 /** As it travels. */
-export function encodeControl(message: z.input<typeof fromOpener> | z.input<typeof fromOwner>): string {
+export function encodeControl(message: OpenerInput | OwnerInput): string {
   return JSON.stringify(message);
 }
