@@ -5,6 +5,7 @@ import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
 import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
 import { encodeServer } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
+import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { Desk, type DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
 import { ExecRouter } from "./exec-router.ts";
@@ -56,6 +57,18 @@ export class Room {
   /** Shells that run, as far as is known. */
   get runningSessions(): number {
     return [...this.#sessions.values()].filter(({ state }) => state === "running").length;
+  }
+
+  /** The shells that run on an agent that speaks v1, as far as is known. It gives them no instance of their own. */
+  sessionList(): SessionInfo[] {
+    const running = [...this.#sessions.values()].filter(({ state }) => state === "running");
+    return running.map((session) => session.info);
+  }
+
+  /** Ends a session of the agent. */
+  kill(session: string): void {
+    if (this.desk.speaksV2) this.desk.kill(session);
+    else this.uplink?.send(encodeServer.shellStopSession(session));
   }
 
   // --- the agent ---

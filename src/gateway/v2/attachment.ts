@@ -7,7 +7,7 @@ import type { Mirror, MirrorReader } from "./mirror.ts";
 import { packedFrame } from "./packed-frame.ts";
 import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
-import { ViewerInput } from "./viewer-input.ts";
+import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
@@ -51,8 +51,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#input = new ViewerInput({
       onAttached: (message) => this.#attached(message),
       onRefused: (message) => this.refused(message),
-      onAck: (consumed, limit) =>
-        peer.frame({ kind: "ack", stream: Stream.input, channel: wish.channel, consumed, limit }),
+      onAck: (consumed, limit) => this.#acknowledge(consumed, limit),
     });
   }
 
@@ -170,20 +169,31 @@ export class Attachment implements PeerChannel, MirrorReader {
   // --- internal ---
 
   #attached(message: Attached): void {
-    const { channel, output, instance, cursor } = this.#wish;
+    const { channel, output } = this.#wish;
     const { info, input, created } = message;
     const first = this.#mirror === null;
     const mirror = this.#deps.mirror(info);
-    const resume = instance === info.instance && cursor !== undefined ? cursor : null;
+    const resume = this.#resumesAt(info.instance, created);
     if (first && resume !== null) this.#cursor = new StreamCursor(mirror.ring, resume);
     this.#mirror = mirror;
     const start = this.#cursor?.sent ?? mirror.ring.start;
     const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
     this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created });
+    this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
     if (this.#size) mirror.measured(this.viewer, this.#size);
     this.#awaitsScreen = output && resume === null;
     if (output) mirror.join(this, resume);
+  }
+
+  /** Where its output goes on, or null for a new look. Who started a session looks at it from its first byte on. */
+  #resumesAt(instance: string, created: boolean): number | null {
+    if (created) return 0;
+    return instance === this.#wish.instance ? (this.#wish.cursor ?? null) : null;
+  }
+
+  #acknowledge(consumed: number, limit: number): void {
+    this.#peer.frame({ kind: "ack", stream: Stream.input, channel: this.#wish.channel, consumed, limit });
   }
 
   #type(offset: number, bytes: Uint8Array): void {

@@ -14,7 +14,7 @@ export interface ViewerInputEvents {
 }
 
 /** What of a viewer's input may be unapplied. */
-const UNAPPLIED_BYTES = 256 * 1024;
+export const UNAPPLIED_BYTES = 256 * 1024;
 
 export class ViewerInput implements LinkChannel {
   readonly #events: ViewerInputEvents;
