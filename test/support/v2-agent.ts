@@ -194,7 +194,7 @@ export class V2Agent {
     );
   }
 
-  send(message: OwnerInput | { type: string }): void {
+  send(message: OwnerInput | { type: `shell_${string}`; data: object }): void {
     if (this.isOpen) this.#ws?.send(JSON.stringify(message));
   }
 

@@ -150,7 +150,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#cursor = new StreamCursor(ring, offset, limit);
     const { channel } = this.#wish;
     this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped });
-    this.#snapshot = { bytes, position: 0 };
+    if (bytes.length > 0) this.#snapshot = { bytes, position: 0 };
     this.#peer.pump();
   }
 
