@@ -81,6 +81,7 @@ export class Mirror implements LinkChannel {
         if (offset === null) this.#demand.update();
       },
       onStale: () => this.#nudge(),
+      isWatched: () => this.isWatched,
     });
     this.#demand = new Demand(this.ring, options.timings.holdMs, {
       ack: (consumed, limit) => this.#ack(consumed, limit),
@@ -203,6 +204,7 @@ export class Mirror implements LinkChannel {
   tick(now: number): void {
     this.#demand.tick(now);
     this.#applySize(now);
+    this.#screening.tick(now);
     if (this.#fill) this.#topUp();
     const idleFor = now - this.watchedAt;
     if (this.end && !this.isWatched && idleFor > this.#options.timings.endedMs) this.forget();

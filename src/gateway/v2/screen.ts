@@ -43,6 +43,9 @@ export class Screen {
   #terminal: Terminal | null = null;
   #state: TerminalState | null = null;
   #serializer: SerializeAddon | null = null;
+  /** What the terminal showed when it was put to rest. */
+  #resting: Uint8Array | null = null;
+  #waiting = 0;
   /** One at a time. */
   #feeding: Promise<void> = Promise.resolve();
   #disposed = false;
@@ -58,11 +61,6 @@ export class Screen {
   /** All before this offset has been parsed or left out. */
   get position(): number {
     return this.#position;
-  }
-
-  /** Whether there is a terminal yet: the first snapshot makes it. */
-  get isDrawn(): boolean {
-    return this.#terminal !== null;
   }
 
   /** The size from the ring's end on. */
@@ -87,7 +85,12 @@ export class Screen {
 
   /** Parses on up to `target`, or leaves out what it must; resolves when the terminal shows it. */
   catchUp(target: number): Promise<void> {
-    this.#feeding = this.#feeding.then(() => this.#feed(target));
+    this.#waiting += 1;
+    this.#feeding = this.#feeding
+      .then(() => this.#feed(target))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
     return this.#feeding;
   }
 
@@ -97,6 +100,16 @@ export class Screen {
     const text = this.#serializer.serialize({ scrollback: this.#scrollback }) + this.#state.serialize();
     const { cols, rows } = this.#terminal;
     return { offset: this.#position, bytes: new TextEncoder().encode(text), cols, rows };
+  }
+
+  /** Keeps what the terminal shows as text, some 20 times smaller, until it is needed again. */
+  rest(): void {
+    if (this.#waiting > 0) return;
+    const snapshot = this.snapshot();
+    if (!snapshot) return;
+    this.#resting = snapshot.bytes;
+    this.#terminal?.dispose();
+    this.#terminal = null;
   }
 
   /** A full-screen program has the terminal. */
@@ -113,7 +126,7 @@ export class Screen {
   // --- internal ---
 
   async #feed(target: number): Promise<void> {
-    const terminal = this.#open();
+    const terminal = await this.#open();
     while (!this.#disposed) {
       this.#applySizes(terminal);
       const end = Math.min(target, this.#ring.end);
@@ -130,18 +143,22 @@ export class Screen {
     }
   }
 
-  #open(): Terminal {
+  async #open(): Promise<Terminal> {
     if (this.#terminal) return this.#terminal;
-    this.#terminal = new Terminal({
+    const terminal = new Terminal({
       ...this.#size,
       scrollback: this.#scrollback,
-      allowProposedApi: true,
+      allowProposedApi: true, // the buffer is behind it
       logLevel: "off",
     });
+    this.#terminal = terminal;
     this.#serializer = new SerializeAddon();
-    this.#terminal.loadAddon(this.#serializer);
-    this.#state = new TerminalState(this.#terminal);
-    return this.#terminal;
+    terminal.loadAddon(this.#serializer);
+    this.#state = new TerminalState(terminal);
+    const before = this.#resting;
+    this.#resting = null;
+    if (before) await written(terminal, before);
+    return terminal;
   }
 
   /** From the next place where a sequence or a line begins, in the modes of what was left out. */

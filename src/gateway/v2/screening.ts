@@ -3,6 +3,8 @@ import type { ByteRing } from "../../lib/byte-ring.ts";
 import { Screen, type Snapshot, type TerminalSize } from "./screen.ts";
 
 export interface ScreeningEvents {
+  /** Somebody looks at it: its screen is kept near the present. */
+  isWatched(): boolean;
   /** Something is being cut at this offset: the ring has to keep what follows. Null when it is done. */
   onBarrier(offset: number | null): void;
   /** What a full-screen program drew was lost in a gap: it has to draw itself anew. */
@@ -12,6 +14,8 @@ export interface ScreeningEvents {
 /** A screen is brought up to date while no more than `QUIET_BYTES` come in `QUIET_MS` milliseconds. */
 const QUIET_MS = 100;
 const QUIET_BYTES = 100 * 1024;
+/** A screen on which nothing happened for this long is put away, milliseconds: it has up to 3 MB. */
+const REST_MS = 60_000;
 
 export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   readonly #ring: ByteRing;
@@ -25,6 +29,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   #received = 0;
   #timer: Timer | null = null;
   #stopped = false;
+  #usedAt = performance.now();
 
   constructor(ring: ByteRing, size: TerminalSize, scrollback: number, events: ScreeningEvents) {
     this.#ring = ring;
@@ -50,6 +55,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   /** The reader gets the screen as it is now, as soon as it is known. */
   request(reader: Reader): void {
     this.#waiting.add(reader);
+    this.#usedAt = performance.now();
     void this.#cut();
   }
 
@@ -61,6 +67,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   expect(bytes: number): void {
     this.#screen.leave(this.#ring.end + bytes - this.#ring.capacity);
     this.#received += bytes;
+    if (this.#events.isWatched()) this.#usedAt = performance.now();
     this.#whenQuiet();
   }
 
@@ -77,6 +84,11 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
 
   resize(size: TerminalSize): void {
     this.#screen.resize(size);
+  }
+
+  /** To be called now and then. */
+  tick(now: number): void {
+    if (now - this.#usedAt > REST_MS) this.#screen.rest();
   }
 
   stop(): void {
@@ -109,9 +121,9 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#events.onBarrier(null);
   }
 
-  /** Keeps a screen that exists near the present while little comes in, so that the next snapshot is soon made. */
+  /** Keeps the screen near the present while little comes in: then a snapshot is soon made, and misses nothing. */
   #whenQuiet(): void {
-    if (this.#timer || this.#stopped || !this.#screen.isDrawn) return;
+    if (this.#timer || this.#stopped || !this.#events.isWatched()) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       const quiet = this.#received <= QUIET_BYTES;
