@@ -100,6 +100,8 @@ export class V2Agent {
   #again: Timer | null = null;
   #disposed = false;
   connections = 0;
+  /** Bytes of output that went over the wire. */
+  dataBytes = 0;
 
   /** @param url asked before each connection: a gateway that restarted may have another */
   constructor(url: () => string, token: string, options: V2AgentOptions = {}) {
@@ -138,6 +140,11 @@ export class V2Agent {
     this.#ws?.terminate();
     this.#ws = null;
     this.#channels.clear();
+  }
+
+  /** Reads nothing any more and answers no ping: a line that is dead without anybody being told. */
+  pause(): void {
+    this.#ws?.pause();
   }
 
   shell(name: string): V2Shell {
@@ -216,7 +223,8 @@ export class V2Agent {
         if (!piece) break;
         if (piece.kind === "gap")
           this.frame({ kind: "gap", stream: Stream.output, channel: number, from: piece.from, to: piece.to });
-        else
+        else {
+          this.dataBytes += piece.bytes.length;
           this.frame({
             kind: "data",
             stream: Stream.output,
@@ -224,6 +232,7 @@ export class V2Agent {
             offset: piece.offset,
             bytes: piece.bytes,
           });
+        }
       }
       if (cursor && session.end && cursor.sent >= session.ring.end && !channel.told) {
         channel.told = true;
