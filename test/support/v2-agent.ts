@@ -192,6 +192,11 @@ export class V2Agent {
     this.pump();
   }
 
+  /** Attachments on this connection, of both kinds. */
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
   /** Channels of a session that have output. */
   readers(name: string): { hold: boolean; limit: number; consumed: number; sent: number }[] {
     return [...this.#channels.values()].flatMap(({ session, cursor, hold }) =>
