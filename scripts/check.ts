@@ -12,11 +12,13 @@ const SHELL_SCRIPTS = ["install-agent.sh", ".ci/run"];
 
 await ensureDeps();
 const fix = process.argv.includes("--fix");
+const colours = process.stdout.isTTY ? [] : ["--colors=off"];
 const results = [
   run("format, lint, layers (biome)", [
     tool("@biomejs/biome", "biome"),
     fix ? "check" : "ci",
     ...(fix ? ["--write"] : []),
+    ...colours,
     ".",
   ]),
   run("types (tsc)", [tool("typescript", "tsc"), "--noEmit", "-p", "."]),

@@ -1,4 +1,5 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
+import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
@@ -61,7 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   const dispatcher = new Dispatcher({ outbox, sessions, execs, logger });
   const stats = new StatsTicker(outbox);
-  const stopReaper = inheritsOrphans() ? startReaper() : () => {};
+  const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
   options.now?.addEventListener("abort", () => execs.killNow(), { once: true });
 
   const socketEnds = new AbortController();
@@ -104,6 +105,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 }
 
 // --- internal ---
+
+/** Zombies are untidy; an agent that does not start is worse. */
+function reapOrphans(logger: Logger): () => void {
+  try {
+    return startReaper();
+  } catch (error) {
+    logger.warn(`orphans will not be reaped: ${messageOf(error)}`);
+    return () => {};
+  }
+}
 
 function optional({ times, context, onState }: AgentOptions) {
   return { ...(times ? { times } : {}), ...(context ? { context } : {}), ...(onState ? { onState } : {}) };

@@ -1,36 +1,26 @@
 /** What an agent's configuration file may say. */
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** The keys of a file, `labels` and `tags` already made one. Unknown keys are not ours to judge. */
 export const fileSettings = z.object({
-  api_url: z.string().optional(),
-  token: z.string().optional(),
-  agent_id: z.string().optional(),
-  name: z.string().optional(),
-  description: z.string().optional(),
-  tags: z.array(z.string()).optional(),
-  shell: z.string().optional(),
-  working_dir: z.string().optional(),
+  api_url: z.optional(z.string()),
+  token: z.optional(z.string()),
+  agent_id: z.optional(z.string()),
+  name: z.optional(z.string()),
+  description: z.optional(z.string()),
+  tags: z.optional(z.array(z.string())),
+  shell: z.optional(z.string()),
+  working_dir: z.optional(z.string()),
   /** PEM file of an authority that is trusted beside the built-in ones. */
-  ca_file: z.string().optional(),
+  ca_file: z.optional(z.string()),
   /** Allows plain http over a network. */
-  insecure: z.boolean().optional(),
+  insecure: z.optional(z.boolean()),
   /** Shells that may run at the same time. */
-  max_sessions: z.number().int().min(1).max(4096).optional(),
+  max_sessions: z.optional(z.int().check(z.minimum(1), z.maximum(4096))),
   /** Bytes of output kept for one session while the server does not take them. */
-  session_buffer: z
-    .number()
-    .int()
-    .min(4096)
-    .max(2 ** 30)
-    .optional(),
+  session_buffer: z.optional(z.int().check(z.minimum(4096), z.maximum(2 ** 30))),
   /** The same for all sessions together. */
-  memory_budget: z
-    .number()
-    .int()
-    .min(65_536)
-    .max(2 ** 34)
-    .optional(),
+  memory_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
 });
 export type FileSettings = z.infer<typeof fileSettings>;
 

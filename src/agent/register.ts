@@ -1,6 +1,6 @@
 /** Makes this machine known to a server, or tells the server what has changed about it. */
 
-import { z } from "zod";
+import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
@@ -161,7 +161,7 @@ async function tellServer(
   body: Record<string, unknown>,
 ): Promise<string[]> {
   const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
-  const schema = agentBody.partial().loose();
+  const schema = z.partial(agentBody);
   try {
     await requestJson({ endpoint, method: "PATCH", path, token: known.editToken, body, schema });
     return [];

@@ -1,5 +1,5 @@
 /** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
 import { type Agent, agentBody, agentListBody, profileBody, type User } from "../protocol/http.ts";
@@ -62,15 +62,23 @@ export async function revokeOwnToken(server: Server): Promise<boolean> {
 
 const validation = z.object({
   user_id: z.string(),
-  username: z.string().optional(),
-  email: z.string().optional(),
-  tier: z.string().optional(),
-  scopes: z.array(z.string()).nullish(),
+  username: z.optional(z.string()),
+  email: z.optional(z.string()),
+  tier: z.optional(z.string()),
+  scopes: z.nullish(z.array(z.string())),
 });
 
 const tokenList = z.object({
-  tokens: z
-    .array(z.object({ id: z.string(), token_prefix: z.string().min(1), revoked_at: z.string().nullish() }))
-    .nullable()
-    .transform((list) => list ?? []),
+  tokens: z.pipe(
+    z.nullable(
+      z.array(
+        z.object({
+          id: z.string(),
+          token_prefix: z.string().check(z.minLength(1)),
+          revoked_at: z.nullish(z.string()),
+        }),
+      ),
+    ),
+    z.transform((list) => list ?? []),
+  ),
 });

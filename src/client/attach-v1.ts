@@ -1,6 +1,6 @@
 /** The shell of a v1 server: output that comes while nobody is connected is lost, and so is what is typed then. */
-import { Backoff, RECONNECT } from "../lib/backoff.ts";
-import { ExitCode, messageOf } from "../lib/errors.ts";
+import { Backoff, type BackoffOptions, RECONNECT } from "../lib/backoff.ts";
+import { ExitCode, messageOf, RexecError } from "../lib/errors.ts";
 import { MAIN_SESSION, splitSessionId } from "../protocol/ids.ts";
 import { INPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
@@ -12,10 +12,13 @@ import { OutputPump } from "./output-pump.ts";
 import type { Connection } from "./socket.ts";
 import { isFinal, openViewer } from "./viewer.ts";
 
+/** As the agent's, but nobody likes to look at a countdown for half a minute. */
+const VIEWER_RECONNECT: BackoffOptions = { ...RECONNECT, capMs: 10_000 };
+
 /** @param first open already */
 export async function attachV1(context: AttachContext, first: Connection): Promise<AttachEnd> {
   const { clock, signal, terminal } = context;
-  const backoff = new Backoff(context.backoff ?? RECONNECT);
+  const backoff = new Backoff(context.backoff ?? VIEWER_RECONNECT);
   const output = new OutputPump((bytes) => terminal.write(bytes), context.fail);
   const input = new SocketInput(context);
   context.input.to(input);
@@ -27,6 +30,8 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
     });
     if (step.kind === "left") return { ...step, livesOn: context.target.newSession ? null : MAIN_SESSION };
     if (step.kind === "exited") return step;
+    // What a pipe had sent may be lost with the connection: nobody is there to see that and go on from it.
+    if (!terminal.interactive) throw connectionLost(step.reason);
     connection = null;
     backoff.connectionLived(clock.now() - started);
     const retryInMs = backoff.next();
@@ -40,6 +45,13 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
 /** Nothing more is taken while this much waits to be sent, bytes. The socket has no drain event: it is asked. */
 const HIGH = 1024 * 1024;
 const POLL_MS = 20;
+
+function connectionLost(reason: string): RexecError {
+  return new RexecError(`the connection was lost: ${reason}`, {
+    code: "connection_lost",
+    hint: "what was sent may have been done in part: look before you run it again",
+  });
+}
 
 class SocketInput implements InputSink {
   readonly takesEarly = false;

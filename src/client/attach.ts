@@ -11,7 +11,8 @@ import { openViewer } from "./viewer.ts";
  * Shows the session until it ends. A connection that drops is made again, with the same viewer id and so the same
  * session.
  * @throws as `openViewer` where the first connection fails, or a later one finally; RexecError `shell_failed`,
- * `viewer_replaced`, `agent_deleted`, `session_gone`, `unknown_session`, `no_sessions`
+ * `viewer_replaced`, `agent_deleted`, `session_gone`, `unknown_session`, `no_sessions`, `connection_lost` (v1, and no
+ * person at the terminal)
  */
 export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const { clock = systemClock, terminal } = options;
@@ -21,7 +22,6 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const signal = AbortSignal.any([options.signal, left.signal]);
   const input = new InputPump({ terminal, clock, signal, leave: () => left.abort() });
   try {
-    input.run().catch(failed.reject);
     const context = { ...options, clock, signal, input, fail: failed.reject };
     return await Promise.race([negotiate(context), failed.promise]);
   } finally {
@@ -36,6 +36,8 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
   if (signal.aborted) return { kind: "left", livesOn: null };
   try {
     const connection = await openViewer(target, signal);
+    // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
+    context.input.run().catch(context.fail);
     if (connection.protocol === SUBPROTOCOL_V2) return await attachV2(context, connection);
     if (context.session !== undefined || context.create === false) {
       connection.close();

@@ -1,6 +1,6 @@
 /** Where a person is logged in: one file, 0600, a token for each server and which of them is meant by default. */
 import { readFileSync, rmSync, statSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import { resolveEndpoint } from "../lib/net.ts";
@@ -11,19 +11,19 @@ import type { Server } from "./api.ts";
 export const DEFAULT_HOST = "https://rexec.pipeops.io";
 
 const login = z.looseObject({
-  token: z.string().min(1),
-  username: z.string().optional(),
+  token: z.string().check(z.minLength(1)),
+  username: z.optional(z.string()),
   /** Plain http over a network was allowed at login. */
-  insecure: z.boolean().optional(),
-  ca_file: z.string().optional(),
+  insecure: z.optional(z.boolean()),
+  ca_file: z.optional(z.string()),
 });
 export type Login = z.infer<typeof login>;
 
 const credentials = z.looseObject({
   /** The server that is meant where none is named. */
-  current: z.string().optional(),
+  current: z.optional(z.string()),
   /** By the server's URL without a trailing slash. */
-  hosts: z.record(z.string(), login).default({}),
+  hosts: z._default(z.record(z.string(), login), {}),
 });
 export type Credentials = z.infer<typeof credentials>;
 

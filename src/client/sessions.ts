@@ -1,6 +1,6 @@
 /** The sessions of an agent, over the API. Each call throws what `lib/http.ts` throws, and `no_sessions`. */
 import { constants } from "node:http2";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { closest } from "../lib/suggest.ts";

@@ -71,11 +71,14 @@ export class LocalTerminal implements Terminal {
     this.#undo = streams.undo;
   }
 
-  /** Raw mode, where input is a terminal. Again after the process was stopped and continued. */
+  /** Raw mode, where input is a terminal. */
   enterRaw(): void {
-    if (!this.interactive) return;
-    if (this.#raw) this.#raw.again();
-    else this.#raw = this.#enterRaw();
+    if (this.interactive) this.#raw ??= this.#enterRaw();
+  }
+
+  /** Raw mode again, where it was: the process was stopped and continued, and its shell has set its own modes. */
+  resume(): void {
+    this.#raw?.again();
   }
 
   /**

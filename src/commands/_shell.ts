@@ -3,12 +3,13 @@ import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
 import type { AttachStatus } from "../client/attach-context.ts";
+import { printable } from "../client/table.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
-import { say, writeErr, writeOut } from "./_output.ts";
+import { colourful, say, writeErr, writeOut } from "./_output.ts";
 import { stdinBytes } from "./_stdin.ts";
 
 export interface ShellWish {
@@ -25,7 +26,7 @@ export interface ShellWish {
 /** Shows it to its end. @returns our exit code */
 export async function showShell({ server, agent, session, create, ...wish }: ShellWish): Promise<number> {
   const terminal = localTerminal();
-  const { name } = agent;
+  const name = printable(agent.name);
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const lives = newSession ? "" : ", the shell lives on";
   if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
@@ -78,7 +79,7 @@ function enterRaw(): RawMode {
 function guard(terminal: LocalTerminal): void {
   process.on("exit", () => terminal.restore());
   for (const [signal, number] of ENDING_SIGNALS) process.on(signal, () => process.exit(128 + number));
-  process.on("SIGCONT", () => terminal.enterRaw());
+  process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
     writeSync(2, `error: ${messageOf(error)}\n`);
@@ -86,7 +87,6 @@ function guard(terminal: LocalTerminal): void {
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
-  terminal.enterRaw();
 }
 
 const ENDING_SIGNALS = [
@@ -99,9 +99,13 @@ const ENDING_SIGNALS = [
 function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachStatus) => void {
   let v2 = false;
   return (status) => {
-    if (status.kind === "connected") v2 = status.v2;
-    const text = statusText(status, name);
-    if (!v2 || !terminal.shown) void writeErr(statusLine(status, text, terminal.interactive));
+    if (status.kind === "connected") {
+      v2 = status.v2;
+      terminal.enterRaw();
+      return;
+    }
+    const text = printable(statusText(status, name));
+    if (!v2 || !terminal.shown) void writeErr(statusLine(status, text));
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (text) void terminal.notice(isGoodNews(status) ? clearOverlay() : overlay(text));
   };
@@ -112,12 +116,12 @@ function isGoodNews(status: AttachStatus): boolean {
   return status.kind === "reconnected" || (status.kind === "agent" && status.online);
 }
 
-/** One line each, which the next one overwrites on a terminal (it is in raw mode, so lines need their return). */
-function statusLine(event: AttachStatus, text: string, onTerminal: boolean): string {
-  if (!onTerminal) return text && `rexec: ${text}\n`;
-  const line = text && `\x1b[7m rexec: ${text} \x1b[0m`;
+/** One line each, which the next one overwrites on a terminal (in raw mode, where a line needs its return, too). */
+function statusLine(event: AttachStatus, text: string): string {
+  if (!process.stderr.isTTY) return `rexec: ${text}\n`;
+  const line = colourful(process.stderr) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
   const transient = event.kind === "lost" || (event.kind === "agent" && !event.online);
-  return event.kind === "connected" ? "" : `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
+  return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }
 
 function statusText(event: AttachStatus, name: string): string {

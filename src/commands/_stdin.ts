@@ -46,7 +46,6 @@ export async function secretFromPipe(what: string): Promise<string> {
  * @throws RexecError `cancelled` (exit code 130) on Ctrl-C, or where the terminal goes
  */
 export async function askSecret(question: string): Promise<string> {
-  await writeErr(`${question} (not shown): `);
   const restore = () => {
     process.stdin.setRawMode(false);
   };
@@ -56,6 +55,8 @@ export async function askSecret(question: string): Promise<string> {
   process.once("SIGTERM", onSignal);
   let typed = "";
   try {
+    // Not before the echo is off: whoever waits for the question may answer within the same millisecond.
+    await writeErr(`${question} (not shown): `);
     for await (const chunk of stdinBytes()) {
       const state = edit(typed, Buffer.from(chunk).toString("utf8"));
       if (state.done) return state.typed.trim();

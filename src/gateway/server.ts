@@ -32,6 +32,8 @@ export function startServer(options: ServerOptions): Server<SocketData> {
       ...(options.tls ? { tls: options.tls } : {}),
       // The routes answer a body that is too large themselves, in JSON; this stops what is far beyond.
       maxRequestBodySize: 16 * HTTP_BODY_BYTES,
+      // Seconds without a byte either way: a download over a poor line may rest for a while.
+      idleTimeout: 60,
       async fetch(request, server) {
         const url = new URL(request.url);
         const peer = server.requestIP(request)?.address ?? "unknown";

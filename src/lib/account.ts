@@ -6,17 +6,22 @@ import { homedir } from "node:os";
 export interface Account {
   readonly name: string;
   readonly home: string;
-  /** Its login shell, where the system names one. */
+  /** Its login shell, where the system names one that lets people in. */
   readonly shell: string | null;
 }
 
 /** Never throws: an account without an entry (a container with a random uid) is called by its number. */
 export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
-  return { name: name || String(uid), home: home || homedir() || "/", shell: shell || null };
+  return { name: name || String(uid), home: home || homedir() || "/", shell: usable(shell) };
 }
 
 // --- internal ---
+
+/** Accounts of services have a program in its place that only turns people away. */
+function usable(shell: string | undefined): string | null {
+  return shell && !/\/(nologin|false|true|sync)$/.test(shell) ? shell : null;
+}
 
 /** passwd(5): name, password, uid, gid, comment, home, shell. */
 function inFile(uid: number, passwd: string): string | undefined {

@@ -1,5 +1,5 @@
 /** JSON over HTTP to a Rexec server, with errors that say what to do. */
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
@@ -12,7 +12,7 @@ export interface ApiRequest<T> {
   path: string;
   token?: string | undefined;
   body?: object | undefined;
-  schema: z.ZodType<T>;
+  schema: z.ZodMiniType<T>;
   /** Default 20 s. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;

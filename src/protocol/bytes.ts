@@ -1,5 +1,5 @@
 /** `bytes` of the contract: standard base64 in a JSON string. */
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** Standard base64 with padding, as it travels. */
 export function encodeBytes(bytes: Uint8Array): string {
@@ -16,9 +16,12 @@ export function decodeBytes(text: string): Uint8Array<ArrayBuffer> | null {
 }
 
 /** Schema of a `bytes` field: parses to the decoded bytes. */
-export const bytesField = z.string().transform((text, context) => {
-  const bytes = decodeBytes(text);
-  if (bytes) return bytes;
-  context.addIssue({ code: "custom", message: "not standard base64" });
-  return z.NEVER;
-});
+export const bytesField = z.pipe(
+  z.string(),
+  z.transform((text: string, context) => {
+    const bytes = decodeBytes(text);
+    if (bytes) return bytes;
+    context.issues.push({ code: "custom", message: "not standard base64", input: text });
+    return z.NEVER;
+  }),
+);

@@ -1,67 +1,73 @@
 /** Shapes of the HTTP API (JSON both ways). Times are RFC 3339 strings. Lenient in what is read: servers differ. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { agentStats, systemInfo } from "./v1.ts";
 
 /** Every error answer. */
-export const errorBody = z.object({ error: z.string(), code: z.string().optional() });
+export const errorBody = z.object({ error: z.string(), code: z.optional(z.string()) });
 
-export const versionBody = z.object({ version: z.string(), build: z.string().optional() });
+export const versionBody = z.object({ version: z.string(), build: z.optional(z.string()) });
 
 const user = z.object({
   id: z.string(),
-  username: z.string().optional(),
-  email: z.string().optional(),
-  name: z.string().optional(),
-  tier: z.string().optional(),
-  is_admin: z.boolean().optional(),
-  created_at: z.string().optional(),
+  username: z.optional(z.string()),
+  email: z.optional(z.string()),
+  name: z.optional(z.string()),
+  tier: z.optional(z.string()),
+  is_admin: z.optional(z.boolean()),
+  created_at: z.optional(z.string()),
 });
 export type User = z.infer<typeof user>;
 
 /** `GET /api/profile`: older servers answer the flat fields without `user`. */
-export const profileBody = z.union([z.object({ user }).transform((body) => body.user), user]);
+export const profileBody = z.union([
+  z.pipe(
+    z.object({ user }),
+    z.transform((body) => body.user),
+  ),
+  user,
+]);
 
 export const tokenInfo = z.object({
   id: z.string(),
   name: z.string(),
   token_prefix: z.string(),
   scopes: z.array(z.string()),
-  last_used_at: z.string().nullish(),
-  expires_at: z.string().nullish(),
+  last_used_at: z.nullish(z.string()),
+  expires_at: z.nullish(z.string()),
   created_at: z.string(),
-  revoked_at: z.string().nullish(),
+  revoked_at: z.nullish(z.string()),
 });
 export type TokenInfo = z.infer<typeof tokenInfo>;
 
 /** `POST /api/tokens` request; `expires_in` is days. */
 export const createTokenBody = z.object({
-  name: z.string().trim().min(1).max(128),
-  scopes: z.array(z.string()).max(16).optional(),
-  expires_in: z.number().int().positive().max(3650).nullish(),
+  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(128)),
+  scopes: z.optional(z.array(z.string()).check(z.maxLength(16))),
+  expires_in: z.nullish(z.int().check(z.positive(), z.maximum(3650))),
   /** Ours: the one agent that a token with the scope `agent` connects. */
-  agent_id: z.string().max(64).nullish(),
+  agent_id: z.nullish(z.string().check(z.maxLength(64))),
 });
 
 /** `POST /api/agents/register` request. Unknown fields are dropped. */
 export const registerBody = z.object({
-  name: z.string().trim().min(1).max(128),
-  description: z.string().max(1024).nullish(),
-  type: z.string().optional(),
-  os: z.string().max(64).nullish(),
-  arch: z.string().max(64).nullish(),
-  shell: z.string().max(512).nullish(),
-  distro: z.string().max(64).nullish(),
-  tags: z.array(z.string().max(128)).max(64).nullish(),
+  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(128)),
+  description: z.nullish(z.string().check(z.maxLength(1024))),
+  type: z.optional(z.string()),
+  os: z.nullish(z.string().check(z.maxLength(64))),
+  arch: z.nullish(z.string().check(z.maxLength(64))),
+  shell: z.nullish(z.string().check(z.maxLength(512))),
+  distro: z.nullish(z.string().check(z.maxLength(64))),
+  tags: z.nullish(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(64))),
 });
 export type RegisterBody = z.infer<typeof registerBody>;
 
 /** `POST /api/agents/register` answer: without `token` where the server could not make one. */
 export const registeredBody = z.object({
-  id: z.string().min(1),
+  id: z.string().check(z.minLength(1)),
   name: z.string(),
-  token: z.string().min(1).optional(),
-  token_info: z.object({ id: z.string().optional(), name: z.string().optional() }).loose().optional(),
-  warning: z.string().optional(),
+  token: z.optional(z.string().check(z.minLength(1))),
+  token_info: z.optional(z.looseObject({ id: z.optional(z.string()), name: z.optional(z.string()) })),
+  warning: z.optional(z.string()),
 });
 export type Registered = z.infer<typeof registeredBody>;
 
@@ -69,31 +75,31 @@ export type Registered = z.infer<typeof registeredBody>;
 export const agentBody = z.object({
   id: z.string(),
   name: z.string(),
-  description: z.string().nullish(),
-  os: z.string().nullish(),
-  arch: z.string().nullish(),
-  shell: z.string().nullish(),
-  distro: z.string().nullish(),
-  tags: z.array(z.string()).nullish(),
-  user_id: z.string().optional(),
+  description: z.nullish(z.string()),
+  os: z.nullish(z.string()),
+  arch: z.nullish(z.string()),
+  shell: z.nullish(z.string()),
+  distro: z.nullish(z.string()),
+  tags: z.nullish(z.array(z.string())),
+  user_id: z.optional(z.string()),
   status: z.string(),
-  created_at: z.string().nullish(),
-  connected_at: z.string().nullish(),
-  last_ping: z.string().nullish(),
-  system_info: systemInfo.partial().loose().nullish(),
-  stats: agentStats.partial().loose().nullish(),
+  created_at: z.nullish(z.string()),
+  connected_at: z.nullish(z.string()),
+  last_ping: z.nullish(z.string()),
+  system_info: z.nullish(z.partial(systemInfo)),
+  stats: z.nullish(z.partial(agentStats)),
 });
 export type Agent = z.infer<typeof agentBody>;
 
 /** A bare array; `null` for none. */
-export const agentListBody = z
-  .array(agentBody)
-  .nullable()
-  .transform((list) => list ?? []);
+export const agentListBody = z.pipe(
+  z.nullable(z.array(agentBody)),
+  z.transform((list) => list ?? []),
+);
 
 /** `PATCH /api/agents/{id}` request (`tags` is ours). */
 export const patchAgentBody = z.object({
-  name: z.string().trim().min(1).max(128).optional(),
-  description: z.string().max(1024).optional(),
-  tags: z.array(z.string().max(128)).max(64).optional(),
+  name: z.optional(z.string().check(z.trim(), z.minLength(1), z.maxLength(128))),
+  description: z.optional(z.string().check(z.maxLength(1024))),
+  tags: z.optional(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(64))),
 });

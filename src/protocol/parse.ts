@@ -1,5 +1,9 @@
 /** What comes from outside is checked once, here, and typed from then on. */
-import { z } from "zod";
+import * as z from "zod/mini";
+import { en } from "zod/v4/locales";
+
+// The small build of zod, since each megabyte counts on a small board; it has no words of its own.
+z.config(en());
 
 /** A checked value, or why it was not taken. `unknown` is harmless: a newer peer; `invalid` breaks the contract. */
 export type Parsed<T> =
@@ -17,7 +21,7 @@ export function parseJson(text: string): Parsed<unknown> {
 }
 
 /** A schema error in one line: the first few issues, each with its path. */
-export function reasonOf(error: z.ZodError): string {
+export function reasonOf(error: z.core.$ZodError): string {
   return error.issues
     .slice(0, 3)
     .map((issue) => (issue.path.length ? `${issue.path.join(".")}: ${issue.message}` : issue.message))
@@ -26,7 +30,7 @@ export function reasonOf(error: z.ZodError): string {
 }
 
 /** One JSON text frame against the schema of its direction, a union over `type`. Never throws. */
-export function parseMessage<T>(schema: z.ZodType<T>, text: string): Parsed<T> {
+export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string): Parsed<T> {
   const json = parseJson(text);
   if (!json.ok) return json;
   const result = schema.safeParse(json.value);

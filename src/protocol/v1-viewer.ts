@@ -2,7 +2,7 @@
  * The viewer socket (`/ws/agent/{id}/terminal`): what a browser, the CLI or a script says to a server and hears.
  * A binary frame from a viewer is input; everything else is a JSON text frame.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Parsed, parseMessage } from "./parse.ts";
 import {
   type AgentStats,
@@ -44,11 +44,11 @@ const toViewerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("shell_started"), data: sessionData }),
   z.object({
     type: z.literal("shell_stopped"),
-    data: sessionData.extend({ exit_code: z.number().nullish(), signal: z.string().nullish() }),
+    data: z.extend(sessionData, { exit_code: z.nullish(z.number()), signal: z.nullish(z.string()) }),
   }),
   z.object({
     type: z.literal("shell_error"),
-    data: z.object({ session_id: z.string().default(""), error: z.string() }),
+    data: z.object({ session_id: z._default(z.string(), ""), error: z.string() }),
   }),
   z.object({ type: z.literal("exec_result"), data: execResult }),
   z.object({ type: z.literal("pong") }),

@@ -3,7 +3,7 @@
  * Schemas check what comes in; the `encode…` functions make what goes out. Unknown fields are dropped, unknown
  * types reported as such, so that either side may be newer.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { bytesField } from "./bytes.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 
@@ -12,44 +12,44 @@ export const SUBPROTOCOL_V1 = "rexec.v1";
 /** A client that cannot set headers offers its token as `rexec.token.TOKEN`. */
 export const TOKEN_SUBPROTOCOL_PREFIX = "rexec.token.";
 
-const sessionId = z.string().max(256);
+const sessionId = z.string().check(z.maxLength(256));
 
 /** `exec` of the contract and our optional additions. */
 export const execRequest = z.object({
   /** What the shell runs with `-c`. */
   command: z.string(),
   /** Ours: comes back in the result, so that several can run at once. */
-  id: z.string().max(256).optional(),
+  id: z.optional(z.string().check(z.maxLength(256))),
   /** Ours: milliseconds until the whole process group is killed. */
-  timeout_ms: z.number().int().positive().optional(),
+  timeout_ms: z.optional(z.int().check(z.positive())),
   /** Ours: working folder. */
-  cwd: z.string().optional(),
+  cwd: z.optional(z.string()),
   /** Ours: added to the environment. */
-  env: z.record(z.string(), z.string()).optional(),
+  env: z.optional(z.record(z.string(), z.string())),
   /** Ours: the whole of stdin. Without it stdin is empty. */
-  stdin: bytesField.optional(),
+  stdin: z.optional(bytesField),
   /** Ours: leave `output` empty in the result, since `stdout` and `stderr` are read. */
-  omit_output: z.boolean().optional(),
+  omit_output: z.optional(z.boolean()),
 });
 export type ExecRequest = z.infer<typeof execRequest>;
 /** As it travels: stdin still in base64. */
 export type ExecRequestWire = z.input<typeof execRequest>;
 
-const nothing = z.object({}).loose().nullish();
+const nothing = z.nullish(z.looseObject({}));
 
 const serverMessage = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("shell_start"),
-    data: z.object({ session_id: sessionId.optional(), new_session: z.boolean().optional() }).nullish(),
+    data: z.nullish(z.object({ session_id: z.optional(sessionId), new_session: z.optional(z.boolean()) })),
   }),
   z.object({
     type: z.literal("shell_input"),
-    data: z.object({ session_id: sessionId.default(""), data: bytesField }),
+    data: z.object({ session_id: z._default(sessionId, ""), data: bytesField }),
   }),
   z.object({
     type: z.literal("shell_resize"),
     // Any value is let through: the session ignores a nonsensical size with a warning, as the contract says.
-    data: z.object({ session_id: sessionId.default(""), cols: z.unknown(), rows: z.unknown() }),
+    data: z.object({ session_id: z._default(sessionId, ""), cols: z.unknown(), rows: z.unknown() }),
   }),
   z.object({ type: z.literal("shell_stop"), data: nothing }),
   z.object({ type: z.literal("shell_stop_session"), data: z.object({ session_id: sessionId }) }),
@@ -67,11 +67,11 @@ export const systemInfo = z.object({
   arch: z.string(),
   num_cpu: z.number(),
   hostname: z.string(),
-  distro: z.string().optional(),
-  region: z.string().optional(),
+  distro: z.optional(z.string()),
+  region: z.optional(z.string()),
   memory: z.object({ total: z.number(), available: z.number(), free: z.number() }),
   disk: z.object({ total: z.number(), free: z.number(), available: z.number() }),
-  virtualization: z.string().optional(),
+  virtualization: z.optional(z.string()),
   is_root: z.boolean(),
   has_sudo: z.boolean(),
 });
@@ -93,42 +93,42 @@ export const execResult = z.object({
   /** stdout and stderr as they came. */
   output: z.string(),
   success: z.boolean(),
-  error: z.string().optional(),
-  id: z.string().optional(),
+  error: z.optional(z.string()),
+  id: z.optional(z.string()),
   /** 0 to 255, or null where a signal ended it or it never ran. */
-  exit_code: z.number().nullish(),
+  exit_code: z.nullish(z.number()),
   /** Signal name, `SIGKILL` for example. */
-  signal: z.string().nullish(),
+  signal: z.nullish(z.string()),
   /** Each stream by itself, byte for byte (base64): sent where the request had an `id`. */
-  stdout: z.string().optional(),
-  stderr: z.string().optional(),
+  stdout: z.optional(z.string()),
+  stderr: z.optional(z.string()),
   /** A stream was longer than what a result carries. */
-  truncated: z.boolean().optional(),
-  timed_out: z.boolean().optional(),
-  duration_ms: z.number().optional(),
+  truncated: z.optional(z.boolean()),
+  timed_out: z.optional(z.boolean()),
+  duration_ms: z.optional(z.number()),
 });
 export type ExecResult = z.infer<typeof execResult>;
 
 const agentMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("system_info"), data: systemInfo }),
   z.object({ type: z.literal("stats"), data: agentStats }),
-  z.object({ type: z.literal("shell_starting"), data: z.object({ session_id: sessionId.default("") }) }),
-  z.object({ type: z.literal("shell_started"), data: z.object({ session_id: sessionId.default("") }) }),
+  z.object({ type: z.literal("shell_starting"), data: z.object({ session_id: z._default(sessionId, "") }) }),
+  z.object({ type: z.literal("shell_started"), data: z.object({ session_id: z._default(sessionId, "") }) }),
   z.object({
     type: z.literal("shell_output"),
-    data: z.object({ session_id: sessionId.default(""), data: bytesField }),
+    data: z.object({ session_id: z._default(sessionId, ""), data: bytesField }),
   }),
   z.object({
     type: z.literal("shell_stopped"),
     data: z.object({
-      session_id: sessionId.default(""),
-      exit_code: z.number().nullish(),
-      signal: z.string().nullish(),
+      session_id: z._default(sessionId, ""),
+      exit_code: z.nullish(z.number()),
+      signal: z.nullish(z.string()),
     }),
   }),
   z.object({
     type: z.literal("shell_error"),
-    data: z.object({ session_id: sessionId.default(""), error: z.string() }),
+    data: z.object({ session_id: z._default(sessionId, ""), error: z.string() }),
   }),
   z.object({ type: z.literal("exec_result"), data: execResult }),
   z.object({ type: z.literal("pong"), data: nothing }),

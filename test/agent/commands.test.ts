@@ -234,8 +234,14 @@ describe("rexec-agent start", () => {
       5_000,
       "both",
     );
+    const said: string[] = [];
+    const listen = async () => {
+      for await (const chunk of child.stderr) said.push(Buffer.from(chunk).toString());
+    };
+    void listen();
     child.kill("SIGINT");
-    await until(() => server.types.length > 0, 100, "a breath");
+    // Two signals at once are one to the kernel.
+    await until(() => said.join("").includes("SIGINT: stopping"), 5_000, "the first signal to be heard");
     child.kill("SIGINT");
     const began = performance.now();
     expect(await within(child.exited, 5_000, "the end")).toBe(130);

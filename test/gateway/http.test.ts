@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import * as z from "zod/mini";
+import { requestInfo } from "../../src/gateway/http/request-info.ts";
 import { agentListBody, profileBody, registeredBody, tokenInfo } from "../../src/protocol/http.ts";
 import { HTTP_BODY_BYTES } from "../../src/protocol/limits.ts";
 import { call, startGateway } from "../support/gateway.ts";
@@ -50,6 +52,19 @@ describe("what needs no token", () => {
     const trusted = await call(proxied.url, "GET", "/install-agent.sh", undefined, null, forwarded);
     expect(trusted.text).toContain("REXEC_API_DEFAULT='https://evil.example'");
   });
+});
+
+test("the sender's address is the proxy's word only where a proxy is trusted, and only if it is one", () => {
+  const address = (forwarded: string, trustProxy: boolean) =>
+    requestInfo(new Request("http://g", { headers: { "X-Forwarded-For": forwarded } }), "::ffff:10.0.0.9", {
+      publicUrl: undefined,
+      trustProxy,
+      listening: "http://127.0.0.1:1",
+    }).address;
+  expect(address("1.2.3.4", false)).toBe("10.0.0.9");
+  expect(address("6.6.6.6, 1.2.3.4", true)).toBe("1.2.3.4");
+  expect(address("6.6.6.6, 2001:db8::1", true)).toBe("2001:db8::1");
+  expect(address("evil\tentry", true)).toBe("10.0.0.9");
 });
 
 describe("agents", () => {
@@ -144,12 +159,12 @@ describe("tokens and the profile", () => {
     expect((await gateway.api("GET", "/api/agents", undefined, token)).status).toBe(200);
     const list = await gateway.api("GET", "/api/tokens");
     expect(list.text).not.toContain(token);
-    const listed = tokenInfo.array().parse(list.json.tokens);
+    const listed = z.array(tokenInfo).parse(list.json.tokens);
     expect(listed.find((each) => each.id === id)?.last_used_at).toBeString();
     expect((await gateway.api("DELETE", `/api/tokens/${id}`)).json).toEqual({ message: "token revoked" });
     const refused = await gateway.api("GET", "/api/agents", undefined, token);
     expect([refused.status, refused.json.code]).toEqual([401, "token_revoked"]);
-    const after = tokenInfo.array().parse((await gateway.api("GET", "/api/tokens")).json.tokens);
+    const after = z.array(tokenInfo).parse((await gateway.api("GET", "/api/tokens")).json.tokens);
     expect(after.find((each) => each.id === id)?.revoked_at).toBeString();
   });
 

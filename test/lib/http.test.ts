@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../../src/lib/errors.ts";
 import { type ApiRequest, HttpError, requestJson } from "../../src/lib/http.ts";
 import { resolveEndpoint } from "../../src/lib/net.ts";
@@ -170,7 +170,7 @@ function base(url = server.url.origin): Omit<ApiRequest<never>, "schema"> {
 }
 
 async function failure(
-  schema: z.ZodType = anything,
+  schema: z.ZodMiniType = anything,
   more: Partial<ApiRequest<unknown>> = {},
   url?: string,
 ): Promise<RexecError> {

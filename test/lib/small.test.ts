@@ -106,9 +106,13 @@ describe("the account", () => {
   test("is read from its line, and is a number where it has none", () => {
     const folder = mkdtempSync(join(tmpdir(), "rexec-passwd-"));
     const file = join(folder, "passwd");
-    writeFileSync(file, "root:x:0:0::/root:/bin/zsh\nada:x:100042:7:Ada,,:/home/ada:\n");
+    writeFileSync(
+      file,
+      "root:x:0:0::/root:/bin/zsh\nada:x:100042:7:Ada,,:/home/ada:\nweb:x:33:33::/var/www:/usr/sbin/nologin\n",
+    );
     expect(accountOf(0, file)).toEqual({ name: "root", home: "/root", shell: "/bin/zsh" });
     expect(accountOf(100_042, file)).toEqual({ name: "ada", home: "/home/ada", shell: null });
+    expect(accountOf(33, file)).toEqual({ name: "web", home: "/var/www", shell: null });
     expect(accountOf(100_043, file)).toMatchObject({ name: "100043", shell: null });
     rmSync(folder, { recursive: true });
   });

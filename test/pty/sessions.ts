@@ -116,7 +116,8 @@ export async function inForeground(pid: number, program: string): Promise<void> 
     async () => {
       const stat = await Bun.file(`/proc/${pid}/stat`).text();
       const group = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[5];
-      return (await Bun.file(`/proc/${group}/comm`).text()) === `${program}\n`;
+      const comm = Bun.file(`/proc/${group}/comm`); // of no process while the terminal has no foreground yet
+      return (await comm.text().catch(() => "")) === `${program}\n`;
     },
     5_000,
     `${program} to be in the foreground`,

@@ -46,6 +46,7 @@ function stopSignals(logger: Logger): { signal: AbortSignal; now: AbortSignal } 
     if (name === "SIGHUP" && underNohup) continue;
     process.on(name, () => {
       if (!graceful.signal.aborted) {
+        logger.info(`${name}: stopping; once more to stop at once`);
         graceful.abort();
         return;
       }

@@ -1,6 +1,6 @@
 /** What the routes share. */
 import type { Context } from "hono";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { Authenticator, Principal } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
@@ -25,7 +25,7 @@ export function authenticate(c: Context<Env>, { authenticator }: ApiDeps): Promi
 }
 
 /** The JSON body, checked. @throws ApiError 400 */
-export async function readBody<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
+export async function readBody<T>(c: Context<Env>, schema: z.ZodMiniType<T>): Promise<T> {
   const json = parseJson(await c.req.text());
   if (!json.ok) throw new ApiError(400, "bad_json", json.reason);
   const parsed = schema.safeParse(json.value);

@@ -1,4 +1,5 @@
 /** Where a request comes from and under which address its sender knows us. */
+import { isIP } from "node:net";
 
 export interface RequestInfo {
   /** The sender's IP address. */
@@ -22,7 +23,7 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
   const trusted = (name: string) => (options.trustProxy ? headers.get(name) : null);
   // The last one is what the proxy itself saw; everything before it the sender may have made up.
   const forwardedFor = trusted("x-forwarded-for")?.split(",").at(-1)?.trim();
-  const address = plainAddress(forwardedFor || peer);
+  const address = plainAddress(forwardedFor && isIP(forwardedFor) ? forwardedFor : peer);
   if (options.publicUrl) return { address, publicUrl: options.publicUrl };
   const host = trusted("x-forwarded-host") ?? headers.get("host") ?? "";
   const forwardedProto = trusted("x-forwarded-proto")?.split(",")[0]?.trim();

@@ -7,6 +7,8 @@ const RECENT = 16 * 1024;
 /** A program took the alternate screen, or gave it back. */
 const ALTERNATE_SCREEN = /\x1b\[\?(?:1049|1047|47)([hl])/g;
 const LONGEST_SWITCH = "\x1b[?1049h".length;
+/** A piece that is shorter is added to. */
+const PIECE = 4 * 1024;
 /** Viewers whose place is remembered. */
 const MAX_PLACES = 64;
 
@@ -20,7 +22,10 @@ export class Backlog {
   readonly #places = new Map<string, number>();
 
   append(text: string): void {
-    this.#pieces.push(text);
+    const last = this.#pieces.at(-1);
+    // Keystrokes are gathered, or there would be a piece for each.
+    if (last !== undefined && last.length < PIECE) this.#pieces[this.#pieces.length - 1] = last + text;
+    else this.#pieces.push(text);
     this.#watchScreen(text);
     this.#end += text.length;
     while (this.#pieces.length > 1 && this.#end - this.#start - (this.#pieces[0]?.length ?? 0) >= CAPACITY) {

@@ -17,7 +17,7 @@ import type { Viewer } from "./viewer.ts";
 /** "Try again later" (IANA's registry of WebSocket close codes). */
 const CLOSE_TRY_LATER = 1013;
 /** Sessions of one agent that are kept track of; what an agent says of more is ignored. */
-const MAX_SESSIONS = 512;
+const MAX_SESSIONS = 256;
 
 export class Room {
   readonly agentId: string;

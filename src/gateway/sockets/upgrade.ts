@@ -47,8 +47,12 @@ export async function upgradeSocket(
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
   } catch (error) {
-    if (error instanceof ApiError) return error.toResponse();
-    throw error;
+    if (!(error instanceof ApiError)) throw error;
+    // Not the 429s: whoever gets those has been in the log already.
+    if (error.status !== 429) {
+      deps.logger.info(`refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`);
+    }
+    return error.toResponse();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Registered machines, and what was last known of each. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import type { NewToken } from "../auth/token.ts";
 import { jsonColumn } from "./columns.ts";
@@ -15,10 +15,13 @@ const agentRow = z.object({
   arch: z.string(),
   shell: z.string(),
   distro: z.string(),
-  tags: jsonColumn(z.array(z.string())).transform((tags) => tags ?? []),
+  tags: z.pipe(
+    jsonColumn(z.array(z.string())),
+    z.transform((tags) => tags ?? []),
+  ),
   created_at: z.string(),
-  connected_at: z.string().nullable(),
-  last_ping: z.string().nullable(),
+  connected_at: z.nullable(z.string()),
+  last_ping: z.nullable(z.string()),
   system_info: jsonColumn(systemInfo),
 });
 export type AgentRow = z.infer<typeof agentRow>;

@@ -1,5 +1,5 @@
 /** API tokens: only a hash of each is kept. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { NewToken } from "../auth/token.ts";
 import { jsonColumn } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
@@ -7,15 +7,18 @@ import type { Database, Queryable } from "./database.ts";
 const tokenRow = z.object({
   id: z.string(),
   user_id: z.string(),
-  agent_id: z.string().nullable(),
+  agent_id: z.nullable(z.string()),
   name: z.string(),
   token_hash: z.string(),
   token_prefix: z.string(),
-  scopes: jsonColumn(z.array(z.string())).transform((scopes) => scopes ?? []),
+  scopes: z.pipe(
+    jsonColumn(z.array(z.string())),
+    z.transform((scopes) => scopes ?? []),
+  ),
   created_at: z.string(),
-  expires_at: z.string().nullable(),
-  revoked_at: z.string().nullable(),
-  last_used_at: z.string().nullable(),
+  expires_at: z.nullable(z.string()),
+  revoked_at: z.nullable(z.string()),
+  last_used_at: z.nullable(z.string()),
 });
 export type TokenRow = z.infer<typeof tokenRow>;
 

@@ -1,5 +1,5 @@
 /** People with an account at this gateway. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { booleanColumn } from "./columns.ts";
 import type { Database } from "./database.ts";
 

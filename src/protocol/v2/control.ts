@@ -2,16 +2,16 @@
  * The control messages of rexec.v2: JSON text frames, on both legs. `docs/protocol-v2.md` says what
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Parsed, parseMessage } from "../parse.ts";
 
 /** Most bytes of one control message. */
 export const MAX_CONTROL_BYTES = 1024 * 1024;
 
-const channel = z.number().int().min(0).max(0xffff_ffff);
-const offset = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const side = z.number().int().min(1).max(65_535);
-const id = z.string().min(1).max(256);
+const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
+const offset = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const side = z.int().check(z.minimum(1), z.maximum(65_535));
+const id = z.string().check(z.minLength(1), z.maxLength(256));
 
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
@@ -21,10 +21,10 @@ export const sessionInfo = z.object({
   kind: z.enum(["shell", "run"]),
   command: z.string(),
   started_at: z.number(),
-  last_output_at: z.number().nullable(),
-  ended_at: z.number().nullable(),
-  exit_code: z.number().nullable(),
-  signal: z.string().nullable(),
+  last_output_at: z.nullable(z.number()),
+  ended_at: z.nullable(z.number()),
+  exit_code: z.nullable(z.number()),
+  signal: z.nullable(z.string()),
   /** Bytes of output so far. */
   bytes: offset,
   cols: z.number(),
@@ -35,9 +35,10 @@ export const sessionInfo = z.object({
 export type SessionInfo = z.infer<typeof sessionInfo>;
 
 /** Why something was not done; a code of a later version reads as `failed`. */
-const refusal = z
-  .enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message"])
-  .catch("failed");
+const refusal = z.catch(
+  z.enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message"]),
+  "failed",
+);
 export type RefusalCode = z.infer<typeof refusal>;
 
 const attach = z.object({
@@ -45,22 +46,22 @@ const attach = z.object({
   channel,
   session: id,
   /** Start a shell where none of that name runs. */
-  create: z.boolean().default(false),
+  create: z._default(z.boolean(), false),
   /** With `cursor`: resume this instance from this offset. */
-  instance: id.optional(),
-  cursor: offset.optional(),
+  instance: z.optional(id),
+  cursor: z.optional(offset),
   /** Without `cursor`: start this many bytes before the end. */
-  tail: offset.optional(),
+  tail: z.optional(offset),
   /** False for a channel that only carries input. */
-  output: z.boolean().default(true),
+  output: z._default(z.boolean(), true),
   /** False for a reader without a say in the pace: it gets a GAP where it is too slow. */
-  hold: z.boolean().default(true),
+  hold: z._default(z.boolean(), true),
   /** The opener reads DATA_ZSTD too. */
-  zstd: z.boolean().default(false),
+  zstd: z._default(z.boolean(), false),
   /** Whose input this is; the agent counts each viewer's by itself. */
   viewer: id,
-  cols: side.optional(),
-  rows: side.optional(),
+  cols: z.optional(side),
+  rows: z.optional(side),
 });
 
 const run = z.object({
@@ -69,22 +70,22 @@ const run = z.object({
   /** A UUID of the opener's: the same again attaches to what runs. */
   run: id,
   command: z.string(),
-  cwd: z.string().optional(),
-  env: z.record(z.string(), z.string()).optional(),
-  timeout_ms: z.number().int().positive().optional(),
+  cwd: z.optional(z.string()),
+  env: z.optional(z.record(z.string(), z.string())),
+  timeout_ms: z.optional(z.int().check(z.positive())),
   /** The opener reads DATA_ZSTD too. */
-  zstd: z.boolean().default(false),
+  zstd: z._default(z.boolean(), false),
   /** Offsets of stdout and stderr to go on from. */
-  cursors: z.tuple([offset, offset]).default([0, 0]),
+  cursors: z._default(z.tuple([offset, offset]), [0, 0]),
   /** True where it has been asked for before: an agent that doesn't know it must not run it a second time. */
-  resume: z.boolean().default(false),
+  resume: z._default(z.boolean(), false),
 });
 
 const fromOpener = z.discriminatedUnion("type", [
   attach,
   run,
   z.object({ type: z.literal("resize"), channel, cols: side, rows: side }),
-  z.object({ type: z.literal("signal"), channel, signal: z.string().max(16) }),
+  z.object({ type: z.literal("signal"), channel, signal: z.string().check(z.maxLength(16)) }),
   z.object({ type: z.literal("detach"), channel }),
   z.object({ type: z.literal("hold"), channel, hold: z.boolean() }),
   z.object({ type: z.literal("kill"), session: id }),
@@ -121,13 +122,13 @@ const fromOwner = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("ended"),
     channel,
-    exit_code: z.number().nullable(),
-    signal: z.string().nullable(),
-    timed_out: z.boolean().optional(),
+    exit_code: z.nullable(z.number()),
+    signal: z.nullable(z.string()),
+    timed_out: z.optional(z.boolean()),
   }),
   z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
   z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
-  z.object({ type: z.literal("refused"), channel: channel.optional(), code: refusal, message: z.string() }),
+  z.object({ type: z.literal("refused"), channel: z.optional(channel), code: refusal, message: z.string() }),
   z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
 ]);
 /** From the side that owns or serves the sessions. */

@@ -1,5 +1,6 @@
 /** `rexec` as a person runs it: a child process of its own, with pipes or on a PTY, and a home of its own. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { expect } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPty } from "../../../src/pty/open.ts";
@@ -95,4 +96,25 @@ export class Screen implements AsyncDisposable {
       this.shown += decoder.decode(chunk, { stream: true });
     }
   }
+}
+
+/** `rexec` between two looks at the terminal's settings; the shell around it shows its exit code. */
+export function between(args: string, env: Record<string, string>): Promise<Screen> {
+  const script = `echo "before=$(stty -g)"; "$0" "$1" ${args}; echo "rc=$?"; echo "after=$(stty -g)"; echo done`;
+  return Screen.of("/bin/bash", ["-c", script, process.execPath, ENTRY], env);
+}
+
+/** Whatever happened, the terminal is as it was. */
+export async function expectRestored(screen: Screen, code: number): Promise<void> {
+  await screen.shows("\ndone");
+  const settings = (when: string) => new RegExp(`${when}=(\\S+)`).exec(screen.shown)?.[1];
+  expect(settings("before")).toMatch(/^[0-9a-f:]+$/);
+  expect(settings("after")).toBe(settings("before"));
+  expect(/rc=(\d+)/.exec(screen.shown)?.[1]).toBe(String(code));
+}
+
+/** The process that the shell on the screen waits for. */
+export async function childOf(screen: Screen): Promise<number> {
+  const file = `/proc/${screen.pty.pid}/task/${screen.pty.pid}/children`;
+  return until(() => Number(readFileSync(file, "utf8").trim().split(" ")[0]) || null, 3_000, "a child");
 }

@@ -28,7 +28,8 @@ export interface V1ServerOptions {
   exec?: (request: ExecMessage, socket: Socket) => Promise<ExecResult | null>;
   /** `shell_start` starts this. */
   shell?: { file: string; args: string[] };
-  port?: number;
+  /** Every answer waits for this. */
+  hold?: (url: URL) => Promise<void>;
   /** Answers before everything else, where it answers at all. */
   intercept?: (request: Request, url: URL) => Response | undefined;
 }
@@ -38,9 +39,12 @@ export function agent(name: string, overrides: Partial<Agent> = {}): Agent {
 }
 
 export class V1Server {
+  readonly port: number;
   readonly resizes: [number, number][] = [];
   readonly queries: string[] = [];
   readonly input: Buffer[] = [];
+  /** Characters of output that were sent, to all viewers. */
+  sent = 0;
   readonly requests: string[] = [];
   readonly sessions = new Map<string, Pty>();
   readonly sockets = new Set<Socket>();
@@ -49,15 +53,12 @@ export class V1Server {
 
   constructor(options: V1ServerOptions = {}) {
     this.#options = options;
-    this.#http = this.#listen(options.port ?? 0);
+    this.#http = this.#listen(0);
+    this.port = this.#http.port ?? 0;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#http.port}`;
-  }
-
-  get port(): number {
-    return this.#http.port ?? 0;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** Cuts every connection without a word, and refuses new ones. */
@@ -100,8 +101,9 @@ export class V1Server {
 
   readonly #waiting = new Map<Socket, () => void>();
 
-  #route(request: Request, server: Server<Viewer>): Response | undefined {
+  async #route(request: Request, server: Server<Viewer>): Promise<Response | undefined> {
     const url = new URL(request.url);
+    await this.#options.hold?.(url);
     this.requests.push(`${request.method} ${url.pathname}`);
     const early = this.#options.intercept?.(request, url);
     if (early) return early;
@@ -167,6 +169,7 @@ export class V1Server {
   async #output(session: string, text: string): Promise<void> {
     if (!text) return;
     for (const socket of this.#viewersOf(session)) {
+      this.sent += text.length;
       if (socket.send(encodeToViewer.output(text)) >= 0) continue;
       await new Promise<void>((resolve) => this.#waiting.set(socket, resolve));
     }
