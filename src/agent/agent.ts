@@ -19,6 +19,7 @@ import { StatsReader } from "./stats.ts";
 import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
+import { Desk } from "./v2/desk.ts";
 
 export interface AgentOptions {
   config: AgentConfig;
@@ -58,7 +59,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const outbox = new Outbox();
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
-  const sessions = new SessionManager({ outbox, logger, openShell, ...config });
+  const sessions = new SessionManager({ ...config, outbox, logger, openShell, shell });
+  const desk = new Desk({ outbox, sessions, logger, holdMs: config.holdMs });
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   const dispatcher = new Dispatcher({ outbox, sessions, execs, logger });
   const stats = new StatsTicker(outbox);
@@ -71,14 +73,21 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       outbox.attach(line);
       outbox.control(encodeAgent.systemInfo(readSystemInfo()));
       stats.start();
-      sessions.announce();
+      if (line.protocol === "v2") desk.opened(line);
+      sessions.connected(line.protocol ?? "v1");
     },
     closed() {
       stats.stop();
+      desk.closed();
       outbox.detach();
     },
-    text: (frame: string) => dispatcher.text(frame),
-    binary: (bytes: number) => dispatcher.binary(bytes),
+    text(frame: string) {
+      if (!desk.text(frame)) dispatcher.text(frame);
+    },
+    binary(bytes: Uint8Array) {
+      if (desk.isOpen) desk.binary(bytes);
+      else dispatcher.binary(bytes.length);
+    },
   };
   const about = { name: config.name, shell, distro: distro() };
   const target = { endpoint, agentId: config.agentId, token: config.token, about };

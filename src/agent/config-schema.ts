@@ -21,6 +21,15 @@ export const fileSettings = z.object({
   session_buffer: z.optional(z.int().check(z.minimum(4096), z.maximum(2 ** 30))),
   /** The same for all sessions together. */
   memory_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
+  /** Bytes of output of one session that a viewer can come back to (rexec.v2). */
+  ring_size: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 30))),
+  /** The same for all sessions together. */
+  ring_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
+  /** Seconds for which a shell waits for viewers that were cut off. */
+  hold_time: z.optional(z.number().check(z.minimum(0), z.maximum(86_400))),
+  /** Seconds of silence after which the server is pinged, and after which it is given up (rexec.v2). */
+  ping_interval: z.optional(z.number().check(z.minimum(0.1), z.maximum(3_600))),
+  dead_after: z.optional(z.number().check(z.minimum(0.3), z.maximum(86_400))),
 });
 export type FileSettings = z.infer<typeof fileSettings>;
 

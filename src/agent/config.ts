@@ -1,7 +1,8 @@
 /** The agent's configuration, as it applies: options before environment, environment before file. */
-import { hostname } from "node:os";
+import { hostname, totalmem } from "node:os";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
+import type { FileSettings } from "./config-schema.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -52,6 +53,14 @@ export interface AgentConfig {
   readonly sessionBuffer: number;
   /** Bytes. */
   readonly memoryBudget: number;
+  /** Bytes. */
+  readonly ringSize: number;
+  /** Bytes. */
+  readonly ringBudget: number;
+  /** Milliseconds. */
+  readonly holdMs: number;
+  /** Milliseconds, on a connection that speaks rexec.v2. */
+  readonly liveness: { pingMs: number; deadMs: number };
 }
 
 /** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
@@ -99,10 +108,24 @@ export function requireRegistered(loaded: LoadedConfig): AgentConfig {
     maxSessions: settings.max_sessions ?? 64,
     sessionBuffer: settings.session_buffer ?? 1024 * 1024,
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,
+    ...ringsOf(settings),
+    holdMs: (settings.hold_time ?? 120) * 1000,
+    liveness: { pingMs: (settings.ping_interval ?? 3) * 1000, deadMs: (settings.dead_after ?? 8) * 1000 },
   };
 }
 
 // --- internal ---
+
+/** A host with less memory than this gets a quarter. */
+const SMALL_HOST_BYTES = 1_000_000_000;
+
+function ringsOf(settings: FileSettings): { ringSize: number; ringBudget: number } {
+  const quarter = totalmem() < SMALL_HOST_BYTES ? 4 : 1;
+  return {
+    ringSize: settings.ring_size ?? (2 * 1024 * 1024) / quarter,
+    ringBudget: settings.ring_budget ?? (16 * 1024 * 1024) / quarter,
+  };
+}
 
 function pick(
   option: string | undefined,

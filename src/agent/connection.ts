@@ -6,6 +6,7 @@ import { dialOptions, type Endpoint, wsUrl } from "../lib/net.ts";
 import { goArch, goOs } from "../lib/platform.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
+import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { Liveness } from "./liveness.ts";
 import type { Line } from "./outbox.ts";
 import type { Auth, ConnectionEnd } from "./uplink-state.ts";
@@ -23,17 +24,24 @@ export interface ConnectionHandler {
   opened(line: Line): void;
   /** A text frame. */
   text(frame: string): void;
-  /** A binary frame, which v1 does not know. */
-  binary(bytes: number): void;
+  /** A binary frame, which v1 does not know. The bytes are the socket's: copy what is kept. */
+  binary(bytes: Uint8Array): void;
 }
 
 export interface ConnectionTimes {
   dialMs: number;
   pingMs: number;
   deadMs: number;
+  /** The same on a connection that speaks rexec.v2. */
+  v2?: { pingMs: number; deadMs: number };
 }
 
-const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+const TIMES: ConnectionTimes = {
+  dialMs: 20_000,
+  pingMs: PING_INTERVAL_MS,
+  deadMs: DEAD_PEER_MS,
+};
+const V2_TIMES = { pingMs: 3_000, deadMs: 8_000 };
 /** How long the server may take to answer our close, ms. */
 const CLOSE_MS = 1_000;
 
@@ -51,7 +59,7 @@ export function runConnection(
     const url = agentUrl(target);
     const socket = new WebSocket(url.href, {
       headers: headersOf(target),
-      protocols: [SUBPROTOCOL_V1],
+      protocols: [SUBPROTOCOL_V2, SUBPROTOCOL_V1],
       perMessageDeflate: false, // keystrokes don't shrink, and it costs latency and memory
       ...dialOptions(target.endpoint, url),
     });
@@ -66,20 +74,25 @@ export function runConnection(
     const dialTimer = setTimeout(() => {
       end({ kind: "unreachable", reason: `${url.host} did not answer within ${times.dialMs / 1000} s` });
     }, times.dialMs);
-    const liveness = new Liveness({
-      pingMs: times.pingMs,
-      deadMs: times.deadMs,
-      ping: () => socket.ping(),
-      dead: (ms) =>
-        end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
-    });
+    const livenessOf = ({ pingMs, deadMs }: { pingMs: number; deadMs: number }) =>
+      new Liveness({
+        pingMs,
+        deadMs,
+        ping: () => socket.ping(),
+        dead: (ms) =>
+          end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
+      });
+    let liveness = livenessOf(times);
     const stop = () => closeGently(socket, isOpen);
 
     socket.addEventListener("open", () => {
       isOpen = true;
       clearTimeout(dialTimer);
+      const protocol = socket.protocol === SUBPROTOCOL_V2 ? "v2" : "v1";
+      if (protocol === "v2") liveness = livenessOf(times.v2 ?? V2_TIMES);
       liveness.start();
       handler.opened({
+        protocol,
         send: (frame) => socket.send(frame),
         get buffered() {
           return socket.bufferedAmount;
@@ -90,7 +103,7 @@ export function runConnection(
     socket.addEventListener("message", ({ data }) => {
       liveness.heard();
       if (typeof data === "string") handler.text(data);
-      else handler.binary(data instanceof ArrayBuffer ? data.byteLength : 0);
+      else if (data instanceof ArrayBuffer) handler.binary(new Uint8Array(data));
     });
     socket.addEventListener("ping", () => liveness.heard());
     socket.addEventListener("pong", () => liveness.heard());

@@ -4,11 +4,16 @@
  * the program blocked. Without a line control messages are dropped (they answer a server that is gone) and output waits.
  */
 
+/** A text frame, or (rexec.v2) a binary one. */
+export type WireFrame = string | Uint8Array<ArrayBuffer>;
+
 /** The way to the server while there is a connection. */
 export interface Line {
-  send(frame: string): void;
+  send(frame: WireFrame): void;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
+  /** What the two of us speak. */
+  readonly protocol?: "v1" | "v2";
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
 }
@@ -18,7 +23,7 @@ export interface OutputSource {
   /** Roughly how many bytes it has. */
   readonly pending: number;
   /** The next frame, or null where it has none now. */
-  takeFrame(): string | null;
+  takeFrame(): WireFrame | null;
 }
 
 export interface OutboxOptions {
@@ -40,12 +45,14 @@ const WORTH_SENDING = 48 * 1024;
 /** Gathering and waiting for room, ms. Bun's WebSocket has no event for "drained". */
 const GATHER_MS = 1;
 const POLL_MS = [1, 20] as const;
+/** Output is taken on a v2 line while less than this is buffered in it, bytes. */
+const V2_HIGH_WATER = 256 * 1024;
 /** Frames a turn, so that input is read between two turns. */
 const FRAMES_A_TURN = 32;
 
 export class Outbox {
   #line: Line | null = null;
-  #control: string[] = [];
+  #control: WireFrame[] = [];
   #owesPong = false;
   readonly #ready = new Set<OutputSource>();
   #timer: Timer | null = null;
@@ -83,7 +90,7 @@ export class Outbox {
   }
 
   /** Sends a message ahead of all output. Dropped without a connection. */
-  control(frame: string): void {
+  control(frame: WireFrame): void {
     if (!this.#line) return;
     if (this.#control.length >= this.#maxControl) {
       this.#line.drop("the server does not read our answers");
@@ -153,10 +160,14 @@ export class Outbox {
 
   /** Whether the line takes more now. */
   get hasRoom(): boolean {
-    return this.#line !== null && this.#line.buffered < this.#highWater;
+    if (!this.#line) return false;
+    // Credit bounds v2; what waits in the socket is only what an interrupt's answer has to wait for.
+    const highWater =
+      this.#line.protocol === "v2" ? Math.min(V2_HIGH_WATER, this.#highWater) : this.#highWater;
+    return this.#line.buffered < highWater;
   }
 
-  #next(): string | null {
+  #next(): WireFrame | null {
     if (this.#owesPong) {
       this.#owesPong = false;
       return this.#pong;
@@ -164,7 +175,7 @@ export class Outbox {
     return this.#control.shift() ?? this.#nextOutput();
   }
 
-  #nextOutput(): string | null {
+  #nextOutput(): WireFrame | null {
     for (;;) {
       const source = this.#pick();
       if (!source) return null;
