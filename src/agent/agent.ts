@@ -20,6 +20,7 @@ import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
 import { Desk } from "./v2/desk.ts";
+import { Runs } from "./v2/runs.ts";
 
 export interface AgentOptions {
   config: AgentConfig;
@@ -60,12 +61,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
   const sessions = new SessionManager({ ...config, outbox, logger, openShell, shell });
-  const desk = new Desk({ outbox, sessions, logger, holdMs: config.holdMs });
+  const runs = new Runs({ shell, env: childEnv, folder, holdMs: config.holdMs });
+  const desk = new Desk({ outbox, sessions, runs, logger, holdMs: config.holdMs });
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   const dispatcher = new Dispatcher({ outbox, sessions, execs, logger });
   const stats = new StatsTicker(outbox);
   const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
-  options.now?.addEventListener("abort", () => execs.killNow(), { once: true });
+  const killNow = () => {
+    execs.killNow();
+    runs.killNow();
+  };
+  options.now?.addEventListener("abort", killNow, { once: true });
 
   const socketEnds = new AbortController();
   const handler = {
@@ -93,7 +99,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const target = { endpoint, agentId: config.agentId, token: config.token, about };
   const shutDown = async () => {
     stats.stop();
-    await Promise.all([sessions.close(), execs.close()]);
+    await Promise.all([sessions.close(), execs.close(), runs.close()]);
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };

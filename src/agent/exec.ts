@@ -89,9 +89,9 @@ function signalOf({ signalCode }: Bun.Subprocess): string | null {
   return signalCode === null ? null : String(signalCode);
 }
 
-/** SIGTERM to the group, SIGKILL to what is left of it after the grace, or as soon as its leader is gone. */
-async function endGroup(child: Bun.Subprocess): Promise<void> {
-  signalGroup(child.pid, "SIGTERM");
+/** A signal to the group, SIGKILL to what is left of it after the grace, or as soon as its leader is gone. */
+export async function endGroup(child: Bun.Subprocess, first: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  signalGroup(child.pid, first);
   const deadline = performance.now() + TERM_GRACE_MS;
   while (performance.now() < deadline && groupLives(child.pid)) await Bun.sleep(20);
   signalGroup(child.pid, "SIGKILL");

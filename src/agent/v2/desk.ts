@@ -17,6 +17,9 @@ import type { Session } from "../session.ts";
 import type { SessionManager } from "../session-manager.ts";
 import { Holds } from "./holds.ts";
 import { OutputChannel } from "./output-channel.ts";
+import type { Run } from "./run.ts";
+import { RunChannel } from "./run-channel.ts";
+import type { Runs } from "./runs.ts";
 import { infoOfSession } from "./session-info.ts";
 import { INPUT_WINDOW, type ViewerInput, ViewerInputs } from "./viewer-inputs.ts";
 
@@ -35,6 +38,7 @@ interface ShellChannel {
 export interface DeskOptions {
   outbox: Outbox;
   sessions: SessionManager;
+  runs: Runs;
   logger: Logger;
   holdMs: number;
 }
@@ -45,6 +49,7 @@ export class Desk {
   readonly #holds: Holds;
   #line: Line | null = null;
   #channels = new Map<number, ShellChannel>();
+  #runChannels = new Map<number, RunChannel>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -71,6 +76,12 @@ export class Desk {
       this.#holds.keep(output);
       output.close();
     }
+    const runChannels = this.#runChannels;
+    this.#runChannels = new Map();
+    for (const each of runChannels.values()) {
+      each.close();
+      this.#options.runs.leave(each.run);
+    }
   }
 
   /** Takes a text frame that is one of ours; false where it is not. */
@@ -91,8 +102,11 @@ export class Desk {
     }
     const { frame } = decoded;
     const shell = this.#channels.get(frame.channel);
+    const run = this.#runChannels.get(frame.channel);
     // What is late for a channel that was closed meanwhile is nobody's.
     if (shell) this.#toShell(shell, frame);
+    const wrong = run?.frame(frame);
+    if (wrong) this.#broken(wrong);
   }
 
   // --- internal ---
@@ -112,16 +126,16 @@ export class Desk {
         this.#detach(message.channel);
         break;
       case "kill":
-        this.#options.sessions.stop(message.session);
+        this.#kill(message.session);
         break;
       case "list":
-        this.#options.outbox.control(
-          encodeControl({ type: "sessions", sessions: this.#options.sessions.list().map(infoOfSession) }),
-        );
+        this.#list();
         break;
       case "run":
+        this.#run(message);
+        break;
       case "signal":
-        this.#refuse(message.channel, "failed", "this agent runs no commands over rexec.v2");
+        this.#runChannels.get(message.channel)?.run.signal(message.signal);
         break;
     }
   }
@@ -162,6 +176,48 @@ export class Desk {
     this.#channels.set(channel, { session, input, output: reader });
     if (output) this.#holds.release(session, viewer);
     reader?.advance();
+  }
+
+  #run(message: Extract<OpenerMessage, { type: "run" }>): void {
+    const { channel, cursors } = message;
+    let opened: { run: Run; created: boolean };
+    try {
+      opened = this.#options.runs.open(message);
+    } catch (error) {
+      const code = error instanceof RexecError ? refusalOf(error.code) : "failed";
+      this.#refuse(channel, code, messageOf(error));
+      return;
+    }
+    const { run, created } = opened;
+    const [stdout, stderr] = run.outputs;
+    if (!holds(stdout.ring, cursors[0]) || !holds(stderr.ring, cursors[1])) {
+      this.#refuse(channel, "gone", "this command's output is not here any more");
+      return;
+    }
+    // One reader a command: whoever comes last.
+    for (const [number, each] of this.#runChannels) {
+      if (each.run !== run) continue;
+      each.close();
+      this.#runChannels.delete(number);
+    }
+    const { accepted: input } = run.input;
+    this.#control({ type: "attached", channel, info: run.info, starts: cursors, input, created });
+    const opening = new RunChannel(channel, run, this.#options.outbox, cursors);
+    this.#runChannels.set(channel, opening);
+    opening.ackInput();
+    opening.advance();
+  }
+
+  #list(): void {
+    const { sessions, runs } = this.#options;
+    const all = [...sessions.list().map(infoOfSession), ...runs.list().map(({ info }) => info)];
+    this.#control({ type: "sessions", sessions: all });
+  }
+
+  #kill(session: string): void {
+    const { sessions, runs } = this.#options;
+    sessions.stop(session);
+    void runs.get(session)?.end("SIGTERM");
   }
 
   /** The session that is meant, started where it has to be; null where that was refused. */
@@ -216,6 +272,11 @@ export class Desk {
     const shell = this.#channels.get(channel);
     this.#channels.delete(channel);
     shell?.output?.close();
+    const run = this.#runChannels.get(channel);
+    this.#runChannels.delete(channel);
+    if (!run) return;
+    run.close();
+    this.#options.runs.drop(run.run);
   }
 
   #ackInput(channel: number, { applied }: ViewerInput): void {
@@ -238,4 +299,12 @@ export class Desk {
     this.#options.logger.error(`rexec.v2: ${reason}`);
     this.#line?.drop(`the server broke rexec.v2: ${reason}`);
   }
+}
+
+function holds(ring: { start: number; end: number }, offset: number): boolean {
+  return offset >= ring.start && offset <= ring.end;
+}
+
+function refusalOf(code: string): RefusalCode {
+  return code === "gone" || code === "too_many_sessions" ? code : "failed";
 }
