@@ -59,7 +59,8 @@ export async function openViewer(
   if (!failure && !signal.aborted) return connection;
   connection.close();
   signal.throwIfAborted();
-  throw await explain(target, failure ?? new Error("failed"), url, signal);
+  if (!failure || failure instanceof NoAnswer) throw connectionError(failure, url);
+  throw await explain(target, failure, url, AbortSignal.any([signal, AbortSignal.timeout(openMs)]));
 }
 
 /** True where another try cannot help. */
@@ -69,6 +70,9 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
+/** Whoever does not answer a handshake in time answers no question either. */
+class NoAnswer extends Error {}
+
 /** Resolves to null once open, or to what was said where it never opened. */
 async function opened(
   socket: WebSocket,
@@ -76,7 +80,7 @@ async function opened(
   limitMs: number,
 ): Promise<Error | null> {
   const { promise, resolve } = Promise.withResolvers<Error | null>();
-  const timer = setTimeout(() => resolve(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+  const timer = setTimeout(() => resolve(new NoAnswer(`no answer within ${limitMs / 1000} s`)), limitMs);
   socket.addEventListener("open", () => resolve(null), { once: true });
   socket.addEventListener("error", (event) => resolve(new Error(event.message || "failed")), { once: true });
   void closed.then(({ code }) => resolve(new Error(`closed with ${code}`)));
@@ -100,6 +104,8 @@ async function explain(target: ViewerTarget, failure: Error, url: URL, signal: A
     if (error instanceof HttpError && error.status === constants.HTTP_STATUS_TOO_MANY_REQUESTS) {
       return connectionError(failure, url);
     }
+    // Not even that was answered in time: what went wrong first says more.
+    if (signal.aborted) return connectionError(failure, url);
     return error instanceof Error ? error : failure;
   }
 }

@@ -127,7 +127,7 @@ describe("help", () => {
     expect(text).toContain("the command line was wrong");
   });
 
-  test.each(["login", "logout", "whoami", "ls", "connect", "exec"])(
+  test.each(["login", "logout", "whoami", "ls", "connect", "exec", "sessions", "attach", "kill"])(
     "of %s shows how it is used",
     async (name) => {
       const text = (await rexec([name, "--help"])).stdout.toString();
