@@ -17,6 +17,8 @@ export interface ViewerTarget {
   viewerId: string;
   newSession: boolean;
   execOnly?: boolean;
+  /** Of rexec.v2. */
+  liveness?: Liveness | undefined;
 }
 
 export interface OpenOptions {
@@ -24,7 +26,6 @@ export interface OpenOptions {
   protocols?: readonly string[];
   /** Default 20 s. */
   openMs?: number;
-  liveness?: Liveness | null;
 }
 
 /** In the order of preference. */
@@ -37,7 +38,7 @@ export const PROTOCOLS: readonly string[] = [SUBPROTOCOL_V2, SUBPROTOCOL_V1];
 export async function openViewer(
   target: ViewerTarget,
   signal: AbortSignal,
-  { protocols = PROTOCOLS, openMs = 20_000, liveness = null }: OpenOptions = {},
+  { protocols = PROTOCOLS, openMs = 20_000 }: OpenOptions = {},
 ): Promise<Connection> {
   signal.throwIfAborted();
   const query = viewerQuery({ ...target, id: target.viewerId });
@@ -51,7 +52,7 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, liveness);
+  const connection = new Connection(socket, target.liveness);
   const abort = () => connection.close();
   signal.addEventListener("abort", abort);
   const failure = await opened(socket, connection.closed, openMs);

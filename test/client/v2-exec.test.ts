@@ -262,6 +262,14 @@ describe("signals", () => {
     expect(await child.stderr.text()).toContain("interrupted; the command was hung up");
   });
 
+  test("are not needed where nobody reads any more: the command is hung up", async () => {
+    await using gateway = new V2Gateway();
+    const line = `${process.execPath} ${ENTRY} exec box -- yes | head -n 1; echo $PIPESTATUS`;
+    const shell = Bun.spawn(["/bin/bash", "--norc", "-c", line], { env: gateway.env, stdin: "ignore" });
+    expect(await within(shell.stdout.text(), 8_000, "the end")).toBe("y\n141\n");
+    await until(() => gateway.heard.at(-1)?.type === "detach", 2_000, "the farewell");
+  });
+
   test("that come while the line is cut are delivered afterwards", async () => {
     await using gateway = new V2Gateway();
     await using child = start(sh("trap 'exit 11' INT; echo up; while :; do sleep 0.05; done"), gateway.env);

@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { Terminal } from "../support/terminal.ts";
 import { attachmentsOf } from "../support/v2-attachment.ts";
 import { V2Gateway } from "../support/v2-gateway.ts";
@@ -310,7 +311,6 @@ describe("input", () => {
 
 describe("the line", () => {
   test("is given up after seconds of silence, and made anew", async () => {
-    const { TcpProxy } = await import("../support/tcp-proxy.ts");
     await using gateway = new V2Gateway({ onShell: greeting });
     await using proxy = await TcpProxy.to(gateway.port);
     const env = { ...gateway.env, REXEC_HOST: `http://127.0.0.1:${proxy.port}` };
@@ -328,6 +328,31 @@ describe("the line", () => {
     expect(performance.now() - back).toBeLessThan(2_500);
     expect(gateway.attaches).toBeGreaterThan(attaches);
   }, 40_000);
+
+  test("is given up sooner where that is asked for", async () => {
+    await using gateway = new V2Gateway({ onShell: greeting });
+    await using proxy = await TcpProxy.to(gateway.port);
+    const env = { ...gateway.env, REXEC_HOST: `http://127.0.0.1:${proxy.port}` };
+    const args = ["connect", "box", "--dead-after", "800ms"];
+    await using terminal = new Terminal([process.execPath, ENTRY, ...args], { env });
+    await terminal.see("ready$ ");
+    proxy.stall(true);
+    const [near] = gateway.sockets;
+    const began = performance.now();
+    await until(() => proxy.connections > 1 || near?.readyState !== 1, 5_000, "another connection");
+    expect(performance.now() - began).toBeLessThan(3_000);
+    proxy.stall(false);
+  });
+
+  test("is left with a word by a viewer that is told to end", async () => {
+    await using gateway = new V2Gateway({ onShell: greeting });
+    const { terminal } = await connected(gateway);
+    await using _ = terminal;
+    await terminal.see("ready$ ");
+    process.kill(terminal.pid, "SIGTERM");
+    expect((await terminal.exit()).exitCode).toBe(143);
+    expect(gateway.heard.at(-1)?.type).toBe("detach");
+  });
 
   test("can be left while it is down", async () => {
     await using gateway = new V2Gateway({ onShell: greeting });
