@@ -212,7 +212,9 @@ export class V2Gateway {
     this.attaches += 1;
     const attachment = new V2Attachment(socket, channel, shell, message.viewer);
     socket.data.attachments.set(channel, attachment);
-    attachment.begin(cursor === undefined ? null : [cursor, 0], created);
+    // Who starts a shell sees all of it as it is written.
+    const start = created ? 0 : cursor;
+    attachment.begin(start === undefined ? null : [start, 0], created);
   }
 
   #run(socket: V2Socket, message: Extract<OpenerMessage, { type: "run" }>): void {
