@@ -31,7 +31,7 @@ export class Connection {
   readonly #socket: WebSocket;
   readonly #resolveClosed: (close: SocketClose) => void;
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #liveness: Liveness | null;
+  readonly #liveness: Liveness;
   #heard = performance.now();
   #pingedAt = performance.now();
   #answered = true;
@@ -40,14 +40,17 @@ export class Connection {
   #events: SocketEvents | null = null;
   #early: (string | Uint8Array)[] = [];
 
-  /** @param socket still opening */
-  constructor(socket: WebSocket, liveness: Liveness | null = null) {
+  /**
+   * @param socket still opening
+   * @param liveness of rexec.v2; v1 has its own
+   */
+  constructor(socket: WebSocket, liveness: Liveness = LIVENESS_V2) {
     this.#socket = socket;
     this.#liveness = liveness;
     const { promise, resolve } = Promise.withResolvers<SocketClose>();
     this.closed = promise;
     this.#resolveClosed = resolve;
-    this.#timer = setInterval(() => this.#check(), Math.min(CHECK_MS, liveness?.pingMs ?? CHECK_MS));
+    this.#timer = setInterval(() => this.#check(), Math.min(CHECK_MS, liveness.pingMs));
     const alive = () => {
       this.#heard = performance.now();
     };
@@ -146,7 +149,7 @@ export class Connection {
   #check(): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     const v2 = this.#socket.protocol === SUBPROTOCOL_V2;
-    const { pingMs, deadMs } = this.#liveness ?? (v2 ? LIVENESS_V2 : LIVENESS_V1);
+    const { pingMs, deadMs } = v2 ? this.#liveness : LIVENESS_V1;
     const now = performance.now();
     if (!this.#paused && now - this.#heard > deadMs) {
       return void this.#end({ code: 1006, reason: "the server fell silent" });

@@ -17,6 +17,8 @@ export interface ViewerTarget {
   viewerId: string;
   newSession: boolean;
   execOnly?: boolean;
+  /** Of rexec.v2. */
+  liveness?: Liveness | undefined;
 }
 
 export interface OpenOptions {
@@ -24,7 +26,6 @@ export interface OpenOptions {
   protocols?: readonly string[];
   /** Default 20 s. */
   openMs?: number;
-  liveness?: Liveness | null;
 }
 
 /** In the order of preference. */
@@ -37,7 +38,7 @@ export const PROTOCOLS: readonly string[] = [SUBPROTOCOL_V2, SUBPROTOCOL_V1];
 export async function openViewer(
   target: ViewerTarget,
   signal: AbortSignal,
-  { protocols = PROTOCOLS, openMs = 20_000, liveness = null }: OpenOptions = {},
+  { protocols = PROTOCOLS, openMs = 20_000 }: OpenOptions = {},
 ): Promise<Connection> {
   signal.throwIfAborted();
   const query = viewerQuery({ ...target, id: target.viewerId });
@@ -51,7 +52,7 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, liveness);
+  const connection = new Connection(socket, target.liveness);
   const abort = () => connection.close();
   signal.addEventListener("abort", abort);
   const failure = await opened(socket, connection.closed, openMs);
@@ -59,7 +60,8 @@ export async function openViewer(
   if (!failure && !signal.aborted) return connection;
   connection.close();
   signal.throwIfAborted();
-  throw await explain(target, failure ?? new Error("failed"), url, signal);
+  if (!failure || failure instanceof NoAnswer) throw connectionError(failure, url);
+  throw await explain(target, failure, url, AbortSignal.any([signal, AbortSignal.timeout(openMs)]));
 }
 
 /** True where another try cannot help. */
@@ -69,6 +71,9 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
+/** Whoever does not answer a handshake in time answers no question either. */
+class NoAnswer extends Error {}
+
 /** Resolves to null once open, or to what was said where it never opened. */
 async function opened(
   socket: WebSocket,
@@ -76,7 +81,7 @@ async function opened(
   limitMs: number,
 ): Promise<Error | null> {
   const { promise, resolve } = Promise.withResolvers<Error | null>();
-  const timer = setTimeout(() => resolve(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+  const timer = setTimeout(() => resolve(new NoAnswer(`no answer within ${limitMs / 1000} s`)), limitMs);
   socket.addEventListener("open", () => resolve(null), { once: true });
   socket.addEventListener("error", (event) => resolve(new Error(event.message || "failed")), { once: true });
   void closed.then(({ code }) => resolve(new Error(`closed with ${code}`)));
@@ -100,6 +105,8 @@ async function explain(target: ViewerTarget, failure: Error, url: URL, signal: A
     if (error instanceof HttpError && error.status === constants.HTTP_STATUS_TOO_MANY_REQUESTS) {
       return connectionError(failure, url);
     }
+    // Not even that was answered in time: what went wrong first says more.
+    if (signal.aborted) return connectionError(failure, url);
     return error instanceof Error ? error : failure;
   }
 }

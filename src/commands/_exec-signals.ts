@@ -25,17 +25,19 @@ export function onExecSignals() {
       interrupt.say = text;
     },
     /** Signals go to the command; SIGINT or SIGTERM for the second time, or a terminal that is closed, leaves it. */
-    handOn(run: Pick<RemoteRun, "signal" | "leave">): void {
+    handOn(run: Pick<RemoteRun, "signal" | "leave" | "abandon">): void {
       process.off("SIGINT", onInterrupt);
       let asked = 0;
       for (const name of HANDED_ON) {
         process.on(name, () => {
           if (LEAVING.includes(name)) asked += 1;
-          if (asked > 1) run.leave();
+          if (asked > 1) run.leave(128 + constants.signals[name]);
           else run.signal(name);
         });
       }
-      process.on("SIGHUP", () => run.leave());
+      process.on("SIGHUP", () => run.leave(128 + constants.signals.SIGHUP));
+      // Also where nobody reads our output any more: the command is not held for us.
+      process.on("exit", () => run.abandon());
     },
   };
 }

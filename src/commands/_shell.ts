@@ -3,6 +3,7 @@ import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
 import type { AttachStatus } from "../client/attach-context.ts";
+import type { Liveness } from "../client/socket.ts";
 import { printable } from "../client/table.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
@@ -21,6 +22,7 @@ export interface ShellWish {
   newSession?: boolean;
   /** False: never start a shell. */
   create?: boolean;
+  liveness: Liveness;
 }
 
 /** Shows it to its end. @returns our exit code */
@@ -30,14 +32,20 @@ export async function showShell({ server, agent, session, create, ...wish }: She
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const lives = newSession ? "" : ", the shell lives on";
   if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
-  guard(terminal);
+  const ending = guard(terminal);
   try {
-    const target = { server, agentId: agent.id, viewerId: crypto.randomUUID(), newSession };
+    const target = {
+      server,
+      agentId: agent.id,
+      viewerId: crypto.randomUUID(),
+      newSession,
+      liveness: wish.liveness,
+    };
     const status = statusPrinter(terminal, name);
-    const signal = new AbortController().signal;
-    const end = await attach({ target, session, create, terminal, status, signal });
+    const end = await attach({ target, session, create, terminal, status, signal: ending.signal });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
+    if (ending.exitCode !== null) return ending.exitCode;
     say(`\nrexec: left ${name}${end.livesOn === null ? "" : `; ${whereItLives(end.livesOn, name)}`}`);
     return 0;
   } finally {
@@ -75,10 +83,29 @@ function enterRaw(): RawMode {
   }
 }
 
+/** A viewer that is asked to end says goodbye, so that nothing is held for it; this long, ms. */
+const FAREWELL_MS = 2_500;
+
+interface Ending {
+  readonly signal: AbortSignal;
+  /** Once one of the signals has come. */
+  exitCode: number | null;
+}
+
 /** Whatever ends this process, but SIGKILL, leaves the terminal as it was. */
-function guard(terminal: LocalTerminal): void {
+function guard(terminal: LocalTerminal): Ending {
+  const abort = new AbortController();
+  const ending: Ending = { signal: abort.signal, exitCode: null };
   process.on("exit", () => terminal.restore());
-  for (const [signal, number] of ENDING_SIGNALS) process.on(signal, () => process.exit(128 + number));
+  for (const [name, number] of ENDING_SIGNALS) {
+    process.on(name, () => {
+      if (ending.exitCode !== null) process.exit(128 + number);
+      ending.exitCode = 128 + number;
+      terminal.restore();
+      abort.abort();
+      setTimeout(() => process.exit(128 + number), FAREWELL_MS);
+    });
+  }
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
@@ -87,6 +114,7 @@ function guard(terminal: LocalTerminal): void {
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
+  return ending;
 }
 
 const ENDING_SIGNALS = [

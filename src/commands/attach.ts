@@ -1,5 +1,6 @@
 import { UsageError } from "../lib/errors.ts";
 import { defineCommand, withHelp } from "./_cli.ts";
+import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { serverArgs } from "./_server.ts";
 import { agentArg, findSession, sessionArg } from "./_sessions.ts";
 import { showShell } from "./_shell.ts";
@@ -7,8 +8,9 @@ import { showShell } from "./_shell.ts";
 export const attachCommand = withHelp(
   defineCommand({
     meta: { name: "attach", description: "Go back to a shell that is there, also where it has ended" },
-    args: { agent: agentArg, session: sessionArg, ...serverArgs },
+    args: { agent: agentArg, session: sessionArg, ...livenessArgs, ...serverArgs },
     async run({ args }) {
+      const liveness = livenessOf(args);
       const { server, agent, session } = await findSession(args, args.agent, args.session);
       if (session.kind === "run") {
         throw new UsageError(
@@ -16,7 +18,7 @@ export const attachCommand = withHelp(
           "its output belongs to whoever runs it; rexec kill ends it",
         );
       }
-      return showShell({ server, agent, session: session.session, create: false });
+      return showShell({ server, agent, session: session.session, create: false, liveness });
     },
   }),
   {

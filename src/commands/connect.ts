@@ -1,5 +1,6 @@
 import { UsageError } from "../lib/errors.ts";
 import { defineCommand, withHelp } from "./_cli.ts";
+import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { findAgent, serverArgs } from "./_server.ts";
 import { showShell } from "./_shell.ts";
 
@@ -22,14 +23,16 @@ export const connectCommand = withHelp(
         valueHint: "SESSION",
         description: "The shell of that name, which is started where there is none (default: main)",
       },
+      ...livenessArgs,
       ...serverArgs,
     },
     async run({ args }) {
+      const liveness = livenessOf(args);
       if (args.new && args.session !== undefined) {
         throw new UsageError("--new and --session say two different things", "leave one of them out");
       }
       const { server, agent } = await findAgent(args, args.agent);
-      return showShell({ server, agent, session: args.session, newSession: args.new === true });
+      return showShell({ server, agent, session: args.session, newSession: args.new === true, liveness });
     },
   }),
   {

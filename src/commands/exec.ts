@@ -9,6 +9,7 @@ import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { type CommandData, defineCommand, repeatable, withHelp, writeErr, writeOut } from "./_cli.ts";
 import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
+import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
 import { findAgent, serverArgs } from "./_server.ts";
 import { stdinBytes, wholeStdin } from "./_stdin.ts";
@@ -40,6 +41,7 @@ export const execCommand = withHelp(
         alias: "n",
         description: "Send no stdin (as in loops that read a file themselves)",
       },
+      ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
       ...serverArgs,
     },
@@ -50,10 +52,18 @@ export const execCommand = withHelp(
       }
       const timeoutMs = timeoutOf(args.timeout);
       const env = environmentOf(values.env ?? []);
+      const liveness = livenessOf(args);
       const { server, agent } = await findAgent(args, args.agent);
       const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
       const viewerId = crypto.randomUUID();
-      const target: ViewerTarget = { server, agentId: agent.id, viewerId, newSession: true, execOnly: true };
+      const target: ViewerTarget = {
+        server,
+        agentId: agent.id,
+        viewerId,
+        newSession: true,
+        execOnly: true,
+        liveness,
+      };
       const job: Job = {
         target,
         options,

@@ -33,10 +33,9 @@ describe("rexec exec through the built gateway and agent", () => {
     expect(ran.stdout.equals(bytes)).toBe(true);
   });
 
-  test("says that a stream was cut at 16 MiB, and hands on what it got", async () => {
-    const ran = await exec("sh", "-c", "head -c 20000000 /dev/zero; exit 0");
-    expect(ran.stdout.length).toBe(16 * 1024 * 1024);
-    expect(ran.stderr).toMatch(/16 MiB|truncated|cut/i);
+  test("streams output of any length: more than any message or buffer holds", async () => {
+    const ran = await exec("sh", "-c", "head -c 60000000 /dev/zero; exit 0");
+    expect([ran.stdout.length, ran.stderr, ran.code]).toEqual([60_000_000, "", 0]);
   });
 
   test("ends quietly where its own reader goes away", async () => {

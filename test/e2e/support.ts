@@ -62,6 +62,13 @@ export class World {
     }
   }
 
+  /** Whether the gateway has an agent online. */
+  async isOnline(): Promise<boolean> {
+    const headers = { authorization: `Bearer ${this.stack.token}` };
+    const agents: unknown = await (await fetch(`${this.stack.url}/api/agents`, { headers })).json();
+    return JSON.stringify(agents).includes('"status":"online"');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stack.stop();
     rmSync(this.folder, { recursive: true, force: true });

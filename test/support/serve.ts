@@ -22,9 +22,13 @@ export class ServeProcess implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** Resident bytes. */
   get rss(): number {
-    const status = readFileSync(`/proc/${this.#child?.pid}/status`, "utf8");
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
   }
 

@@ -18,15 +18,12 @@ export interface ChannelEvents {
   screen(position: number, bytes: Uint8Array): void;
 }
 
-/**
- * Listens for one channel; what belongs to others is not heard.
- * @param channel asked for each frame: it may change
- */
-export function readChannel(connection: Connection, channel: () => number, events: ChannelEvents): void {
+/** Listens for one channel; what belongs to others is not heard. */
+export function readChannel(connection: Connection, channel: number, events: ChannelEvents): void {
   connection.listen(
     guarded(connection, {
-      onText: (text) => onText(text, channel(), events),
-      onBytes: (bytes) => onBytes(bytes, channel(), events),
+      onText: (text) => onText(text, channel, events),
+      onBytes: (bytes) => onBytes(bytes, channel, events),
     }),
   );
 }

@@ -32,7 +32,7 @@ export class RunChannel implements ChannelEvents {
 
   /** Begins. */
   ask(): void {
-    readChannel(this.#connection, () => CHANNEL, this);
+    readChannel(this.#connection, CHANNEL, this);
     const { id, options, stdout, stderr, asked } = this.#state;
     this.#state.asked = true;
     this.#control({

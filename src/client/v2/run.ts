@@ -53,9 +53,14 @@ export class RemoteRun {
     this.#channel?.sendSignals();
   }
 
-  /** Leaves at once; the command is hung up. `run` throws `interrupted`. */
-  leave(): void {
-    this.#left.abort();
+  /** Leaves at once; the command is hung up. `run` throws `interrupted` with that exit code. */
+  leave(exitCode: number): void {
+    this.#left.abort(interrupted(exitCode));
+  }
+
+  /** As `leave`, for a process that is ending: says so if it can, and waits for nothing. */
+  abandon(): void {
+    this.#channel?.detach();
   }
 
   /**
@@ -100,7 +105,7 @@ export class RemoteRun {
     for (;;) {
       const step = await this.#serve(connection, retry.openMs, attached);
       if (step.kind === "ended") return step.end;
-      if (step.kind === "left") throw interrupted();
+      if (step.kind === "left") throw this.#left.signal.reason;
       connection = null;
       const now = this.#clock.now();
       const retryInMs = retry.next(now);
@@ -177,6 +182,6 @@ export class RemoteRun {
   }
 }
 
-function interrupted(): RexecError {
-  return new RexecError("interrupted; the command was hung up", { code: "interrupted", exitCode: 128 + 2 });
+function interrupted(exitCode: number): RexecError {
+  return new RexecError("interrupted; the command was hung up", { code: "interrupted", exitCode });
 }

@@ -13,6 +13,8 @@ import type { ShellState } from "./shell-state.ts";
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Ended = Extract<OwnerMessage, { type: "ended" }>;
 
+const CHANNEL = 0;
+
 export class ShellChannel implements ChannelEvents {
   readonly ended: Promise<Step>;
   readonly #end: PromiseWithResolvers<Step>;
@@ -21,10 +23,7 @@ export class ShellChannel implements ChannelEvents {
   readonly #connection: Connection;
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
-  #channel = 0;
   #snapshot: Snapshot | null = null;
-  /** This attach started the shell: all that it wrote is still to come, and a picture of it is not wanted. */
-  #created = false;
 
   constructor(
     context: AttachContext,
@@ -44,20 +43,20 @@ export class ShellChannel implements ChannelEvents {
 
   /** Begins. */
   attach(): void {
-    readChannel(this.#connection, () => this.#channel, this);
+    readChannel(this.#connection, CHANNEL, this);
     this.#sendAttach();
   }
 
   /** Leaves on purpose: nothing is held for us. */
   detach(): void {
-    this.#control({ type: "detach", channel: this.#channel });
+    this.#control({ type: "detach", channel: CHANNEL });
   }
 
   /** Makes a full-screen program draw itself anew: by one row less and back. */
   redraw(): void {
     const size = this.#context.terminal.size();
     if (!size || size.rows < 2) return;
-    this.#control({ type: "resize", channel: this.#channel, cols: size.cols, rows: size.rows - 1 });
+    this.#control({ type: "resize", channel: CHANNEL, cols: size.cols, rows: size.rows - 1 });
     this.#sendSize();
   }
 
@@ -135,7 +134,7 @@ export class ShellChannel implements ChannelEvents {
     const { target, create = true, terminal } = this.#context;
     this.#control({
       type: "attach",
-      channel: this.#channel,
+      channel: CHANNEL,
       session,
       create: create && instance === null,
       viewer: target.viewerId,
@@ -145,22 +144,19 @@ export class ShellChannel implements ChannelEvents {
     });
   }
 
-  #attached({ info, starts, input, created }: Attached): void {
+  #attached({ info, starts, input }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
     }
     state.instance = info.instance;
-    if (first) {
-      this.#created = created;
-      state.output.restart(starts[0]);
-    }
-    const { channel, connection } = { channel: this.#channel, connection: this.#connection };
+    if (first) state.output.restart(starts[0]);
+    const connection = this.#connection;
     const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
-    const lost = state.journal.attached(input, { channel, send });
+    const lost = state.journal.attached(input, { channel: CHANNEL, send });
     state.output.attached({
-      channel,
+      channel: CHANNEL,
       send,
       get rttMs() {
         return connection.rttMs;
@@ -171,17 +167,6 @@ export class ShellChannel implements ChannelEvents {
   }
 
   #screenAnnounced(head: ScreenHead): void {
-    if (this.#created) {
-      // A shell of our own starts on a screen that has things on it already: its bytes are wanted as they are.
-      this.#created = false;
-      this.#snapshot = null;
-      this.detach();
-      this.#channel += 1;
-      this.#state.journal.detached();
-      this.#state.output.detached();
-      this.#state.output.restart(0);
-      return void this.#sendAttach();
-    }
     this.#snapshot = new Snapshot(head);
     if (this.#snapshot.complete) this.#show(this.#snapshot);
   }
@@ -227,6 +212,6 @@ export class ShellChannel implements ChannelEvents {
 
   #sendSize(): void {
     const size = this.#context.terminal.size();
-    if (size) this.#control({ type: "resize", channel: this.#channel, ...size });
+    if (size) this.#control({ type: "resize", channel: CHANNEL, ...size });
   }
 }

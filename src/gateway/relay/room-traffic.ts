@@ -98,7 +98,7 @@ function show(room: Room, session: Session, text: string, bytes: number): void {
 /** Whether the agent will be read on although some viewer of this session is far behind. */
 function anyoneFast(room: Room, session: Session): boolean {
   const behind = [...session.viewers].some((viewer) => viewer.buffered > SKIP_BYTES);
-  return behind && (room.desk.isWatched() || anyViewerFast(room));
+  return behind && (room.desk.isWatched || anyViewerFast(room));
 }
 
 function anyViewerFast(room: Room): boolean {

@@ -50,6 +50,7 @@ export class Room {
         const known = this.#sessions.get(session);
         if (known) known.size = size;
       },
+      onWatch: () => this.updateFlow(),
       otherViewers: (session) => this.#sessions.get(session)?.viewers.size ?? 0,
     });
   }
@@ -186,7 +187,7 @@ export class Room {
     if (!connection) return;
     const waiting = [...this.viewers].filter((viewer) => viewer.isWatching).map((viewer) => viewer.buffered);
     // By v2 each viewer is sent what it has room for: nobody there is ever a reason to stop.
-    if (!this.desk.isWatched() && shouldPause(connection.isPaused, waiting)) connection.pause();
+    if (!this.desk.isWatched && shouldPause(connection.isPaused, waiting)) connection.pause();
     else connection.resume();
   }
 
@@ -259,7 +260,7 @@ export class Room {
 
   #endSplit(session: Session): void {
     session.graceTimer = null;
-    if (session.viewers.size > 0 || this.desk.isWatched(session.id)) return;
+    if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
     if (session.state !== "ended") {
       this.#logger.info(`session ${session.id} ends: its viewer did not come back`);

@@ -142,7 +142,9 @@ export class Demand {
       sent = Math.max(sent ?? 0, ghost.consumed);
     }
     const { capacity } = this.#ring;
-    const held = Math.min(sent ?? Infinity, this.barrier ?? Infinity) + capacity;
+    // Who has fallen out of the ring needs none of what is in it.
+    const place = sent === null ? Infinity : Math.max(sent, this.#ring.start);
+    const held = Math.min(place, this.barrier ?? Infinity) + capacity;
     return { consumed, limit: Math.min(Math.max(limit, this.#filled), held) };
   }
 

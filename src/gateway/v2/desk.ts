@@ -22,6 +22,8 @@ export interface DeskOptions {
 export interface DeskEvents {
   /** A session's PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
+  /** Somebody waits for something of the agent's who did not before. */
+  onWatch(): void;
   /** Of viewers by v1, for lists. */
   otherViewers(session: string): number;
 }
@@ -46,12 +48,17 @@ export class Desk {
     return this.#link !== null;
   }
 
-  /** Somebody looks at a session by v2. */
-  isWatched(session?: string): boolean {
+  /** Somebody waits for something of the agent's by v2. */
+  get isWatched(): boolean {
+    return this.#attachments.size > 0 || this.#runs.size > 0;
+  }
+
+  /** Somebody looks at that session by v2. */
+  watches(session: string): boolean {
     for (const { info, isWatched } of this.#mirrors.values()) {
-      if (isWatched && (session === undefined || info.session === session)) return true;
+      if (isWatched && info.session === session) return true;
     }
-    return session === undefined && this.#runs.size > 0;
+    return false;
   }
 
   // --- the agent ---
@@ -139,6 +146,7 @@ export class Desk {
       screenEveryMs: this.#options.timings.screenEveryMs,
     });
     this.#attachments.add(attachment);
+    this.#events.onWatch();
     if (this.#link) attachment.connect(this.#link);
     return attachment;
   }
@@ -153,6 +161,7 @@ export class Desk {
     });
     if (this.#link) {
       this.#runs.add(relay);
+      this.#events.onWatch();
       relay.connect(this.#link);
     } else queueMicrotask(() => relay.lost());
     return relay;

@@ -7,6 +7,7 @@
 const LONGEST = 512;
 /** Colours and attributes since the last reset that are kept. */
 const MAX_ATTRIBUTES = 32;
+const ATTRIBUTES_CHARS = 1024;
 const ALTERNATE_SCREENS = new Set(["47", "1047", "1049"]);
 
 export class SkippedModes {
@@ -24,8 +25,10 @@ export class SkippedModes {
       end = SEQUENCE.lastIndex;
       this.#note(match);
     }
+    this.#noteAttributes(text);
     const last = text.lastIndexOf("\x1b");
-    this.#cut = last >= end && text.length - last <= LONGEST ? text.slice(last) : "";
+    const tail = last >= end && text.length - last <= LONGEST ? text.slice(last) : "";
+    this.#cut = COMPLETE.test(tail) ? "" : tail;
   }
 
   /** What puts a terminal into the modes of what was taken, as bytes; empty where that changed none. */
@@ -39,10 +42,8 @@ export class SkippedModes {
 
   // --- internal ---
 
-  #note([sequence, privateModes, to, attributes]: RegExpExecArray): void {
-    if (attributes !== undefined) this.#attribute(sequence, attributes);
-    else if (privateModes !== undefined)
-      for (const mode of privateModes.split(";")) this.#private(mode, to ?? "");
+  #note([sequence, privateModes, to]: RegExpExecArray): void {
+    if (privateModes !== undefined) for (const mode of privateModes.split(";")) this.#private(mode, to ?? "");
     else if (sequence === "\x1bc") this.#reset(sequence);
     else this.#set(keyOf(sequence), sequence);
   }
@@ -55,10 +56,13 @@ export class SkippedModes {
     this.#set(key, left ? `\x1b[?${mode}l${sequence}` : sequence);
   }
 
-  #attribute(sequence: string, attributes: string): void {
-    if (attributes === "" || attributes === "0") this.#attributes = [];
-    this.#attributes.push(sequence);
-    if (this.#attributes.length > MAX_ATTRIBUTES) this.#attributes.shift();
+  /** Colours come by the thousand: only the end of each piece is looked at, where the last ones are. */
+  #noteAttributes(text: string): void {
+    for (const [sequence, attributes] of text.slice(-ATTRIBUTES_CHARS).matchAll(ATTRIBUTES)) {
+      if (!attributes || attributes === "0") this.#attributes = [];
+      if (attributes !== undefined) this.#attributes.push(sequence);
+      if (this.#attributes.length > MAX_ATTRIBUTES) this.#attributes.shift();
+    }
   }
 
   #reset(sequence: string): void {
@@ -75,19 +79,19 @@ export class SkippedModes {
 
 // --- internal ---
 
+/** Select Graphic Rendition, and what resets that too. */
+const ATTRIBUTES = /\x1b(?:\[(?:([\d;:]*)m|!p)|c)/g;
+
+/** A sequence with its end; strings (titles) have theirs further on. */
+const COMPLETE = /^\x1b(?:\[[ -?]*[@-~]|[()].|[^[\]()])/;
+
 /**
- * In this order: attributes (SGR) and private modes, whose parts are captured; scroll region, insert and newline mode,
- * keypad, cursor style, character sets, shifts, soft and full reset, titles.
+ * In this order: private modes, whose parts are captured; scroll region, insert and newline mode, cursor style, soft
+ * reset; keypad, full reset, character sets, titles; shifts. One ESC in front of all: most of what is looked at are
+ * other sequences, which have to fail fast.
  */
-const SEQUENCE = new RegExp(
-  [
-    String.raw`\x1b\[(?:\?([\d;]+)([hl])|([\d;:]*)m`,
-    String.raw`\d*;?\d*r|(?:4|20)[hl]|\d* q|!p)`,
-    String.raw`\x1b(?:[=>c]|[()][ -~]|\](?:0|2);[^\x07\x1b]{0,256}(?:\x07|\x1b\\))`,
-    String.raw`[\x0e\x0f]`,
-  ].join("|"),
-  "g",
-);
+const SEQUENCE =
+  /\x1b(?:\[(?:\?([\d;]+)([hl])|\d*;?\d*r|(?:4|20)[hl]|\d* q|!p)|[=>c]|[()][ -~]|\](?:0|2);[^\x07\x1b]{0,256}(?:\x07|\x1b\\))|[\x0e\x0f]/g;
 
 /** The same for sequences of which the later one undoes the earlier. */
 function keyOf(sequence: string): string {

@@ -193,3 +193,20 @@ describe("memory", () => {
     expect(viewer.skipped).toBe(0);
   }, 30_000);
 });
+
+describe("a flood that began before anybody was attached", () => {
+  test("is shown from where it is now", async () => {
+    await using here = await v2Stage();
+    await using viewer = here.viewer({ keeps: false });
+    const flooded = here.agent
+      .hears(({ type }) => type === "attach", "the attach")
+      .then(() => {
+        for (let piece = 0; piece < 64; piece += 1) here.agent.shell("main").ring.append(lines(MIB));
+      });
+    await viewer.attach();
+    await flooded;
+    await until(() => viewer.screens.length > 0 || viewer.received > 0, 5_000, "anything");
+    await within(here.agent.write("main", lines(4 * MIB)), 5_000, "the program to go on");
+    await until(() => viewer.next === 68 * MIB, 5_000, "the viewer to have come to its end");
+  }, 20_000);
+});

@@ -212,6 +212,23 @@ describe("beside v1", () => {
     await viewer.sees("by v1");
   });
 
+  test("a v1 viewer that does not read delays nobody by v2", async () => {
+    await using here = await v2Stage();
+    await using deaf = await V1Viewer.connect(here.gateway, here.agentId, "old");
+    deaf.ws.pause();
+    const data = Buffer.alloc(64 * KIB, "x").toBase64();
+    const { hub } = here.gateway.gateway;
+    for (let sent = 0; sent < 12 * MIB && hub.buffered < MIB; sent += 64 * KIB) {
+      here.agent.send({ type: "shell_output", data: { session_id: "main", data } });
+      await Bun.sleep(1);
+    }
+    await until(() => hub.buffered > MIB, 5_000, "its buffer to fill, and the agent not to be read");
+    await using viewer = here.viewer();
+    await viewer.attach();
+    await here.agent.write("main", "by v2");
+    await viewer.sees("by v2");
+  }, 20_000);
+
   test("a viewer that offers both gets v1 where the agent speaks v1", async () => {
     const { startGateway } = await import("../../support/gateway.ts");
     const { V1Agent } = await import("../../support/v1-agent.ts");
