@@ -91,6 +91,8 @@ export class V2Agent {
   readonly acks: { session: string; consumed: number; limit: number }[] = [];
   /** Told of a command, and of every frame and message of its channel. */
   onCommand: (command: V2Command) => void = () => {};
+  /** Told of a session before it is attached to. */
+  onAttach: (shell: V2Shell) => void = () => {};
   #ws: WebSocket | null = null;
   #channels = new Map<number, Channel>();
   readonly #ended = new Map<string, V2Shell>();
@@ -323,6 +325,7 @@ export class V2Agent {
       return;
     }
     const session = wanted ?? this.shell(message.session);
+    this.onAttach(session);
     if (!wanted && message.cols && message.rows)
       Object.assign(session, { cols: message.cols, rows: message.rows });
     const from =

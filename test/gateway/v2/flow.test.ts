@@ -194,19 +194,40 @@ describe("memory", () => {
   }, 30_000);
 });
 
-describe("a flood that began before anybody was attached", () => {
-  test("is shown from where it is now", async () => {
+describe("a flood", () => {
+  test("that began before anybody was attached is shown from where it is now", async () => {
     await using here = await v2Stage();
     await using viewer = here.viewer({ keeps: false });
-    const flooded = here.agent
-      .hears(({ type }) => type === "attach", "the attach")
-      .then(() => {
-        for (let piece = 0; piece < 64; piece += 1) here.agent.shell("main").ring.append(lines(MIB));
-      });
+    here.agent.onAttach = (shell) => {
+      if (shell.ring.end === 0) for (let piece = 0; piece < 64; piece += 1) shell.ring.append(lines(MIB));
+    };
     await viewer.attach();
-    await flooded;
     await until(() => viewer.screens.length > 0 || viewer.received > 0, 5_000, "anything");
     await within(here.agent.write("main", lines(4 * MIB)), 5_000, "the program to go on");
     await until(() => viewer.next === 68 * MIB, 5_000, "the viewer to have come to its end");
+  }, 20_000);
+
+  test("at full speed does not keep a new viewer from its screen", async () => {
+    await using here = await v2Stage();
+    await using fast = here.viewer({ keeps: false });
+    await fast.attach();
+    let flooding = true;
+    const flood = (async () => {
+      while (flooding) await here.agent.write("main", lines(MIB));
+    })();
+    await until(() => fast.received > 4 * MIB, 5_000, "the flood");
+    for (let round = 0; round < 3; round += 1) {
+      await using late = here.viewer({ keeps: false });
+      await late.attach();
+      await until(() => late.screens[0]?.data.length, 2_000, "a screen");
+    }
+    flooding = false;
+    await flood;
+    await until(
+      () => fast.received === here.agent.shell("main").ring.end,
+      5_000,
+      "the fast viewer to have all",
+    );
+    expect(fast.skipped).toBe(0);
   }, 20_000);
 });

@@ -189,6 +189,25 @@ describe("over cut lines", () => {
     expect(viewer.connections).toBe(1);
   });
 
+  test("input that was under way while the agent came back reaches the shell once, and nothing before its turn", async () => {
+    await using here = await v2Stage();
+    await using viewer = here.viewer();
+    await viewer.attach();
+    viewer.type("one ");
+    await until(() => viewer.inputConsumed === 4, 2_000, "the first word");
+    here.agent.drop();
+    await viewer.hears("agent_status");
+    viewer.type("two ");
+    // What a viewer sends that has not heard yet that it is to go back to "two".
+    const stale = { kind: "data", stream: 0, channel: 7, offset: 8, bytes: Buffer.from("three ") } as const;
+    const talking = setInterval(() => viewer.frame(stale), 0);
+    await here.agent.connect();
+    const shell = here.agent.shell("main");
+    await until(() => shell.typed.toString().startsWith("one two "), 2_000, "the second word");
+    clearInterval(talking);
+    expect(["one two ", "one two three "]).toContain(shell.typed.toString());
+  });
+
   test("a session that the agent lost is refused as gone when it is back", async () => {
     await using here = await v2Stage();
     await using viewer = here.viewer();
@@ -213,7 +232,8 @@ describe("beside v1", () => {
   });
 
   test("a v1 viewer that does not read delays nobody by v2", async () => {
-    await using here = await v2Stage();
+    // No tick would wake it.
+    await using here = await v2Stage({ timings: { tickMs: 60_000 } });
     await using deaf = await V1Viewer.connect(here.gateway, here.agentId, "old");
     deaf.ws.pause();
     const data = Buffer.alloc(64 * KIB, "x").toBase64();
