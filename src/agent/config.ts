@@ -52,6 +52,11 @@ export interface AgentConfig {
   readonly sessionBuffer: number;
   /** Bytes. */
   readonly memoryBudget: number;
+  /** The rings of rexec.v2, bytes; where they are not given they follow the machine's memory. */
+  readonly ringSize?: number | undefined;
+  readonly ringBudget?: number | undefined;
+  /** How long what was asked for over a lost connection stands, ms. */
+  readonly holdMs?: number | undefined;
 }
 
 /** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
