@@ -8,7 +8,7 @@ import { openPty } from "../pty/open.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
-import type { ConnectionTimes } from "./connection.ts";
+import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
@@ -19,6 +19,7 @@ import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
 import { V2Link } from "./v2/link.ts";
+import { startReaping } from "./v2/reaper.ts";
 import { defaultRings } from "./v2/rings.ts";
 import { RunManager } from "./v2/run-manager.ts";
 
@@ -82,6 +83,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const other = (frame: string) => link?.text(frame) ?? false;
   const dispatcher = new Dispatcher({ outbox, sessions, execs, logger, other });
   const stats = new StatsTicker(outbox);
+  const stopReaping = startReaping({
+    sessions,
+    logger,
+    idleMs: config.idleMs ?? 0,
+    orphanMs: config.orphanMs ?? 0,
+    isConnected: () => outbox.connected,
+  });
   const stopReaper = inheritsOrphans() ? startReaper() : () => {};
   const killNow = () => {
     execs.killNow();
@@ -123,18 +131,32 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
   try {
-    await runUplink({ ...optional(options), target, handler, logger, signal: socketEnds.signal });
+    await runUplink({
+      ...optional(options),
+      times: timesOf(options),
+      target,
+      handler,
+      logger,
+      signal: socketEnds.signal,
+    });
   } finally {
     signal.removeEventListener("abort", stop);
     await (ending ?? shutDown());
+    stopReaping();
     stopReaper();
   }
 }
 
 // --- internal ---
 
-function optional({ times, context, onState }: AgentOptions) {
-  return { ...(times ? { times } : {}), ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+function optional({ context, onState }: AgentOptions) {
+  return { ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+}
+
+function timesOf({ times, config }: AgentOptions): ConnectionTimes {
+  const pingMs = config.pingMs ?? V2_LIVENESS.pingMs;
+  const deadMs = config.deadMs ?? V2_LIVENESS.deadMs;
+  return { v2: { pingMs, deadMs }, ...(times ?? TIMES) };
 }
 
 /** The configured folder, else the home, else `/`: a folder that is gone must not keep a person out. */

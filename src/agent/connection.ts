@@ -38,7 +38,7 @@ export interface ConnectionTimes {
   v2?: { pingMs: number; deadMs: number };
 }
 
-const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+export const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
 /** On a server of rexec.v2, where resuming costs nothing, ms. */
 export const V2_LIVENESS = { pingMs: 3_000, deadMs: 8_000 } as const;
 /** Output is handed to a socket of rexec.v2 while it holds less: what an interrupt has to wait for, bytes. */

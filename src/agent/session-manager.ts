@@ -102,6 +102,10 @@ export class SessionManager {
     else this.#openForV1(id);
   }
 
+  running(): Session[] {
+    return [...this.#sessions.values()].filter(({ state }) => state === "running");
+  }
+
   /** All that run, and those that ended and can still be read. */
   infos(): SessionInfo[] {
     return [...this.#sessions.values(), ...this.#ended.sessions].map(({ info }) => info);

@@ -53,8 +53,12 @@ export class Session implements OutputSource {
   readonly ring: ByteRing;
   readonly pace: Pace;
   readonly typing = new Typing();
-  /** When somebody last typed, was shown something, or it was started; performance.now(). */
+  /** When something was last typed or printed, or it was started; performance.now(). */
   activeAt = performance.now();
+  /** When somebody was last seen to look at it; performance.now(). */
+  watchedAt = performance.now();
+  /** Attachments that only type. */
+  typists = 0;
   readonly #options: SessionOptions;
   readonly #pty: Pty;
   readonly #buffer = new OutputBuffer();
@@ -90,6 +94,11 @@ export class Session implements OutputSource {
   /** How it ended; null before all its output was read. */
   get end(): PtyExit | null {
     return this.#isFinal ? this.#exit : null;
+  }
+
+  /** Somebody looks at it by rexec.v2. */
+  get isWatched(): boolean {
+    return this.typists > 0 || this.pace.isHeld;
   }
 
   /** A server of rexec.v1 is told all. */

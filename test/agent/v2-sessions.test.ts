@@ -253,3 +253,23 @@ test("one session is shown to v1 and to v2 at the same time", async () => {
   await until(() => channel.ended?.exit_code === 3, 5_000, "the end by v2");
   await until(() => opener.heard.some(({ type }) => type === "shell_stopped"), 5_000, "the end by v1");
 });
+
+test("a session at which nobody looks is ended after the orphan time, and one that is idle after the idle time", async () => {
+  await start({ orphanMs: 400 });
+  const channel = opener.attach("main", NEW);
+  await opener.answered(channel);
+  const look = opener.attach("split-1", NEW);
+  await opener.answered(look);
+  opener.control({ type: "hold", channel: channel.number, hold: false });
+  await until(() => channel.ended, 5_000, "the end of the one");
+  expect(look.ended).toBeNull();
+  await agent.stop();
+  opener.cut();
+  await start({ idleMs: 400 });
+  const idle = opener.attach("main", NEW);
+  const busy = opener.attach("split-1", NEW);
+  await opener.answered(idle);
+  opener.type(busy, 0, "while :; do echo .; sleep 0.1; done\r");
+  await until(() => idle.ended, 5_000, "the end of the idle one");
+  expect(busy.ended).toBeNull();
+}, 15_000);

@@ -60,7 +60,10 @@ export class ShellChannel implements AgentChannel {
   begin(): void {
     this.#typing.onApplied = this.#onApplied;
     this.#ack.changed();
-    if (!this.#output) return;
+    if (!this.#output) {
+      this.#session.typists += 1;
+      return;
+    }
     this.#session.pace.join(this.#output);
     this.#output.advance();
   }
@@ -90,7 +93,10 @@ export class ShellChannel implements AgentChannel {
   close(announced: boolean): void {
     if (this.#typing.onApplied === this.#onApplied) this.#typing.onApplied = null;
     this.#ack.close();
-    if (!this.#output) return;
+    if (!this.#output) {
+      this.#session.typists -= 1;
+      return;
+    }
     this.#output.close();
     this.#session.pace.leave(this.#output, announced);
   }
