@@ -9,21 +9,28 @@ export type WireFrame = string | Uint8Array<ArrayBuffer>;
 
 /** The way to the server while there is a connection. */
 export interface Line {
-  send(frame: WireFrame): void;
+  send(frame: OutFrame): void;
+  /** Output is taken while less than this is buffered, bytes; where it is not the outbox's own. */
+  readonly highWater?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
   /** What the two of us speak. */
   readonly protocol?: "v1" | "v2";
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
+  /** Ends it because the other side broke the contract. */
+  fail(reason: string): void;
 }
+
+/** Text, or bytes of rexec.v2. */
+export type OutFrame = string | Uint8Array<ArrayBuffer>;
 
 /** Something with output to send, a frame at a time. */
 export interface OutputSource {
   /** Roughly how many bytes it has. */
   readonly pending: number;
   /** The next frame, or null where it has none now. */
-  takeFrame(): WireFrame | null;
+  takeFrame(): OutFrame | null;
 }
 
 export interface OutboxOptions {
@@ -52,7 +59,8 @@ const FRAMES_A_TURN = 32;
 
 export class Outbox {
   #line: Line | null = null;
-  #control: WireFrame[] = [];
+  #control: OutFrame[] = [];
+  readonly #urgent = new Set<OutputSource>();
   #owesPong = false;
   readonly #ready = new Set<OutputSource>();
   #timer: Timer | null = null;
@@ -84,13 +92,14 @@ export class Outbox {
   detach(): void {
     this.#line = null;
     this.#control = [];
+    this.#urgent.clear();
     this.#owesPong = false;
     this.#cancel();
     this.#settleIdle();
   }
 
   /** Sends a message ahead of all output. Dropped without a connection. */
-  control(frame: WireFrame): void {
+  control(frame: OutFrame): void {
     if (!this.#line) return;
     if (this.#control.length >= this.#maxControl) {
       this.#line.drop("the server does not read our answers");
@@ -120,8 +129,16 @@ export class Outbox {
     else if (this.#timer === null && this.#immediate === null) this.#schedule(GATHER_MS);
   }
 
+  /** The source has something that goes before all output, such as an ack. */
+  urgent(source: OutputSource): void {
+    if (!this.#line) return;
+    this.#urgent.add(source);
+    this.flush();
+  }
+
   /** The source has nothing to send any more. */
   forget(source: OutputSource): void {
+    this.#urgent.delete(source);
     this.#ready.delete(source);
   }
 
@@ -160,22 +177,27 @@ export class Outbox {
 
   /** Whether the line takes more now. */
   get hasRoom(): boolean {
-    if (!this.#line) return false;
-    // Credit bounds v2; what waits in the socket is only what an interrupt's answer has to wait for.
-    const highWater =
-      this.#line.protocol === "v2" ? Math.min(V2_HIGH_WATER, this.#highWater) : this.#highWater;
-    return this.#line.buffered < highWater;
+    return this.#line !== null && this.#line.buffered < (this.#line.highWater ?? this.#highWater);
   }
 
-  #next(): WireFrame | null {
+  #next(): OutFrame | null {
     if (this.#owesPong) {
       this.#owesPong = false;
       return this.#pong;
     }
-    return this.#control.shift() ?? this.#nextOutput();
+    return this.#control.shift() ?? this.#nextUrgent() ?? this.#nextOutput();
   }
 
-  #nextOutput(): WireFrame | null {
+  #nextUrgent(): OutFrame | null {
+    for (const source of this.#urgent) {
+      this.#urgent.delete(source);
+      const frame = source.takeFrame();
+      if (frame !== null) return frame;
+    }
+    return null;
+  }
+
+  #nextOutput(): OutFrame | null {
     for (;;) {
       const source = this.#pick();
       if (!source) return null;
@@ -233,7 +255,11 @@ export class Outbox {
   #isIdle(): boolean {
     if (!this.#line) return true;
     return (
-      this.#control.length === 0 && !this.#owesPong && this.#ready.size === 0 && this.#line.buffered === 0
+      this.#control.length === 0 &&
+      this.#urgent.size === 0 &&
+      !this.#owesPong &&
+      this.#ready.size === 0 &&
+      this.#line.buffered === 0
     );
   }
 

@@ -1,126 +1,155 @@
-/** A command's channel on the connection that is there: stdout and stderr with credit, then how it ended. */
+/** One attachment to a command on one connection: stdout and stderr as far as credit goes, stdin, then the end. */
 import { StreamCursor } from "../../lib/stream.ts";
-import { encodeControl } from "../../protocol/v2/control.ts";
+import { encodeControl, type OpenerMessage, type SessionInfo } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
-import type { Outbox, OutputSource, WireFrame } from "../outbox.ts";
+import type { Outbox, OutFrame, OutputSource } from "../outbox.ts";
+import { InputAck } from "./input-ack.ts";
 import type { Run } from "./run.ts";
-import type { RunOutput } from "./run-output.ts";
-import { INPUT_WINDOW } from "./viewer-inputs.ts";
+import type { RunStream } from "./run-stream.ts";
+import type { AgentChannel } from "./shell-channel.ts";
 
-interface Lane {
-  stream: typeof Stream.output | typeof Stream.stderr;
-  output: RunOutput;
-  cursor: StreamCursor;
-  finished: boolean;
+export interface RunChannelOptions {
+  channel: number;
+  run: Run;
+  cursors: readonly [number, number];
+  created: boolean;
+  outbox: Outbox;
+  onEnded(): void;
 }
 
-export class RunChannel implements OutputSource {
-  readonly channel: number;
-  readonly run: Run;
-  readonly #outbox: Outbox;
-  readonly #lanes: Lane[];
-  #told = false;
+export class RunChannel implements AgentChannel {
+  readonly created: boolean;
+  readonly starts: [number, number];
+  readonly #options: RunChannelOptions;
+  readonly #outputs: readonly [StreamSource, StreamSource];
+  readonly #ack: InputAck;
+  #ended = false;
+  #closed = false;
 
-  /** @param cursors offsets of stdout and stderr to go on from, which the run still has */
-  constructor(channel: number, run: Run, outbox: Outbox, cursors: readonly [number, number]) {
-    this.channel = channel;
-    this.run = run;
-    this.#outbox = outbox;
-    const [stdout, stderr] = run.outputs;
-    this.#lanes = [lane(Stream.output, stdout, cursors[0]), lane(Stream.stderr, stderr, cursors[1])];
-    run.onChange = () => this.advance();
+  constructor(options: RunChannelOptions) {
+    const { channel, run, cursors, outbox } = options;
+    this.#options = options;
+    this.created = options.created;
+    const source = (stream: Stream, from: RunStream, cursor: number) =>
+      new StreamSource({ channel, stream, from, cursor, end: () => this.#takeEnd() });
+    this.#outputs = [
+      source(Stream.output, run.stdout, cursors[0]),
+      source(Stream.stderr, run.stderr, cursors[1]),
+    ];
+    this.starts = [this.#outputs[0].start, this.#outputs[1].start];
+    this.#ack = new InputAck(channel, outbox, run.stdin);
   }
 
-  /** The end was told: nothing more will come. */
-  get told(): boolean {
-    return this.#told;
+  get info(): SessionInfo {
+    return this.#options.run.info;
   }
 
-  get pending(): number {
-    let bytes = 0;
-    for (const each of this.#lanes) bytes += sendable(each) || (mayFinish(each) ? 1 : 0);
-    return bytes || (this.#mayEnd() ? 1 : 0);
+  get accepted(): number {
+    return this.#options.run.stdin.accepted;
   }
 
-  takeFrame(): WireFrame | null {
-    for (const each of this.#lanes) {
-      const frame = this.#next(each);
-      if (!frame) continue;
-      this.#lanes.reverse(); // the other one's turn
-      return frame;
-    }
-    const { exit } = this.run;
-    if (!exit || !this.#mayEnd()) return null;
-    this.#told = true;
-    return encodeControl({ type: "ended", channel: this.channel, ...exit });
+  /** After `attached` is on its way. */
+  begin(): void {
+    const { run } = this.#options;
+    run.attached();
+    run.stdin.onApplied = () => this.#ack.changed();
+    run.stdout.onAdvance = run.stderr.onAdvance = () => this.#advance();
+    this.#ack.changed();
+    this.#advance();
   }
 
-  advance(): void {
-    if (this.pending > 0) this.#outbox.ready(this);
+  control(message: Extract<OpenerMessage, { channel: number }>): void {
+    if (message.type === "signal") this.#options.run.signal(message.signal);
   }
 
-  /** A frame for this channel; says what is wrong with it, or null. */
   frame(frame: Frame): string | null {
-    if (frame.kind === "ack") return this.#ack(frame.stream, frame.consumed, frame.limit);
-    if (frame.stream !== Stream.input) return null;
-    if (frame.kind === "data") {
-      const ok = this.run.input.accept(frame.offset, frame.bytes, () => this.ackInput());
-      return ok ? null : "stdin came out of order or beyond its window";
+    const { run } = this.#options;
+    const { stream } = frame;
+    if (stream === Stream.input) {
+      if (frame.kind === "data" && !run.stdin.data(frame.offset, frame.bytes))
+        return `stdin from ${frame.offset}, where ${run.stdin.accepted} is expected`;
+      if (frame.kind === "fin" && !run.stdin.fin(frame.offset))
+        return `stdin ends at ${frame.offset}, where ${run.stdin.accepted} is expected`;
+      return null;
     }
-    if (frame.kind !== "fin") return null;
-    if (frame.offset !== this.run.input.accepted) return "stdin ended where it had not come to";
-    this.run.input.finish();
+    if (frame.kind !== "ack") return null;
+    const output = this.#outputs[stream === Stream.output ? 0 : 1];
+    if (!output.cursor.ack(frame.consumed, frame.limit))
+      return `an ack of ${frame.consumed} bytes, of which ${output.cursor.sent} were sent`;
+    output.stream.ack(frame.consumed, frame.limit);
+    this.#advance();
     return null;
   }
 
-  ackInput(): void {
-    const { applied } = this.run.input;
-    const limit = applied + INPUT_WINDOW;
-    this.#outbox.control(
-      encodeFrame({ kind: "ack", stream: Stream.input, channel: this.channel, consumed: applied, limit }),
-    );
-  }
-
-  close(): void {
-    this.#outbox.forget(this);
-    this.run.onChange = () => {};
+  close(announced: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { run, outbox } = this.#options;
+    this.#ack.close();
+    for (const output of this.#outputs) outbox.forget(output);
+    run.stdout.onAdvance = run.stderr.onAdvance = run.stdin.onApplied = null;
+    run.left(announced && !this.#ended);
   }
 
   // --- internal ---
 
-  #next(each: Lane): WireFrame | null {
-    const { stream, cursor, output } = each;
-    const piece = cursor.next(MAX_DATA_BYTES);
-    const { channel } = this;
-    if (piece?.kind === "data")
-      return encodeFrame({ kind: "data", stream, channel, offset: piece.offset, bytes: piece.bytes });
-    if (!mayFinish(each)) return null;
-    each.finished = true;
-    return encodeFrame({ kind: "fin", stream, channel, offset: output.ring.end });
+  #advance(): void {
+    for (const output of this.#outputs) if (output.pending > 0) this.#options.outbox.ready(output);
   }
 
-  #ack(stream: Stream, consumed: number, limit: number): string | null {
-    const found = this.#lanes.find((each) => each.stream === stream);
-    if (!found) return null;
-    if (!found.cursor.ack(consumed, limit)) return "output was acknowledged before it was sent";
-    found.output.want(consumed, limit);
-    this.advance();
-    return null;
-  }
-
-  #mayEnd(): boolean {
-    return !this.#told && this.run.exit !== null && this.#lanes.every(({ finished }) => finished);
+  /** The last word, once both streams have ended. */
+  #takeEnd(): string | null {
+    const { run, channel, onEnded } = this.#options;
+    if (this.#ended || !run.end || this.#outputs.some(({ isDone }) => !isDone)) return null;
+    this.#ended = true;
+    onEnded();
+    return encodeControl({ type: "ended", channel, ...run.end });
   }
 }
 
-function lane(stream: Lane["stream"], output: RunOutput, from: number): Lane {
-  return { stream, output, cursor: new StreamCursor(output.ring, from), finished: false };
+// --- internal ---
+
+interface StreamSourceOptions {
+  channel: number;
+  stream: Stream;
+  from: RunStream;
+  cursor: number;
+  end(): string | null;
 }
 
-function sendable({ cursor, output }: Lane): number {
-  return Math.max(0, Math.min(cursor.limit, output.ring.end) - cursor.sent);
-}
+/** One stream on its way to one reader. */
+class StreamSource implements OutputSource {
+  readonly stream: RunStream;
+  readonly cursor: StreamCursor;
+  /** Where it goes on. */
+  readonly start: number;
+  /** Its FIN is on its way. */
+  isDone = false;
+  readonly #options: StreamSourceOptions;
 
-function mayFinish({ cursor, output, finished }: Lane): boolean {
-  return !finished && output.ended && cursor.sent >= output.ring.end;
+  constructor(options: StreamSourceOptions) {
+    const { ring } = options.from;
+    this.#options = options;
+    this.stream = options.from;
+    const from = Math.min(options.cursor, ring.end);
+    this.start = Math.max(from, ring.start);
+    this.cursor = new StreamCursor(ring, from);
+  }
+
+  get pending(): number {
+    const { ring, isOver } = this.stream;
+    if (this.cursor.ready) return Math.max(1, Math.min(this.cursor.limit, ring.end) - this.cursor.sent);
+    // One for the FIN, and after it one for the end of the command, which may be nothing.
+    return isOver && this.cursor.sent >= ring.end ? 1 : 0;
+  }
+
+  takeFrame(): OutFrame | null {
+    const { channel, stream, end } = this.#options;
+    const piece = this.cursor.next(MAX_DATA_BYTES);
+    if (piece) return encodeFrame({ stream, channel, ...piece });
+    if (this.pending === 0) return null;
+    if (this.isDone) return end();
+    this.isDone = true;
+    return encodeFrame({ kind: "fin", stream, channel, offset: this.cursor.sent });
+  }
 }

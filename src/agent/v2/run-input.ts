@@ -1,21 +1,21 @@
-/** stdin of a command: each byte once, over any number of connections. */
-import { closeSync } from "node:fs";
+/** The stdin of a command: each byte once, in order, over any number of connections; then its end. */
 import { StreamReceiver } from "../../lib/stream.ts";
-import { MasterWriter } from "../../pty/master-writer.ts";
-import { INPUT_WINDOW } from "./viewer-inputs.ts";
+import { UNAPPLIED_BYTES } from "./typing.ts";
+
+type Stdin = Bun.FileSink;
 
 export class RunInput {
-  readonly #fd: number;
-  readonly #writer: MasterWriter;
+  /** Told of each change of `applied`. */
+  onApplied: (() => void) | null = null;
+  readonly #stdin: Stdin;
   readonly #receiver = new StreamReceiver(0);
-  #applied = 0;
   #queue: Promise<void> = Promise.resolve();
+  #applied = 0;
   #closed = false;
+  #finished = false;
 
-  /** @param fd writing end of a pipe, ours to close */
-  constructor(fd: number) {
-    this.#fd = fd;
-    this.#writer = new MasterWriter(fd, () => true);
+  constructor(stdin: Stdin) {
+    this.#stdin = stdin;
   }
 
   get accepted(): number {
@@ -26,31 +26,55 @@ export class RunInput {
     return this.#applied;
   }
 
-  /** As `ViewerInput.accept`. What a command does not want to read any more is taken and dropped. */
-  accept(offset: number, bytes: Uint8Array, onApplied: () => void): boolean {
-    if (offset + bytes.length > this.#applied + INPUT_WINDOW) return false;
-    const fresh = this.#receiver.accept(offset, bytes)?.slice();
+  get limit(): number {
+    return this.#applied + UNAPPLIED_BYTES;
+  }
+
+  /** @returns false where bytes before these are missing, or these are too many */
+  data(offset: number, bytes: Uint8Array): boolean {
+    if (offset + bytes.length > this.limit) return false;
+    const fresh = this.#receiver.accept(offset, bytes);
     if (!fresh) return false;
-    if (fresh.length === 0) return true;
-    const end = this.accepted;
-    this.#queue = this.#queue.then(async () => {
-      if (!this.#closed) await this.#writer.write(fresh).catch(() => this.close());
-      this.#applied = end;
-      onApplied();
-    });
+    if (fresh.length > 0) this.#enqueue(Uint8Array.from(fresh));
     return true;
   }
 
-  /** There is no more than what was accepted. */
-  finish(): void {
+  /** @returns false where bytes before the end are missing */
+  fin(offset: number): boolean {
+    if (offset > this.accepted) return false;
+    if (this.#finished) return true;
+    this.#finished = true;
     this.#queue = this.#queue.then(() => this.close());
+    return true;
   }
 
-  /** The command is gone, or reads no more. */
-  close(): void {
+  /** The command reads no more: what comes is taken and thrown away. */
+  async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.close();
-    closeSync(this.#fd);
+    try {
+      await this.#stdin.end();
+    } catch {
+      // EPIPE: the command closed it first
+    }
+  }
+
+  // --- internal ---
+
+  #enqueue(bytes: Uint8Array): void {
+    this.#queue = this.#queue.then(async () => {
+      if (!this.#closed) await this.#write(bytes);
+      this.#applied += bytes.length;
+      this.onApplied?.();
+    });
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      // Either may reject, and both must be heard.
+      await Promise.all([this.#stdin.write(bytes), this.#stdin.flush()]);
+    } catch {
+      await this.close();
+    }
   }
 }

@@ -1,131 +1,167 @@
-/** A command over rexec.v2: it outlives connections, and is never ahead of who reads it. */
-import { constants } from "node:os";
-import type { SessionInfo } from "../../protocol/v2/control.ts";
+/** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
+import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import { trackChild, untrackChild } from "../../pty/children.ts";
-import { endGroup, signalGroup } from "../exec.ts";
-import { closeAll, openPipe } from "./pipes.ts";
+import { endGroup, signalGroup, signalOf, timeoutOf } from "../exec.ts";
 import { RunInput } from "./run-input.ts";
-import { RunOutput } from "./run-output.ts";
+import { RunStream } from "./run-stream.ts";
 
 export interface RunOptions {
-  id: string;
+  request: Extract<OpenerMessage, { type: "run" }>;
   shell: string;
-  command: string;
-  env: Readonly<Record<string, string>>;
   cwd: string;
-  timeoutMs: number | undefined;
+  env: Readonly<Record<string, string>>;
+  holdMs: number;
+  /** It has ended and nobody comes for it any more. */
+  onGone(run: Run): void;
 }
 
-export interface RunExit {
+export interface RunEnd {
   exit_code: number | null;
   signal: string | null;
   timed_out: boolean;
 }
 
-/** The longest delay that a timer takes (about 24 days). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What a viewer may send a process group. */
+const SIGNALS = new Set([
+  "HUP",
+  "INT",
+  "QUIT",
+  "TERM",
+  "KILL",
+  "USR1",
+  "USR2",
+  "ALRM",
+  "PIPE",
+  "CONT",
+  "STOP",
+  "TSTP",
+  "WINCH",
+]);
 
 export class Run {
   readonly id: string;
-  readonly input: RunInput;
-  readonly outputs: readonly [RunOutput, RunOutput];
-  readonly exited: Promise<void>;
-  /** Told of new output, of its end, and of the exit. */
-  onChange: () => void = () => {};
-  exit: RunExit | null = null;
+  readonly pid: number;
+  readonly stdout: RunStream;
+  readonly stderr: RunStream;
+  readonly stdin: RunInput;
+  /** Settles when it has ended and its pipes were read. Never rejects. */
+  readonly over: Promise<void>;
   readonly #options: RunOptions;
-  readonly #child: Bun.Subprocess;
+  readonly #instance = crypto.randomUUID();
   readonly #startedAt = Date.now();
-  #endedAt: number | null = null;
+  readonly #timeout: Timer | null;
   #timedOut = false;
+  #end: RunEnd | null = null;
+  #hold: Timer | null = null;
+  #abandoned = false;
 
-  /** Starts it. @throws the system's error where it can't be */
+  /** @throws the system's error where it can't be started */
   constructor(options: RunOptions) {
+    const { request, shell, cwd, env } = options;
     this.#options = options;
-    this.id = options.id;
-    const pipes = [openPipe("write"), openPipe("read"), openPipe("read")] as const;
-    const [stdin, stdout, stderr] = pipes;
-    try {
-      this.#child = Bun.spawn([options.shell, "-c", options.command], {
-        cwd: options.cwd,
-        env: options.env,
-        stdio: [stdin.theirs, stdout.theirs, stderr.theirs],
-        detached: true, // setsid: its own session and group, so that all of it can be ended
-      });
-    } catch (error) {
-      closeAll(...pipes.flatMap(({ ours, theirs }) => [ours, theirs]));
-      throw error;
-    }
-    closeAll(stdin.theirs, stdout.theirs, stderr.theirs);
-    trackChild(this.#child.pid);
-    const changed = () => this.onChange();
-    this.input = new RunInput(stdin.ours);
-    const { exited } = this.#child;
-    this.outputs = [new RunOutput(stdout.ours, exited, changed), new RunOutput(stderr.ours, exited, changed)];
-    this.exited = this.#wait();
+    this.id = request.run;
+    const child = Bun.spawn([shell, "-c", request.command], {
+      cwd,
+      env: { ...env, ...request.env },
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: true, // setsid: its own session and group, so that all of it can be ended
+    });
+    trackChild(child.pid);
+    this.pid = child.pid;
+    this.stdin = new RunInput(child.stdin);
+    this.stdout = new RunStream(child.stdout, child.exited);
+    this.stderr = new RunStream(child.stderr, child.exited);
+    this.#timeout = timeoutOf(request.timeout_ms, () => {
+      this.#timedOut = true;
+      void endGroup(this.pid);
+    });
+    this.over = this.#watch(child);
+  }
+
+  /** How it ended; null before its pipes were read to their ends. */
+  get end(): RunEnd | null {
+    return this.#end;
   }
 
   get info(): SessionInfo {
-    const [stdout, stderr] = this.outputs;
     return {
       session: this.id,
-      instance: this.id,
+      instance: this.#instance,
       kind: "run",
-      command: this.#options.command.slice(0, 1_024),
+      command: this.#options.request.command.slice(0, 200),
       started_at: this.#startedAt,
       last_output_at: null,
-      ended_at: this.#endedAt,
-      exit_code: this.exit?.exit_code ?? null,
-      signal: this.exit?.signal ?? null,
-      bytes: stdout.ring.end + stderr.ring.end,
+      ended_at: null,
+      exit_code: this.#end?.exit_code ?? null,
+      signal: this.#end?.signal ?? null,
+      bytes: this.stdout.ring.end,
       cols: 0,
       rows: 0,
       viewers: 0,
     };
   }
 
-  /** To its whole process group; a name that is none is ignored. */
   signal(name: string): void {
-    if (this.exit || !isSignal(name)) return;
-    signalGroup(this.#child.pid, name);
+    const bare = name.toUpperCase().replace(/^SIG/, "");
+    if (this.#end || !SIGNALS.has(bare)) return;
+    try {
+      process.kill(-this.pid, `SIG${bare}`);
+    } catch {
+      // its group is gone
+    }
   }
 
-  /** Ends the whole group, by force after a while. */
-  async end(first: NodeJS.Signals): Promise<void> {
-    if (!this.exit) await endGroup(this.#child, first);
+  /** Somebody is there (again). */
+  attached(): void {
+    if (this.#hold) clearTimeout(this.#hold);
+    this.#hold = null;
   }
 
-  /** Ends it before this returns. */
-  kill(): void {
-    if (!this.exit) signalGroup(this.#child.pid, "SIGKILL");
+  /** Nobody is. @param announced and nobody will be; otherwise it is held for a while */
+  left(announced: boolean): void {
+    this.attached();
+    if (announced) {
+      this.abandon();
+      return;
+    }
+    this.#hold = setTimeout(() => this.abandon(), this.#options.holdMs);
+    this.#hold.unref();
+  }
+
+  /** Nobody wants it any more: hung up, and forgotten once it has gone. */
+  abandon(): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    if (!this.#end) this.hangUp();
+    this.stdout.discard();
+    this.stderr.discard();
+    void this.over.then(() => this.#options.onGone(this));
+  }
+
+  hangUp(): void {
+    void endGroup(this.pid, "SIGHUP");
+  }
+
+  /** Ends it, before it returns. */
+  killNow(): void {
+    signalGroup(this.pid, "SIGKILL");
   }
 
   // --- internal ---
 
-  async #wait(): Promise<void> {
-    const { timeoutMs } = this.#options;
-    const onTimeout = () => {
-      this.#timedOut = true;
-      void this.end("SIGTERM");
-    };
-    const timer = timeoutMs === undefined ? null : setTimeout(onTimeout, Math.min(timeoutMs, MAX_TIMER_MS));
-    await this.#child.exited;
-    if (timer) clearTimeout(timer);
-    untrackChild(this.#child.pid);
-    this.input.close();
-    const { signalCode, exitCode } = this.#child;
-    this.#endedAt = Date.now();
-    this.exit = {
-      exit_code: signalCode === null ? exitCode : null,
-      signal: signalCode === null ? null : String(signalCode),
+  async #watch(child: Bun.Subprocess): Promise<void> {
+    await child.exited;
+    untrackChild(child.pid);
+    void this.stdin.close();
+    await Promise.all([this.stdout.done, this.stderr.done]);
+    if (this.#timeout) clearTimeout(this.#timeout);
+    this.#end = {
+      exit_code: child.signalCode ? null : child.exitCode,
+      signal: signalOf(child),
       timed_out: this.#timedOut,
     };
-    this.onChange();
+    this.stdout.onAdvance?.();
   }
-}
-
-// --- internal ---
-
-function isSignal(name: string): name is NodeJS.Signals {
-  return Object.hasOwn(constants.signals, name);
 }
