@@ -91,7 +91,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     orphanMs: config.orphanMs ?? 0,
     isConnected: () => outbox.connected,
   });
-  const stopReaper = inheritsOrphans() ? startReaper() : () => {};
+  const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
   const killNow = () => {
     execs.killNow();
     runs.killNow();
@@ -109,7 +109,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     closed() {
       stats.stop();
-      desk.closed();
       outbox.detach();
       link?.lost();
       link = null;
@@ -150,6 +149,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 }
 
 // --- internal ---
+
+/** Zombies are untidy; an agent that does not start is worse. */
+function reapOrphans(logger: Logger): () => void {
+  try {
+    return startReaper();
+  } catch (error) {
+    logger.warn(`orphans will not be reaped: ${messageOf(error)}`);
+    return () => {};
+  }
+}
 
 function optional({ context, onState }: AgentOptions) {
   return { ...(context ? { context } : {}), ...(onState ? { onState } : {}) };

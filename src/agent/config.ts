@@ -1,8 +1,7 @@
 /** The agent's configuration, as it applies: options before environment, environment before file. */
-import { hostname, totalmem } from "node:os";
+import { hostname } from "node:os";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
-import type { FileSettings } from "./config-schema.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -139,17 +138,6 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
 }
 
 // --- internal ---
-
-/** A host with less memory than this gets a quarter. */
-const SMALL_HOST_BYTES = 1_000_000_000;
-
-function ringsOf(settings: FileSettings): { ringSize: number; ringBudget: number } {
-  const quarter = totalmem() < SMALL_HOST_BYTES ? 4 : 1;
-  return {
-    ringSize: settings.ring_size ?? (2 * 1024 * 1024) / quarter,
-    ringBudget: settings.ring_budget ?? (16 * 1024 * 1024) / quarter,
-  };
-}
 
 function pick(
   option: string | undefined,

@@ -4,9 +4,6 @@
  * the program blocked. Without a line control messages are dropped (they answer a server that is gone) and output waits.
  */
 
-/** A text frame, or (rexec.v2) a binary one. */
-export type WireFrame = string | Uint8Array<ArrayBuffer>;
-
 /** The way to the server while there is a connection. */
 export interface Line {
   send(frame: OutFrame): void;
@@ -14,8 +11,6 @@ export interface Line {
   readonly highWater?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
-  /** What the two of us speak. */
-  readonly protocol?: "v1" | "v2";
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
   /** Ends it because the other side broke the contract. */
@@ -52,8 +47,6 @@ const WORTH_SENDING = 48 * 1024;
 /** Gathering and waiting for room, ms. Bun's WebSocket has no event for "drained". */
 const GATHER_MS = 1;
 const POLL_MS = [1, 20] as const;
-/** Output is taken on a v2 line while less than this is buffered in it, bytes. */
-const V2_HIGH_WATER = 256 * 1024;
 /** Frames a turn, so that input is read between two turns. */
 const FRAMES_A_TURN = 32;
 

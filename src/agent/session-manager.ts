@@ -1,5 +1,4 @@
 /** The sessions of this machine: one shell per id. They know nothing of connections and outlive them. */
-import { RexecError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
@@ -17,11 +16,8 @@ import { RingPool, type RingSizes } from "./v2/rings.ts";
 const GRACE_MS = 2_000;
 /** Sizes that are remembered for sessions that have not started yet. */
 const MAX_EARLY_SIZES = 64;
-/** Ended sessions that can still be read over rexec.v2: how many, and for how long, ms. */
-const MAX_ENDED = 16;
-const ENDED_MS = 5 * 60_000;
 
-export interface Size {
+interface Size {
   cols: number;
   rows: number;
 }
@@ -31,8 +27,6 @@ export interface SessionManagerOptions {
   logger: Logger;
   /** Starts the configured shell; throws where it can't. */
   openShell(size: Size): Pty;
-  /** Its path, for lists. */
-  shell: string;
   maxSessions: number;
   /** Bytes of output kept per session, and for all of them. */
   sessionBuffer: number;
@@ -275,10 +269,4 @@ function isSide(value: unknown): value is number {
 
 function shown(value: unknown): string {
   return typeof value === "number" ? String(value) : typeof value;
-}
-
-function tooMany(limit: number): RexecError {
-  return new RexecError(`${limit} sessions run here already, which is the limit: end one first`, {
-    code: "too_many_sessions",
-  });
 }

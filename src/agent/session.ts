@@ -16,16 +16,6 @@ import { OutputBuffer } from "./output-buffer.ts";
 import { Pace } from "./v2/pace.ts";
 import { Typing, type ViewerTyping } from "./v2/typing.ts";
 
-/** A reader of rexec.v2: it takes output from the ring at a place of its own. */
-export interface RingReader {
-  /** It has a say in the pace: the terminal waits for it. */
-  readonly holds: boolean;
-  /** It wants output before this offset. */
-  readonly wants: number;
-  /** There is more, or the end. */
-  advance(): void;
-}
-
 /**
  * running: the shell runs. stopping: it was told to end. drained: it has ended and all its output was read; some may
  * not be sent yet. over: `shell_stopped` was handed to the line, where a server of rexec.v1 was to be told.
@@ -50,12 +40,6 @@ export interface SessionOptions {
   budget: ByteBudget;
   /** Bytes of output kept while the server does not take them. */
   bufferBytes: number;
-  /** Output that readers of rexec.v2 can come back to, bytes; 0 where the server speaks v1. */
-  ringBytes: number;
-  /** A v1 message asked for it: output goes out as `shell_output`. */
-  v1: boolean;
-  cols: number;
-  rows: number;
   logger: Logger;
   /** Called once, when the session is over. */
   onOver(session: Session): void;
@@ -77,20 +61,7 @@ export class Session implements OutputSource {
   typists = 0;
   readonly #options: SessionOptions;
   readonly #pty: Pty;
-  /** Made at the start: the same name started again has another one. */
-  readonly instance: string = crypto.randomUUID();
-  readonly command: string;
-  readonly startedAt = Date.now();
-  readonly ring: ByteRing;
-  readonly readers = new Set<RingReader>();
-  cols: number;
-  rows: number;
-  lastOutputAt: number | null = null;
-  endedAt: number | null = null;
   readonly #buffer = new OutputBuffer();
-  #v1: boolean;
-  /** Where v1 was left; null where it never was on. */
-  #v1Left: number | null = null;
   readonly #ended = Promise.withResolvers<void>();
   #state: SessionState = "running";
   #exit: PtyExit | null = null;
@@ -113,61 +84,7 @@ export class Session implements OutputSource {
     this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
     this.#pty = options.pty;
     this.pid = options.pty.pid;
-    this.command = options.command;
-    this.ring = new ByteRing(options.ringBytes);
-    this.#v1 = options.v1;
-    this.cols = options.cols;
-    this.rows = options.rows;
     void this.#pump();
-  }
-
-  /** How the shell ended; null while it runs. */
-  get exit(): PtyExit | null {
-    return this.#exit;
-  }
-
-  get usesV1(): boolean {
-    return this.#v1;
-  }
-
-  /** v1 asks for it (again): output goes out from where it was left, as far as the ring has it. */
-  useV1(): void {
-    if (this.#v1) return;
-    this.#v1 = true;
-    const from = Math.max(this.#v1Left ?? this.ring.end, this.ring.start);
-    const missed = this.ring.read(from, this.#options.bufferBytes);
-    if (missed.length === 0) return;
-    this.#options.budget.take(missed.length);
-    this.#buffer.push(missed);
-    this.#options.outbox.ready(this);
-  }
-
-  /** A new connection has not asked for it over v1 yet. */
-  leaveV1(): void {
-    if (!this.#v1 || this.#state === "over") return;
-    this.#v1 = false;
-    this.#v1Left = this.ring.end - this.#buffer.length;
-    this.#options.budget.give(this.#buffer.length);
-    this.#buffer.clear();
-    this.#options.outbox.forget(this);
-    if (this.#state === "drained") this.#finish();
-    this.#wakeUp();
-  }
-
-  /** A reader came, went, or wants more. */
-  readersChanged(): void {
-    if (this.#mayRead()) this.#wakeUp();
-  }
-
-  /** Input of a viewer of rexec.v2, which bounds it itself. Resolves when the program's terminal has it, or is gone. */
-  async apply(data: Uint8Array): Promise<void> {
-    if (this.#state !== "running" || data.length === 0) return;
-    try {
-      await this.#pty.write(data);
-    } catch (error) {
-      if (!(error instanceof PtyClosedError))
-        this.#options.logger.warn(`session ${this.id}: input: ${messageOf(error)}`);
-    }
   }
 
   get state(): SessionState {
@@ -224,13 +141,11 @@ export class Session implements OutputSource {
 
   /** Bytes; one more for the end of the session, which is a frame of its own. */
   get pending(): number {
-    if (!this.#v1) return 0;
     if (this.#buffer.canTake(this.#isFinal)) return this.#buffer.length;
     return this.#state === "drained" ? 1 : 0;
   }
 
   takeFrame(): string | null {
-    if (!this.#v1) return null;
     const bytes = this.#buffer.take(OUTPUT_CHUNK_BYTES, this.#isFinal);
     if (bytes.length > 0) {
       this.#options.budget.give(bytes.length);
@@ -361,15 +276,7 @@ export class Session implements OutputSource {
     this.#buffer.push(marker);
   }
 
-  #finish(): void {
-    this.#state = "over";
-    this.#options.onOver(this);
-  }
-
-  /**
-   * v1 has room of its own, and of the common budget; one chunk is always allowed, so that nobody starves. Readers of
-   * v2 have room below their limits. With nobody who holds, the shell runs freely into the ring.
-   */
+  /** Room of its own, and of the common budget; one chunk each is always allowed, so that nobody starves. */
   #mayRead(): boolean {
     if (this.#state !== "running") return true;
     const { pace } = this;

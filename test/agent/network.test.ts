@@ -101,10 +101,6 @@ test("plain http to another machine is refused unless it is allowed", async () =
     maxSessions: 1,
     sessionBuffer: 1_000_000,
     memoryBudget: 1_000_000,
-    ringSize: 2 * 1024 * 1024,
-    ringBudget: 16 * 1024 * 1024,
-    holdMs: 120_000,
-    liveness: { pingMs: 3_000, deadMs: 8_000 },
   };
   const signal = new AbortController().signal;
   const run = runAgent({ config, logger: silentLogger, env: {}, signal });
