@@ -14,6 +14,8 @@ type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Ended = Extract<OwnerMessage, { type: "ended" }>;
 
 const CHANNEL = 0;
+/** The viewer id of the gateway itself. */
+const GATEWAY = "gateway";
 
 export class ShellChannel implements ChannelEvents {
   readonly ended: Promise<Step>;
@@ -204,7 +206,8 @@ export class ShellChannel implements ChannelEvents {
   #size({ cols, rows, by }: { cols: number; rows: number; by: string }): void {
     const own = this.#context.terminal.size();
     const state = this.#state;
-    if (!own || state.sizeTold || by === this.#context.target.viewerId) return;
+    // The gateway's own is an echo, which may be older than our latest.
+    if (!own || state.sizeTold || by === this.#context.target.viewerId || by === GATEWAY) return;
     if (own.cols === cols && own.rows === rows) return;
     state.sizeTold = true;
     this.#context.status({ kind: "size", cols, rows });

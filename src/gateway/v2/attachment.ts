@@ -96,7 +96,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   control(message: OpenerMessage): void {
     if (message.type === "resize") {
       this.#size = { cols: message.cols, rows: message.rows };
-      this.#mirror?.measured(this.viewer, this.#size);
+      this.#mirror?.size.measured(this.viewer, this.#size);
     } else if (message.type === "hold") {
       this.hold = message.hold;
       this.#mirror?.update();
@@ -181,7 +181,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created });
     this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
-    if (this.#size) mirror.measured(this.viewer, this.#size);
+    if (this.#size) mirror.size.measured(this.viewer, this.#size);
     this.#awaitsScreen = output && resume === null;
     if (output) mirror.join(this, resume);
   }
@@ -201,7 +201,7 @@ export class Attachment implements PeerChannel, MirrorReader {
       this.#peer.broken("input beyond the limit");
       return;
     }
-    this.#mirror?.typed(this.viewer);
+    this.#mirror?.size.typed(this.viewer);
   }
 
   #ack(consumed: number, limit: number): void {

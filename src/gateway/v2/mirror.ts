@@ -13,7 +13,7 @@ import { Fill } from "./fill.ts";
 import { plainData } from "./plain-data.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
 import { Screening } from "./screening.ts";
-import { Sizes } from "./sizes.ts";
+import { SessionSize } from "./session-size.ts";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -43,8 +43,6 @@ export interface MirrorOptions {
 
 /** The viewer id under which the gateway itself attaches: it never types. */
 export const GATEWAY_READER = "gateway";
-/** A program has seen within this that its size changed, milliseconds. */
-const NUDGE_MS = 60;
 
 export class Mirror implements LinkChannel {
   readonly ring: ByteRing;
@@ -56,10 +54,7 @@ export class Mirror implements LinkChannel {
   readonly #options: MirrorOptions;
   readonly #demand: Demand;
   readonly #screening: Screening<MirrorReader>;
-  readonly #sizes = new Sizes();
-  #size: TerminalSize;
-  /** The agent has to be told of `#size`. */
-  #sizeIsOurs = false;
+  readonly size: SessionSize;
   #receiver = new StreamReceiver(0);
   /** What the agent has from here on was asked for; null before anything was. */
   #asked: number | null = null;
@@ -72,15 +67,18 @@ export class Mirror implements LinkChannel {
 
   constructor(info: SessionInfo, options: MirrorOptions) {
     this.info = { ...info };
-    this.#size = { cols: info.cols, rows: info.rows };
+    this.size = new SessionSize(info, options.timings.sizeGraceMs, {
+      send: (size) => this.#sendSize(size),
+      changed: (size, by) => this.#resized(size, by),
+    });
     this.#options = options;
     this.ring = new ByteRing(options.ringBytes);
-    this.#screening = new Screening(this.ring, this.#size, options.scrollback, {
+    this.#screening = new Screening(this.ring, this.size.current, options.scrollback, {
       onBarrier: (offset) => {
         this.#demand.barrier = offset;
         if (offset === null) this.#demand.update();
       },
-      onStale: () => this.#nudge(),
+      onStale: () => this.size.nudge(),
       isWatched: () => this.isWatched,
     });
     this.#demand = new Demand(this.ring, options.timings.holdMs, {
@@ -91,10 +89,6 @@ export class Mirror implements LinkChannel {
 
   get isWatched(): boolean {
     return this.readers.size > 0;
-  }
-
-  get size(): TerminalSize {
-    return this.#size;
   }
 
   // --- the agent's leg ---
@@ -119,7 +113,7 @@ export class Mirror implements LinkChannel {
         this.#ended({ exit_code: message.exit_code, signal: message.signal });
         break;
       case "size":
-        if (message.by !== GATEWAY_READER) this.#sized(message, message.by);
+        if (message.by !== GATEWAY_READER) this.size.become(message, message.by);
         break;
       case "refused":
         for (const reader of [...this.readers]) reader.refused(message);
@@ -166,11 +160,9 @@ export class Mirror implements LinkChannel {
 
   /** @param announced it said that it goes; otherwise what it had asked for is held for a while */
   leave(reader: MirrorReader, announced: boolean): void {
-    const now = performance.now();
-    this.#sizes.left(reader.viewer, now, announced ? 0 : this.#options.timings.sizeGraceMs);
-    this.#applySize(now);
+    this.size.left(reader.viewer, announced);
     if (!this.readers.delete(reader)) return;
-    this.watchedAt = now;
+    this.watchedAt = performance.now();
     this.#screening.cancel(reader);
     this.#demand.leave(reader, announced);
     this.#demand.update();
@@ -186,24 +178,10 @@ export class Mirror implements LinkChannel {
     this.#screening.request(reader);
   }
 
-  /** What a viewer's terminal measures. */
-  measured(viewer: string, size: TerminalSize): void {
-    const now = performance.now();
-    this.#sizes.measured(viewer, size, now);
-    this.#applySize(now);
-  }
-
-  /** A viewer typed: the session has its size from now on. */
-  typed(viewer: string): void {
-    const now = performance.now();
-    this.#sizes.typed(viewer, now);
-    this.#applySize(now);
-  }
-
   /** To be called now and then. */
   tick(now: number): void {
     this.#demand.tick(now);
-    this.#applySize(now);
+    this.size.apply(now);
     this.#screening.tick(now);
     if (this.#fill) this.#topUp();
     const idleFor = now - this.watchedAt;
@@ -268,8 +246,7 @@ export class Mirror implements LinkChannel {
       last_output_at: info.last_output_at ?? last_output_at,
     };
     this.#live = true;
-    if (this.#sizeIsOurs) this.#sendSize(this.#size);
-    else this.#sized(info, "");
+    this.size.connected(info);
     this.#gap(start);
     this.#fill?.begin(info.bytes, performance.now());
     this.#demand.plug();
@@ -281,7 +258,7 @@ export class Mirror implements LinkChannel {
     const start = this.#link?.isSlow ? Math.max(from, Fill.tail(this.info.bytes, this.readers)) : from;
     this.end = null;
     this.ring.restart(start);
-    this.#screening.restart(this.#size);
+    this.#screening.restart(this.size.current);
     this.#asked = start;
     this.#receiver = new StreamReceiver(start);
     this.#fill = new Fill(start);
@@ -342,42 +319,21 @@ export class Mirror implements LinkChannel {
     for (const reader of [...this.readers]) reader.advance();
   }
 
-  // --- sizes ---
-
-  #applySize(now: number): void {
-    const current = this.#sizes.current(now);
-    if (!current || !this.#sized(current.size, current.by)) return;
-    this.#sizeIsOurs = true;
-    this.#sendSize(current.size);
-  }
-
-  /** False where it has that size already. */
-  #sized({ cols, rows }: TerminalSize, by: string): boolean {
-    if (this.#size.cols === cols && this.#size.rows === rows) return false;
-    this.#size = { cols, rows };
-    Object.assign(this.info, this.#size);
-    this.#screening.resize(this.#size);
-    this.#options.onSize(this.info.session, this.#size);
-    for (const reader of this.readers) reader.resized(this.#size, by);
-    return true;
-  }
-
-  /** A full-screen program draws itself anew when its size changes: what it drew in a gap is nowhere else. */
-  #nudge(): void {
-    const { cols, rows } = this.#size;
-    if (rows < 2) return;
-    this.#sendSize({ cols, rows: rows - 1 });
-    setTimeout(() => this.#sendSize(this.#size), NUDGE_MS);
-  }
-
-  #sendSize(size: TerminalSize): void {
-    if (this.#live) this.#control({ type: "resize", channel: this.#channel ?? 0, ...size });
+  #resized(size: TerminalSize, by: string): void {
+    Object.assign(this.info, size);
+    this.#screening.resize(size);
+    this.#options.onSize(this.info.session, size);
+    for (const reader of this.readers) reader.resized(size, by);
   }
 
   // --- what goes to the agent ---
 
   #control(message: Parameters<AgentLink["control"]>[0]): void {
     if (this.#channel !== null) this.#link?.control(message);
+  }
+
+  #sendSize(size: TerminalSize): void {
+    if (this.#live) this.#control({ type: "resize", channel: this.#channel ?? 0, ...size });
   }
 
   #ack(consumed: number, limit: number): void {

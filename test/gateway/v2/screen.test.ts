@@ -1,42 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { SerializeAddon } from "@xterm/addon-serialize";
-import { Terminal } from "@xterm/headless";
 import fc from "fast-check";
 import { SkippedModes } from "../../../src/gateway/v2/modes.ts";
 import { Screen } from "../../../src/gateway/v2/screen.ts";
-import { TerminalState } from "../../../src/gateway/v2/terminal-state.ts";
 import { ByteRing } from "../../../src/lib/byte-ring.ts";
+import { ReferenceTerminal as Reference } from "../../support/reference-terminal.ts";
 
 const SIZE = { cols: 80, rows: 24 };
 const MIB = 1024 * 1024;
-
-/** A terminal that parses everything, and all that is known of it. */
-class Reference {
-  readonly terminal: Terminal;
-  readonly #serializer = new SerializeAddon();
-  readonly #state: TerminalState;
-
-  constructor(size = SIZE) {
-    this.terminal = new Terminal({ ...size, scrollback: 1000, allowProposedApi: true, logLevel: "off" });
-    this.terminal.loadAddon(this.#serializer);
-    this.#state = new TerminalState(this.terminal);
-  }
-
-  write(bytes: Uint8Array | string): Promise<void> {
-    return new Promise((resolve) => this.terminal.write(bytes, resolve));
-  }
-
-  /** Contents, cursor and modes, as text to be compared. */
-  picture(): string {
-    const { cursorX, cursorY } = this.terminal.buffer.active;
-    return [
-      this.#serializer.serialize({ scrollback: 1000 }),
-      this.#state.serialize(),
-      JSON.stringify(this.terminal.modes),
-      `${cursorX};${cursorY}`,
-    ].join("\n---\n");
-  }
-}
 
 /** What a session writes, as the mirror puts it into its ring. */
 class Source {
