@@ -1,5 +1,6 @@
 /** One output stream of a command: what was read of its pipe and is not acknowledged yet. Nothing is ever dropped. */
 import { ByteRing } from "../../lib/byte-ring.ts";
+import { LoopTurn } from "../../pty/turn.ts";
 
 /** Most that is kept unacknowledged, bytes; the largest window there is. */
 const UNACKED_BYTES = 1024 * 1024;
@@ -14,7 +15,8 @@ export class RunStream {
   onAdvance: (() => void) | null = null;
   readonly done: Promise<void>;
   readonly #reader: ReturnType<typeof openReader>;
-  readonly #exited: Promise<unknown>;
+  #reading = false;
+  readonly #turn = new LoopTurn();
   #consumed = 0;
   #limit = 0;
   #isOver = false;
@@ -24,8 +26,8 @@ export class RunStream {
   /** @param exited settles when the command itself has ended */
   constructor(pipe: ReadableStream<Uint8Array>, exited: Promise<unknown>) {
     this.#reader = openReader(pipe);
-    this.#exited = exited;
     this.done = this.#pump();
+    void exited.then(() => this.#exited());
   }
 
   /** All there will ever be is in the ring. */
@@ -62,12 +64,14 @@ export class RunStream {
             this.#wake = resolve;
           });
         }
-        const read = this.#reader.read();
-        const result = await Promise.race([read, this.#silence(read)]);
-        if (!result || result.done) break;
+        this.#reading = true;
+        const result = await this.#reader.read();
+        this.#reading = false;
+        if (result.done) break;
         if (this.#discards) continue;
         this.ring.append(result.value);
         this.onAdvance?.();
+        await this.#turn.after(result.value.length);
       }
     } catch {
       // The pipe broke with its process: what there is was read.
@@ -77,11 +81,19 @@ export class RunStream {
     this.onAdvance?.();
   }
 
-  /** Settles when the command is gone and nothing has come for a while. */
-  async #silence(read: Promise<unknown>): Promise<null> {
-    await Promise.race([read, this.#exited]);
-    await Promise.race([read, Bun.sleep(PIPE_GRACE_MS)]);
-    return null;
+  /**
+   * The command has ended: a pipe that then stays silent is closed. Not a race of promises for each read: `exited`
+   * would keep them, and what they gave, until the command ends.
+   */
+  #exited(): void {
+    let at = this.ring.end;
+    const timer = setInterval(() => {
+      if (this.#isOver || (this.#reading && this.ring.end === at)) {
+        clearInterval(timer);
+        this.#reader.cancel().catch(() => {});
+      }
+      at = this.ring.end;
+    }, PIPE_GRACE_MS);
   }
 
   #wakeUp(): void {
