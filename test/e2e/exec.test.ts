@@ -16,6 +16,12 @@ describe("rexec exec through the built gateway and agent", () => {
     expect([ran.stdout.toString(), ran.stderr, ran.code]).toEqual(["out\n", "err\n", 7]);
   });
 
+  test("gives the command pipes: a script that opens /dev/stderr by name finds it, and bash reads no profile", async () => {
+    await Bun.write(`${world.folder}/.bashrc`, "echo from-bashrc\n");
+    const ran = await exec("bash", "-c", "echo there > /dev/stderr; ls -l /proc/self/fd/0 | grep -c pipe:");
+    expect([ran.stdout.toString(), ran.stderr, ran.code]).toEqual(["1\n", "there\n", 0]);
+  });
+
   test("leaves with 128+n where a signal ended the command", async () => {
     expect((await exec("sh", "-c", "kill -9 $$")).code).toBe(137);
   });
