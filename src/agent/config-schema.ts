@@ -1,5 +1,14 @@
 /** What an agent's configuration file may say. */
 import { z } from "zod";
+import { parseDuration } from "../lib/duration.ts";
+
+/** As people write them; in milliseconds. */
+const duration = z.union([z.string(), z.number()]).transform((given, context) => {
+  const ms = parseDuration(String(given));
+  if (ms !== null) return ms;
+  context.addIssue({ code: "custom", message: "is no time such as 30s, 5m or 24h" });
+  return z.NEVER;
+});
 
 /** The keys of a file, `labels` and `tags` already made one. Unknown keys are not ours to judge. */
 export const fileSettings = z.object({
@@ -31,6 +40,29 @@ export const fileSettings = z.object({
     .min(65_536)
     .max(2 ** 34)
     .optional(),
+  /** Bytes of output kept for one session by rexec.v2, for whoever comes back. */
+  ring_size: z
+    .number()
+    .int()
+    .min(65_536)
+    .max(2 ** 30)
+    .optional(),
+  /** The same for all sessions together. */
+  ring_budget: z
+    .number()
+    .int()
+    .min(65_536)
+    .max(2 ** 34)
+    .optional(),
+  /** How long a program waits for a connection that was lost: `2m`, or seconds. */
+  hold_time: duration.optional(),
+  /** Silence after which the server is pinged, and after which it is given up; where it speaks rexec.v2. */
+  ping_interval: duration.optional(),
+  dead_after: duration.optional(),
+  /** A session in which nothing is typed or printed for so long is ended; 0 for never. */
+  idle_timeout: duration.optional(),
+  /** A session at which nobody has looked for so long is ended; 0 for never. */
+  orphan_timeout: duration.optional(),
 });
 export type FileSettings = z.infer<typeof fileSettings>;
 

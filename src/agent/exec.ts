@@ -51,17 +51,11 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
     new Pipe(child.stderr, "stderr", options.capture),
   ];
   let timedOut = false;
-  const end = () => void endGroup(child);
-  const timer =
-    options.timeoutMs === undefined
-      ? null
-      : setTimeout(
-          () => {
-            timedOut = true;
-            end();
-          },
-          Math.min(options.timeoutMs, MAX_TIMER_MS),
-        );
+  const end = () => void endGroup(child.pid);
+  const timer = timeoutOf(options.timeoutMs, () => {
+    timedOut = true;
+    end();
+  });
   options.signal.addEventListener("abort", end, { once: true });
   if (options.signal.aborted) end();
   try {
@@ -83,19 +77,25 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
   };
 }
 
-// --- internal ---
+/** A timer for a command's time, if it has one, ms. */
+export function timeoutOf(ms: number | undefined, late: () => void): Timer | null {
+  return ms === undefined ? null : setTimeout(late, Math.min(ms, MAX_TIMER_MS));
+}
 
-function signalOf({ signalCode }: Bun.Subprocess): string | null {
+/** The signal that ended it, if one did. */
+export function signalOf({ signalCode }: Bun.Subprocess): string | null {
   return signalCode === null ? null : String(signalCode);
 }
 
-/** SIGTERM to the group, SIGKILL to what is left of it after the grace, or as soon as its leader is gone. */
-async function endGroup(child: Bun.Subprocess): Promise<void> {
-  signalGroup(child.pid, "SIGTERM");
+/** A signal to the group, SIGKILL to what is left of it after the grace. */
+export async function endGroup(pid: number, first: "SIGTERM" | "SIGHUP" = "SIGTERM"): Promise<void> {
+  signalGroup(pid, first);
   const deadline = performance.now() + TERM_GRACE_MS;
-  while (performance.now() < deadline && groupLives(child.pid)) await Bun.sleep(20);
-  signalGroup(child.pid, "SIGKILL");
+  while (performance.now() < deadline && groupLives(pid)) await Bun.sleep(20);
+  signalGroup(pid, "SIGKILL");
 }
+
+// --- internal ---
 
 function groupLives(pid: number): boolean {
   try {
