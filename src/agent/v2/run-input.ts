@@ -1,20 +1,19 @@
 /** The stdin of a command: each byte once, in order, over any number of connections; then its end. */
 import { StreamReceiver } from "../../lib/stream.ts";
+import type { Stdin } from "../child-pipes.ts";
 import { UNAPPLIED_BYTES } from "./typing.ts";
-
-type Stdin = Bun.FileSink;
 
 export class RunInput {
   /** Told of each change of `applied`. */
   onApplied: (() => void) | null = null;
-  readonly #stdin: Stdin;
+  readonly #stdin: Stdin | null;
   readonly #receiver = new StreamReceiver(0);
   #queue: Promise<void> = Promise.resolve();
   #applied = 0;
   #closed = false;
   #finished = false;
 
-  constructor(stdin: Stdin) {
+  constructor(stdin: Stdin | null) {
     this.#stdin = stdin;
   }
 
@@ -49,14 +48,10 @@ export class RunInput {
   }
 
   /** The command reads no more: what comes is taken and thrown away. */
-  async close(): Promise<void> {
+  close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      await this.#stdin.end();
-    } catch {
-      // EPIPE: the command closed it first
-    }
+    this.#stdin?.end();
   }
 
   // --- internal ---
@@ -71,10 +66,9 @@ export class RunInput {
 
   async #write(bytes: Uint8Array): Promise<void> {
     try {
-      // Either may reject, and both must be heard.
-      await Promise.all([this.#stdin.write(bytes), this.#stdin.flush()]);
+      await this.#stdin?.write(bytes);
     } catch {
-      await this.close();
+      this.close(); // EPIPE: the command closed it first
     }
   }
 }

@@ -1,6 +1,7 @@
 /** One output stream of a command: what was read of its pipe and is not acknowledged yet. Nothing is ever dropped. */
 import { ByteRing } from "../../lib/byte-ring.ts";
 import { LoopTurn } from "../../pty/turn.ts";
+import type { Output } from "../child-pipes.ts";
 
 /** Most that is kept unacknowledged, bytes; the largest window there is. */
 const UNACKED_BYTES = 1024 * 1024;
@@ -24,9 +25,9 @@ export class RunStream {
   #wake: (() => void) | null = null;
 
   /** @param exited settles when the command itself has ended */
-  constructor(pipe: ReadableStream<Uint8Array>, exited: Promise<unknown>) {
-    this.#reader = openReader(pipe);
-    this.done = this.#pump();
+  constructor({ stream, release }: Output, exited: Promise<unknown>) {
+    this.#reader = openReader(stream);
+    this.done = this.#pump().finally(release);
     void exited.then(() => this.#exited());
   }
 

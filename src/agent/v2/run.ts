@@ -1,7 +1,8 @@
 /** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import { trackChild, untrackChild } from "../../pty/children.ts";
-import { endGroup, signalGroup, signalOf, timeoutOf } from "../exec.ts";
+import { childPipes } from "../child-pipes.ts";
+import { endGroup, signalGroup, signalOf, spawnGroup, timeoutOf } from "../exec.ts";
 import { RunInput } from "./run-input.ts";
 import { RunStream } from "./run-stream.ts";
 
@@ -60,19 +61,13 @@ export class Run {
     const { request, shell, cwd, env } = options;
     this.#options = options;
     this.id = request.run;
-    const child = Bun.spawn([shell, "-c", request.command], {
-      cwd,
-      env: { ...env, ...request.env },
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      detached: true, // setsid: its own session and group, so that all of it can be ended
-    });
+    const { stdin, stdout, stderr, ...ends } = childPipes(true);
+    const child = spawnGroup({ shell, cwd, command: request.command, env: { ...env, ...request.env } }, ends);
     trackChild(child.pid);
     this.pid = child.pid;
-    this.stdin = new RunInput(child.stdin);
-    this.stdout = new RunStream(child.stdout, child.exited);
-    this.stderr = new RunStream(child.stderr, child.exited);
+    this.stdin = new RunInput(stdin);
+    this.stdout = new RunStream(stdout, child.exited);
+    this.stderr = new RunStream(stderr, child.exited);
     this.#timeout = timeoutOf(request.timeout_ms, () => {
       this.#timedOut = true;
       void endGroup(this.pid);
@@ -154,7 +149,7 @@ export class Run {
   async #watch(child: Bun.Subprocess): Promise<void> {
     await child.exited;
     untrackChild(child.pid);
-    void this.stdin.close();
+    this.stdin.close();
     await Promise.all([this.stdout.done, this.stderr.done]);
     if (this.#timeout) clearTimeout(this.#timeout);
     this.#end = {
