@@ -81,6 +81,10 @@ export interface V2AgentOptions {
   ringBytes?: number;
   /** Most bytes that wait in the socket. */
   highBytes?: number;
+  /** Output that leaves in 2 ms: a slow line. Default: no limit. */
+  bytesPerTick?: number;
+  /** Compresses all output. */
+  packs?: boolean;
 }
 
 export class V2Agent {
@@ -94,6 +98,8 @@ export class V2Agent {
   /** Told of a session before it is attached to. */
   onAttach: (shell: V2Shell) => void = () => {};
   #ws: WebSocket | null = null;
+  /** Output that may leave in this tick. */
+  #mayLeave = Infinity;
   #channels = new Map<number, Channel>();
   readonly #ended = new Map<string, V2Shell>();
   readonly #url: () => string;
@@ -109,7 +115,13 @@ export class V2Agent {
   constructor(url: () => string, token: string, options: V2AgentOptions = {}) {
     this.#url = url;
     this.#token = token;
-    this.#options = { ringBytes: 2 * 1024 * 1024, highBytes: 256 * 1024, ...options };
+    this.#options = {
+      ringBytes: 2 * 1024 * 1024,
+      highBytes: 256 * 1024,
+      bytesPerTick: Infinity,
+      packs: false,
+      ...options,
+    };
   }
 
   get isOpen(): boolean {
@@ -225,20 +237,19 @@ export class V2Agent {
   pump(): void {
     for (const channel of this.#channels.values()) {
       const { cursor, session, number } = channel;
-      while (cursor && this.isOpen && this.buffered <= this.#options.highBytes) {
-        const piece = cursor.next(64 * 1024);
+      while (cursor && this.isOpen && this.buffered <= this.#options.highBytes && this.#mayLeave > 0) {
+        const piece = cursor.next(Math.min(64 * 1024, this.#mayLeave));
         if (!piece) break;
         if (piece.kind === "gap")
           this.frame({ kind: "gap", stream: Stream.output, channel: number, from: piece.from, to: piece.to });
         else {
           this.dataBytes += piece.bytes.length;
-          this.frame({
-            kind: "data",
-            stream: Stream.output,
-            channel: number,
-            offset: piece.offset,
-            bytes: piece.bytes,
-          });
+          this.#mayLeave -= piece.bytes.length;
+          const { offset, bytes } = piece;
+          const head = { stream: Stream.output, channel: number, offset };
+          if (this.#options.packs)
+            this.frame({ ...head, kind: "zstd", length: bytes.length, bytes: Bun.zstdCompressSync(bytes) });
+          else this.frame({ ...head, kind: "data", bytes });
         }
       }
       if (cursor && session.end && cursor.sent >= session.ring.end && !channel.told) {
@@ -265,7 +276,10 @@ export class V2Agent {
     });
     this.#ws = ws;
     ws.binaryType = "arraybuffer";
-    const poll = setInterval(() => this.pump(), 2);
+    const poll = setInterval(() => {
+      this.#mayLeave = this.#options.bytesPerTick;
+      this.pump();
+    }, 2);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     ws.addEventListener("open", () => {
       this.connections += 1;

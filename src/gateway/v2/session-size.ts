@@ -53,6 +53,8 @@ export class SessionSize {
 
   /** The agent is there (again). @param size what the PTY has now */
   connected(size: TerminalSize): void {
+    const same = this.#size.cols === size.cols && this.#size.rows === size.rows;
+    if (same) return;
     if (this.#isOurs) this.#events.send(this.#size);
     else this.become(size, "");
   }
