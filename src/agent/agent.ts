@@ -5,7 +5,7 @@ import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import { openPty } from "../pty/open.ts";
+import { ptyOpener } from "../pty/open.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -14,7 +14,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
 import { SessionManager } from "./session-manager.ts";
-import { chooseFolder, chooseShell, loginArguments } from "./shell.ts";
+import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell.ts";
 import { StatsReader } from "./stats.ts";
 import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
@@ -61,7 +61,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shell = chooseShell(config.shell, env.SHELL, account);
   const childEnv = childEnvironment(env, shell, account);
   const folder = folderOf(config, childEnv.HOME, logger);
+  warnAhead(shell, folder, logger);
   const outbox = new Outbox();
+  const openPty = ptyOpener((reason) =>
+    logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
+  );
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
   const rings = defaultRings();
@@ -168,6 +172,14 @@ function timesOf({ times, config }: AgentOptions): ConnectionTimes {
   const pingMs = config.pingMs ?? V2_LIVENESS.pingMs;
   const deadMs = config.deadMs ?? V2_LIVENESS.deadMs;
   return { v2: { pingMs, deadMs }, ...(times ?? TIMES) };
+}
+
+/** Says what is wrong with shell and folder now, and not only when somebody waits for a session. */
+function warnAhead(shell: string, folder: () => string, logger: Logger): void {
+  const problem = shellProblem(shell);
+  if (problem)
+    logger.warn(`the shell ${shell} ${problem}: set another one with rexec-agent register --shell PATH`);
+  folder();
 }
 
 /** The configured folder, else the home, else `/`: a folder that is gone must not keep a person out. */

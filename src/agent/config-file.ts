@@ -103,14 +103,16 @@ function readText(path: string): string | null {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return null;
     throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
       code: "config_unreadable",
-      hint:
-        errnoOf(error) === "EACCES"
-          ? "run this as the file's owner (sudo), or name another file with --config"
-          : undefined,
+      hint: READ_HINTS[errnoOf(error) ?? ""] ?? "name another file with --config",
       cause: error,
     });
   }
 }
+
+const READ_HINTS: Record<string, string | undefined> = {
+  EACCES: "run this as the file's owner (sudo), or name another file with --config",
+  EISDIR: "that is a folder: name a file in it with --config",
+};
 
 function broken(path: string, line: number | null, what: string): RexecError {
   return new RexecError(`${path}${line === null ? "" : `:${line}`}: ${what}`, {
@@ -201,5 +203,7 @@ function check(path: string, values: Record<string, unknown>, lineOf: LineOf): F
 function permissionWarnings(path: string): string[] {
   const mode = statSync(path).mode & 0o777;
   if ((mode & 0o077) === 0) return [];
-  return [`${path} holds a token and others may read it (mode ${mode.toString(8)}): run chmod 600 ${path}`];
+  return [
+    `others may read ${path} (mode ${mode.toString(8)}), the place of the token: run chmod 600 ${path}`,
+  ];
 }

@@ -1,6 +1,7 @@
 /** Writes the agent's configuration back: what is not ours in the file stays as it is. */
 import { existsSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type Document, isNode } from "yaml";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import type { ConfigFile, RawConfig } from "./config-file.ts";
@@ -17,7 +18,7 @@ export function saveConfig(file: ConfigFile, changes: Partial<FileSettings>): vo
     const name = key === "tags" ? tagKey : key;
     if (file.raw.format === "json") setJson(file.raw.values, name, value);
     else if (value === undefined) file.raw.document.delete(name);
-    else if (Array.isArray(value)) file.raw.document.set(name, file.raw.document.createNode(value));
+    else if (Array.isArray(value)) setList(file.raw.document, name, value);
     else file.raw.document.set(name, value); // a plain value, so that the comment behind the old one stays
   }
   write(file.path, serialise(file.raw));
@@ -64,6 +65,17 @@ function tagKeyOf(raw: RawConfig): "labels" | "tags" {
 function setJson(values: Record<string, unknown>, key: string, value: unknown): void {
   if (value === undefined) delete values[key];
   else values[key] = value;
+}
+
+/** A comment between the key and its first item belongs to the list, and stays with the new one. */
+function setList(document: Document, key: string, list: readonly unknown[]): void {
+  const former = document.get(key, true);
+  const node = document.createNode(list);
+  if (isNode(former)) {
+    node.commentBefore = former.commentBefore ?? null;
+    node.comment = former.comment ?? null;
+  }
+  document.set(key, node);
 }
 
 function serialise(raw: RawConfig): string {

@@ -3,6 +3,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../protocol/v1.ts";
+import { checkOptions } from "../pty/check.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Capture } from "./capture.ts";
 import { type ExecOutcome, runCommand, signalGroup } from "./exec.ts";
@@ -91,7 +92,7 @@ export class ExecManager {
       });
       result = () => resultOf(request, outcome, capture);
     } catch (error) {
-      const why = `cannot run ${shell} in ${request.cwd ?? folder()}: ${messageOf(error)}`;
+      const why = whyNot(error, shell, request.cwd ?? folder());
       logger.warn(`exec: ${why}`);
       result = () => failure(request, why);
     }
@@ -166,6 +167,16 @@ function failure(request: ExecRequest, error: string): ExecResult {
     exit_code: null,
     signal: null,
   };
+}
+
+/** Why the shell did not start: the system names the shell too where it is the folder that is missing. */
+function whyNot(error: unknown, shell: string, cwd: string): string {
+  try {
+    checkOptions({ file: shell, args: [], env: {}, cwd });
+  } catch (problem) {
+    return messageOf(problem);
+  }
+  return `cannot run ${shell} in ${cwd}: ${messageOf(error)}`;
 }
 
 /** In the words of Go's os/exec, which the stock servers show. */

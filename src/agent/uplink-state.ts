@@ -114,7 +114,11 @@ function refusalOr(
   retry: (reason: string) => UplinkState,
 ): UplinkState {
   const error = refusalError(status, subject);
-  return error ? { phase: "stopped", error } : retry(`the server answered ${status}`);
+  if (error) return { phase: "stopped", error };
+  // A page or a redirect: the address is wrong, or a proxy on the way knows no WebSockets.
+  const odd =
+    status >= 200 && status < 400 ? ", which is no WebSocket: is that a Rexec server's address?" : "";
+  return retry(`${subject.host} answered ${status}${odd}`);
 }
 
 function describeClose(code: number, reason: string): string {

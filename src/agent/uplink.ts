@@ -65,7 +65,7 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     if (next.phase !== "waiting") continue;
     const seconds =
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
-    logger.warn(`${next.reason}; ${next.delayMs > 0 ? `next try in ${seconds} s` : "at once"}`);
+    logger.warn(next.delayMs > 0 ? `${next.reason}; next try in ${seconds} s` : next.reason);
     await clock.sleep(next.delayMs, signal);
     go({ type: "waited" });
   }

@@ -57,12 +57,16 @@ export function checkArguments(
   extraHint: string | undefined,
 ): CheckedArguments {
   const items: Item[] = [];
+  const positionals: string[] = [];
   for (let index = 0; index < words.length; ) {
     const read = readItem({ ...BUILTIN_ARGS, ...args }, words, index);
     items.push(...read.items);
+    positionals.push(...read.items.flatMap((item) => (item.kind === "word" ? [item.word] : [])));
+    // In order: in `exec box ls -l` the first mistake is `ls`, not its `-l`.
+    checkExtra(args, positionals, extraHint);
     index = read.next;
   }
-  const positionals = [...items.flatMap((item) => (item.kind === "word" ? [item.word] : [])), ...verbatim];
+  positionals.push(...verbatim);
   checkPositionals(args, positionals, extraHint);
   const values: Record<string, string[]> = {};
   const switches = new Map<string, boolean>();
@@ -175,11 +179,18 @@ function checkChoice(found: Found, value: string): string {
   throw new UsageError(`--${found.name} cannot be "${value}"`, `it is one of: ${choices.join(", ")}`);
 }
 
-function checkPositionals(args: ArgsDef, given: readonly string[], extraHint: string | undefined): void {
-  const wanted = Object.entries(args).filter(([, def]) => def.type === "positional");
-  const extra = given[wanted.length];
+function positionalsOf(args: ArgsDef): [string, ArgDef][] {
+  return Object.entries(args).filter(([, def]) => def.type === "positional");
+}
+
+function checkExtra(args: ArgsDef, given: readonly string[], extraHint: string | undefined): void {
+  const extra = given[positionalsOf(args).length];
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`, extraHint);
-  for (const [index, [name, def]] of wanted.entries()) {
+}
+
+function checkPositionals(args: ArgsDef, given: readonly string[], extraHint: string | undefined): void {
+  checkExtra(args, given, extraHint);
+  for (const [index, [name, def]] of positionalsOf(args).entries()) {
     const needed = def.required !== false && def.default === undefined;
     if (needed && !given[index])
       throw new UsageError(`missing argument ${def.valueHint ?? name.toUpperCase()}`);

@@ -61,6 +61,13 @@ export function connectionError(error: unknown, url: URL): RexecError {
       error,
     );
   }
+  if (code === "EPROTO") {
+    return unreachable(
+      `${url.host} speaks no TLS`,
+      "is this the right port, and the right scheme (http:// in place of https://)?",
+      error,
+    );
+  }
   if (/CERT|TLS|SSL|certificate|self.signed/i.test(`${code} ${text}`)) {
     const hint =
       "for a private authority give its file as ca_file (REXEC_CA_FILE), and check this machine's clock";

@@ -3,8 +3,11 @@ import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { PtyOpenError } from "./errors.ts";
 import type { PtyOptions } from "./pty.ts";
 
+/** What of a program matters before it starts. */
+type Program = Pick<PtyOptions, "file" | "args" | "env" | "cwd">;
+
 /** Checks program, folder, arguments and environment. @throws PtyOpenError naming the path and the remedy. */
-export function checkOptions({ file, args, env, cwd }: PtyOptions): void {
+export function checkOptions({ file, args, env, cwd }: Program): void {
   checkProgram(file);
   checkFolder(cwd);
   for (const text of [file, cwd, ...args, ...Object.keys(env), ...Object.values(env)]) {

@@ -29,6 +29,18 @@ export function openPty(options: PtyOptions): Pty {
   return chosen.addon === null ? new BunTerminalPty(options) : new NativePty(chosen.addon, options);
 }
 
+/** An `openPty` that tells, once and at the first PTY, where and why the fallback serves. */
+export function ptyOpener(onFallback: (reason: string) => void): typeof openPty {
+  let told = false;
+  return (options) => {
+    const pty = openPty(options);
+    const { backend, reason } = ptyBackend();
+    if (backend === "bun" && !told) onFallback(reason);
+    told = true;
+    return pty;
+  };
+}
+
 /** The backend that `openPty` uses. @throws PtyOpenError as `openPty` does where a forced one cannot be loaded. */
 export function ptyBackend(): PtyBackend {
   chosen ??= choose(process.env.REXEC_PTY);

@@ -146,7 +146,10 @@ describe("what is wrong with a file is said with its line", () => {
 
 describe("writing it back", () => {
   test("keeps comments, unknown keys and the spelling of labels in YAML", () => {
-    const path = write(join(home, "a.yaml"), "# mine\nname: old # the name\nfuture: {x: 1}\nlabels: [a]\n");
+    const path = write(
+      join(home, "a.yaml"),
+      "# mine\nname: old # the name\nfuture: {x: 1}\nlabels: # where\n  - a\n",
+    );
     const file = readConfig(path);
     if (!file) throw new Error("unreadable");
     saveConfig(file, { name: "new", tags: ["b", "c"], agent_id: "id" });
@@ -154,6 +157,7 @@ describe("writing it back", () => {
     expect(text).toContain("# mine");
     expect(text).toContain("name: new # the name");
     expect(text).toContain("future: { x: 1 }");
+    expect(text).toContain("# where");
     expect(text).not.toContain("tags");
     expect(readConfig(path)?.settings).toMatchObject({ name: "new", tags: ["b", "c"], agent_id: "id" });
   });
@@ -199,6 +203,12 @@ describe("writing it back", () => {
     expect(readFileSync(target, "utf8")).toContain("name: y");
     expect(statSync(target).mode & 0o777).toBe(0o600);
     expect(readConfig(link)?.warnings).toEqual([]);
+  });
+
+  test("says that a folder is no file", () => {
+    expect(() => readConfig(home)).toThrow(
+      expect.objectContaining({ code: "config_unreadable", hint: expect.stringContaining("is a folder") }),
+    );
   });
 
   test("asking whether a file could be written leaves nothing behind", () => {

@@ -84,7 +84,7 @@ describe("exec", () => {
   test("says what is wrong with a folder that does not exist", async () => {
     const result = await server.exec({ id: "d", command: "true", cwd: "/no/such" });
     expect(result).toMatchObject({ success: false, exit_code: null });
-    expect(result.error).toContain("/no/such");
+    expect(result.error).toStartWith("the working folder /no/such does not exist");
   });
 
   test("ends the whole process group at the timeout, those that ignore SIGTERM included", async () => {

@@ -57,6 +57,11 @@ describe("the uplink's states", () => {
     expect(run(INITIAL, ended({ kind: "refused", status })).phase).toBe("waiting");
   });
 
+  test.each([200, 302])("%d to the upgrade asks whether the address is right", (status) => {
+    const state = run(INITIAL, ended({ kind: "refused", status }));
+    expect(state).toMatchObject({ reason: expect.stringContaining("is that a Rexec server's address?") });
+  });
+
   test("one that is superseded says by what and waits minutes", () => {
     const state = run(
       INITIAL,

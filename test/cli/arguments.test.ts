@@ -42,6 +42,7 @@ describe("a wrong command line", () => {
     [["ls", "extra"], 'unexpected argument "extra"'],
     [["ls", "--", "extra"], 'unexpected argument "extra"'],
     [["exec", "box", "ls"], 'unexpected argument "ls"', "write -- in front of it"],
+    [["exec", "box", "ls", "-l"], 'unexpected argument "ls"', "write -- in front of it"],
     [["exec", "box"], "no command to run", "write it after --"],
     [["exec", "--", "ls"], "missing argument NAME|ID"],
     [["connect"], "missing argument NAME|ID"],

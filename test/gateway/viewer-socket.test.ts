@@ -104,6 +104,17 @@ describe("sessions", () => {
     expect((await agent.next("shell_stop_session")).data).toEqual({ session_id: "split-a" });
   });
 
+  test("a split session ends at once when its viewer closes its socket", async () => {
+    await using here = await stage();
+    for (const code of [1000, undefined]) {
+      await using viewer = await here.viewer("a", "newSession=true");
+      await viewer.next("shell_started");
+      const from = here.agent.messages.length;
+      viewer.ws.close(code);
+      await here.agent.find(() => !here.agent.shells.has("split-a"), `the end of split-a (${code})`, from);
+    }
+  });
+
   test("a viewer that was away while its shell ended is told so, and gets no new one unasked", async () => {
     await using here = await stage();
     const first = await here.viewer("a", "newSession=true");
@@ -308,7 +319,7 @@ describe("an agent that drops off", () => {
     await viewer.next("agent_status");
     viewer.drop();
     await until(
-      () => here.gateway.log.some((line) => line.includes("did not come back")),
+      () => here.gateway.log.some((line) => line.includes("nobody is left on it")),
       5_000,
       "the grace",
     );

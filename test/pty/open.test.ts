@@ -67,11 +67,16 @@ describe("opening a PTY", () => {
 /** What a process of its own says, with this in its environment, of the backend chosen. */
 async function chosen(env: Record<string, string>, wrap: string[] = []) {
   const source = `
-    import { openPty, ptyBackend } from ${JSON.stringify(join(import.meta.dir, "../../src/pty/open.ts"))};
-    const choice = ptyBackend();
-    const pty = openPty(${JSON.stringify({ ...good, args: ["-c", "exit 9"] })});
-    while ((await pty.read()) !== null);
-    console.log(JSON.stringify({ ...choice, served: pty.backend, ...(await pty.exited) }));`;
+    import { ptyBackend, ptyOpener } from ${JSON.stringify(join(import.meta.dir, "../../src/pty/open.ts"))};
+    const told = [];
+    const open = ptyOpener((reason) => told.push(reason));
+    const ends = [];
+    for (const _ of [1, 2]) {
+      const pty = open(${JSON.stringify({ ...good, args: ["-c", "exit 9"] })});
+      while ((await pty.read()) !== null);
+      ends.push({ served: pty.backend, ...(await pty.exited) });
+    }
+    console.log(JSON.stringify({ ...ptyBackend(), told, ...ends[1] }));`;
   const child = Bun.spawn([...wrap, process.execPath, "-e", source], {
     env: { PATH: "/usr/bin:/bin", ...env },
     stderr: "pipe",
@@ -82,15 +87,17 @@ async function chosen(env: Record<string, string>, wrap: string[] = []) {
 
 describe("the choice of a backend", () => {
   test("is the native one where nothing speaks against it", async () => {
-    expect(await chosen({})).toMatchObject({ backend: "native", served: "native", exitCode: 9 });
+    const choice = { backend: "native", served: "native", exitCode: 9, told: [] };
+    expect(await chosen({})).toMatchObject(choice);
   });
 
-  test.each(backends)("can be forced with REXEC_PTY=%s", async (backend) => {
+  test.each(backends)("can be forced with REXEC_PTY=%s; the fallback is told once", async (backend) => {
     const reason = `REXEC_PTY=${backend} asks for it`;
     expect(await chosen({ REXEC_PTY: backend })).toMatchObject({
       backend,
       served: backend,
       reason,
+      told: backend === "bun" ? [reason] : [],
       exitCode: 9,
     });
   });

@@ -152,7 +152,7 @@ export class Hub {
         room()?.updateFlow();
       },
       onClose: (code, reason) => {
-        room()?.leave(viewer);
+        room()?.leave(viewer, GOODBYES.has(code));
         this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
       },
     });
@@ -239,6 +239,9 @@ export class Hub {
     }
   }
 }
+
+/** Close codes of somebody who meant to leave: normal closure, and a plain `close()` (RFC 6455 section 7.4.1). */
+const GOODBYES: ReadonlySet<number> = new Set([1000, 1005]);
 
 /** Messages of one viewer that make no sense. */
 const MAX_INVALID = 1_000;

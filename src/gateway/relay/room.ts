@@ -135,7 +135,8 @@ export class Room {
     else viewer.connection.close(CLOSE_TRY_LATER, "this agent has too many sessions");
   }
 
-  leave(viewer: Viewer): void {
+  /** @param forGood it said goodbye, and will not be back: what is its alone ends at once */
+  leave(viewer: Viewer, forGood = false): void {
     if (!this.viewers.delete(viewer)) return;
     this.#held.delete(viewer);
     this.execs.viewerLeft(viewer);
@@ -145,7 +146,7 @@ export class Room {
       session.viewers.delete(viewer);
       // Who has seen the shell end and comes back wants a new one; who has not is told of the end first.
       if (session.state !== "ended") session.backlog.leave(viewer.id);
-      if (session.viewers.size === 0) this.#abandon(session);
+      if (session.viewers.size === 0) this.#abandon(session, forGood);
     }
     this.updateFlow();
     this.#forgetIfEmpty();
@@ -248,9 +249,14 @@ export class Room {
     this.startShell(session);
   }
 
-  /** Nobody looks at it any more. The shared shell lives on; a viewer's own waits a while for it to come back. */
-  #abandon(session: Session): void {
-    if (isSplitSession(session.id)) this.#startGrace(session);
+  /**
+   * Nobody looks at it any more. The shared shell lives on; a viewer's own ends with it, or waits a while where the
+   * viewer may come back.
+   */
+  #abandon(session: Session, forGood: boolean): void {
+    if (!isSplitSession(session.id)) return;
+    if (forGood) this.#endSplit(session);
+    else this.#startGrace(session);
   }
 
   #startGrace(session: Session): void {
@@ -263,7 +269,7 @@ export class Room {
     if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
     if (session.state !== "ended") {
-      this.#logger.info(`session ${session.id} ends: its viewer did not come back`);
+      this.#logger.info(`session ${session.id} ends: nobody is left on it`);
       if (this.uplink) this.uplink.send(encodeServer.shellStopSession(session.id));
       else this.#doomed.add(session.id);
     }
