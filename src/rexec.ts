@@ -1,11 +1,14 @@
 /** The person's program: reaches machines, is an agent where asked, and hosts the gateway. */
 import { defineCommand, globalArgs, runProgram, withHelp } from "./commands/_cli.ts";
 import { serverArgs } from "./commands/_server.ts";
+import { attachCommand } from "./commands/attach.ts";
 import { connectCommand } from "./commands/connect.ts";
 import { execCommand } from "./commands/exec.ts";
+import { killCommand } from "./commands/kill.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { lsCommand } from "./commands/ls.ts";
+import { sessionsCommand } from "./commands/sessions.ts";
 import { whoamiCommand } from "./commands/whoami.ts";
 
 const agent = withHelp(
@@ -28,6 +31,9 @@ const main = withHelp(
       ls: lsCommand,
       connect: connectCommand,
       exec: execCommand,
+      sessions: sessionsCommand,
+      attach: attachCommand,
+      kill: killCommand,
       // Loaded when it is asked for: a command on a remote machine needs no database.
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       agent,
@@ -39,6 +45,7 @@ const main = withHelp(
       ["rexec ls", "See your machines"],
       ["rexec connect web-1", "Open a shell on one"],
       ["rexec exec web-1 -- uptime", "Or run one command there"],
+      ["rexec sessions", "See what runs, and go back to it with rexec attach"],
       ["rexec serve", "Host a gateway of your own"],
     ],
     notes: [

@@ -9,7 +9,7 @@ import { ptyOpener } from "../pty/open.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
-import type { ConnectionTimes } from "./connection.ts";
+import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
@@ -19,6 +19,10 @@ import { StatsReader } from "./stats.ts";
 import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
+import { V2Link } from "./v2/link.ts";
+import { startReaping } from "./v2/reaper.ts";
+import { defaultRings } from "./v2/rings.ts";
+import { RunManager } from "./v2/run-manager.ts";
 
 export interface AgentOptions {
   config: AgentConfig;
@@ -37,6 +41,8 @@ export interface AgentOptions {
 
 /** How long the last words may take to reach the server at the end, ms. */
 const LAST_WORDS_MS = 1_000;
+/** How long what was asked for over a lost connection stands, ms. */
+const HOLD_MS = 120_000;
 
 /**
  * Runs until the signal.
@@ -62,33 +68,63 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   );
   const openShell = (size: { cols: number; rows: number }) =>
     openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
-  const sessions = new SessionManager({ outbox, logger, openShell, ...config });
+  const rings = defaultRings();
+  const holdMs = config.holdMs ?? HOLD_MS;
+  const sessions = new SessionManager({
+    ...config,
+    outbox,
+    logger,
+    openShell,
+    shell,
+    rings: {
+      ringSize: config.ringSize ?? rings.ringSize,
+      ringBudget: config.ringBudget ?? rings.ringBudget,
+    },
+    holdMs,
+  });
+  const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
-  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger });
+  let link: V2Link | null = null;
+  const other = (frame: string) => link?.text(frame) ?? false;
+  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger, other });
   const stats = new StatsTicker(outbox);
+  const stopReaping = startReaping({
+    sessions,
+    logger,
+    idleMs: config.idleMs ?? 0,
+    orphanMs: config.orphanMs ?? 0,
+    isConnected: () => outbox.connected,
+  });
   const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
-  options.now?.addEventListener("abort", () => execs.killNow(), { once: true });
+  const killNow = () => {
+    execs.killNow();
+    runs.killNow();
+  };
+  options.now?.addEventListener("abort", () => killNow(), { once: true });
 
   const socketEnds = new AbortController();
   const handler = {
-    opened(line: Line) {
+    opened(line: Line, isV2: boolean) {
       outbox.attach(line);
+      link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
       outbox.control(encodeAgent.systemInfo(readSystemInfo()));
       stats.start();
-      sessions.announce();
+      sessions.announce(isV2);
     },
     closed() {
       stats.stop();
       outbox.detach();
+      link?.lost();
+      link = null;
     },
     text: (frame: string) => dispatcher.text(frame),
-    binary: (bytes: number) => dispatcher.binary(bytes),
+    binary: (bytes: Uint8Array) => (link ? link.bytes(bytes) : dispatcher.binary(bytes.length)),
   };
   const about = { name: config.name, shell, distro: distro() };
   const target = { endpoint, agentId: config.agentId, token: config.token, about };
   const shutDown = async () => {
     stats.stop();
-    await Promise.all([sessions.close(), execs.close()]);
+    await Promise.all([sessions.close(), execs.close(), runs.close()]);
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
@@ -100,10 +136,18 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
   try {
-    await runUplink({ ...optional(options), target, handler, logger, signal: socketEnds.signal });
+    await runUplink({
+      ...optional(options),
+      times: timesOf(options),
+      target,
+      handler,
+      logger,
+      signal: socketEnds.signal,
+    });
   } finally {
     signal.removeEventListener("abort", stop);
     await (ending ?? shutDown());
+    stopReaping();
     stopReaper();
   }
 }
@@ -120,8 +164,14 @@ function reapOrphans(logger: Logger): () => void {
   }
 }
 
-function optional({ times, context, onState }: AgentOptions) {
-  return { ...(times ? { times } : {}), ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+function optional({ context, onState }: AgentOptions) {
+  return { ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
+}
+
+function timesOf({ times, config }: AgentOptions): ConnectionTimes {
+  const pingMs = config.pingMs ?? V2_LIVENESS.pingMs;
+  const deadMs = config.deadMs ?? V2_LIVENESS.deadMs;
+  return { v2: { pingMs, deadMs }, ...(times ?? TIMES) };
 }
 
 /** Says what is wrong with shell and folder now, and not only when somebody waits for a session. */

@@ -1,5 +1,17 @@
 /** What an agent's configuration file may say. */
 import * as z from "zod/mini";
+import { parseDuration } from "../lib/duration.ts";
+
+/** As people write them; in milliseconds. */
+const duration = z.pipe(
+  z.union([z.string(), z.number()]),
+  z.transform((given, context) => {
+    const ms = parseDuration(String(given));
+    if (ms !== null) return ms;
+    context.issues.push({ code: "custom", message: "is no time such as 30s, 5m or 24h", input: given });
+    return z.NEVER;
+  }),
+);
 
 /** The keys of a file, `labels` and `tags` already made one. Unknown keys are not ours to judge. */
 export const fileSettings = z.object({
@@ -21,6 +33,19 @@ export const fileSettings = z.object({
   session_buffer: z.optional(z.int().check(z.minimum(4096), z.maximum(2 ** 30))),
   /** The same for all sessions together. */
   memory_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
+  /** Bytes of output kept for one session by rexec.v2, for whoever comes back. */
+  ring_size: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 30))),
+  /** The same for all sessions together. */
+  ring_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
+  /** How long a program waits for a connection that was lost: `2m`, or seconds. */
+  hold_time: z.optional(duration),
+  /** Silence after which the server is pinged, and after which it is given up; where it speaks rexec.v2. */
+  ping_interval: z.optional(duration),
+  dead_after: z.optional(duration),
+  /** A session in which nothing is typed or printed for so long is ended; 0 for never. */
+  idle_timeout: z.optional(duration),
+  /** A session at which nobody has looked for so long is ended; 0 for never. */
+  orphan_timeout: z.optional(duration),
 });
 export type FileSettings = z.infer<typeof fileSettings>;
 

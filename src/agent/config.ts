@@ -19,6 +19,9 @@ export interface ConfigOptions {
   systemConfig?: string | undefined;
 }
 
+/** The default of `dead_after`, ms. */
+const V2_DEAD_MS = 8_000;
+
 /** Where a value came from. */
 export type Origin = "option" | "environment" | "file" | "default";
 
@@ -52,7 +55,21 @@ export interface AgentConfig {
   readonly sessionBuffer: number;
   /** Bytes. */
   readonly memoryBudget: number;
+  /** The rings of rexec.v2, bytes; where they are not given they follow the machine's memory. */
+  readonly ringSize?: number | undefined;
+  readonly ringBudget?: number | undefined;
+  /** How long what was asked for over a lost connection stands, ms. */
+  readonly holdMs?: number | undefined;
+  /** Where rexec.v2 is spoken: silence after which the server is pinged and after which it is given up, ms. */
+  readonly pingMs?: number | undefined;
+  readonly deadMs?: number | undefined;
+  /** Sessions that nobody uses are ended after, ms; never where it is 0 or not given. */
+  readonly idleMs?: number | undefined;
+  readonly orphanMs?: number | undefined;
 }
+
+/** What `rexec-agent start` was given for this run. */
+export type AgentLimits = Partial<Pick<AgentConfig, "maxSessions" | "idleMs" | "orphanMs">>;
 
 /** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
 export function loadConfig(options: ConfigOptions): LoadedConfig {
@@ -77,8 +94,12 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
   };
 }
 
-/** @throws RexecError `config_missing`, `not_registered` or `token_missing`, all with exit code 3 */
-export function requireRegistered(loaded: LoadedConfig): AgentConfig {
+/**
+ * @param limits before those of the file
+ * @throws RexecError `config_missing`, `not_registered` or `token_missing`, all with exit code 3;
+ * `bad_liveness`
+ */
+export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}): AgentConfig {
   const settings = loaded.file?.settings;
   if (!settings)
     throw notSetUp("config_missing", `no configuration at ${loaded.path}: this machine is not registered`);
@@ -86,6 +107,13 @@ export function requireRegistered(loaded: LoadedConfig): AgentConfig {
     throw notSetUp("not_registered", `${loaded.path} names no agent_id: this machine is not registered`);
   if (!loaded.token)
     throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
+  const { ping_interval: pingMs, dead_after: deadMs } = settings;
+  if ((deadMs ?? V2_DEAD_MS) <= (pingMs ?? 0) || pingMs === 0) {
+    throw new RexecError(`${loaded.path}: dead_after must be longer than ping_interval, which is not 0`, {
+      code: "bad_liveness",
+      hint: "leave both out for 3s and 8s",
+    });
+  }
   return {
     path: loaded.path,
     host: loaded.host,
@@ -96,9 +124,16 @@ export function requireRegistered(loaded: LoadedConfig): AgentConfig {
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
     insecure: loaded.insecure,
-    maxSessions: settings.max_sessions ?? 64,
+    maxSessions: limits.maxSessions ?? settings.max_sessions ?? 64,
     sessionBuffer: settings.session_buffer ?? 1024 * 1024,
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,
+    ringSize: settings.ring_size,
+    ringBudget: settings.ring_budget,
+    holdMs: settings.hold_time,
+    pingMs,
+    deadMs,
+    idleMs: limits.idleMs ?? settings.idle_timeout,
+    orphanMs: limits.orphanMs ?? settings.orphan_timeout,
   };
 }
 

@@ -4,8 +4,10 @@ import { messageOf } from "../lib/errors.ts";
 import { connectionError } from "../lib/http.ts";
 import { dialOptions, type Endpoint, wsUrl } from "../lib/net.ts";
 import { goArch, goOs } from "../lib/platform.ts";
+import { CLOSE_GOING_AWAY, CLOSE_PROTOCOL } from "../protocol/close-codes.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
+import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { Liveness } from "./liveness.ts";
 import type { Line } from "./outbox.ts";
 import type { Auth, ConnectionEnd } from "./uplink-state.ts";
@@ -20,20 +22,27 @@ export interface DialTarget {
 }
 
 export interface ConnectionHandler {
-  opened(line: Line): void;
+  /** @param isV2 rexec.v2 is spoken, and not v1 alone */
+  opened(line: Line, isV2: boolean): void;
   /** A text frame. */
   text(frame: string): void;
-  /** A binary frame, which v1 does not know. */
-  binary(bytes: number): void;
+  /** A binary frame, of rexec.v2; the bytes are the socket's. */
+  binary(bytes: Uint8Array): void;
 }
 
 export interface ConnectionTimes {
   dialMs: number;
   pingMs: number;
   deadMs: number;
+  /** The same where rexec.v2 is spoken. */
+  v2?: { pingMs: number; deadMs: number };
 }
 
-const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+export const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+/** On a server of rexec.v2, where resuming costs nothing, ms. */
+export const V2_LIVENESS = { pingMs: 3_000, deadMs: 8_000 } as const;
+/** Output is handed to a socket of rexec.v2 while it holds less: what an interrupt has to wait for, bytes. */
+const V2_HIGH_WATER = 128 * 1024;
 /** How long the server may take to answer our close, ms. */
 const CLOSE_MS = 1_000;
 
@@ -51,7 +60,7 @@ export function runConnection(
     const url = agentUrl(target);
     const socket = new WebSocket(url.href, {
       headers: headersOf(target),
-      protocols: [SUBPROTOCOL_V1],
+      protocols: [SUBPROTOCOL_V2, SUBPROTOCOL_V1],
       perMessageDeflate: false, // keystrokes don't shrink, and it costs latency and memory
       ...dialOptions(target.endpoint, url),
     });
@@ -66,40 +75,52 @@ export function runConnection(
     const dialTimer = setTimeout(() => {
       end({ kind: "unreachable", reason: `${url.host} did not answer within ${times.dialMs / 1000} s` });
     }, times.dialMs);
-    const liveness = new Liveness({
-      pingMs: times.pingMs,
-      deadMs: times.deadMs,
-      ping: () => socket.ping(),
-      dead: (ms) =>
-        end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
-    });
+    const watch = (isV2: boolean) => {
+      const { pingMs, deadMs } = isV2 ? (times.v2 ?? V2_LIVENESS) : times;
+      return new Liveness({
+        pingMs,
+        deadMs,
+        ping: () => socket.ping(),
+        dead: (ms) =>
+          end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
+      });
+    };
+    let liveness: Liveness | null = null;
     const stop = () => closeGently(socket, isOpen);
 
     socket.addEventListener("open", () => {
       isOpen = true;
       clearTimeout(dialTimer);
+      const isV2 = socket.protocol === SUBPROTOCOL_V2;
+      liveness = watch(isV2);
       liveness.start();
-      handler.opened({
+      const line: Line = {
         send: (frame) => socket.send(frame),
         get buffered() {
           return socket.bufferedAmount;
         },
         drop: (reason) => end({ kind: "dropped", reason }),
-      });
+        fail: (reason) => {
+          ours ??= { kind: "dropped", reason: `the server broke the protocol: ${reason}` };
+          closeGently(socket, true, CLOSE_PROTOCOL, reason.slice(0, 100));
+        },
+        ...(isV2 ? { highWater: V2_HIGH_WATER } : {}),
+      };
+      handler.opened(line, isV2);
     });
     socket.addEventListener("message", ({ data }) => {
-      liveness.heard();
+      liveness?.heard();
       if (typeof data === "string") handler.text(data);
-      else handler.binary(data instanceof ArrayBuffer ? data.byteLength : 0);
+      else if (data instanceof ArrayBuffer) handler.binary(new Uint8Array(data));
     });
-    socket.addEventListener("ping", () => liveness.heard());
-    socket.addEventListener("pong", () => liveness.heard());
+    socket.addEventListener("ping", () => liveness?.heard());
+    socket.addEventListener("pong", () => liveness?.heard());
     socket.addEventListener("error", (event) => {
       failure = event.error ?? event.message;
     });
     socket.addEventListener("close", ({ code, reason }) => {
       clearTimeout(dialTimer);
-      liveness.stop();
+      liveness?.stop();
       signal.removeEventListener("abort", stop);
       resolve(ours ?? (isOpen ? { kind: "closed", code, reason } : failedDial(failure, url)));
     });
@@ -146,11 +167,16 @@ function withoutToken(url: URL): URL {
   return bare;
 }
 
-function closeGently(socket: WebSocket, isOpen: boolean): void {
+function closeGently(
+  socket: WebSocket,
+  isOpen: boolean,
+  code: number = CLOSE_GOING_AWAY,
+  reason = "the agent stops",
+): void {
   if (!isOpen) {
     socket.terminate();
     return;
   }
-  socket.close(1001, "the agent stops");
+  socket.close(code, reason);
   setTimeout(() => socket.terminate(), CLOSE_MS).unref();
 }

@@ -12,6 +12,8 @@ export interface DispatcherOptions {
   sessions: SessionManager;
   execs: ExecManager;
   logger: Logger;
+  /** What v1 does not know: true where it is rexec.v2's. */
+  other?(frame: string): boolean;
 }
 
 export class Dispatcher {
@@ -33,6 +35,7 @@ export class Dispatcher {
     }
     const parsed = parseServerMessage(frame);
     if (!parsed.ok) {
+      if (parsed.problem === "unknown" && this.#options.other?.(frame)) return;
       if (parsed.problem === "unknown") this.#options.logger.debug(`ignored a message of ${parsed.reason}`);
       else this.#complaints.say(`ignored a message that breaks the contract: ${parsed.reason}`);
       return;

@@ -1,6 +1,8 @@
 /** One command through the shell: `SHELL -c command` in a session and process group of its own, without a terminal. */
 import { trackChild, untrackChild } from "../pty/children.ts";
+import { LoopTurn } from "../pty/turn.ts";
 import type { Capture, StreamName } from "./capture.ts";
+import { type ChildPipes, childPipes, type Output } from "./child-pipes.ts";
 
 export interface ExecOptions {
   shell: string;
@@ -36,32 +38,20 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Runs it. @throws the system's error where it can't be started */
 export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
   const started = performance.now();
-  const child = Bun.spawn([options.shell, "-c", options.command], {
-    cwd: options.cwd,
-    env: options.env,
-    stdin: options.stdin && options.stdin.length > 0 ? options.stdin : "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    detached: true, // setsid: its own session and group, so that all of it can be ended
-  });
+  const input = options.stdin && options.stdin.length > 0 ? options.stdin : null;
+  const { stdin, stdout, stderr, ...ends } = childPipes(input !== null);
+  const child = spawnGroup(options, ends);
+  // A command that does not read all of its stdin is none the worse for it.
+  if (input) void stdin?.write(input).then(stdin.end, stdin.end);
   trackChild(child.pid);
   options.groups.add(child.pid);
-  const pipes = [
-    new Pipe(child.stdout, "stdout", options.capture),
-    new Pipe(child.stderr, "stderr", options.capture),
-  ];
+  const pipes = [new Pipe(stdout, "stdout", options.capture), new Pipe(stderr, "stderr", options.capture)];
   let timedOut = false;
-  const end = () => void endGroup(child);
-  const timer =
-    options.timeoutMs === undefined
-      ? null
-      : setTimeout(
-          () => {
-            timedOut = true;
-            end();
-          },
-          Math.min(options.timeoutMs, MAX_TIMER_MS),
-        );
+  const end = () => void endGroup(child.pid);
+  const timer = timeoutOf(options.timeoutMs, () => {
+    timedOut = true;
+    end();
+  });
   options.signal.addEventListener("abort", end, { once: true });
   if (options.signal.aborted) end();
   try {
@@ -70,6 +60,7 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
     untrackChild(child.pid);
     options.groups.delete(child.pid);
     if (timer) clearTimeout(timer);
+    stdin?.end();
     options.signal.removeEventListener("abort", end);
   }
   await Promise.race([Promise.all(pipes.map((pipe) => pipe.done)), Bun.sleep(PIPE_GRACE_MS)]);
@@ -83,19 +74,43 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
   };
 }
 
-// --- internal ---
+/** A timer for a command's time, if it has one, ms. */
+export function timeoutOf(ms: number | undefined, late: () => void): Timer | null {
+  return ms === undefined ? null : setTimeout(late, Math.min(ms, MAX_TIMER_MS));
+}
 
-function signalOf({ signalCode }: Bun.Subprocess): string | null {
+/** The signal that ended it, if one did. */
+export function signalOf({ signalCode }: Bun.Subprocess): string | null {
   return signalCode === null ? null : String(signalCode);
 }
 
-/** SIGTERM to the group, SIGKILL to what is left of it after the grace, or as soon as its leader is gone. */
-async function endGroup(child: Bun.Subprocess): Promise<void> {
-  signalGroup(child.pid, "SIGTERM");
+/** A signal to the group, SIGKILL to what is left of it after the grace. */
+export async function endGroup(pid: number, first: "SIGTERM" | "SIGHUP" = "SIGTERM"): Promise<void> {
+  signalGroup(pid, first);
   const deadline = performance.now() + TERM_GRACE_MS;
-  while (performance.now() < deadline && groupLives(child.pid)) await Bun.sleep(20);
-  signalGroup(child.pid, "SIGKILL");
+  while (performance.now() < deadline && groupLives(pid)) await Bun.sleep(20);
+  signalGroup(pid, "SIGKILL");
 }
+
+/**
+ * `SHELL -c command` in a session and group of its own, so that all of it can be ended.
+ * @throws the system's error where it can't be started; the pipes are closed then
+ */
+export function spawnGroup(
+  { shell, command, cwd, env }: Pick<ExecOptions, "shell" | "command" | "cwd" | "env">,
+  pipes: Pick<ChildPipes, "stdio" | "handedOver" | "abandon">,
+): Bun.Subprocess {
+  try {
+    return Bun.spawn([shell, "-c", command], { cwd, env, stdio: pipes.stdio, detached: true });
+  } catch (error) {
+    pipes.abandon();
+    throw error;
+  } finally {
+    pipes.handedOver();
+  }
+}
+
+// --- internal ---
 
 function groupLives(pid: number): boolean {
   try {
@@ -122,10 +137,11 @@ function openReader(stream: ReadableStream<Uint8Array>) {
 class Pipe {
   readonly done: Promise<void>;
   readonly #reader: ReturnType<typeof openReader>;
+  readonly #turn = new LoopTurn();
 
-  constructor(stream: ReadableStream<Uint8Array>, name: StreamName, capture: Capture) {
+  constructor({ stream, release }: Output, name: StreamName, capture: Capture) {
     this.#reader = openReader(stream);
-    this.done = this.#read(name, capture);
+    this.done = this.#read(name, capture).finally(release);
   }
 
   cancel(): void {
@@ -138,6 +154,7 @@ class Pipe {
         const { done, value } = await this.#reader.read();
         if (done) return;
         capture.push(name, value);
+        await this.#turn.after(value.length);
       }
     } catch {
       // The pipe broke with its process: what there is was read.

@@ -1,6 +1,6 @@
 /**
  * Tells whether the other end still lives: it is pinged, and what hears nothing for long enough is dead. The WebSocket
- * itself never notices (bun-facts: a black-holed peer raises no event).
+ * itself never notices: a peer that was cut off without a word raises no event (measured on Bun 1.4.5).
  */
 export interface LivenessOptions {
   pingMs: number;

@@ -6,19 +6,26 @@
 
 /** The way to the server while there is a connection. */
 export interface Line {
-  send(frame: string): void;
+  send(frame: OutFrame): void;
+  /** Output is taken while less than this is buffered, bytes; where it is not the outbox's own. */
+  readonly highWater?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
+  /** Ends it because the other side broke the contract. */
+  fail(reason: string): void;
 }
+
+/** Text, or bytes of rexec.v2. */
+export type OutFrame = string | Uint8Array<ArrayBuffer>;
 
 /** Something with output to send, a frame at a time. */
 export interface OutputSource {
   /** Roughly how many bytes it has. */
   readonly pending: number;
   /** The next frame, or null where it has none now. */
-  takeFrame(): string | null;
+  takeFrame(): OutFrame | null;
 }
 
 export interface OutboxOptions {
@@ -45,7 +52,8 @@ const FRAMES_A_TURN = 32;
 
 export class Outbox {
   #line: Line | null = null;
-  #control: string[] = [];
+  #control: OutFrame[] = [];
+  readonly #urgent = new Set<OutputSource>();
   #owesPong = false;
   readonly #ready = new Set<OutputSource>();
   #timer: Timer | null = null;
@@ -77,13 +85,14 @@ export class Outbox {
   detach(): void {
     this.#line = null;
     this.#control = [];
+    this.#urgent.clear();
     this.#owesPong = false;
     this.#cancel();
     this.#settleIdle();
   }
 
   /** Sends a message ahead of all output. Dropped without a connection. */
-  control(frame: string): void {
+  control(frame: OutFrame): void {
     if (!this.#line) return;
     if (this.#control.length >= this.#maxControl) {
       this.#line.drop("the server does not read our answers");
@@ -113,8 +122,16 @@ export class Outbox {
     else if (this.#timer === null && this.#immediate === null) this.#schedule(GATHER_MS);
   }
 
+  /** The source has something that goes before all output, such as an ack. */
+  urgent(source: OutputSource): void {
+    if (!this.#line) return;
+    this.#urgent.add(source);
+    this.flush();
+  }
+
   /** The source has nothing to send any more. */
   forget(source: OutputSource): void {
+    this.#urgent.delete(source);
     this.#ready.delete(source);
   }
 
@@ -153,18 +170,27 @@ export class Outbox {
 
   /** Whether the line takes more now. */
   get hasRoom(): boolean {
-    return this.#line !== null && this.#line.buffered < this.#highWater;
+    return this.#line !== null && this.#line.buffered < (this.#line.highWater ?? this.#highWater);
   }
 
-  #next(): string | null {
+  #next(): OutFrame | null {
     if (this.#owesPong) {
       this.#owesPong = false;
       return this.#pong;
     }
-    return this.#control.shift() ?? this.#nextOutput();
+    return this.#control.shift() ?? this.#nextUrgent() ?? this.#nextOutput();
   }
 
-  #nextOutput(): string | null {
+  #nextUrgent(): OutFrame | null {
+    for (const source of this.#urgent) {
+      this.#urgent.delete(source);
+      const frame = source.takeFrame();
+      if (frame !== null) return frame;
+    }
+    return null;
+  }
+
+  #nextOutput(): OutFrame | null {
     for (;;) {
       const source = this.#pick();
       if (!source) return null;
@@ -222,7 +248,11 @@ export class Outbox {
   #isIdle(): boolean {
     if (!this.#line) return true;
     return (
-      this.#control.length === 0 && !this.#owesPong && this.#ready.size === 0 && this.#line.buffered === 0
+      this.#control.length === 0 &&
+      this.#urgent.size === 0 &&
+      !this.#owesPong &&
+      this.#ready.size === 0 &&
+      this.#line.buffered === 0
     );
   }
 

@@ -3,10 +3,14 @@ import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
+import type { SessionInfo } from "../protocol/v2/control.ts";
 import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { Outbox } from "./outbox.ts";
 import { INPUT_BUFFER_BYTES, Session } from "./session.ts";
+import { Ended } from "./v2/ended.ts";
+import { Refusal } from "./v2/refusal.ts";
+import { RingPool, type RingSizes } from "./v2/rings.ts";
 
 /** Milliseconds between a hang-up and SIGKILL. */
 const GRACE_MS = 2_000;
@@ -27,6 +31,20 @@ export interface SessionManagerOptions {
   /** Bytes of output kept per session, and for all of them. */
   sessionBuffer: number;
   memoryBudget: number;
+  /** What runs in a session, for lists. */
+  shell: string;
+  rings: RingSizes;
+  /** How long what was asked for over a lost connection stands, ms. */
+  holdMs: number;
+}
+
+/** What an opener of rexec.v2 asks for. */
+export interface SessionRequest {
+  session: string;
+  instance?: string | undefined;
+  create: boolean;
+  cols?: number | undefined;
+  rows?: number | undefined;
 }
 
 export class SessionManager {
@@ -36,10 +54,14 @@ export class SessionManager {
   readonly #earlySizes = new Map<string, Size>();
   /** Ended sessions that were asked for again before their last output was sent. */
   readonly #again = new Set<string>();
+  readonly #rings: RingPool;
+  readonly #ended: Ended;
   #closed = false;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
+    this.#rings = new RingPool(options.rings);
+    this.#ended = new Ended((session) => this.#rings.close(session.ring));
     this.#budget = new ByteBudget(options.memoryBudget);
   }
 
@@ -53,9 +75,14 @@ export class SessionManager {
     return this.#budget.used;
   }
 
-  /** Tells a server that may be a new one which sessions run. */
-  announce(): void {
+  /**
+   * Tells a server that may be a new one which sessions run; by rexec.v1, so one that speaks v2 hears only of those
+   * that it, or one before it, asked for by v1.
+   */
+  announce(isV2: boolean): void {
     for (const session of this.#sessions.values()) {
+      if (!isV2) session.serveV1();
+      else if (!session.isForV1) continue;
       if (session.state === "running") this.#options.outbox.control(encodeAgent.shellStarted(session.id));
     }
   }
@@ -67,11 +94,58 @@ export class SessionManager {
     const known = this.#sessions.get(id);
     if (known?.state === "running") {
       outbox.control(encodeAgent.shellStarted(id));
+      known.serveV1();
       return;
     }
     outbox.control(encodeAgent.shellStarting(id));
     if (known) this.#again.add(id);
-    else this.#open(id);
+    else this.#openForV1(id);
+  }
+
+  running(): Session[] {
+    return [...this.#sessions.values()].filter(({ state }) => state === "running");
+  }
+
+  /** All that run, and those that ended and can still be read. */
+  infos(): SessionInfo[] {
+    return [...this.#sessions.values(), ...this.#ended.sessions].map(({ info }) => info);
+  }
+
+  /**
+   * The session that an opener of rexec.v2 asks for; started where it may be.
+   * @throws Refusal
+   */
+  find({ session: id, instance, create, cols, rows }: SessionRequest): {
+    session: Session;
+    created: boolean;
+  } {
+    const known = this.#sessions.get(id);
+    if (instance !== undefined) {
+      const session = known?.instance === instance ? known : this.#byInstance(instance);
+      if (!session)
+        throw new Refusal("gone", `session ${id} is gone: it ended, or its agent was started anew`);
+      return { session, created: false };
+    }
+    if (known && known.end === null) return { session: known, created: false };
+    if (create) {
+      const early = this.#earlySizes.get(id);
+      const size = cols && rows ? { cols, rows } : (early ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS });
+      this.#earlySizes.delete(id);
+      // One that waits for a server of v1 to hear of its end does so without its name.
+      if (known) this.#bury(known);
+      return { session: this.#open(id, size), created: true };
+    }
+    const session = known ?? this.#ended.byName(id);
+    if (!session) throw new Refusal("gone", `no session ${id} runs here`);
+    return { session, created: false };
+  }
+
+  /** Ends one, by its name or its instance. @returns false where there is none */
+  kill(id: string): boolean {
+    const session = this.#sessions.get(id) ?? [...this.#sessions.values()].find((one) => one.instance === id);
+    if (!session) return false;
+    this.stop(session.id);
+    return true;
   }
 
   input(requested: string, data: Uint8Array): void {
@@ -123,38 +197,64 @@ export class SessionManager {
 
   // --- internal ---
 
-  #open(id: string): void {
-    const { outbox, logger, openShell, maxSessions, sessionBuffer } = this.#options;
-    if (this.#closed) {
-      this.#refuse(id, "the agent is stopping");
-      return;
-    }
-    if (this.#sessions.size >= maxSessions) {
-      this.#refuse(id, `${maxSessions} sessions run here already, which is the limit: end one first`);
-      return;
-    }
+  #openForV1(id: string): void {
     const size = this.#earlySizes.get(id) ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS };
     this.#earlySizes.delete(id);
-    let pty: Pty;
     try {
-      pty = openShell(size);
+      // `shell_started` before the session reads, so that no output can be ahead of it.
+      this.#open(id, size, () => this.#options.outbox.control(encodeAgent.shellStarted(id))).serveV1();
     } catch (error) {
       this.#refuse(id, error instanceof Error ? error.message : String(error));
-      return;
     }
+  }
+
+  /** @throws Refusal, or what the PTY throws where it can't be started */
+  #open(id: string, size: Size, onStart: () => void = () => {}): Session {
+    const { outbox, logger, openShell, maxSessions, sessionBuffer, shell, holdMs } = this.#options;
+    if (this.#closed) throw new Refusal("failed", "the agent is stopping");
+    if (this.#sessions.size >= maxSessions) {
+      throw new Refusal(
+        "too_many_sessions",
+        `${maxSessions} sessions run here already, which is the limit: end one first`,
+      );
+    }
+    const pty = openShell(size);
     logger.info(`session ${id} started (pid ${pty.pid})`);
-    const onOver = (session: Session) => this.#onOver(session);
-    const options = { id, pty, outbox, budget: this.#budget, bufferBytes: sessionBuffer, logger, onOver };
-    // Before the session, so that no output can be ahead of it.
-    outbox.control(encodeAgent.shellStarted(id));
-    this.#sessions.set(id, new Session(options));
+    onStart();
+    const session = new Session({
+      id,
+      pty,
+      command: shell,
+      size,
+      ring: this.#rings.open(),
+      holdMs,
+      outbox,
+      budget: this.#budget,
+      bufferBytes: sessionBuffer,
+      logger,
+      onOver: (over) => this.#onOver(over),
+    });
+    this.#sessions.set(id, session);
+    return session;
   }
 
   #onOver(session: Session): void {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.#bury(session);
+    // Not at once: `shell_stopped` is not on the line yet.
+    if (this.#again.delete(session.id)) queueMicrotask(() => this.#openForV1(session.id));
+  }
+
+  /** It can be read for a while. */
+  #bury(session: Session): void {
     this.#options.logger.info(`session ${session.id} ended`);
     this.#sessions.delete(session.id);
-    // Not at once: `shell_stopped` is not on the line yet.
-    if (this.#again.delete(session.id)) queueMicrotask(() => this.#open(session.id));
+    this.#ended.add(session);
+  }
+
+  #byInstance(instance: string): Session | undefined {
+    const running = [...this.#sessions.values()].find((session) => session.instance === instance);
+    return running ?? this.#ended.byInstance(instance);
   }
 
   #refuse(id: string, why: string): void {

@@ -48,10 +48,10 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     if (phase === "stopped") return finish(state);
     if (phase === "dialling")
       logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
-    const opened = (line: Line) => {
+    const opened = (line: Line, isV2: boolean) => {
       go({ type: "opened", at: clock.now() });
-      logger.info(`connected to ${host}`);
-      handler.opened(line);
+      logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
+      handler.opened(line, isV2);
     };
     const end = await runConnection(
       { ...target, auth: authOf(state) },

@@ -1,13 +1,12 @@
-/** One command on a remote machine: sent, waited for, its bytes taken apart. */
+/** One command on a remote machine over rexec.v1: sent whole, waited for, its bytes taken apart. */
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { RexecError } from "../lib/errors.ts";
 import { decodeBytes } from "../protocol/bytes.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
 import type { ExecRequestWire, ExecResult } from "../protocol/v1.ts";
-import { encodeViewer, type ToViewerMessage } from "../protocol/v1-viewer.ts";
-import type { Server } from "./api.ts";
+import { encodeViewer, parseToViewerMessage, type ToViewerMessage } from "../protocol/v1-viewer.ts";
 import { exitCodeFromText, exitCodeOf, TIMED_OUT_EXIT } from "./exit-code.ts";
-import { openViewer } from "./viewer.ts";
+import type { Connection } from "./socket.ts";
 
 export interface ExecOptions {
   /** For the remote shell, quoted already. */
@@ -36,33 +35,39 @@ export interface ExecOutcome {
 const TIMEOUT_GRACE_MS = 5_000;
 
 /**
- * Runs the command on a socket of its own.
- * @throws RexecError as `openViewer`; `exec_lost` where the connection ended before the result came;
+ * Runs the command on a socket of its own, which it closes.
+ * @throws RexecError `exec_lost` where the connection ended before the result came; `exec_timeout`;
  * `stdin_too_large`; the signal's reason
  */
 export async function remoteExec(
-  server: Server,
-  agentId: string,
+  connection: Connection,
   options: ExecOptions,
   signal: AbortSignal,
   clock: Clock = systemClock,
 ): Promise<ExecOutcome> {
-  const request = requestOf(options);
   const ended = new AbortController();
   const { promise: answered, resolve, reject } = Promise.withResolvers<ExecResult>();
-  answered.catch(() => {}); // awaited below, or overtaken by a failure to open
-  const viewer = await openViewer(
-    { server, agentId, viewerId: crypto.randomUUID(), newSession: true, execOnly: true },
-    { onMessage: (message) => take(message, request, resolve, reject) },
-    AbortSignal.any([signal, ended.signal]),
-  );
+  answered.catch(() => {}); // awaited below, or overtaken
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
   try {
-    void viewer.closed.then(({ reason }) => reject(signal.aborted ? signal.reason : lost(reason)));
-    viewer.send(encodeViewer.exec(request));
+    const request = requestOf(options);
+    connection.listen({
+      onBytes() {},
+      onText(text) {
+        const parsed = parseToViewerMessage(text);
+        // A newer server may say more than we know.
+        if (parsed.ok) take(parsed.value, request, resolve, reject);
+      },
+    });
+    void connection.closed.then(({ reason }) => reject(lost(reason)));
+    connection.send(encodeViewer.exec(request));
     if (options.timeoutMs !== undefined) void giveUp(options.timeoutMs, ended.signal, clock, reject);
     return outcomeOf(await answered, request);
   } finally {
+    signal.removeEventListener("abort", abort);
     ended.abort();
+    connection.close();
   }
 }
 

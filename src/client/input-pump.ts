@@ -1,18 +1,23 @@
-/** From the keyboard (or a pipe) to the socket, in order, no faster than the socket takes it. */
+/** From the keyboard (or a pipe) to whatever takes input, in order, no faster than it is taken. */
 import type { Clock } from "../lib/clock.ts";
-import { INPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import { EscapeFilter } from "./escape.ts";
 import type { Terminal } from "./terminal.ts";
-import type { ViewerSocket } from "./viewer.ts";
 
-/** Nothing more is read while this much waits to be sent, bytes. The socket has no drain event: it is asked. */
-const HIGH = 1024 * 1024;
-const POLL_MS = 20;
 /** Ctrl-D, which a terminal takes for the end of input. */
 const END_OF_INPUT = new Uint8Array([0x04]);
 /** Quiet of this many ms before the first and between the last Ctrl-Ds. */
 const FIRST_QUIET_MS = 300;
 const LAST_QUIET_MS = 5_000;
+/** What is typed before anything is connected is held up to this many bytes. */
+const HELD_BYTES = 4096;
+
+/** Where input goes. */
+export interface InputSink {
+  /** What was typed before it was known where to may be handed on. Otherwise it is dropped: typed blind. */
+  readonly takesEarly: boolean;
+  /** Resolves once more may come. */
+  take(bytes: Uint8Array): Promise<void>;
+}
 
 export interface InputPumpOptions {
   terminal: Terminal;
@@ -25,19 +30,22 @@ export interface InputPumpOptions {
 export class InputPump {
   readonly #options: InputPumpOptions;
   readonly #filter = new EscapeFilter();
-  #viewer: ViewerSocket | null = null;
-  #connected = Promise.withResolvers<void>();
+  readonly #known = Promise.withResolvers<InputSink>();
+  #sink: InputSink | null = null;
+  #held: Uint8Array = new Uint8Array(0);
+  #early: Promise<void> = Promise.resolve();
   #lastActivity = 0;
 
   constructor(options: InputPumpOptions) {
     this.#options = options;
   }
 
-  /** Where input goes from now on; null while there is no connection. */
-  to(viewer: ViewerSocket | null): void {
-    this.#viewer = viewer;
-    if (viewer) this.#connected.resolve();
-    else this.#connected = Promise.withResolvers();
+  /** Where input goes from now on. To be called once. */
+  to(sink: InputSink): void {
+    if (sink.takesEarly && this.#held.length > 0) this.#early = sink.take(this.#held);
+    this.#held = new Uint8Array(0);
+    this.#sink = sink;
+    this.#known.resolve(sink);
   }
 
   /** To be told of output: a Ctrl-D at the end of a pipe waits for quiet. */
@@ -52,27 +60,26 @@ export class InputPump {
       const bytes = await terminal.read();
       if (signal.aborted) return;
       if (!bytes) return terminal.interactive ? leave() : this.#endInput();
-      if (!terminal.interactive) {
-        await this.#send(bytes);
-        continue;
-      }
-      const { data, leave: wanted } = this.#filter.push(bytes, clock.now());
-      // What is typed while nothing is connected is dropped: typed blind, it would run later, somewhere else.
-      if (this.#viewer) await this.#send(data);
+      const { data, leave: wanted } = terminal.interactive
+        ? this.#filter.push(bytes, clock.now())
+        : { data: bytes, leave: false };
+      await this.#pass(data);
       if (wanted) return leave();
     }
   }
 
   // --- internal ---
 
-  async #send(bytes: Uint8Array): Promise<void> {
-    const { clock, signal } = this.#options;
-    for (let at = 0; at < bytes.length && !signal.aborted; at += INPUT_CHUNK_BYTES) {
-      if (!this.#viewer) await this.#connected.promise;
-      this.active();
-      this.#viewer?.send(new Uint8Array(bytes.subarray(at, at + INPUT_CHUNK_BYTES)));
-      while ((this.#viewer?.buffered ?? 0) > HIGH && !signal.aborted) await clock.sleep(POLL_MS, signal);
+  async #pass(data: Uint8Array): Promise<void> {
+    this.active();
+    if (!this.#sink && this.#options.terminal.interactive) {
+      // Ctrl+] must be seen while nothing is connected yet, so the keyboard is read on.
+      if (this.#held.length + data.length <= HELD_BYTES) this.#held = Buffer.concat([this.#held, data]);
+      return;
     }
+    const sink = this.#sink ?? (await this.#known.promise);
+    await this.#early;
+    await sink.take(data);
   }
 
   /**
@@ -87,7 +94,7 @@ export class InputPump {
         await clock.sleep(left, signal);
         left = this.#lastActivity + quiet - clock.now();
       }
-      if (!signal.aborted) await this.#send(END_OF_INPUT);
+      if (!signal.aborted) await this.#pass(END_OF_INPUT);
     }
   }
 }

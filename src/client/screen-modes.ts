@@ -7,6 +7,8 @@ const ESC = 0x1b;
 /** A longer sequence is none that we follow. */
 const LONGEST = 64;
 
+const ALTERNATE = [47, 1047, 1049];
+
 type State = "text" | "escape" | "csi" | "skip";
 
 export class ScreenModes {
@@ -19,9 +21,21 @@ export class ScreenModes {
   #keyLevels = 0;
   #otherKeys = false;
   #cursorShape = false;
+  #openCharacter = false;
+
+  /** What came last was complete: no sequence and no character is left open. */
+  get atRest(): boolean {
+    return this.#state === "text" && !this.#openCharacter;
+  }
+
+  /** An alternate screen is on. */
+  get alternate(): boolean {
+    return ALTERNATE.some((mode) => this.#on.has(mode));
+  }
 
   /** To be shown everything that goes to the screen. */
   push(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#openCharacter = endsInside(bytes);
     for (let at = 0; at < bytes.length; at += 1) {
       if (this.#state === "text") {
         at = bytes.indexOf(ESC, at);
@@ -33,7 +47,7 @@ export class ScreenModes {
 
   /** What brings the terminal back; empty where nothing is on. */
   restore(): string {
-    const alternate = [47, 1047, 1049].filter((mode) => this.#on.has(mode));
+    const alternate = ALTERNATE.filter((mode) => this.#on.has(mode));
     const others = [...this.#on].filter((mode) => !alternate.includes(mode));
     const parts = [
       this.#keyLevels > 0 ? `\x1b[<${this.#keyLevels}u` : "",
@@ -107,3 +121,13 @@ export class ScreenModes {
 const UNDONE = new Set([
   1, 5, 6, 9, 47, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016, 1047, 1049, 2004, 2026, 2031,
 ]);
+
+/** True where the last bytes begin a character of UTF-8 that goes on. */
+function endsInside(bytes: Uint8Array): boolean {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if (byte < 0x80) return false;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2);
+  }
+  return false;
+}

@@ -17,6 +17,10 @@ export interface RawMode {
 export interface Terminal {
   /** A person types here: Ctrl+] leaves. Otherwise input ends at the end of a file or pipe. */
   readonly interactive: boolean;
+  /** Output goes to a terminal. */
+  readonly shown: boolean;
+  /** The alternate screen is on. */
+  readonly fullScreen: boolean;
   /** Null where no terminal shows the output. */
   size(): TerminalSize | null;
   /** Calls back after each burst of size changes; returns what stops it. */
@@ -25,6 +29,8 @@ export interface Terminal {
   read(): Promise<Uint8Array | null>;
   /** Resolves once the terminal has taken it. */
   write(bytes: Uint8Array): Promise<void>;
+  /** What switches off everything that output so far has switched on. */
+  undo(): string;
 }
 
 /** A window that is dragged changes its size dozens of times a second. */
@@ -32,6 +38,7 @@ const RESIZE_SETTLES_MS = 40;
 
 export class LocalTerminal implements Terminal {
   readonly interactive: boolean;
+  readonly shown: boolean;
   readonly #screen: WriteStream | null;
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #undo: ((text: string) => void) | null;
@@ -43,6 +50,8 @@ export class LocalTerminal implements Terminal {
   constructor(streams: {
     /** Stdin is a terminal. */
     interactive: boolean;
+    /** Stdout is a terminal. */
+    shown: boolean;
     /** The bytes of stdin, read only as they are asked for. */
     input: AsyncIterable<Uint8Array>;
     /** Where the size may be asked, best first; those that are no terminal are passed over. */
@@ -54,6 +63,7 @@ export class LocalTerminal implements Terminal {
     undo: ((text: string) => void) | null;
   }) {
     this.interactive = streams.interactive;
+    this.shown = streams.shown;
     this.#screen = streams.screens.find((stream) => stream.isTTY === true) ?? null;
     this.#write = streams.write;
     this.#input = streams.input[Symbol.asyncIterator]();
@@ -87,6 +97,10 @@ export class LocalTerminal implements Terminal {
     this.#raw = null;
   }
 
+  get fullScreen(): boolean {
+    return this.#modes.alternate;
+  }
+
   size(): TerminalSize | null {
     const [cols, rows] = this.#screen?.getWindowSize() ?? [];
     // A serial line or a fresh PTY knows no size and says 0.
@@ -114,5 +128,14 @@ export class LocalTerminal implements Terminal {
   write(bytes: Uint8Array): Promise<void> {
     this.#modes.push(bytes);
     return this.#write(bytes);
+  }
+
+  undo(): string {
+    return this.#modes.restore();
+  }
+
+  /** Shows text of our own between two pieces of output, where it would not tear a sequence of bytes apart. */
+  async notice(text: string): Promise<void> {
+    if (this.#modes.atRest) await this.#write(Buffer.from(text));
   }
 }

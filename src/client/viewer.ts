@@ -1,12 +1,13 @@
-/** One connection to the viewer socket of an agent: opened or explained, watched for a dead peer, closed once. */
+/** Opens the viewer socket of an agent, in the best protocol that both ends know, or explains why it can't. */
 import { constants } from "node:http2";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { connectionError, HttpError } from "../lib/http.ts";
 import { dialOptions, wsUrl } from "../lib/net.ts";
-import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
-import { parseToViewerMessage, type ToViewerMessage, viewerQuery } from "../protocol/v1-viewer.ts";
+import { viewerQuery } from "../protocol/v1-viewer.ts";
+import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
+import { Connection, type Liveness, type SocketClose } from "./socket.ts";
 
 /** Who looks at what. */
 export interface ViewerTarget {
@@ -16,61 +17,51 @@ export interface ViewerTarget {
   viewerId: string;
   newSession: boolean;
   execOnly?: boolean;
+  /** Of rexec.v2. */
+  liveness?: Liveness | undefined;
 }
 
-/** How a connection ended. */
-export interface ViewerClose {
-  code: number;
-  reason: string;
+export interface OpenOptions {
+  /** Best first; default: v2, then v1. */
+  protocols?: readonly string[];
+  /** Default 20 s. */
+  openMs?: number;
 }
 
-/** What a connection is told; both are called in order and must not block. */
-export interface ViewerEvents {
-  onMessage(message: ToViewerMessage): void;
-  /** Output as raw bytes, where a server sends it so. */
-  onBytes?(bytes: Uint8Array): void;
-}
-
-export interface ViewerSocket {
-  send(data: string | Uint8Array<ArrayBuffer>): void;
-  /** Bytes that were sent and have not left this process. */
-  readonly buffered: number;
-  /** Stops reading: the server then waits. */
-  pause(): void;
-  resume(): void;
-  readonly closed: Promise<ViewerClose>;
-  /** Ends it at once. */
-  close(): void;
-}
+/** In the order of preference. */
+export const PROTOCOLS: readonly string[] = [SUBPROTOCOL_V2, SUBPROTOCOL_V1];
 
 /**
- * Opens the socket.
+ * Opens the socket. The caller listens and closes; the signal ends no more than the opening.
  * @throws HttpError (401, 403, 404: final), RexecError `agent_offline`, or as `connectionError`
  */
 export async function openViewer(
   target: ViewerTarget,
-  events: ViewerEvents,
   signal: AbortSignal,
-  timing = { pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS, openMs: 20_000 },
-): Promise<ViewerSocket> {
+  { protocols = PROTOCOLS, openMs = 20_000 }: OpenOptions = {},
+): Promise<Connection> {
   signal.throwIfAborted();
   const query = viewerQuery({ ...target, id: target.viewerId });
   const path = `/ws/agent/${encodeURIComponent(target.agentId)}/terminal?${query}`;
   const url = wsUrl(target.server.endpoint, path);
   const socket = new WebSocket(url, {
     headers: { Authorization: `Bearer ${target.server.token}` },
-    protocols: [SUBPROTOCOL_V1],
+    protocols: [...protocols],
     // Keystrokes do not shrink; time and memory do not come back.
     perMessageDeflate: false,
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const viewer = watch(socket, events, signal, timing);
-  const failure = await opened(socket, viewer.closed, timing.openMs);
-  if (!failure) return viewer;
-  viewer.close();
+  const connection = new Connection(socket, target.liveness);
+  const abort = () => connection.close();
+  signal.addEventListener("abort", abort);
+  const failure = await opened(socket, connection.closed, openMs);
+  signal.removeEventListener("abort", abort);
+  if (!failure && !signal.aborted) return connection;
+  connection.close();
   signal.throwIfAborted();
-  throw await explain(target, failure, url, signal);
+  if (!failure || failure instanceof NoAnswer) throw connectionError(failure, url);
+  throw await explain(target, failure, url, AbortSignal.any([signal, AbortSignal.timeout(openMs)]));
 }
 
 /** True where another try cannot help. */
@@ -80,17 +71,17 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
-/** RFC 6455, section 7.4.1. */
-const NORMAL = 1000;
+/** Whoever does not answer a handshake in time answers no question either. */
+class NoAnswer extends Error {}
 
 /** Resolves to null once open, or to what was said where it never opened. */
 async function opened(
   socket: WebSocket,
-  closed: Promise<ViewerClose>,
+  closed: Promise<SocketClose>,
   limitMs: number,
 ): Promise<Error | null> {
   const { promise, resolve } = Promise.withResolvers<Error | null>();
-  const timer = setTimeout(() => resolve(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+  const timer = setTimeout(() => resolve(new NoAnswer(`no answer within ${limitMs / 1000} s`)), limitMs);
   socket.addEventListener("open", () => resolve(null), { once: true });
   socket.addEventListener("error", (event) => resolve(new Error(event.message || "failed")), { once: true });
   void closed.then(({ code }) => resolve(new Error(`closed with ${code}`)));
@@ -99,67 +90,6 @@ async function opened(
   } finally {
     clearTimeout(timer);
   }
-}
-
-function watch(
-  socket: WebSocket,
-  events: ViewerEvents,
-  signal: AbortSignal,
-  timing: { pingMs: number; deadMs: number },
-): ViewerSocket {
-  const { promise: closed, resolve } = Promise.withResolvers<ViewerClose>();
-  let heard = performance.now();
-  let paused = false;
-  const end = (close: ViewerClose) => {
-    clearInterval(timer);
-    signal.removeEventListener("abort", abort);
-    socket.terminate();
-    resolve(close);
-  };
-  const abort = () => {
-    // Says goodbye, but does not wait for the answer: a peer that is gone gives none.
-    if (socket.readyState === WebSocket.OPEN) socket.close(NORMAL, "left");
-    end({ code: NORMAL, reason: "left" });
-  };
-  const timer = setInterval(() => {
-    if (socket.readyState !== WebSocket.OPEN) return;
-    // A paused socket hears nothing, and answers no ping: an unasked pong keeps the server from giving up on us.
-    if (paused) return void socket.pong();
-    if (performance.now() - heard > timing.deadMs)
-      return end({ code: 1006, reason: "the server fell silent" });
-    socket.ping();
-  }, timing.pingMs);
-  const alive = () => {
-    heard = performance.now();
-  };
-  signal.addEventListener("abort", abort);
-  socket.addEventListener("ping", alive);
-  socket.addEventListener("pong", alive);
-  socket.addEventListener("close", ({ code, reason }) => end({ code, reason }));
-  socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
-    alive();
-    if (data instanceof ArrayBuffer) return events.onBytes?.(new Uint8Array(data));
-    const parsed = typeof data === "string" ? parseToViewerMessage(data) : null;
-    // A newer server may say more than we know; a broken message is nobody's output.
-    if (parsed?.ok) events.onMessage(parsed.value);
-  });
-  return {
-    send: (data) => void socket.send(data),
-    get buffered() {
-      return socket.bufferedAmount;
-    },
-    pause() {
-      if (!paused) socket.pause();
-      paused = true;
-    },
-    resume() {
-      if (paused) socket.resume();
-      paused = false;
-      alive();
-    },
-    closed,
-    close: abort,
-  };
 }
 
 /** Bun tells a refused upgrade's status only in prose, so the API is asked: it knows the same refusals. */
@@ -175,6 +105,8 @@ async function explain(target: ViewerTarget, failure: Error, url: URL, signal: A
     if (error instanceof HttpError && error.status === constants.HTTP_STATUS_TOO_MANY_REQUESTS) {
       return connectionError(failure, url);
     }
+    // Not even that was answered in time: what went wrong first says more.
+    if (signal.aborted) return connectionError(failure, url);
     return error instanceof Error ? error : failure;
   }
 }

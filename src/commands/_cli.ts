@@ -1,6 +1,6 @@
 /**
  * How both programs read their command line, report errors and end. citty parses and runs; everything around it that
- * it gets wrong for us (bun-facts: `--`, unknown options, extra words, exit codes) is done here.
+ * it gets wrong for us (`--`, unknown options, extra words, exit codes) is done here.
  */
 import { type ArgsDef, runCommand } from "citty";
 import { messageOf, RexecError, UsageError } from "../lib/errors.ts";

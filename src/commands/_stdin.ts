@@ -71,6 +71,13 @@ export async function askSecret(question: string): Promise<string> {
   }
 }
 
+/** Asks a person at the terminal; anything but a yes is a no. */
+export async function confirm(question: string): Promise<boolean> {
+  await writeErr(`${question} [y/N] `);
+  for await (const chunk of stdinBytes()) return /^y(es)?\s*$/i.test(Buffer.from(chunk).toString("utf8"));
+  return false;
+}
+
 // --- internal ---
 
 function readOnce(buffer: Uint8Array): Promise<{ length: number; error: unknown }> {

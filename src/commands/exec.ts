@@ -1,12 +1,18 @@
-import { type ExecOutcome, remoteExec, stdinTooLarge } from "../client/exec.ts";
+import { remoteExec, stdinTooLarge } from "../client/exec.ts";
+import { RemoteRun } from "../client/v2/run.ts";
+import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
 import { quoteWords } from "../lib/quote.ts";
-import type { Agent } from "../protocol/http.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
-import { type CommandData, defineCommand, repeatable, say, withHelp, writeErr, writeOut } from "./_cli.ts";
+import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
+import { type CommandData, defineCommand, repeatable, withHelp, writeErr, writeOut } from "./_cli.ts";
+import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
+import { onExecSignals } from "./_exec-signals.ts";
+import { livenessArgs, livenessOf } from "./_liveness.ts";
+import { say } from "./_output.ts";
 import { findAgent, serverArgs } from "./_server.ts";
-import { wholeStdin } from "./_stdin.ts";
+import { stdinBytes, wholeStdin } from "./_stdin.ts";
 
 export const execCommand = withHelp(
   defineCommand({
@@ -35,6 +41,7 @@ export const execCommand = withHelp(
         alias: "n",
         description: "Send no stdin (as in loops that read a file themselves)",
       },
+      ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
       ...serverArgs,
     },
@@ -45,14 +52,27 @@ export const execCommand = withHelp(
       }
       const timeoutMs = timeoutOf(args.timeout);
       const env = environmentOf(values.env ?? []);
+      const liveness = livenessOf(args);
       const { server, agent } = await findAgent(args, args.agent);
-      const stdin = args.noStdin || process.stdin.isTTY ? undefined : await sentStdin();
-      const interrupted = new AbortController();
-      process.once("SIGINT", () => interrupt(agent));
-      const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env, stdin };
-      const outcome = await remoteExec(server, agent.id, options, interrupted.signal);
-      if (args.json) await writeOut(`${JSON.stringify(jsonOf(outcome, agent), null, 2)}\n`);
-      else await print(outcome, rest);
+      const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
+      const viewerId = crypto.randomUUID();
+      const target: ViewerTarget = {
+        server,
+        agentId: agent.id,
+        viewerId,
+        newSession: true,
+        execOnly: true,
+        liveness,
+      };
+      const job: Job = {
+        target,
+        options,
+        stdin: !args.noStdin && !process.stdin.isTTY,
+        json: args.json === true,
+        name: agent.name,
+      };
+      const outcome = await perform(job);
+      await report(outcome, { agent, words: rest, json: job.json });
       return outcome.exitCode;
     },
   }),
@@ -62,11 +82,16 @@ export const execCommand = withHelp(
       ["rexec exec web-1 -- uname -a", "One command; its output and its exit code are ours"],
       ["rexec exec web-1 -- ls --help", "Everything after -- belongs to the remote command"],
       ["rexec exec web-1 -- sh -c 'ps aux | wc -l'", "A pipeline is a shell's business: start one"],
-      ["tar c src | rexec exec web-1 --cwd /srv -- tar x", "Stdin is handed on, in whole"],
+      ["tar c src | rexec exec web-1 --cwd /srv -- tar x", "Stdin is handed on, however long it is"],
+      [
+        "rexec exec web-1 -- journalctl -f | grep -i oom",
+        "Output comes as it is written, also without an end",
+      ],
     ],
     notes: [
       "The words after -- reach the command exactly as your shell hands them to us: spaces, quotes and $ in them are not looked at again.",
-      "Stdin is read to its end and sent first, up to 16 MiB; stdout and stderr come back when the command has ended, up to 16 MiB each. There is no terminal: for one, use rexec connect.",
+      "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal: for one, use rexec connect.",
+      "With a server or agent that speaks rexec.v1 only, stdin is read to its end and sent first, and output comes when the command has ended: up to 16 MiB each. --json collects up to 16 MiB of each stream.",
     ],
     exitCodes: {
       "0-255": "the remote command's own",
@@ -78,6 +103,52 @@ export const execCommand = withHelp(
 );
 
 // --- internal ---
+
+interface Job {
+  target: ViewerTarget;
+  options: {
+    command: string;
+    timeoutMs: number | undefined;
+    cwd: string | undefined;
+    env: Record<string, string>;
+  };
+  /** Ours is handed on. */
+  stdin: boolean;
+  json: boolean;
+  name: string;
+}
+
+async function perform(job: Job) {
+  const signals = onExecSignals();
+  const connection = await openViewer(job.target, new AbortController().signal);
+  if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
+  signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
+  const stdin = job.stdin ? await sentStdin() : undefined;
+  return remoteExec(connection, { ...job.options, stdin }, new AbortController().signal);
+}
+
+async function stream(
+  job: Job,
+  connection: Awaited<ReturnType<typeof openViewer>>,
+  signals: ReturnType<typeof onExecSignals>,
+) {
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const run = new RemoteRun(job.target, {
+    ...job.options,
+    stdin: job.stdin ? stdinBytes() : null,
+    stdout: job.json ? (bytes) => stdout.add(bytes) : writeOut,
+    stderr: job.json ? (bytes) => stderr.add(bytes) : writeErr,
+    status(status) {
+      const text =
+        status.kind === "lost"
+          ? `lost the connection (${status.reason}); the command goes on, trying again`
+          : "connected again";
+      say(`rexec: ${text}`);
+    },
+  });
+  signals.handOn(run);
+  return outcomeOfRun(await run.run(connection), job.options.command, stdout, stderr);
+}
 
 function timeoutOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -102,47 +173,4 @@ function variableOf(entry: string): [string, string] {
 
 function sentStdin(): Promise<Uint8Array> {
   return wholeStdin(EXEC_STDIN_BYTES, stdinTooLarge, "waiting for the end of stdin (-n sends none)");
-}
-
-function interrupt(agent: Agent): void {
-  const line = `interrupted; the command may go on running on ${agent.name}\n`;
-  void writeErr(line).finally(() => process.exit(128 + 2));
-}
-
-async function print(outcome: ExecOutcome, words: readonly string[]): Promise<void> {
-  const { result } = outcome;
-  await Promise.all([writeOut(outcome.stdout), writeErr(outcome.stderr)]);
-  if (result.truncated) say("rexec: the output was longer than a result can carry, and is cut here");
-  if (result.timed_out) say("rexec: the time was up, and the command was killed");
-  if (outcome.basic) say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin");
-  if (outcome.neverRan !== null) say(`rexec: ${outcome.neverRan}`);
-  const [only, ...more] = words;
-  if (outcome.exitCode === 127 && more.length === 0 && only && /[\s|;&<>$]/.test(only)) {
-    say(`rexec: that was one word; for a line of shell write: -- sh -c '…'`);
-  }
-}
-
-function jsonOf(outcome: ExecOutcome, agent: Agent): object {
-  const { result } = outcome;
-  return {
-    agent: { id: agent.id, name: agent.name },
-    command: result.command,
-    success: result.success,
-    exit_code: outcome.exitCode,
-    signal: result.signal ?? null,
-    timed_out: result.timed_out === true,
-    truncated: result.truncated === true,
-    ...(result.duration_ms === undefined ? {} : { duration_ms: result.duration_ms }),
-    ...(result.error === undefined ? {} : { error: result.error }),
-    ...(outcome.apart
-      ? { ...streamOf("stdout", outcome.stdout), ...streamOf("stderr", outcome.stderr) }
-      : { output: result.output }),
-  };
-}
-
-/** As text, and where it is no UTF-8 also as what it really is. */
-function streamOf(name: string, bytes: Uint8Array): Record<string, string> {
-  const text = Buffer.from(bytes).toString("utf8");
-  const exact = Buffer.from(text).equals(bytes);
-  return exact ? { [name]: text } : { [name]: text, [`${name}_base64`]: bytes.toBase64() };
 }

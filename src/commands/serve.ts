@@ -2,6 +2,7 @@
 import { homedir, networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
+import { parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { bareHost, isLoopback } from "../lib/proxy.ts";
@@ -10,6 +11,9 @@ import { VERSION } from "../lib/version.ts";
 import { defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
 
 const DEFAULT_PORT = "8080";
+/** Sockets are looked after once a second. */
+const MIN_LIVENESS_MS = 1_000;
+const MAX_LIVENESS_MS = 3_600_000;
 
 export const serveCommand = withHelp(
   defineCommand({
@@ -49,6 +53,30 @@ export const serveCommand = withHelp(
         default: false,
         description: "Believe X-Forwarded-For, -Proto and -Host: only behind a proxy that sets them",
       },
+      "ring-budget": {
+        type: "string",
+        valueHint: "MIB",
+        default: "256",
+        description: "Memory for the output of all sessions that are looked at, MiB",
+      },
+      scrollback: {
+        type: "string",
+        valueHint: "LINES",
+        default: "1000",
+        description: "Lines above the screen that a new viewer gets",
+      },
+      "ping-interval": {
+        type: "string",
+        valueHint: "TIME",
+        default: "3s",
+        description: "Agents and viewers that are silent for this long are asked for a sign of life",
+      },
+      "dead-after": {
+        type: "string",
+        valueHint: "TIME",
+        default: "8s",
+        description: "They are given up after this long without one",
+      },
       "new-admin-token": {
         type: "boolean",
         default: false,
@@ -71,6 +99,9 @@ export const serveCommand = withHelp(
         downloads: downloadFolders(args.downloads),
         allowOrigins: (args["allow-origin"] ?? "").split(",").filter(Boolean).map(parseOrigin),
         trustProxy: args["trust-proxy"],
+        ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
+        scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        timings: parseLiveness(args["ping-interval"], args["dead-after"]),
         logger,
       });
       const signal = nextSignal();
@@ -188,6 +219,25 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   throw new UsageError(`--port cannot be "${text}"`, "it is a number from 0 to 65535");
+}
+
+function parseCount(option: string, text: string, least: number, most: number): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= least && count <= most) return count;
+  throw new UsageError(`--${option} cannot be "${text}"`, `it is a number from ${least} to ${most}`);
+}
+
+/** Of those that speak rexec.v2; who speaks v1 is asked more seldom. */
+function parseLiveness(ping: string, dead: string): { v2PingMs: number; v2DeadMs: number } {
+  const [v2PingMs, v2DeadMs] = [parseTime("ping-interval", ping), parseTime("dead-after", dead)];
+  if (v2DeadMs > v2PingMs) return { v2PingMs, v2DeadMs };
+  throw new UsageError("--dead-after must be longer than --ping-interval", "twice as long, or more");
+}
+
+function parseTime(option: string, text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= MIN_LIVENESS_MS && ms <= MAX_LIVENESS_MS) return ms;
+  throw new UsageError(`--${option} cannot be "${text}"`, "it is a time from 1s to 1h: 3s, 1m");
 }
 
 function parsePublicUrl(text: string | undefined): string | undefined {

@@ -11,6 +11,7 @@ import { Hub } from "./relay/hub.ts";
 import { startServer } from "./server.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+import { RingBudget } from "./v2/ring-budget.ts";
 
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
@@ -32,7 +33,13 @@ export interface GatewayOptions {
   logger: Logger;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
+  /** Bytes for the output of all sessions that are or were looked at; default 256 MiB. */
+  ringBudget?: number | undefined;
+  /** Lines above the screen that a new viewer gets; default 1,000. */
+  scrollback?: number | undefined;
 }
+
+const SCROLLBACK_LINES = 1_000;
 
 export interface Gateway {
   /** Where it listens, for somebody on this machine: `http://127.0.0.1:8080`. */
@@ -58,7 +65,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
-  const hub = new Hub(timings, logger, recorder(store, logger));
+  const { scrollback = SCROLLBACK_LINES } = options;
+  const budget = new RingBudget(options.ringBudget);
+  const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));

@@ -15,6 +15,17 @@ export interface Timings {
   agentGraceMs: number;
   /** An exec is failed this long after the timeout that the agent was to enforce. */
   execGraceMs: number;
+  /** The same two for a socket that speaks rexec.v2, which is pinged after `v2PingMs` of silence. */
+  v2PingMs: number;
+  v2DeadMs: number;
+  /** What a viewer that dropped off had asked for is kept for it this long. */
+  holdMs: number;
+  /** Whose size a session has still counts this long after they dropped off. */
+  sizeGraceMs: number;
+  /** What is known of a session that ended is forgotten after this. */
+  endedMs: number;
+  /** A viewer that keeps falling behind gets a fresh screen at most this often. */
+  screenEveryMs: number;
   /** At shutdown, sockets and requests get this long to end. */
   stopMs: number;
 }
@@ -27,5 +38,11 @@ export const TIMINGS: Timings = {
   splitGraceMs: 60_000,
   agentGraceMs: 5 * 60_000,
   execGraceMs: 30_000,
+  v2PingMs: 3_000,
+  v2DeadMs: 8_000,
+  holdMs: 2 * 60_000,
+  sizeGraceMs: 10_000,
+  endedMs: 5 * 60_000,
+  screenEveryMs: 500,
   stopMs: 2_000,
 };

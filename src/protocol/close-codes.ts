@@ -4,6 +4,8 @@
 export const CLOSE_SUPERSEDED = 4001;
 /** The agent was deleted, or its token revoked: final. */
 export const CLOSE_DELETED = 4004;
+/** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
+export const CLOSE_RETRY = 1012;
 /** The server is shutting down; come back soon. (1001 is the standard's "going away".) */
 export const CLOSE_GOING_AWAY = 1001;
 /** The same viewer id connected again; this connection is the older one. */
@@ -14,3 +16,5 @@ export const CLOSE_AGENT_OFFLINE = 4003;
 export const CLOSE_SESSION_ENDED = 4005;
 /** The peer sent too much that could not be understood, or did not read for too long. */
 export const CLOSE_POLICY = 1008;
+/** The peer broke the rules of rexec.v2: a bug of one of us (RFC 6455). */
+export const CLOSE_PROTOCOL = 1002;

@@ -77,6 +77,7 @@ function open() {
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+    pipe2: { args: ["ptr", "i32"], returns: "i32" },
     prctl: { args: ["i32", "ptr", "u64", "u64", "u64"], returns: "i32" },
     tcflow: { args: ["i32", "i32"], returns: "i32" },
     tcgetattr: { args: ["i32", "ptr"], returns: "i32" },

@@ -89,10 +89,13 @@ class TestLine {
   sent: string[] = [];
   buffered = 0;
   dropped: string | null = null;
-  send(frame: string): void {
-    this.sent.push(frame);
+  send(frame: string | Uint8Array): void {
+    this.sent.push(String(frame));
   }
   drop(reason: string): void {
+    this.dropped = reason;
+  }
+  fail(reason: string): void {
     this.dropped = reason;
   }
 }

@@ -55,6 +55,7 @@ describe("a wrong command line", () => {
     [["ls", "--host", "http://192.0.2.1"], "plain http", "--insecure"],
     [["exec", "box", "--timeout", "soon", "--", "ls"], '--timeout cannot be "soon"', "30s"],
     [["exec", "box", "--timeout=0", "--", "ls"], '--timeout cannot be "0"'],
+    [["connect", "box", "--dead-after", "1ms"], '--dead-after cannot be "1ms"', "8s"],
     [["exec", "box", "--env", "1=2", "--", "ls"], '--env cannot be "1=2"'],
     [["exec", "box", "-e", "NOT_SET_HERE", "--", "ls"], "no such variable here"],
     [["agent", "start", "--daemno"], "unknown option --daemno"],
@@ -128,7 +129,7 @@ describe("help", () => {
     expect(text).toContain("the command line was wrong");
   });
 
-  test.each(["login", "logout", "whoami", "ls", "connect", "exec"])(
+  test.each(["login", "logout", "whoami", "ls", "connect", "exec", "sessions", "attach", "kill"])(
     "of %s shows how it is used",
     async (name) => {
       const text = (await rexec([name, "--help"])).stdout.toString();

@@ -54,7 +54,7 @@ describe("rexec connect on a terminal", () => {
     await first.type("\x1d");
     expect((await first.exit()).exitCode).toBe(0);
     await using second = world.terminal(["connect", "box"]);
-    await second.see(/[$#] $/);
+    await second.see(/kept=still-here[\s\S]*[$#] /);
     await second.type("echo got:$kept\r");
     await second.see("got:still-here");
     await second.type("exit\r");

@@ -2,10 +2,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as z from "zod/mini";
 import { Stack, type StackOptions } from "../../scripts/stack.ts";
 import { binary } from "../support/binaries.ts";
 import { Terminal, type TerminalOptions } from "../support/terminal.ts";
 import { within } from "../support/wait.ts";
+
+const agentList = z.array(z.object({ id: z.string() }));
+const sessionList = z.object({ sessions: z.array(z.object({ kind: z.string() })) });
 
 export interface Ran {
   code: number;
@@ -60,6 +64,21 @@ export class World {
     } finally {
       if (child.exitCode === null) child.kill("SIGKILL");
     }
+  }
+
+  /** Whether the gateway has an agent online. */
+  async isOnline(): Promise<boolean> {
+    const headers = { authorization: `Bearer ${this.stack.token}` };
+    const agents: unknown = await (await fetch(`${this.stack.url}/api/agents`, { headers })).json();
+    return JSON.stringify(agents).includes('"status":"online"');
+  }
+
+  /** Commands that the agent runs over rexec.v2. */
+  async runs(): Promise<number> {
+    const headers = { authorization: `Bearer ${this.stack.token}` };
+    const [agent] = agentList.parse(await (await fetch(`${this.stack.url}/api/agents`, { headers })).json());
+    const answer = await fetch(`${this.stack.url}/api/agents/${agent?.id}/sessions`, { headers });
+    return sessionList.parse(await answer.json()).sessions.filter(({ kind }) => kind === "run").length;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 export class TcpProxy {
-  readonly #target: number;
+  #target: number;
   readonly #pairs = new Set<{ near: Socket; far: Socket }>();
   #server: Server | null = null;
   #port = 0;
@@ -19,6 +19,11 @@ export class TcpProxy {
     const proxy = new TcpProxy(target);
     await proxy.listen();
     return proxy;
+  }
+
+  /** Passes connections on to another port from now on; those that are open stay as they are. */
+  aim(target: number): void {
+    this.#target = target;
   }
 
   get port(): number {

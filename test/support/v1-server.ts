@@ -172,7 +172,9 @@ export class V1Server {
     const token = bearer ?? url.searchParams.get("token");
     if (token !== this.token && token !== this.agentToken) return fail(401, "invalid token");
     if (url.pathname === `/ws/agent/${this.agentId}`) {
-      if (server.upgrade(request, { data: { auth: bearer ? "header" : "query" } })) return undefined;
+      // Bun would take the first that is offered, which is not ours.
+      const headers = { "Sec-WebSocket-Protocol": "rexec.v1" };
+      if (server.upgrade(request, { data: { auth: bearer ? "header" : "query" }, headers })) return undefined;
       return fail(400, "not an upgrade");
     }
     if (url.pathname.startsWith("/ws/agent/")) return fail(404, "agent not found");

@@ -1,5 +1,7 @@
 import { runAgent } from "../../agent/agent.ts";
-import { requireRegistered } from "../../agent/config.ts";
+import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { parseDuration } from "../../lib/duration.ts";
+import { UsageError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
@@ -9,10 +11,28 @@ import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
 export const startCommand = withHelp(
   defineCommand({
     meta: { name: "start", description: "Connect this machine and serve its shells, in the foreground" },
-    args: agentArgs,
+    args: {
+      ...agentArgs,
+      "max-sessions": {
+        type: "string",
+        valueHint: "N",
+        description: "Shells that may run at the same time (default 64)",
+      },
+      "idle-timeout": {
+        type: "string",
+        valueHint: "TIME",
+        description:
+          "End a session in which nothing is typed or printed for so long, such as 30m (default: never)",
+      },
+      "orphan-timeout": {
+        type: "string",
+        valueHint: "TIME",
+        description: "End a session at which nobody has looked for so long, such as 24h (default: never)",
+      },
+    },
     async run({ args }) {
       const logger = agentLogger(args);
-      const config = requireRegistered(loadAgentConfig(args, logger));
+      const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
           "the token is a login token (JWT), which expires after 24 hours; make an API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN",
@@ -35,6 +55,33 @@ export const startCommand = withHelp(
 );
 
 // --- internal ---
+
+interface LimitArgs {
+  "max-sessions"?: string | undefined;
+  "idle-timeout"?: string | undefined;
+  "orphan-timeout"?: string | undefined;
+}
+
+function limitsOf(args: LimitArgs): AgentLimits {
+  const { "max-sessions": most, "idle-timeout": idle, "orphan-timeout": orphan } = args;
+  return {
+    ...(most === undefined ? {} : { maxSessions: sessionCount(most) }),
+    ...(idle === undefined ? {} : { idleMs: duration("--idle-timeout", idle) }),
+    ...(orphan === undefined ? {} : { orphanMs: duration("--orphan-timeout", orphan) }),
+  };
+}
+
+function sessionCount(text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > 4096) throw new UsageError(`--max-sessions takes 1 to 4096, not ${text}`);
+  return count;
+}
+
+function duration(option: string, text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null) throw new UsageError(`${option} takes a time such as 30s, 5m or 24h, not ${text}`);
+  return ms;
+}
 
 /** `signal` aborts at the first SIGINT, SIGTERM or SIGHUP; at the second `now` does, and the process ends. */
 function stopSignals(logger: Logger): { signal: AbortSignal; now: AbortSignal } {

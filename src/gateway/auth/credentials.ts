@@ -1,5 +1,6 @@
 /** Where a request carries its token, and which subprotocol its socket speaks. */
 import { SUBPROTOCOL_V1, TOKEN_SUBPROTOCOL_PREFIX } from "../../protocol/v1.ts";
+import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 
 /** A token and where it stood. */
 export interface Credentials {
@@ -30,12 +31,20 @@ export function socketCredentials(request: Request, url: URL): Credentials | nul
 /**
  * The value of the answer's `Sec-WebSocket-Protocol`; empty for none (left out, Bun would echo the first one offered).
  * A token is echoed only where nothing else was offered: a browser then fails a socket that is answered without.
+ *
+ * @param v2 whether this socket was offered rexec.v2 and can speak it: see `offersV2`
  */
-export function chooseSubprotocol(headers: Headers): string {
+export function chooseSubprotocol(headers: Headers, v2: boolean): string {
+  if (v2) return SUBPROTOCOL_V2;
   const offered = offeredSubprotocols(headers);
   if (offered.includes(SUBPROTOCOL_V1)) return SUBPROTOCOL_V1;
   const onlyTokens = offered.length > 0 && offered.every(isTokenSubprotocol);
   return onlyTokens ? (offered[0] ?? "") : "";
+}
+
+/** True for one who speaks rexec.v2. */
+export function offersV2(headers: Headers): boolean {
+  return offeredSubprotocols(headers).includes(SUBPROTOCOL_V2);
 }
 
 // --- internal ---

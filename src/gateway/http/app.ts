@@ -13,6 +13,7 @@ import type { ApiDeps, Env } from "./context.ts";
 import { downloadRoutes } from "./downloads.ts";
 import { homePage } from "./home.ts";
 import { installerFor } from "./installer.ts";
+import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
 
 export interface AppOptions extends ApiDeps {
@@ -60,6 +61,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.route("/", downloadRoutes(options.downloads));
   app.route("/api", tokenRoutes(options));
   app.route("/api", agentRoutes(options));
+  app.route("/api", sessionRoutes(options));
   app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
   app.onError((error, c) => explain(error, c, options.logger));
   return app;

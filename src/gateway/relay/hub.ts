@@ -8,7 +8,8 @@ import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
 import type { Presence } from "../http/agent-view.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
-import type { Timings } from "../timings.ts";
+import type { DeskOptions } from "../v2/desk.ts";
+import type { Peer } from "../v2/peer.ts";
 import { Room } from "./room.ts";
 import { fromAgent, fromViewer, input } from "./room-traffic.ts";
 import { Uplink } from "./uplink.ts";
@@ -40,13 +41,16 @@ const RECORD_ALIVE_MS = 60_000;
 export class Hub {
   readonly #rooms = new Map<string, Room>();
   readonly #connections = new Set<Connection>();
-  readonly #timings: Timings;
+  readonly #options: DeskOptions;
+  readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
   readonly #events: HubEvents;
   readonly #timer: Timer;
   #recordedAt = performance.now();
 
-  constructor(timings: Timings, logger: Logger, events: HubEvents) {
+  constructor(options: DeskOptions, logger: Logger, events: HubEvents) {
+    const { timings } = options;
+    this.#options = options;
     this.#timings = timings;
     this.#logger = logger;
     this.#events = events;
@@ -63,7 +67,12 @@ export class Hub {
   }
 
   viewerCount(agentId: string): number {
-    return this.#rooms.get(agentId)?.viewers.size ?? 0;
+    return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  /** True while the agent is connected and speaks rexec.v2. */
+  speaksV2(agentId: string): boolean {
+    return this.#rooms.get(agentId)?.desk.speaksV2 ?? false;
   }
 
   /** Sockets that are open or closing. */
@@ -79,8 +88,8 @@ export class Hub {
   }
 
   /** Makes the connection this agent's, from its opening on. */
-  acceptAgent(connection: Connection, agent: AgentRow): void {
-    const uplink = new Uplink(connection, agent.name, this.#logger);
+  acceptAgent(connection: Connection, agent: AgentRow, v2 = false): void {
+    const uplink = new Uplink(connection, agent.name, this.#logger, v2);
     const name = `agent ${agent.name} (${agent.id})`;
     const { address } = connection.info;
     uplink.listen(
@@ -149,6 +158,35 @@ export class Hub {
     });
   }
 
+  /** Makes the connection a viewer of this agent that speaks rexec.v2, from its opening on. */
+  acceptPeer(connection: Connection, agent: AgentRow, id: string): void {
+    const name = `viewer of ${agent.name} from ${connection.info.address}`;
+    let peer: Peer | null = null;
+    connection.listen({
+      onOpen: () => {
+        this.#connections.add(connection);
+        const room = this.#rooms.get(agent.id);
+        if (!room?.desk.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
+        this.#logger.info(`${name} connected (rexec.v2)`);
+        peer = room.desk.enter(id, connection);
+        room.updateFlow();
+      },
+      onText: (text) => peer?.text(text),
+      onBytes: (bytes) => peer?.bytes(bytes),
+      onDrain: () => peer?.pump(),
+      onClose: (code, reason) => {
+        const room = this.#rooms.get(agent.id);
+        if (peer) room?.peerLeft(peer);
+        this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+      },
+    });
+  }
+
+  /** The agent's room, while it is connected or waited for. */
+  room(agentId: string): Room | undefined {
+    return this.#rooms.get(agentId);
+  }
+
   /** Bun has let go of it. */
   released(connection: Connection): void {
     this.#connections.delete(connection);
@@ -177,7 +215,7 @@ export class Hub {
   #room(agentId: string): Room {
     const known = this.#rooms.get(agentId);
     if (known) return known;
-    const room = new Room(agentId, this.#timings, this.#logger, () => {
+    const room = new Room(agentId, this.#options, this.#logger, () => {
       if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
     });
     this.#rooms.set(agentId, room);

@@ -98,7 +98,11 @@ function show(room: Room, session: Session, text: string, bytes: number): void {
 /** Whether the agent will be read on although some viewer of this session is far behind. */
 function anyoneFast(room: Room, session: Session): boolean {
   const behind = [...session.viewers].some((viewer) => viewer.buffered > SKIP_BYTES);
-  return behind && [...room.viewers].some((viewer) => viewer.isWatching && viewer.buffered <= HIGH_BYTES);
+  return behind && (room.desk.isWatched || anyViewerFast(room));
+}
+
+function anyViewerFast(room: Room): boolean {
+  return [...room.viewers].some((viewer) => viewer.isWatching && viewer.buffered <= HIGH_BYTES);
 }
 
 function started(room: Room, sessionId: string): void {

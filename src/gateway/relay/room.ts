@@ -5,7 +5,9 @@ import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
 import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
 import { encodeServer } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
-import type { Timings } from "../timings.ts";
+import type { SessionInfo } from "../../protocol/v2/control.ts";
+import { Desk, type DeskOptions } from "../v2/desk.ts";
+import type { Peer } from "../v2/peer.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { Session } from "./session.ts";
@@ -24,28 +26,50 @@ export class Room {
   systemInfo: SystemInfo | null = null;
   stats: AgentStats | null = null;
   readonly viewers = new Set<Viewer>();
+  /** Those that speak rexec.v2, and what they look at. */
+  readonly desk: Desk;
   readonly #sessions = new Map<string, Session>();
   /** Split sessions to be ended as soon as the agent is back. */
   readonly #doomed = new Set<string>();
   /** Viewers that are not read because the agent does not take their input. */
   readonly #held = new Set<Viewer>();
-  readonly #timings: Timings;
+  readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
   #absence: Timer | null = null;
 
   /** @param onEmpty called when nobody is left and nothing is waited for: forget this room */
-  constructor(agentId: string, timings: Timings, logger: Logger, onEmpty: () => void) {
+  constructor(agentId: string, options: DeskOptions, logger: Logger, onEmpty: () => void) {
     this.agentId = agentId;
-    this.#timings = timings;
+    this.#timings = options.timings;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
-    this.execs = new ExecRouter(timings.execGraceMs);
+    this.execs = new ExecRouter(options.timings.execGraceMs);
+    this.desk = new Desk(options, {
+      onSize: (session, size) => {
+        const known = this.#sessions.get(session);
+        if (known) known.size = size;
+      },
+      onWatch: () => this.updateFlow(),
+      otherViewers: (session) => this.#sessions.get(session)?.viewers.size ?? 0,
+    });
   }
 
   /** Shells that run, as far as is known. */
   get runningSessions(): number {
     return [...this.#sessions.values()].filter(({ state }) => state === "running").length;
+  }
+
+  /** The shells that run on an agent that speaks v1, as far as is known. It gives them no instance of their own. */
+  sessionList(): SessionInfo[] {
+    const running = [...this.#sessions.values()].filter(({ state }) => state === "running");
+    return running.map((session) => session.info);
+  }
+
+  /** Ends a session of the agent. */
+  kill(session: string): void {
+    if (this.desk.speaksV2) this.desk.kill(session);
+    else this.uplink?.send(encodeServer.shellStopSession(session));
   }
 
   // --- the agent ---
@@ -73,6 +97,7 @@ export class Room {
       for (const viewer of session.viewers) viewer.awaitsStart = true;
       this.startShell(session);
     }
+    this.desk.connect(uplink.link);
   }
 
   /** The uplink's connection ended. Viewers are kept for a while: agents come back. */
@@ -90,6 +115,11 @@ export class Room {
   }
 
   // --- viewers ---
+
+  /** Viewers of both kinds. */
+  get viewerCount(): number {
+    return this.viewers.size + this.desk.peers.size;
+  }
 
   /** @param sessionId null for a viewer that only runs commands */
   enter(viewer: Viewer, sessionId: string | null): void {
@@ -122,6 +152,13 @@ export class Room {
     this.#forgetIfEmpty();
   }
 
+  /** A viewer by v2 is gone. */
+  peerLeft(peer: Peer): void {
+    this.desk.leave(peer);
+    this.updateFlow();
+    this.#forgetIfEmpty();
+  }
+
   /** The session, made where it is new; null where there are too many. */
   session(id: string): Session | null {
     const known = this.#sessions.get(id);
@@ -150,7 +187,8 @@ export class Room {
     const connection = this.uplink?.connection;
     if (!connection) return;
     const waiting = [...this.viewers].filter((viewer) => viewer.isWatching).map((viewer) => viewer.buffered);
-    if (shouldPause(connection.isPaused, waiting)) connection.pause();
+    // By v2 each viewer is sent what it has room for: nobody there is ever a reason to stop.
+    if (!this.desk.isWatched && shouldPause(connection.isPaused, waiting)) connection.pause();
     else connection.resume();
   }
 
@@ -168,6 +206,7 @@ export class Room {
 
   tick(now: number): void {
     for (const viewer of this.viewers) viewer.check(now);
+    this.desk.tick(now);
     this.updateFlow();
     this.releaseHeld();
   }
@@ -181,6 +220,7 @@ export class Room {
       viewer.connection.close(code, reason);
       this.leave(viewer);
     }
+    this.desk.close(code, reason);
     for (const { graceTimer } of this.#sessions.values()) if (graceTimer) clearTimeout(graceTimer);
     if (this.#absence) clearTimeout(this.#absence);
     this.#sessions.clear();
@@ -226,7 +266,7 @@ export class Room {
 
   #endSplit(session: Session): void {
     session.graceTimer = null;
-    if (session.viewers.size > 0) return;
+    if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
     if (session.state !== "ended") {
       this.#logger.info(`session ${session.id} ends: nobody is left on it`);
@@ -239,6 +279,7 @@ export class Room {
   #lose(uplink: Uplink, reason: string): void {
     if (this.uplink !== uplink) return;
     this.uplink = null;
+    this.desk.disconnect();
     this.execs.failAll(`${reason} before the command was done; it may still be running there`);
     for (const session of this.#sessions.values()) session.apply("agent_lost");
     for (const viewer of this.viewers) viewer.send(encodeToViewer.agentStatus("offline"));
@@ -255,6 +296,7 @@ export class Room {
       viewer.connection.close(CLOSE_AGENT_OFFLINE, "the agent went offline");
       this.leave(viewer);
     }
+    this.desk.close(CLOSE_AGENT_OFFLINE, "the agent went offline");
     for (const { graceTimer } of this.#sessions.values()) if (graceTimer) clearTimeout(graceTimer);
     this.#sessions.clear();
     this.#doomed.clear();
@@ -262,6 +304,6 @@ export class Room {
   }
 
   #forgetIfEmpty(): void {
-    if (!this.uplink && !this.#absence && this.viewers.size === 0) this.#onEmpty();
+    if (!this.uplink && !this.#absence && this.viewerCount === 0) this.#onEmpty();
   }
 }

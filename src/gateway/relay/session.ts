@@ -1,4 +1,6 @@
 /** One shell of an agent as the gateway sees it: its state, who looks at it, and its output as text. */
+import { DEFAULT_COLS, DEFAULT_ROWS } from "../../protocol/limits.ts";
+import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { Backlog } from "./backlog.ts";
 import type { TerminalSize, Viewer } from "./viewer.ts";
 
@@ -43,6 +45,10 @@ export class Session {
   graceTimer: Timer | null = null;
   #state: ShellState = "unknown";
   #decoder = newDecoder();
+  /** When it was first heard of, Unix milliseconds. */
+  #startedAt = Date.now();
+  #lastOutputAt: number | null = null;
+  #bytes = 0;
 
   constructor(id: string) {
     this.id = id;
@@ -52,8 +58,30 @@ export class Session {
     return this.#state;
   }
 
+  /** As lists have it. What a v1 agent does not say is left at nothing. */
+  get info(): SessionInfo {
+    return {
+      session: this.id,
+      instance: this.id,
+      kind: "shell",
+      command: "",
+      started_at: this.#startedAt,
+      last_output_at: this.#lastOutputAt,
+      ended_at: null,
+      exit_code: null,
+      signal: null,
+      bytes: this.#bytes,
+      cols: this.size?.cols ?? DEFAULT_COLS,
+      rows: this.size?.rows ?? DEFAULT_ROWS,
+      viewers: this.viewers.size,
+    };
+  }
+
   apply(event: ShellEvent): void {
-    this.#state = nextState(this.#state, event);
+    const before = this.#state;
+    this.#state = nextState(before, event);
+    if (before !== "running" && before !== "unknown" && this.#state === "running")
+      this.#startedAt = Date.now();
   }
 
   /**
@@ -61,6 +89,8 @@ export class Session {
    * agent that splits them. May be empty.
    */
   decode(bytes: Uint8Array): string {
+    this.#bytes += bytes.length;
+    this.#lastOutputAt = Date.now();
     return this.#remember(this.#decoder.decode(bytes, { stream: true }));
   }
 

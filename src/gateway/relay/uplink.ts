@@ -3,6 +3,7 @@ import type { Logger } from "../../lib/log.ts";
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import { type AgentMessage, encodeBare, parseAgentMessage } from "../../protocol/v1.ts";
 import type { Connection } from "../sockets/connection.ts";
+import { AgentLink } from "../v2/agent-link.ts";
 
 /** Broken messages per connection: the first few are logged, and after so many it is closed. */
 const LOGGED_INVALID = 5;
@@ -17,6 +18,8 @@ export interface UplinkEvents {
 
 export class Uplink {
   readonly connection: Connection;
+  /** What it says beyond v1, where it speaks rexec.v2. */
+  readonly link: AgentLink | null;
   /** RFC 3339. */
   readonly connectedAt = new Date().toISOString();
   #aliveAt = Date.now();
@@ -25,8 +28,9 @@ export class Uplink {
   #invalid = 0;
 
   /** @param name of the agent, for the log */
-  constructor(connection: Connection, name: string, logger: Logger) {
+  constructor(connection: Connection, name: string, logger: Logger, v2 = false) {
     this.connection = connection;
+    this.link = v2 ? new AgentLink(connection, (reason) => this.#countInvalid(reason)) : null;
     this.#name = name;
     this.#logger = logger;
   }
@@ -41,7 +45,7 @@ export class Uplink {
     this.connection.listen({
       onOpen,
       onText: (text) => this.#take(text, events),
-      onBytes: () => this.#countInvalid("a binary frame"),
+      onBytes: (bytes) => (this.link ? this.link.bytes(bytes) : this.#countInvalid("a binary frame")),
       onDrain: () => events.onDrain(),
       onAlive: () => {
         this.#aliveAt = Date.now();
@@ -60,6 +64,7 @@ export class Uplink {
     const parsed = parseAgentMessage(text);
     if (!parsed.ok) {
       if (parsed.problem === "invalid") this.#countInvalid(parsed.reason);
+      else if (this.link) this.link.text(text);
       else this.#logger.debug(`agent ${this.#name}: ${parsed.reason}`);
     } else if (parsed.value.type === "ping") this.send(encodeBare("pong"));
     else events.onMessage(parsed.value);

@@ -28,11 +28,20 @@ export interface ConnectionInfo {
   tokenExpiresAt: number | null;
 }
 
+/** How soon silence is noticed, milliseconds. */
+export interface Liveness {
+  pingMs: number;
+  deadMs: number;
+  /** Pings only who has been silent for `pingMs`, instead of everybody every `pingMs`. */
+  onlySilent: boolean;
+}
+
 type State = "opening" | "open" | "closing" | "closed";
 
 export class Connection {
   readonly info: ConnectionInfo;
-  readonly #timings: Timings;
+  readonly #stopMs: number;
+  readonly #liveness: Liveness;
   #events: ConnectionEvents | null = null;
   #ws: ServerWebSocket<SocketData> | null = null;
   #state: State = "opening";
@@ -41,9 +50,10 @@ export class Connection {
   #pingedAt = performance.now();
   #closingSince = 0;
 
-  constructor(info: ConnectionInfo, timings: Timings) {
+  constructor(info: ConnectionInfo, timings: Timings, liveness: Liveness = livenessOf(timings)) {
     this.info = info;
-    this.#timings = timings;
+    this.#stopMs = timings.stopMs;
+    this.#liveness = liveness;
   }
 
   /** To be called once, before the upgrade. */
@@ -67,6 +77,11 @@ export class Connection {
   /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
+  }
+
+  /** Sends a binary frame; as `send`. */
+  sendBytes(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#state === "open") this.#ws?.send(bytes);
   }
 
   /** Stops reading: TCP then makes the peer wait. A paused peer is not missed for its silence. */
@@ -101,13 +116,15 @@ export class Connection {
 
   /** To be called every `tickMs`: pings, gives up on the dead, cuts off those that do not close. */
   tick(now: number): void {
-    if (this.#state === "closing" && now - this.#closingSince > this.#timings.stopMs) this.#ws?.terminate();
+    if (this.#state === "closing" && now - this.#closingSince > this.#stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
-    if (!this.#paused && now - this.#heardAt > this.#timings.deadPeerMs) {
-      this.terminate(`no sign of life for ${Math.round(this.#timings.deadPeerMs / 1000)} s`);
+    const { pingMs, deadMs, onlySilent } = this.#liveness;
+    if (!this.#paused && now - this.#heardAt > deadMs) {
+      this.terminate(`no sign of life for ${Math.round(deadMs / 1000)} s`);
       return;
     }
-    if (now - this.#pingedAt < this.#timings.pingMs) return;
+    if (onlySilent && now - this.#heardAt < pingMs) return;
+    if (now - this.#pingedAt < pingMs) return;
     this.#pingedAt = now;
     this.#ws?.ping();
   }
@@ -142,8 +159,6 @@ export class Connection {
     this.#state = "closed";
   }
 
-  // --- internal ---
-
   #told = false;
 
   #ended(code: number, reason: string): void {
@@ -152,4 +167,10 @@ export class Connection {
     if (this.#state === "open" || this.#state === "opening") this.#state = "closed";
     this.#events?.onClose(code, reason);
   }
+}
+
+// --- internal ---
+
+function livenessOf({ pingMs, deadPeerMs }: Timings): Liveness {
+  return { pingMs, deadMs: deadPeerMs, onlySilent: false };
 }

@@ -3,7 +3,7 @@ import type { Server } from "bun";
 import type { Logger } from "../../lib/log.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import { type Authenticator, requireAgent } from "../auth/authenticate.ts";
-import { type Credentials, chooseSubprotocol, socketCredentials } from "../auth/credentials.ts";
+import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
@@ -13,7 +13,7 @@ import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import type { TokenRow } from "../store/tokens.ts";
 import type { Timings } from "../timings.ts";
-import { Connection, type SocketData } from "./connection.ts";
+import { Connection, type Liveness, type SocketData } from "./connection.ts";
 
 export interface UpgradeDeps {
   store: Store;
@@ -42,8 +42,8 @@ export async function upgradeSocket(
   deps: UpgradeDeps,
 ): Promise<Response | undefined> {
   try {
-    const connection = await admit(request, url, info, deps);
-    const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers) };
+    const { connection, v2 } = await admit(request, url, info, deps);
+    const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
   } catch (error) {
@@ -59,7 +59,7 @@ export async function upgradeSocket(
 // --- internal ---
 
 /** @throws ApiError 401, 403, 404, 405, 426, 429 */
-async function admit(request: Request, url: URL, info: RequestInfo, deps: UpgradeDeps): Promise<Connection> {
+async function admit(request: Request, url: URL, info: RequestInfo, deps: UpgradeDeps): Promise<Admitted> {
   if (request.method !== "GET") {
     throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
   }
@@ -73,14 +73,27 @@ async function admit(request: Request, url: URL, info: RequestInfo, deps: Upgrad
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
     throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
   }
-  const connection = new Connection(describe(info, principal.token), deps.timings);
+  // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
+  const v2 = offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
+  const connection = new Connection(describe(info, principal.token), deps.timings, liveness(deps, v2));
   if (terminal) {
-    deps.hub.acceptViewer(connection, agent, wishOf(url));
-    return connection;
+    if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);
+    else deps.hub.acceptViewer(connection, agent, wishOf(url));
+    return { connection, v2 };
   }
   await noteHeaders(request.headers, agent, deps);
-  deps.hub.acceptAgent(connection, agent);
-  return connection;
+  deps.hub.acceptAgent(connection, agent, v2);
+  return { connection, v2 };
+}
+
+interface Admitted {
+  connection: Connection;
+  /** It speaks rexec.v2. */
+  v2: boolean;
+}
+
+function liveness({ timings }: UpgradeDeps, v2: boolean): Liveness | undefined {
+  return v2 ? { pingMs: timings.v2PingMs, deadMs: timings.v2DeadMs, onlySilent: true } : undefined;
 }
 
 function checkOrigin(

@@ -129,7 +129,9 @@ export class V1Server {
     const viewer = url.searchParams.get("id") ?? "";
     const session = url.searchParams.get("newSession") === "true" ? splitSessionId(viewer) : MAIN_SESSION;
     const data = { id: viewer, session, query: url.searchParams };
-    return server.upgrade(request, { data }) ? undefined : refuse(400, "no websocket");
+    // Left out, Bun would answer with the first one offered.
+    const headers = { "Sec-WebSocket-Protocol": "rexec.v1" };
+    return server.upgrade(request, { data, headers }) ? undefined : refuse(400, "no websocket");
   }
 
   async #open(socket: Socket): Promise<void> {

@@ -1,0 +1,100 @@
+/**
+ * Real pipes for a command's stdin, stdout and stderr. The runtime's own are socket pairs, and that shows: no program can
+ * open `/dev/stderr` by name then, and bash, taking a socket on stdin for rshd, reads ~/.bashrc.
+ */
+import { closeSync } from "node:fs";
+import { libc } from "../pty/libc.ts";
+import { MasterWriter } from "../pty/master-writer.ts";
+
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const F_SETFL = 4;
+
+/** The near end of stdin. */
+export interface Stdin {
+  /** Resolves when the pipe has taken it. Rejects where nobody reads it any more. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** The end of input. Idempotent. */
+  end(): void;
+}
+
+/** An output of the command. Call `release` once the stream is read to its end, or is not wanted any more. */
+export interface Output {
+  stream: ReadableStream<Uint8Array>;
+  release(): void;
+}
+
+export interface ChildPipes {
+  /** For `Bun.spawn`. */
+  stdio: [number | "ignore", number, number];
+  stdin: Stdin | null;
+  stdout: Output;
+  stderr: Output;
+  /** The child has its ends: ours of them are closed. To be called whether it could be started or not. */
+  handedOver(): void;
+  /** It could not be started. */
+  abandon(): void;
+}
+
+/** @throws Error where no descriptor is free, or libc cannot be called */
+export function childPipes(withStdin: boolean): ChildPipes {
+  const stdin = withStdin ? openPipe("write") : null;
+  const stdout = openPipe("read");
+  const stderr = openPipe("read");
+  const near = stdin ? stdinOf(stdin.ours) : null;
+  const out = outputOf(stdout.ours);
+  const err = outputOf(stderr.ours);
+  return {
+    stdio: [stdin?.theirs ?? "ignore", stdout.theirs, stderr.theirs],
+    stdin: near,
+    stdout: out,
+    stderr: err,
+    handedOver() {
+      for (const pipe of [stdin, stdout, stderr]) if (pipe) closeSync(pipe.theirs);
+    },
+    abandon() {
+      near?.end();
+      out.release();
+      err.release();
+    },
+  };
+}
+
+// --- internal ---
+
+/** Our end does not block; neither is inherited by anybody else. */
+function openPipe(ourEnd: "read" | "write"): { ours: number; theirs: number } {
+  const ends = new Int32Array(2);
+  if (libc().pipe2(ends, O_CLOEXEC) !== 0) throw new Error("no pipe: too many open files");
+  const [reading = -1, writing = -1] = ends;
+  const pipe = ourEnd === "read" ? { ours: reading, theirs: writing } : { ours: writing, theirs: reading };
+  libc().fcntl(pipe.ours, F_SETFL, O_NONBLOCK);
+  return pipe;
+}
+
+function stdinOf(fd: number): Stdin {
+  const writer = new MasterWriter(fd, () => true);
+  let open = true;
+  return {
+    write: (bytes) => writer.write(bytes),
+    end() {
+      if (!open) return;
+      open = false;
+      writer.close();
+      closeSync(fd);
+    },
+  };
+}
+
+/** Bun reads on a duplicate of its own, and leaves the one that it was given to us. */
+function outputOf(fd: number): Output {
+  let open = true;
+  return {
+    stream: Bun.file(fd).stream(),
+    release() {
+      if (!open) return;
+      open = false;
+      closeSync(fd);
+    },
+  };
+}

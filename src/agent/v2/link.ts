@@ -1,0 +1,167 @@
+/** The rexec.v2 side of the connection to the server: its channels, and what comes in by the channel it is for. */
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import {
+  encodeControl,
+  type OpenerMessage,
+  type OwnerInput,
+  parseOpener,
+  type RefusalCode,
+} from "../../protocol/v2/control.ts";
+import { decodeFrame } from "../../protocol/v2/frames.ts";
+import type { Line, Outbox } from "../outbox.ts";
+import type { SessionManager } from "../session-manager.ts";
+import { Refusal } from "./refusal.ts";
+import type { RunManager } from "./run-manager.ts";
+import { type AgentChannel, ShellChannel } from "./shell-channel.ts";
+
+export interface LinkOptions {
+  line: Line;
+  outbox: Outbox;
+  sessions: SessionManager;
+  runs: RunManager;
+  logger: Logger;
+}
+
+/** Channels of one connection. */
+const MAX_CHANNELS = 1024;
+
+export class V2Link {
+  readonly #options: LinkOptions;
+  readonly #channels = new Map<number, AgentChannel>();
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /** A text frame that is none of v1's. @returns false where it is none of v2's either */
+  text(text: string): boolean {
+    const parsed = parseOpener(text);
+    if (!parsed.ok) {
+      if (parsed.problem === "unknown") return false;
+      this.#options.logger.warn(`ignored a message that breaks the contract: ${parsed.reason}`);
+      const channel = channelOf(text);
+      this.#refuse(channel, "bad_message", parsed.reason);
+      return true;
+    }
+    this.#control(parsed.value);
+    return true;
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const decoded = decodeFrame(bytes);
+    if (!decoded.ok) {
+      if (decoded.problem === "invalid") this.#options.line.fail(decoded.reason);
+      return;
+    }
+    const wrong = this.#channels.get(decoded.frame.channel)?.frame(decoded.frame) ?? null;
+    if (wrong === null) return;
+    this.#options.logger.warn(`the server broke rexec.v2: ${wrong}`);
+    this.#options.line.fail(wrong);
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    const channels = [...this.#channels.values()];
+    this.#channels.clear();
+    for (const channel of channels) channel.close(false);
+  }
+
+  // --- internal ---
+
+  #control(message: OpenerMessage): void {
+    const { sessions, runs } = this.#options;
+    switch (message.type) {
+      case "list":
+        this.#send({ type: "sessions", sessions: [...sessions.infos(), ...runs.infos()] });
+        return;
+      case "kill":
+        if (!sessions.kill(message.session) && !runs.kill(message.session))
+          this.#refuse(undefined, "gone", `no session ${message.session} runs here`);
+        return;
+      case "attach":
+      case "run":
+        this.#open(message);
+        return;
+      case "detach":
+        this.#close(message.channel);
+        return;
+      default:
+        this.#channels.get(message.channel)?.control(message);
+    }
+  }
+
+  #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
+    this.#close(message.channel);
+    try {
+      if (this.#channels.size >= MAX_CHANNELS)
+        throw new Refusal("too_many_channels", `${MAX_CHANNELS} channels are open already`);
+      if (message.type === "attach") this.#attach(message);
+      else this.#run(message);
+    } catch (error) {
+      const code = error instanceof Refusal ? error.code : "failed";
+      this.#refuse(message.channel, code, messageOf(error));
+    }
+  }
+
+  #attach(attach: Extract<OpenerMessage, { type: "attach" }>): void {
+    const { sessions, outbox } = this.#options;
+    const { session, created } = sessions.find(attach);
+    const { channel: number } = attach;
+    const channel = new ShellChannel({
+      attach,
+      session,
+      outbox,
+      onEnded: () => this.#close(number),
+    });
+    this.#channels.set(number, channel);
+    this.#send({
+      type: "attached",
+      channel: number,
+      info: channel.info,
+      starts: [channel.start, 0],
+      input: channel.accepted,
+      created,
+    });
+    channel.begin();
+  }
+
+  #run(run: Extract<OpenerMessage, { type: "run" }>): void {
+    const { runs, outbox } = this.#options;
+    const { channel: number } = run;
+    const channel = runs.attach(run, outbox, () => this.#close(number));
+    this.#channels.set(number, channel);
+    this.#send({
+      type: "attached",
+      channel: number,
+      info: channel.info,
+      starts: channel.starts,
+      input: channel.accepted,
+      created: channel.created,
+    });
+    channel.begin();
+  }
+
+  #close(number: number): void {
+    const channel = this.#channels.get(number);
+    this.#channels.delete(number);
+    channel?.close(true);
+  }
+
+  #send(message: OwnerInput): void {
+    this.#options.outbox.control(encodeControl(message));
+  }
+
+  #refuse(channel: number | undefined, code: RefusalCode, message: string): void {
+    this.#send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
+  }
+}
+
+function channelOf(text: string): number | undefined {
+  try {
+    const { channel } = JSON.parse(text);
+    return Number.isSafeInteger(channel) && channel >= 0 ? channel : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+/** The memory of all rings of output: each session has its share, which shrinks as sessions come. */
+import { ByteRing } from "../../lib/byte-ring.ts";
+import { readMemory } from "../proc.ts";
+
+/** Hosts with less memory than this get small rings, bytes. */
+const SMALL_HOST = 1024 ** 3;
+/** No ring is smaller than that, whatever the budget says: a program must be able to write. */
+const SMALLEST_RING = 64 * 1024;
+
+export interface RingSizes {
+  /** Of one session, bytes. */
+  ringSize: number;
+  /** Of all together, bytes. */
+  ringBudget: number;
+}
+
+/** What suits this machine. */
+export function defaultRings(total = readMemory().total): RingSizes {
+  const small = total < SMALL_HOST;
+  return { ringSize: (small ? 512 : 2048) * 1024, ringBudget: (small ? 4 : 16) * 1024 * 1024 };
+}
+
+export class RingPool {
+  readonly #sizes: RingSizes;
+  readonly #rings = new Set<ByteRing>();
+
+  constructor(sizes: RingSizes) {
+    this.#sizes = sizes;
+  }
+
+  open(): ByteRing {
+    const ring = new ByteRing(this.#sizes.ringSize);
+    this.#rings.add(ring);
+    this.#share();
+    return ring;
+  }
+
+  close(ring: ByteRing): void {
+    if (this.#rings.delete(ring)) this.#share();
+  }
+
+  // --- internal ---
+
+  #share(): void {
+    const { ringSize, ringBudget } = this.#sizes;
+    const each = Math.floor(ringBudget / Math.max(1, this.#rings.size));
+    const capacity = Math.max(SMALLEST_RING, Math.min(ringSize, each));
+    for (const ring of this.#rings) if (ring.capacity !== capacity) ring.resize(capacity);
+  }
+}

@@ -1,0 +1,110 @@
+/** The commands of rexec.v2 that run on this machine, and those that ended and may still be asked for. */
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import { endGroup } from "../exec.ts";
+import type { Outbox } from "../outbox.ts";
+import { Refusal } from "./refusal.ts";
+import { Run } from "./run.ts";
+import { RunChannel } from "./run-channel.ts";
+
+/** Commands at a time, ended ones that may be asked for again included. */
+const MAX_RUNS = 64;
+
+export interface RunManagerOptions {
+  logger: Logger;
+  shell: string;
+  /** Where a command runs that names no folder. */
+  folder(): string;
+  env: Readonly<Record<string, string>>;
+  /** How long a command is held for an opener whose connection was lost, ms. */
+  holdMs: number;
+}
+
+export class RunManager {
+  readonly #options: RunManagerOptions;
+  readonly #runs = new Map<string, Run>();
+  readonly #channels = new Map<string, RunChannel>();
+  #closed = false;
+
+  constructor(options: RunManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Those that run. */
+  infos(): SessionInfo[] {
+    return [...this.#runs.values()].filter(({ end }) => end === null).map(({ info }) => info);
+  }
+
+  /**
+   * The command, started or as it is.
+   * @param onEnded the opener was told of its end
+   * @throws Refusal
+   */
+  attach(request: Extract<OpenerMessage, { type: "run" }>, outbox: Outbox, onEnded: () => void): RunChannel {
+    const { run: id, channel, cursors } = request;
+    const known = this.#runs.get(id);
+    if (!known && request.resume)
+      throw new Refusal(
+        "gone",
+        "the command is not known here: nobody came for it, or the agent was started anew",
+      );
+    const run = known ?? this.#start(request);
+    this.#channels.get(id)?.close(false); // one reader a command: the latest
+    const made = new RunChannel({ channel, run, cursors, created: !known, outbox, onEnded });
+    this.#channels.set(id, made);
+    return made;
+  }
+
+  /** @returns false where there is none of that id */
+  kill(id: string): boolean {
+    const run = this.#runs.get(id);
+    if (!run || run.end) return false;
+    run.hangUp();
+    return true;
+  }
+
+  /** Ends all and takes no new ones. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const running = [...this.#runs.values()].filter(({ end }) => end === null);
+    await Promise.all(running.map(({ pid }) => endGroup(pid)));
+  }
+
+  /** Ends them with SIGKILL, before it returns. */
+  killNow(): void {
+    for (const run of this.#runs.values()) if (!run.end) run.killNow();
+  }
+
+  // --- internal ---
+
+  #start(request: Extract<OpenerMessage, { type: "run" }>): Run {
+    const { shell, env, holdMs, folder } = this.#options;
+    if (this.#closed) throw new Refusal("failed", "the agent is stopping");
+    this.#makeRoom();
+    const cwd = request.cwd ?? folder();
+    try {
+      const run = new Run({ request, shell, cwd, env, holdMs, onGone: (gone) => this.#forget(gone) });
+      this.#runs.set(run.id, run);
+      return run;
+    } catch (error) {
+      throw new Refusal("failed", `cannot run ${shell} in ${cwd}: ${messageOf(error)}`);
+    }
+  }
+
+  /** An ended one gives its place to a new one. */
+  #makeRoom(): void {
+    if (this.#runs.size < MAX_RUNS) return;
+    const ended = [...this.#runs.values()].find(({ end }) => end !== null);
+    if (!ended)
+      throw new Refusal("too_many_sessions", `${MAX_RUNS} commands run here already: try again later`);
+    this.#forget(ended);
+  }
+
+  #forget(run: Run): void {
+    if (this.#runs.get(run.id) !== run) return;
+    this.#runs.delete(run.id);
+    this.#channels.delete(run.id);
+    run.attached();
+  }
+}

@@ -1,0 +1,57 @@
+/** What viewers type into one session: each viewer's bytes once, in order, over any number of connections. */
+import { StreamReceiver } from "../../lib/stream.ts";
+
+/** What of a viewer's input may be unapplied, bytes. */
+export const UNAPPLIED_BYTES = 256 * 1024;
+/** Viewers that are remembered; the longest silent one is forgotten first. */
+const MAX_VIEWERS = 64;
+
+/** One viewer's input. */
+export class ViewerTyping {
+  /** Told of each change of `applied`; the connection that the viewer uses now. */
+  onApplied: (() => void) | null = null;
+  readonly #receiver = new StreamReceiver(0);
+  #applied = 0;
+
+  /** How much was taken over: it is written even where the connection drops. */
+  get accepted(): number {
+    return this.#receiver.next;
+  }
+
+  /** How much the terminal has taken. */
+  get applied(): number {
+    return this.#applied;
+  }
+
+  /** The viewer may send before. */
+  get limit(): number {
+    return this.#applied + UNAPPLIED_BYTES;
+  }
+
+  /** The bytes that are new, as a copy; null where some before them are missing, or there are too many. */
+  accept(offset: number, bytes: Uint8Array): Uint8Array | null {
+    if (offset + bytes.length > this.limit) return null;
+    const fresh = this.#receiver.accept(offset, bytes);
+    return fresh && Uint8Array.from(fresh);
+  }
+
+  written(bytes: number): void {
+    this.#applied += bytes;
+    this.onApplied?.();
+  }
+}
+
+export class Typing {
+  readonly #viewers = new Map<string, ViewerTyping>();
+
+  of(viewer: string): ViewerTyping {
+    const typing = this.#viewers.get(viewer) ?? new ViewerTyping();
+    this.#viewers.delete(viewer); // to the end: the latest
+    this.#viewers.set(viewer, typing);
+    for (const [longestSilent] of this.#viewers) {
+      if (this.#viewers.size <= MAX_VIEWERS) break;
+      this.#viewers.delete(longestSilent);
+    }
+    return typing;
+  }
+}

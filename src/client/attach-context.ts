@@ -1,0 +1,83 @@
+/** What showing a remote shell needs and may say, whichever protocol is spoken. */
+import type { BackoffOptions } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { ExitCode, RexecError } from "../lib/errors.ts";
+import { CLOSE_DELETED, CLOSE_SESSION_ENDED, CLOSE_VIEWER_REPLACED } from "../protocol/close-codes.ts";
+import type { InputPump } from "./input-pump.ts";
+import type { SocketClose } from "./socket.ts";
+import type { Terminal } from "./terminal.ts";
+import type { ViewerTarget } from "./viewer.ts";
+
+/** What a person may be told on the way. */
+export type AttachStatus =
+  | { kind: "connected"; v2: boolean }
+  | { kind: "lost"; reason: string; retryInMs: number }
+  | { kind: "reconnected" }
+  | { kind: "agent"; online: boolean }
+  /** Bytes of output that nobody can show any more. */
+  | { kind: "skipped"; bytes: number }
+  /** Bytes of input of which nobody knows whether they arrived. */
+  | { kind: "input_lost"; bytes: number }
+  /** The session has another size than this terminal. */
+  | { kind: "size"; cols: number; rows: number };
+
+export type AttachEnd =
+  /** `livesOn`: the session that is still there, or null where it ended with us. */
+  { kind: "left"; livesOn: string | null } | { kind: "exited"; exitCode: number };
+
+export interface AttachOptions {
+  target: ViewerTarget;
+  /** Default: the shared one, or with `target.newSession` this viewer's own. */
+  session?: string | undefined;
+  /** False: never start a shell. */
+  create?: boolean | undefined;
+  terminal: Terminal;
+  status(status: AttachStatus): void;
+  signal: AbortSignal;
+  clock?: Clock;
+  /** Of v1. */
+  backoff?: BackoffOptions;
+}
+
+/** What both protocols work with. */
+export interface AttachContext extends AttachOptions {
+  clock: Clock;
+  input: InputPump;
+  /** Ends everything with that error. */
+  fail(error: unknown): void;
+}
+
+/** How one connection ended. */
+export type Step = { kind: "left" } | { kind: "exited"; exitCode: number } | { kind: "lost"; reason: string };
+
+/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted` */
+export function afterClose({ code, reason }: SocketClose): Step {
+  if (code === CLOSE_SESSION_ENDED) return { kind: "exited", exitCode: ExitCode.ok };
+  if (code === CLOSE_VIEWER_REPLACED) {
+    throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
+  }
+  if (code === CLOSE_DELETED) {
+    throw new RexecError("the agent was removed, or the token revoked", {
+      code: "agent_deleted",
+      hint: "rexec ls shows what is left; rexec whoami checks the login",
+      exitCode: ExitCode.rejected,
+    });
+  }
+  return { kind: "lost", reason: reason || `connection closed (${code})` };
+}
+
+/** No shell could be started. */
+export function shellFailed(why: string): RexecError {
+  return new RexecError(`no shell: ${why}`, {
+    code: "shell_failed",
+    hint: "check the shell and the working folder in that agent's configuration",
+  });
+}
+
+/** Also for the calls of the API. */
+export function noSessions(): RexecError {
+  return new RexecError("this server or agent knows no sessions by name: it speaks rexec.v1", {
+    code: "no_sessions",
+    hint: "rexec connect reaches its shared shell; newer versions of both can do more",
+  });
+}

@@ -1,0 +1,40 @@
+/** When to try again: at once-ish, then within a second for as long as somebody is likely to watch, then less often. */
+import { backoffDelay } from "../../lib/backoff.ts";
+
+const FIRST_MS = 250;
+/** A line that comes back within `PATIENT_MS` is noticed within a second. */
+const CAP_MS = 1_000;
+const PATIENT_MS = 120_000;
+const LATER_CAP_MS = 5_000;
+/** A try that hangs must not hold up the next: each gets longer than the one before. */
+const OPEN_MS = [4_000, 8_000, 20_000] as const;
+
+export class Retry {
+  #attempt = 0;
+  #lostAt: number | null = null;
+
+  /** When the line was lost; null while it is there. */
+  get lostAt(): number | null {
+    return this.#lostAt;
+  }
+
+  /** How long the next try may take, ms. */
+  get openMs(): number {
+    return OPEN_MS[Math.min(this.#attempt, OPEN_MS.length) - 1] ?? OPEN_MS[0];
+  }
+
+  /** A session was attached: the next loss is a new one. */
+  succeeded(): void {
+    this.#attempt = 0;
+    this.#lostAt = null;
+  }
+
+  /** The line was lost, or a try failed: how long to wait, ms. */
+  next(nowMs: number): number {
+    this.#lostAt ??= nowMs;
+    const capMs = nowMs - this.#lostAt < PATIENT_MS ? CAP_MS : LATER_CAP_MS;
+    const delay = backoffDelay({ baseMs: FIRST_MS, capMs, healthyAfterMs: 0 }, this.#attempt);
+    this.#attempt += 1;
+    return delay;
+  }
+}

@@ -1,0 +1,66 @@
+/** A snapshot of the remote screen: put together, and put in the place of what the near terminal shows. */
+import { ProtocolError } from "./channel.ts";
+
+/** A snapshot is a screen and its scrollback; a larger one is none that our gateway makes. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** As the message `screen` announces it. */
+export interface ScreenHead {
+  offset: number;
+  bytes: number;
+  skipped: number;
+}
+
+/** The pieces of one snapshot. */
+export class Snapshot {
+  readonly head: ScreenHead;
+  readonly #pieces: Uint8Array[] = [];
+  #length = 0;
+
+  /** @throws ProtocolError where it is far too large */
+  constructor(head: ScreenHead) {
+    if (head.bytes > MOST_BYTES) throw new ProtocolError(`a snapshot of ${head.bytes} bytes`);
+    this.head = head;
+  }
+
+  get complete(): boolean {
+    return this.#length === this.head.bytes;
+  }
+
+  get bytes(): Uint8Array {
+    return Buffer.concat(this.#pieces);
+  }
+
+  /** @throws ProtocolError where it does not fit */
+  add(position: number, bytes: Uint8Array): void {
+    if (position !== this.#length || position + bytes.length > this.head.bytes) {
+      throw new ProtocolError(`a piece of a snapshot at ${position}, not ${this.#length}`);
+    }
+    this.#pieces.push(bytes);
+    this.#length += bytes.length;
+  }
+}
+
+/**
+ * Makes room for a snapshot: what the terminal shows moves up into its scrollback, and everything is at rest.
+ * @param undo what switches off whatever is on
+ */
+export function blankScreen(undo: string, rows: number): string {
+  // A reset (ESC c) would throw away the scrollback of the person's own terminal. Margins come last: they home the cursor.
+  return `${undo}\x1b[0m\x1b(B\x0f\r${"\n".repeat(rows)}\x1b[r\x1b[?6l\x1b[?7h\x1b[4l\x1b[H\x1b[J`;
+}
+
+/** A line within the output. */
+export function marker(text: string): string {
+  return `\x1b[0m\r\n\x1b[7m rexec: ${text} \x1b[0m\r\n`;
+}
+
+/** A line over the top row, which leaves the cursor and its attributes where they were. */
+export function overlay(text: string): string {
+  return `\x1b7\x1b[1;1H\x1b[0;7m rexec: ${text} \x1b[0m\x1b[K\x1b8`;
+}
+
+/** Takes an overlay away; what stood under it is not known here. */
+export function clearOverlay(): string {
+  return "\x1b7\x1b[1;1H\x1b[0m\x1b[2K\x1b8";
+}

@@ -1,0 +1,220 @@
+/** A shell on one connection: attached, shown, typed into, until either of the two ends. */
+import { ExitCode } from "../../lib/errors.ts";
+import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
+import { Stream } from "../../protocol/v2/frames.ts";
+import type { AttachContext, Step } from "../attach-context.ts";
+import { exitCodeOf } from "../exit-code.ts";
+import type { Connection } from "../socket.ts";
+import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
+import { attachRefused, type Refused, sessionGone, unknownSession } from "./refusals.ts";
+import { blankScreen, marker, overlay, type ScreenHead, Snapshot } from "./screen.ts";
+import type { ShellState } from "./shell-state.ts";
+
+type Attached = Extract<OwnerMessage, { type: "attached" }>;
+type Ended = Extract<OwnerMessage, { type: "ended" }>;
+
+const CHANNEL = 0;
+/** The viewer id of the gateway itself. */
+const GATEWAY = "gateway";
+
+export class ShellChannel implements ChannelEvents {
+  readonly ended: Promise<Step>;
+  readonly #end: PromiseWithResolvers<Step>;
+  readonly #context: AttachContext;
+  readonly #state: ShellState;
+  readonly #connection: Connection;
+  readonly #onAttached: (channel: ShellChannel) => void;
+  readonly #stopResizing: () => void;
+  #snapshot: Snapshot | null = null;
+
+  constructor(
+    context: AttachContext,
+    state: ShellState,
+    connection: Connection,
+    onAttached: (channel: ShellChannel) => void,
+  ) {
+    this.#context = context;
+    this.#state = state;
+    this.#connection = connection;
+    this.#onAttached = onAttached;
+    this.#end = Promise.withResolvers();
+    this.ended = this.#end.promise;
+    this.ended.catch(() => {}); // raced by the owner
+    this.#stopResizing = context.terminal.onResize(() => this.#sendSize());
+  }
+
+  /** Begins. */
+  attach(): void {
+    readChannel(this.#connection, CHANNEL, this);
+    this.#sendAttach();
+  }
+
+  /** Leaves on purpose: nothing is held for us. */
+  detach(): void {
+    this.#control({ type: "detach", channel: CHANNEL });
+  }
+
+  /** Makes a full-screen program draw itself anew: by one row less and back. */
+  redraw(): void {
+    const size = this.#context.terminal.size();
+    if (!size || size.rows < 2) return;
+    this.#control({ type: "resize", channel: CHANNEL, cols: size.cols, rows: size.rows - 1 });
+    this.#sendSize();
+  }
+
+  /** Resolves once all output is on the screen and acknowledged. */
+  async flushed(): Promise<void> {
+    await this.#state.sink.flushed();
+    this.#state.output.flushAck();
+  }
+
+  dispose(): void {
+    this.#stopResizing();
+    this.#state.journal.detached();
+    this.#state.output.detached();
+  }
+
+  message(message: OwnerMessage): void {
+    switch (message.type) {
+      case "attached":
+        return void this.#attached(message);
+      case "screen":
+        return void this.#screenAnnounced(message);
+      case "ended":
+        return void this.#ended(message);
+      case "refused":
+        return void this.#refused(message);
+      case "size":
+        return void this.#size(message);
+      case "agent_status":
+        // Nobody is there to take input until the next `attached`.
+        if (message.status === "offline") this.#state.journal.detached();
+        return void this.#context.status({ kind: "agent", online: message.status === "online" });
+      case "sessions":
+        return;
+    }
+  }
+
+  data(stream: Stream, offset: number, bytes: Uint8Array): void {
+    if (stream !== Stream.output) return;
+    if (this.#snapshot) throw new ProtocolError("output in the middle of a snapshot");
+    this.#context.input.active();
+    this.#state.output.data(offset, bytes);
+  }
+
+  ack(consumed: number, limit: number): void {
+    if (!this.#state.journal.ack(consumed, limit))
+      throw new ProtocolError(`input ${consumed} was never sent`);
+  }
+
+  fin(stream: Stream, offset: number): void {
+    const { cursor } = this.#state.output;
+    if (stream === Stream.output && offset > cursor)
+      throw new ProtocolError(`the end at ${offset}, after ${cursor}`);
+  }
+
+  gap(stream: Stream, to: number): void {
+    if (stream !== Stream.output) return;
+    const skipped = this.#state.output.gap(to);
+    if (skipped > 0) this.#tellSkipped(skipped, marker);
+  }
+
+  screen(position: number, bytes: Uint8Array): void {
+    if (!this.#snapshot) return;
+    this.#snapshot.add(position, bytes);
+    if (this.#snapshot.complete) this.#show(this.#snapshot);
+  }
+
+  // --- internal ---
+
+  #control(message: Parameters<typeof encodeControl>[0]): void {
+    this.#connection.send(encodeControl(message));
+  }
+
+  #sendAttach(): void {
+    const { session, instance, output } = this.#state;
+    const { target, create = true, terminal } = this.#context;
+    this.#control({
+      type: "attach",
+      channel: CHANNEL,
+      session,
+      create: create && instance === null,
+      viewer: target.viewerId,
+      zstd: true,
+      ...(instance === null ? {} : { instance, cursor: output.cursor }),
+      ...terminal.size(),
+    });
+  }
+
+  #attached({ info, starts, input }: Attached): void {
+    const state = this.#state;
+    const first = state.instance === null;
+    if (!first && info.instance !== state.instance) {
+      return void this.#end.reject(sessionGone(state.journal.unapplied));
+    }
+    state.instance = info.instance;
+    if (first) state.output.restart(starts[0]);
+    const connection = this.#connection;
+    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
+    const lost = state.journal.attached(input, { channel: CHANNEL, send });
+    state.output.attached({
+      channel: CHANNEL,
+      send,
+      get rttMs() {
+        return connection.rttMs;
+      },
+    });
+    if (lost > 0) this.#context.status({ kind: "input_lost", bytes: lost });
+    this.#onAttached(this);
+  }
+
+  #screenAnnounced(head: ScreenHead): void {
+    this.#snapshot = new Snapshot(head);
+    if (this.#snapshot.complete) this.#show(this.#snapshot);
+  }
+
+  /** In the place of everything that has not reached the screen yet. */
+  #show(snapshot: Snapshot): void {
+    const { terminal } = this.#context;
+    const { sink, output } = this.#state;
+    this.#snapshot = null;
+    sink.clear();
+    if (terminal.shown) {
+      sink.push(Buffer.from(blankScreen(terminal.undo(), terminal.size()?.rows ?? 0)));
+    }
+    sink.push(snapshot.bytes);
+    output.restart(snapshot.head.offset);
+    if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, overlay);
+  }
+
+  #tellSkipped(bytes: number, shape: (text: string) => string): void {
+    if (!this.#context.terminal.shown) return void this.#context.status({ kind: "skipped", bytes });
+    this.#state.sink.push(Buffer.from(shape(`${bytes} bytes of output were skipped here`)));
+  }
+
+  #ended({ exit_code, signal }: Ended): void {
+    this.#end.resolve({ kind: "exited", exitCode: exitCodeOf({ exit_code, signal }) ?? ExitCode.ok });
+  }
+
+  #refused(refused: Refused): void {
+    const { instance, journal, session } = this.#state;
+    if (refused.code === "lost") return void this.#end.resolve({ kind: "lost", reason: refused.message });
+    if (refused.code !== "gone") return void this.#end.reject(attachRefused(refused));
+    this.#end.reject(instance === null ? unknownSession(session) : sessionGone(journal.unapplied));
+  }
+
+  #size({ cols, rows, by }: { cols: number; rows: number; by: string }): void {
+    const own = this.#context.terminal.size();
+    const state = this.#state;
+    // The gateway's own is an echo, which may be older than our latest.
+    if (!own || state.sizeTold || by === this.#context.target.viewerId || by === GATEWAY) return;
+    if (own.cols === cols && own.rows === rows) return;
+    state.sizeTold = true;
+    this.#context.status({ kind: "size", cols, rows });
+  }
+
+  #sendSize(): void {
+    const size = this.#context.terminal.size();
+    if (size) this.#control({ type: "resize", channel: CHANNEL, ...size });
+  }
+}

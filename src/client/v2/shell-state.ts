@@ -1,0 +1,23 @@
+/** What a viewer of a shell knows that outlives its connections. */
+import { Stream } from "../../protocol/v2/frames.ts";
+import type { AttachContext } from "../attach-context.ts";
+import { Intake } from "./intake.ts";
+import { InputJournal } from "./journal.ts";
+import { Sink } from "./sink.ts";
+
+export class ShellState {
+  readonly session: string;
+  readonly journal = new InputJournal();
+  readonly sink: Sink;
+  readonly output: Intake;
+  /** The shell that we look at, once we know; the same name may come to mean another one. */
+  instance: string | null = null;
+  /** The person was told once that sizes differ. */
+  sizeTold = false;
+
+  constructor({ terminal, fail }: AttachContext, session: string) {
+    this.session = session;
+    this.sink = new Sink((bytes) => terminal.write(bytes), fail);
+    this.output = new Intake(Stream.output, this.sink);
+  }
+}

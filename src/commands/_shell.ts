@@ -1,0 +1,172 @@
+/** A remote shell in the terminal of this process: what `rexec connect` and `rexec attach` share. */
+import { writeSync } from "node:fs";
+import type { Server } from "../client/api.ts";
+import { attach } from "../client/attach.ts";
+import type { AttachStatus } from "../client/attach-context.ts";
+import type { Liveness } from "../client/socket.ts";
+import { printable } from "../client/table.ts";
+import { LocalTerminal } from "../client/terminal.ts";
+import { clearOverlay, overlay } from "../client/v2/screen.ts";
+import { messageOf, RexecError } from "../lib/errors.ts";
+import type { Agent } from "../protocol/http.ts";
+import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
+import { colourful, say, writeErr, writeOut } from "./_output.ts";
+import { stdinBytes } from "./_stdin.ts";
+
+export interface ShellWish {
+  server: Server;
+  agent: Agent;
+  /** Undefined: the shared one, or a new one. */
+  session?: string | undefined;
+  /** A shell of our own, also where stdin is no terminal. */
+  newSession?: boolean;
+  /** False: never start a shell. */
+  create?: boolean;
+  liveness: Liveness;
+}
+
+/** Shows it to its end. @returns our exit code */
+export async function showShell({ server, agent, session, create, ...wish }: ShellWish): Promise<number> {
+  const terminal = localTerminal();
+  const name = printable(agent.name);
+  const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
+  const lives = newSession ? "" : ", the shell lives on";
+  if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
+  const ending = guard(terminal);
+  try {
+    const target = {
+      server,
+      agentId: agent.id,
+      viewerId: crypto.randomUUID(),
+      newSession,
+      liveness: wish.liveness,
+    };
+    const status = statusPrinter(terminal, name);
+    const end = await attach({ target, session, create, terminal, status, signal: ending.signal });
+    terminal.restore();
+    if (end.kind === "exited") return end.exitCode;
+    if (ending.exitCode !== null) return ending.exitCode;
+    say(`\nrexec: left ${name}${end.livesOn === null ? "" : `; ${whereItLives(end.livesOn, name)}`}`);
+    return 0;
+  } finally {
+    terminal.restore();
+  }
+}
+
+// --- internal ---
+
+function whereItLives(session: string, name: string): string {
+  const again = session === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${session}`;
+  return `its shell lives on (${again})`;
+}
+
+function localTerminal(): LocalTerminal {
+  return new LocalTerminal({
+    interactive: process.stdin.isTTY === true,
+    shown: process.stdout.isTTY === true,
+    input: { [Symbol.asyncIterator]: stdinBytes },
+    screens: [process.stdout, process.stderr],
+    write: writeOut,
+    enterRaw,
+    undo: process.stdout.isTTY ? (text) => void writeSync(1, text) : null,
+  });
+}
+
+/** Where libc cannot be called, the runtime's raw mode is nearly as good. */
+function enterRaw(): RawMode {
+  try {
+    return enterRawMode(0);
+  } catch {
+    const set = (on: boolean) => void process.stdin.setRawMode(on);
+    set(true);
+    return { again: () => set(true), restore: () => set(false) };
+  }
+}
+
+/** A viewer that is asked to end says goodbye, so that nothing is held for it; this long, ms. */
+const FAREWELL_MS = 2_500;
+
+interface Ending {
+  readonly signal: AbortSignal;
+  /** Once one of the signals has come. */
+  exitCode: number | null;
+}
+
+/** Whatever ends this process, but SIGKILL, leaves the terminal as it was. */
+function guard(terminal: LocalTerminal): Ending {
+  const abort = new AbortController();
+  const ending: Ending = { signal: abort.signal, exitCode: null };
+  process.on("exit", () => terminal.restore());
+  for (const [name, number] of ENDING_SIGNALS) {
+    process.on(name, () => {
+      if (ending.exitCode !== null) process.exit(128 + number);
+      ending.exitCode = 128 + number;
+      terminal.restore();
+      abort.abort();
+      setTimeout(() => process.exit(128 + number), FAREWELL_MS);
+    });
+  }
+  process.on("SIGCONT", () => terminal.resume());
+  const crash = (error: unknown) => {
+    terminal.restore();
+    writeSync(2, `error: ${messageOf(error)}\n`);
+    process.exit(error instanceof RexecError ? error.exitCode : 1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+  return ending;
+}
+
+const ENDING_SIGNALS = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGQUIT", 3],
+  ["SIGTERM", 15],
+] as const;
+
+function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachStatus) => void {
+  let v2 = false;
+  return (status) => {
+    if (status.kind === "connected") {
+      v2 = status.v2;
+      terminal.enterRaw();
+      return;
+    }
+    const text = printable(statusText(status, name));
+    if (!v2 || !terminal.shown) void writeErr(statusLine(status, text));
+    // The line under the cursor is the shell's, and stays as it wrote it.
+    else if (text) void terminal.notice(isGoodNews(status) ? clearOverlay() : overlay(text));
+  };
+}
+
+/** What was told before is over. */
+function isGoodNews(status: AttachStatus): boolean {
+  return status.kind === "reconnected" || (status.kind === "agent" && status.online);
+}
+
+/** One line each, which the next one overwrites on a terminal (in raw mode, where a line needs its return, too). */
+function statusLine(event: AttachStatus, text: string): string {
+  if (!process.stderr.isTTY) return `rexec: ${text}\n`;
+  const line = colourful(process.stderr) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
+  const transient = event.kind === "lost" || (event.kind === "agent" && !event.online);
+  return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
+}
+
+function statusText(event: AttachStatus, name: string): string {
+  switch (event.kind) {
+    case "connected":
+      return "";
+    case "reconnected":
+      return `connected to ${name} again`;
+    case "lost":
+      return `${event.reason}; trying again in ${Math.ceil(event.retryInMs / 1000)} s (Ctrl+] leaves)`;
+    case "agent":
+      return event.online ? `${name} is back` : `${name} went offline; waiting for it (Ctrl+] leaves)`;
+    case "skipped":
+      return `${event.bytes} bytes of output were skipped`;
+    case "input_lost":
+      return `${event.bytes} bytes of input may not have arrived`;
+    case "size":
+      return `this session is ${event.cols} by ${event.rows} now, the size of whoever types in it`;
+  }
+}

@@ -1,0 +1,117 @@
+/** The rexec.v2 side of an agent's connection: channels, and what comes in by the channel it is for. */
+import { CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
+import {
+  encodeControl,
+  type OpenerInput,
+  type OwnerMessage,
+  parseOwner,
+  type SessionInfo,
+} from "../../protocol/v2/control.ts";
+import { decodeFrame, encodeFrame, type Frame } from "../../protocol/v2/frames.ts";
+import type { Connection } from "../sockets/connection.ts";
+
+/** A control message that names a channel. */
+export type ChannelMessage = Extract<OwnerMessage, { channel?: number | undefined }>;
+
+/** What has a channel on the agent's leg; none may throw or wait. */
+export interface LinkChannel {
+  control(message: ChannelMessage): void;
+  /** Payloads are views into the socket's buffer: whoever keeps one copies it. */
+  frame(frame: Frame): void;
+}
+
+/** An agent that does not answer `list` for this long has not understood it, milliseconds. */
+const LIST_MS = 5_000;
+
+export class AgentLink {
+  readonly connection: Connection;
+  /** It was seen to take seconds for what a ring holds. */
+  isSlow = false;
+  readonly #channels = new Map<number, LinkChannel>();
+  readonly #nonsense: (reason: string) => void;
+  /** Never used twice, so that what is late for one channel reaches no other. */
+  #next = 1;
+  #lists: ((sessions: SessionInfo[] | null) => void)[] = [];
+  #lost = false;
+
+  /** @param nonsense told of a message that can't be understood */
+  constructor(connection: Connection, nonsense: (reason: string) => void) {
+    this.connection = connection;
+    this.#nonsense = nonsense;
+  }
+
+  /** A channel number for what is going to be attached. */
+  open(handler: LinkChannel): number {
+    const channel = this.#next;
+    this.#next += 1;
+    this.#channels.set(channel, handler);
+    return channel;
+  }
+
+  /** What still comes for this channel is ignored. */
+  close(channel: number): void {
+    this.#channels.delete(channel);
+  }
+
+  control(message: OpenerInput): void {
+    this.connection.send(encodeControl(message));
+  }
+
+  frame(frame: Frame): void {
+    this.connection.sendBytes(encodeFrame(frame));
+  }
+
+  /** The agent's sessions; null where it is gone, or silent for 5 s. */
+  list(): Promise<SessionInfo[] | null> {
+    if (this.#lost) return Promise.resolve(null);
+    const { promise, resolve } = Promise.withResolvers<SessionInfo[] | null>();
+    const timer = setTimeout(() => resolve(null), LIST_MS);
+    this.#lists.push((sessions) => {
+      clearTimeout(timer);
+      resolve(sessions);
+    });
+    this.control({ type: "list" });
+    return promise;
+  }
+
+  /** A text frame that is none of v1's. */
+  text(text: string): void {
+    const parsed = parseOwner(text);
+    if (!parsed.ok) {
+      if (parsed.problem === "invalid") this.#nonsense(parsed.reason);
+      return;
+    }
+    const message = parsed.value;
+    if (message.type === "sessions") this.#listed(message.sessions);
+    else if ("channel" in message && message.channel !== undefined)
+      this.#channels.get(message.channel)?.control(message);
+    else if (message.type === "refused") this.#nonsense(`it refused: ${message.message}`);
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const decoded = decodeFrame(bytes);
+    if (decoded.ok) this.#channels.get(decoded.frame.channel)?.frame(decoded.frame);
+    else if (decoded.problem === "invalid") this.broken(decoded.reason);
+  }
+
+  /** It does what no agent does: a bug, not weather. It may come back and resume. */
+  broken(reason: string): void {
+    this.#nonsense(reason);
+    this.connection.close(CLOSE_PROTOCOL, reason.slice(0, 100));
+  }
+
+  /** The connection has ended: nothing more comes. */
+  lost(): void {
+    this.#lost = true;
+    this.#channels.clear();
+    this.#listed(null);
+  }
+
+  // --- internal ---
+
+  #listed(sessions: SessionInfo[] | null): void {
+    const waiting = this.#lists;
+    this.#lists = [];
+    for (const tell of waiting) tell(sessions);
+  }
+}

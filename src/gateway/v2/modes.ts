@@ -1,0 +1,107 @@
+/**
+ * What a terminal would still know of output that it never parsed: the sequences in it that change modes. So a screen
+ * can leave out megabytes and yet go on in the right modes.
+ */
+
+/** Characters that a sequence cut in two may have: longer ones (titles) are missed. */
+const LONGEST = 512;
+/** Colours and attributes since the last reset that are kept. */
+const MAX_ATTRIBUTES = 32;
+const ATTRIBUTES_CHARS = 1024;
+const ALTERNATE_SCREENS = new Set(["47", "1047", "1049"]);
+
+export class SkippedModes {
+  /** Sequences under the mode that they set: only the last one of each counts, in the order of those. */
+  readonly #modes = new Map<string, string>();
+  #attributes: string[] = [];
+  #cut = "";
+
+  /** Output that is left out; any pieces, in order. */
+  take(bytes: Uint8Array): void {
+    const text = this.#cut + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    let end = 0;
+    SEQUENCE.lastIndex = 0;
+    for (let match = SEQUENCE.exec(text); match; match = SEQUENCE.exec(text)) {
+      end = SEQUENCE.lastIndex;
+      this.#note(match);
+    }
+    this.#noteAttributes(text);
+    const last = text.lastIndexOf("\x1b");
+    const tail = last >= end && text.length - last <= LONGEST ? text.slice(last) : "";
+    this.#cut = COMPLETE.test(tail) ? "" : tail;
+  }
+
+  /** What puts a terminal into the modes of what was taken, as bytes; empty where that changed none. */
+  flush(): Uint8Array {
+    const sequences = [...this.#modes.values(), ...this.#attributes].join("");
+    this.#modes.clear();
+    this.#attributes = [];
+    this.#cut = "";
+    return Buffer.from(sequences, "latin1");
+  }
+
+  // --- internal ---
+
+  #note([sequence, privateModes, to]: RegExpExecArray): void {
+    if (privateModes !== undefined) for (const mode of privateModes.split(";")) this.#private(mode, to ?? "");
+    else if (sequence === "\x1bc") this.#reset(sequence);
+    else this.#set(keyOf(sequence), sequence);
+  }
+
+  #private(mode: string, to: string): void {
+    const key = `?${mode}`;
+    const sequence = `\x1b[?${mode}${to}`;
+    const left = ALTERNATE_SCREENS.has(mode) && to === "h" && this.#modes.get(key)?.includes(`${mode}l`);
+    // Left and entered again: the terminal must let go of what the earlier program had drawn.
+    this.#set(key, left ? `\x1b[?${mode}l${sequence}` : sequence);
+  }
+
+  /** Colours come by the thousand: only the end of each piece is looked at, where the last ones are. */
+  #noteAttributes(text: string): void {
+    for (const [sequence, attributes] of text.slice(-ATTRIBUTES_CHARS).matchAll(ATTRIBUTES)) {
+      if (!attributes || attributes === "0") this.#attributes = [];
+      if (attributes !== undefined) this.#attributes.push(sequence);
+      if (this.#attributes.length > MAX_ATTRIBUTES) this.#attributes.shift();
+    }
+  }
+
+  #reset(sequence: string): void {
+    this.#modes.clear();
+    this.#attributes = [];
+    this.#modes.set("c", sequence);
+  }
+
+  #set(key: string, sequence: string): void {
+    this.#modes.delete(key);
+    this.#modes.set(key, sequence);
+  }
+}
+
+// --- internal ---
+
+/** Select Graphic Rendition, and what resets that too. */
+const ATTRIBUTES = /\x1b(?:\[(?:([\d;:]*)m|!p)|c)/g;
+
+/** A sequence with its end; strings (titles) have theirs further on. */
+const COMPLETE = /^\x1b(?:\[[ -?]*[@-~]|[()].|[^[\]()])/;
+
+/**
+ * In this order: private modes, whose parts are captured; scroll region, insert and newline mode, cursor style, soft
+ * reset; keypad, full reset, character sets, titles; shifts. One ESC in front of all: most of what is looked at are
+ * other sequences, which have to fail fast.
+ */
+const SEQUENCE =
+  /\x1b(?:\[(?:\?([\d;]+)([hl])|\d*;?\d*r|(?:4|20)[hl]|\d* q|!p)|[=>c]|[()][ -~]|\](?:0|2);[^\x07\x1b]{0,256}(?:\x07|\x1b\\))|[\x0e\x0f]/g;
+
+/** The same for sequences of which the later one undoes the earlier. */
+function keyOf(sequence: string): string {
+  const [, second = "", third = ""] = sequence;
+  if (sequence.length === 1) return "shift";
+  if (second === "]") return `title${third}`;
+  if (second === "(" || second === ")") return second;
+  if (second === "=" || second === ">") return "keypad";
+  if (sequence.endsWith(" q")) return "cursor";
+  if (sequence.endsWith("r")) return "region";
+  if (sequence.endsWith("p")) return "soft reset";
+  return `${third}h`;
+}

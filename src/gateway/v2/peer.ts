@@ -1,0 +1,160 @@
+/** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
+import { CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
+import {
+  encodeControl,
+  MAX_CONTROL_BYTES,
+  type OpenerMessage,
+  type OwnerInput,
+  parseOpener,
+} from "../../protocol/v2/control.ts";
+import { decodeFrame, encodeFrame, type Frame, MAX_DATA_BYTES } from "../../protocol/v2/frames.ts";
+import type { Connection } from "../sockets/connection.ts";
+
+/** A viewer's channel; none of these may throw or wait. */
+export interface PeerChannel {
+  control(message: OpenerMessage): void;
+  /** Payloads are views into the socket's buffer: whoever keeps one copies it. */
+  frame(frame: Frame): void;
+  /** Sends the next piece of output; false where there is none that may be sent. */
+  sendPiece(): boolean;
+  /** It is over. @param announced whether the viewer said so; otherwise it may be back soon */
+  left(announced: boolean): void;
+}
+
+/** What is not about a channel that exists. */
+export interface PeerEvents {
+  /** `attach` or `run`: what the channel is from now on. */
+  onOpen(peer: Peer, message: Extract<OpenerMessage, { type: "attach" | "run" }>): PeerChannel;
+  onKill(session: string): void;
+  onList(peer: Peer): void;
+}
+
+/** Output is handed to the socket while less than this waits in it. */
+const OUTPUT_BYTES = 128 * 1024;
+const MAX_CHANNELS = 1_024;
+
+export class Peer {
+  /** The client's own id. */
+  readonly id: string;
+  readonly connection: Connection;
+  readonly #channels = new Map<number, PeerChannel>();
+  readonly #events: PeerEvents;
+  #pumping = false;
+
+  constructor(id: string, connection: Connection, events: PeerEvents) {
+    this.id = id;
+    this.connection = connection;
+    this.#events = events;
+  }
+
+  /** Control and acks go at once: ahead of all output that the socket has not been given. */
+  send(message: OwnerInput): void {
+    this.connection.send(encodeControl(message));
+  }
+
+  frame(frame: Frame): void {
+    this.connection.sendBytes(encodeFrame(frame));
+  }
+
+  /** It broke the rules. */
+  broken(reason: string): void {
+    this.connection.close(CLOSE_PROTOCOL, reason.slice(0, 100));
+  }
+
+  /** The channel is over, by our side's doing; its number may be used again. */
+  forget(channel: number): void {
+    this.#channels.delete(channel);
+  }
+
+  text(text: string): void {
+    if (text.length > MAX_CONTROL_BYTES) {
+      this.connection.close(1009, `a control message may have ${MAX_CONTROL_BYTES} bytes`);
+      return;
+    }
+    const parsed = parseOpener(text);
+    if (parsed.ok) this.#take(parsed.value);
+    else if (parsed.problem === "invalid") this.#refuse(undefined, "bad_message", parsed.reason);
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const decoded = decodeFrame(bytes);
+    if (decoded.ok) this.#channels.get(decoded.frame.channel)?.frame(decoded.frame);
+    else if (decoded.problem === "invalid") this.broken(decoded.reason);
+  }
+
+  /** Sends output, a piece of each channel in turn, until there is no more or the socket has enough. */
+  pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    let busy = true;
+    while (busy && this.#hasRoom) {
+      busy = false;
+      for (const [number, channel] of [...this.#channels]) {
+        if (!this.#hasRoom || !channel.sendPiece()) continue;
+        busy = true;
+        this.#moveBack(number, channel);
+      }
+    }
+    this.#pumping = false;
+  }
+
+  /** The connection has ended. */
+  closed(): void {
+    const channels = [...this.#channels.values()];
+    this.#channels.clear();
+    for (const channel of channels) channel.left(false);
+  }
+
+  // --- internal ---
+
+  get #hasRoom(): boolean {
+    return this.connection.isOpen && this.connection.buffered < OUTPUT_BYTES;
+  }
+
+  /** Whoever was served is the last in the next round, which begins where this one ended. */
+  #moveBack(number: number, channel: PeerChannel): void {
+    if (this.#channels.size < 2 || !this.#channels.delete(number)) return;
+    this.#channels.set(number, channel);
+  }
+
+  #take(message: OpenerMessage): void {
+    switch (message.type) {
+      case "attach":
+      case "run":
+        this.#open(message);
+        break;
+      case "kill":
+        this.#events.onKill(message.session);
+        break;
+      case "list":
+        this.#events.onList(this);
+        break;
+      case "detach":
+        this.#detach(message.channel);
+        break;
+      default:
+        this.#channels.get(message.channel)?.control(message);
+    }
+  }
+
+  #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
+    const { channel } = message;
+    if (this.#channels.has(channel)) this.#refuse(channel, "bad_message", `channel ${channel} is in use`);
+    else if (this.#channels.size >= MAX_CHANNELS)
+      this.#refuse(channel, "too_many_channels", `a connection may have ${MAX_CHANNELS} channels`);
+    else this.#channels.set(channel, this.#events.onOpen(this, message));
+  }
+
+  #detach(number: number): void {
+    const channel = this.#channels.get(number);
+    this.#channels.delete(number);
+    channel?.left(true);
+  }
+
+  #refuse(channel: number | undefined, code: "bad_message" | "too_many_channels", message: string): void {
+    this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
+  }
+}
+
+/** Most bytes of one piece of output. */
+export const PIECE_BYTES = MAX_DATA_BYTES;

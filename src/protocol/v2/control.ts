@@ -1,0 +1,152 @@
+/**
+ * The control messages of rexec.v2: JSON text frames, on both legs. `docs/protocol-v2.md` says what
+ * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
+ */
+import * as z from "zod/mini";
+import { type Parsed, parseMessage } from "../parse.ts";
+
+/** Most bytes of one control message. */
+export const MAX_CONTROL_BYTES = 1024 * 1024;
+
+const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
+const offset = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const side = z.int().check(z.minimum(1), z.maximum(65_535));
+const id = z.string().check(z.minLength(1), z.maxLength(256));
+
+/** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
+export const sessionInfo = z.object({
+  session: id,
+  /** A UUID made at the session's start: the same name started again has another one. */
+  instance: id,
+  kind: z.enum(["shell", "run"]),
+  command: z.string(),
+  started_at: z.number(),
+  last_output_at: z.nullable(z.number()),
+  ended_at: z.nullable(z.number()),
+  exit_code: z.nullable(z.number()),
+  signal: z.nullable(z.string()),
+  /** Bytes of output so far. */
+  bytes: offset,
+  cols: z.number(),
+  rows: z.number(),
+  /** Viewers attached; filled in by the gateway. */
+  viewers: z.number(),
+});
+export type SessionInfo = z.infer<typeof sessionInfo>;
+
+/** Why something was not done; a code of a later version reads as `failed`. */
+const refusal = z.catch(
+  z.enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message"]),
+  "failed",
+);
+export type RefusalCode = z.infer<typeof refusal>;
+
+const attach = z.object({
+  type: z.literal("attach"),
+  channel,
+  session: id,
+  /** Start a shell where none of that name runs. */
+  create: z._default(z.boolean(), false),
+  /** With `cursor`: resume this instance from this offset. */
+  instance: z.optional(id),
+  cursor: z.optional(offset),
+  /** Without `cursor`: start this many bytes before the end. */
+  tail: z.optional(offset),
+  /** False for a channel that only carries input. */
+  output: z._default(z.boolean(), true),
+  /** False for a reader without a say in the pace: it gets a GAP where it is too slow. */
+  hold: z._default(z.boolean(), true),
+  /** The opener reads DATA_ZSTD too. */
+  zstd: z._default(z.boolean(), false),
+  /** Whose input this is; the agent counts each viewer's by itself. */
+  viewer: id,
+  cols: z.optional(side),
+  rows: z.optional(side),
+});
+
+const run = z.object({
+  type: z.literal("run"),
+  channel,
+  /** A UUID of the opener's: the same again attaches to what runs. */
+  run: id,
+  command: z.string(),
+  cwd: z.optional(z.string()),
+  env: z.optional(z.record(z.string(), z.string())),
+  timeout_ms: z.optional(z.int().check(z.positive())),
+  /** The opener reads DATA_ZSTD too. */
+  zstd: z._default(z.boolean(), false),
+  /** Offsets of stdout and stderr to go on from. */
+  cursors: z._default(z.tuple([offset, offset]), [0, 0]),
+  /** True where it has been asked for before: an agent that doesn't know it must not run it a second time. */
+  resume: z._default(z.boolean(), false),
+});
+
+const fromOpener = z.discriminatedUnion("type", [
+  attach,
+  run,
+  z.object({ type: z.literal("resize"), channel, cols: side, rows: side }),
+  z.object({ type: z.literal("signal"), channel, signal: z.string().check(z.maxLength(16)) }),
+  z.object({ type: z.literal("detach"), channel }),
+  z.object({ type: z.literal("hold"), channel, hold: z.boolean() }),
+  z.object({ type: z.literal("kill"), session: id }),
+  z.object({ type: z.literal("list") }),
+]);
+/** From the side that attaches. */
+export type OpenerMessage = z.infer<typeof fromOpener>;
+/** The same as it is written: what has a default may be left out. */
+export type OpenerInput = z.input<typeof fromOpener>;
+
+const fromOwner = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("attached"),
+    channel,
+    info: sessionInfo,
+    /** Where output (and stderr) goes on. */
+    starts: z.tuple([offset, offset]),
+    /** How much of this viewer's input has been applied. */
+    input: offset,
+    created: z.boolean(),
+  }),
+  z.object({
+    type: z.literal("screen"),
+    channel,
+    /** Live bytes go on here. */
+    offset,
+    /** How many SCREEN bytes follow. */
+    bytes: offset,
+    cols: side,
+    rows: side,
+    /** Bytes of output that this viewer never gets. */
+    skipped: offset,
+  }),
+  z.object({
+    type: z.literal("ended"),
+    channel,
+    exit_code: z.nullable(z.number()),
+    signal: z.nullable(z.string()),
+    timed_out: z.optional(z.boolean()),
+  }),
+  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
+  z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
+  z.object({ type: z.literal("refused"), channel: z.optional(channel), code: refusal, message: z.string() }),
+  z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
+]);
+/** From the side that owns or serves the sessions. */
+export type OwnerMessage = z.infer<typeof fromOwner>;
+/** The same as it is written. */
+export type OwnerInput = z.input<typeof fromOwner>;
+
+/** Never throws; see `Parsed`. */
+export function parseOpener(text: string): Parsed<OpenerMessage> {
+  return parseMessage(fromOpener, text);
+}
+
+/** Never throws; see `Parsed`. */
+export function parseOwner(text: string): Parsed<OwnerMessage> {
+  return parseMessage(fromOwner, text);
+}
+
+/** As it travels. */
+export function encodeControl(message: OpenerInput | OwnerInput): string {
+  return JSON.stringify(message);
+}

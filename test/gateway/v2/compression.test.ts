@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { packedFrame } from "../../../src/gateway/v2/packed-frame.ts";
+import { plainData } from "../../../src/gateway/v2/plain-data.ts";
+import { Stream } from "../../../src/protocol/v2/frames.ts";
+import { v2Stage } from "../../support/v2-stage.ts";
+import { until } from "../../support/wait.ts";
+
+const KIB = 1024;
+
+function dataFrame(bytes: Uint8Array) {
+  return { kind: "data", stream: Stream.output, channel: 1, offset: 0, bytes } as const;
+}
+
+describe("compressed output", () => {
+  test("is the same once unpacked, and is used only where it is smaller", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 4000 }), fc.nat({ max: 15 }), (piece, times) => {
+        const bytes = Buffer.concat(Array.from({ length: times + 1 }, () => piece));
+        const frame = packedFrame(dataFrame(bytes));
+        if (frame.kind !== "data" && frame.kind !== "zstd") throw new Error(frame.kind);
+        expect(Buffer.from(plainData(frame) ?? []).equals(bytes)).toBe(true);
+        expect(frame.bytes.length).toBeLessThanOrEqual(bytes.length);
+      }),
+    );
+  });
+
+  test("that claims another size than it has, or is none, is refused without being unpacked further", () => {
+    const bytes = Bun.zstdCompressSync(new Uint8Array(64 * 1024 * 1024));
+    const frame = { ...dataFrame(bytes), kind: "zstd" } as const;
+    expect(plainData({ ...frame, length: 64 * KIB })).toBe(null);
+    expect(plainData({ ...frame, length: 10, bytes: Bun.zstdCompressSync(Buffer.from("short")) })).toBe(null);
+    expect(plainData({ ...frame, length: 10, bytes: Buffer.from("no zstd at all") })).toBe(null);
+  });
+
+  test("goes to a slow viewer that reads it, and to no other", async () => {
+    await using here = await v2Stage();
+    await using one = here.viewer({ zstd: true });
+    await using other = here.viewer();
+    await Promise.all([one.attach(), other.attach()]);
+    const text = Buffer.alloc(8 * KIB, "some text that scrolls by\r\n");
+    await here.agent.write("main", text);
+    await until(() => one.next === text.length && other.next === text.length, 2_000, "the output");
+    expect(one.zstdFrames).toBeGreaterThan(0);
+    expect(other.zstdFrames).toBe(0);
+    const keystroke = one.zstdFrames;
+    await here.agent.write("main", "x");
+    await until(() => one.next === text.length + 1, 2_000, "the keystroke's echo");
+    expect(one.zstdFrames).toBe(keystroke);
+  });
+
+  test("of an agent is unpacked for viewers that do not read it", async () => {
+    await using here = await v2Stage({}, { packs: true });
+    await using viewer = here.viewer();
+    await viewer.attach();
+    const text = Buffer.alloc(300 * KIB, "some text that scrolls by\r\n");
+    await here.agent.write("main", text);
+    await until(() => viewer.received === text.length, 2_000, "the output");
+    expect(viewer.text).toBe(text.toString());
+  });
+});
+
+describe("the past of a session", () => {
+  test("is cut to its last 256 KiB where it comes too slowly", async () => {
+    // About 250 KB/s: 2 MiB would take 8 s.
+    await using here = await v2Stage({}, { bytesPerTick: 500 });
+    here.agent.shell("main").ring.append(Buffer.alloc(2048 * KIB - 9, "some text that scrolls by\r\n"));
+    here.agent.shell("main").ring.append(Buffer.from("\r\nthe end"));
+    await using viewer = here.viewer();
+    const started = performance.now();
+    await viewer.attach();
+    await until(() => viewer.screens[0]?.data.length, 7_000, "a screen");
+    expect(String(viewer.screens[0]?.data)).toContain("the end");
+    expect(performance.now() - started).toBeGreaterThan(1_000);
+    expect(here.agent.dataBytes).toBeLessThan(1024 * KIB);
+  }, 20_000);
+});
