@@ -10,12 +10,12 @@ export function quoteWord(word: string): string {
 
 /**
  * A command line of which each word arrives exactly as given. The first is the program even where, bare, it would be
- * a word of the shell's language (`time`, `if`) or an assignment (`A=b`).
+ * a word of the shell's language (`time`, `if`), an assignment (`A=b`) or, right behind `-c`, an option (`-v`).
  */
 export function quoteWords(words: readonly string[]): string {
   const [program, ...rest] = words;
   if (program === undefined) return "";
-  const special = RESERVED.has(program) || program.includes("=");
+  const special = RESERVED.has(program) || program.includes("=") || program.startsWith("-");
   return [special ? inQuotes(program) : quoteWord(program), ...rest.map(quoteWord)].join(" ");
 }
 

@@ -77,6 +77,14 @@ describe("quoteWords", () => {
     ])(`${shell.join(" ")} expands nothing in %j`, (words) => {
       expect(readBack(shell, words)).toEqual(words);
     });
+
+    test.each(["--", "-v", "-c"])(`${shell.join(" ")} takes the program %s for no option`, (program) => {
+      const { stderr, exitCode } = Bun.spawnSync([...shell, "-c", quoteWords([program, "x"])]);
+      expect({ exitCode, said: stderr.toString() }).toEqual({
+        exitCode: 127,
+        said: expect.stringContaining(program),
+      });
+    });
   }
 });
 
