@@ -64,6 +64,9 @@ describe("downloads", () => {
     const { status, json } = await here.gateway.api("GET", "/downloads/rexec-agent-linux-arm64");
     expect([status, json.code]).toEqual([404, "download_missing"]);
     expect(json.error).toContain("bun run build");
+    const other = await here.gateway.api("GET", "/downloads/rexec-agent-linux-armv7");
+    expect([other.status, other.json.code]).toEqual([404, "download_missing"]);
+    expect(other.json.error).not.toContain("bun run build");
     await using bare = await startGateway();
     expect((await bare.api("GET", `/downloads/${FILE}`)).status).toBe(404);
     expect((await bare.api("GET", "/downloads/SHA256SUMS")).status).toBe(404);

@@ -8,6 +8,8 @@ import type { Env } from "./context.ts";
 
 /** The only names that are served; so no path leads out of the folder. */
 const BINARY = /^rexec-agent-(linux|darwin)-(amd64|arm64|armv7)$/;
+/** Those that a build makes. */
+const BUILT = /^rexec-agent-linux-(amd64|arm64)$/;
 const SUMS = "SHA256SUMS";
 
 /** @param folder where the executables are, or null where none was found */
@@ -49,11 +51,10 @@ function findBinary(folder: string | null, name: string): string | null {
 
 function missing(name: string): ApiError {
   if (!BINARY.test(name)) return new ApiError(404, "not_found", "no such download");
-  return new ApiError(
-    404,
-    "download_missing",
-    `this gateway has no ${name}: build it (bun run build) and start the gateway with --downloads dist`,
-  );
+  const remedy = BUILT.test(name)
+    ? "build it (bun run build) and start the gateway with --downloads dist"
+    : "there are builds for Linux on amd64 and arm64";
+  return new ApiError(404, "download_missing", `this gateway has no ${name}: ${remedy}`);
 }
 
 /** The file that the build wrote, or, where there is none, one made of what is there. */
