@@ -141,6 +141,14 @@ function gitCommit(): string {
   }
 }
 
+/** Bun remembers that there was no node_modules when this process began, and would bundle nothing from it. */
+function startOver(): never {
+  const { exitCode } = Bun.spawnSync([process.execPath, import.meta.path, ...process.argv.slice(2)], {
+    stdio: ["inherit", "inherit", "inherit"],
+  });
+  process.exit(exitCode ?? 1);
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const unknown = args.find((arg) => arg !== "--native");
   if (unknown) throw new Error(`unknown argument ${unknown}: there is only --native (this machine's pair)`);
@@ -159,7 +167,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 if (import.meta.main) {
-  await ensureDeps();
+  if (await ensureDeps()) startOver();
   try {
     await main(process.argv.slice(2));
   } catch (error) {

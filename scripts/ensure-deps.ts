@@ -9,10 +9,13 @@ import { say } from "./say.ts";
 const ROOT = join(import.meta.dir, "..");
 const STAMP = join(ROOT, "node_modules", ".rexec-lock");
 
-/** Returns when `node_modules` is as bun.lock has it. Ends the process where it cannot be made so. */
-export async function ensureDeps(): Promise<void> {
+/**
+ * Returns when `node_modules` is as bun.lock has it. Ends the process where it cannot be made so.
+ * @returns whether it installed anything
+ */
+export async function ensureDeps(): Promise<boolean> {
   const wanted = lockSum();
-  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
+  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return false;
   say("installing dependencies (bun install --frozen-lockfile)");
   // The very Bun that runs this: there may be no `bun` in PATH.
   const install = Bun.spawn([process.execPath, "install", "--frozen-lockfile"], {
@@ -28,6 +31,7 @@ export async function ensureDeps(): Promise<void> {
     process.exit(1);
   }
   writeFileSync(STAMP, wanted);
+  return true;
 }
 
 // --- internal ---

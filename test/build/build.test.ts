@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildTarget, nativeArch, TARGETS, versionStamp, writeSums } from "../../build.ts";
 
+const ROOT = join(import.meta.dir, "../..");
 const STAMP = { version: "7.8.9", commit: "0123456789ab" };
 let folder: string;
 beforeAll(() => {
@@ -56,6 +57,19 @@ describe("the build", () => {
       }
     },
   );
+
+  test("works in a checkout that has no dependencies yet", async () => {
+    const checkout = join(folder, "checkout");
+    const git = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: ROOT });
+    for (const file of git.stdout.toString().split("\0").filter(Boolean)) {
+      if (existsSync(join(ROOT, file))) cpSync(join(ROOT, file), join(checkout, file));
+    }
+    const build = Bun.spawn([process.execPath, join(checkout, "build.ts"), "--native"], { stderr: "pipe" });
+    expect({ code: await build.exited, said: await build.stderr.text() }).toMatchObject({ code: 0 });
+    expect(readdirSync(join(checkout, "dist"))).toEqual(
+      expect.arrayContaining([...native.map(({ file }) => file), "SHA256SUMS"]),
+    );
+  }, 120_000);
 
   test("writes sums that sha256sum agrees with", () => {
     const first = join(folder, "first");
