@@ -58,18 +58,23 @@ describe("the build", () => {
     },
   );
 
-  test("works in a checkout that has no dependencies yet", async () => {
-    const checkout = join(folder, "checkout");
-    const git = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: ROOT });
-    for (const file of git.stdout.toString().split("\0").filter(Boolean)) {
-      if (existsSync(join(ROOT, file))) cpSync(join(ROOT, file), join(checkout, file));
-    }
-    const build = Bun.spawn([process.execPath, join(checkout, "build.ts"), "--native"], { stderr: "pipe" });
-    expect({ code: await build.exited, said: await build.stderr.text() }).toMatchObject({ code: 0 });
-    expect(readdirSync(join(checkout, "dist"))).toEqual(
-      expect.arrayContaining([...native.map(({ file }) => file), "SHA256SUMS"]),
-    );
-  }, 120_000);
+  // The files of the checkout are those that git knows.
+  test.skipIf(!existsSync(join(ROOT, ".git")))(
+    "works in a checkout that has no dependencies yet",
+    async () => {
+      const checkout = join(folder, "checkout");
+      const git = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: ROOT });
+      for (const file of git.stdout.toString().split("\0").filter(Boolean)) {
+        if (existsSync(join(ROOT, file))) cpSync(join(ROOT, file), join(checkout, file));
+      }
+      const build = Bun.spawn([process.execPath, join(checkout, "build.ts"), "--native"], { stderr: "pipe" });
+      expect({ code: await build.exited, said: await build.stderr.text() }).toMatchObject({ code: 0 });
+      expect(readdirSync(join(checkout, "dist"))).toEqual(
+        expect.arrayContaining([...native.map(({ file }) => file), "SHA256SUMS"]),
+      );
+    },
+    120_000,
+  );
 
   test("writes sums that sha256sum agrees with", () => {
     const first = join(folder, "first");
