@@ -43,6 +43,8 @@ export const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS
 export const V2_LIVENESS = { pingMs: 3_000, deadMs: 8_000 } as const;
 /** Output is handed to a socket of rexec.v2 while it holds less: what an interrupt has to wait for, bytes. */
 const V2_HIGH_WATER = 128 * 1024;
+/** Answers that may wait there: all channels may be asked for at once. */
+const V2_MAX_CONTROL = 4096;
 /** How long the server may take to answer our close, ms. */
 const CLOSE_MS = 1_000;
 
@@ -100,11 +102,11 @@ export function runConnection(
           return socket.bufferedAmount;
         },
         drop: (reason) => end({ kind: "dropped", reason }),
-        fail: (reason) => {
+        fail: (reason, code = CLOSE_PROTOCOL) => {
           ours ??= { kind: "dropped", reason: `the server broke the protocol: ${reason}` };
-          closeGently(socket, true, CLOSE_PROTOCOL, reason.slice(0, 100));
+          closeGently(socket, true, code, reason.slice(0, 100));
         },
-        ...(isV2 ? { highWater: V2_HIGH_WATER } : {}),
+        ...(isV2 ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
       };
       handler.opened(line, isV2);
     });

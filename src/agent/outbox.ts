@@ -9,12 +9,14 @@ export interface Line {
   send(frame: OutFrame): void;
   /** Output is taken while less than this is buffered, bytes; where it is not the outbox's own. */
   readonly highWater?: number;
+  /** Control messages that may wait, where it is not the outbox's own. */
+  readonly maxControl?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
-  /** Ends it because the other side broke the contract. */
-  fail(reason: string): void;
+  /** Ends it because the other side broke the contract, with close code 1002 or the one given. */
+  fail(reason: string, code?: number): void;
 }
 
 /** Text, or bytes of rexec.v2. */
@@ -94,7 +96,7 @@ export class Outbox {
   /** Sends a message ahead of all output. Dropped without a connection. */
   control(frame: OutFrame): void {
     if (!this.#line) return;
-    if (this.#control.length >= this.#maxControl) {
+    if (this.#control.length >= (this.#line.maxControl ?? this.#maxControl)) {
       this.#line.drop("the server does not read our answers");
       return;
     }

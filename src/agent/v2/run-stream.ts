@@ -12,6 +12,8 @@ const PIPE_GRACE_MS = 1_000;
 
 export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
+  /** When the last of it was read, Unix ms; 0 before. */
+  lastAt = 0;
   /** Told of new bytes and of the end. */
   onAdvance: (() => void) | null = null;
   readonly done: Promise<void>;
@@ -70,6 +72,7 @@ export class RunStream {
         this.#reading = false;
         if (result.done) break;
         if (this.#discards) continue;
+        this.lastAt = Date.now();
         this.ring.append(result.value);
         this.onAdvance?.();
         await this.#turn.after(result.value.length);
