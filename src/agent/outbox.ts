@@ -26,7 +26,7 @@ export type OutFrame = string | Uint8Array<ArrayBuffer>;
 export interface OutputSource {
   /** Roughly how many bytes it has. */
   readonly pending: number;
-  /** The next frame, or null where it has none now. */
+  /** The next frame, or null where it has none now. It is sent before another is taken, and may be gone then. */
   takeFrame(): OutFrame | null;
 }
 

@@ -250,6 +250,7 @@ export class SessionManager {
   #bury(session: Session): void {
     this.#options.logger.info(`session ${session.id} ended`);
     this.#sessions.delete(session.id);
+    this.#rings.settle(session.ring);
     this.#ended.add(session);
   }
 

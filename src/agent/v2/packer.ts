@@ -1,5 +1,5 @@
 /** Output on its way to one reader: plain, or compressed where the line is slow and it shrinks. */
-import { encodeFrame, type Frame } from "../../protocol/v2/frames.ts";
+import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
 
 /** Less is no bulk: an echo or a prompt doesn't shrink, bytes. */
 const LEAST_BYTES = 1024;
@@ -12,6 +12,9 @@ const REST_BYTES = 512 * 1024;
 /** 200 to 700 MB/s on listings, by the size of the piece; level 3 makes them a fiftieth smaller and is slower. */
 const LEVEL = 1;
 
+/** Each frame is handed to the socket, which copies it, before the next is made: a flood leaves no garbage behind. */
+const scratch = new Uint8Array(MAX_FRAME_BYTES);
+
 export class Packer {
   readonly #wanted: boolean;
   /** Bytes until the next try. */
@@ -22,20 +25,24 @@ export class Packer {
     this.#wanted = wanted;
   }
 
-  /** @param window what the reader may be ahead of what it has consumed, bytes: `limit − consumed` */
+  /**
+   * The frame as it travels; it is true until the next one is made.
+   * @param window what the reader may be ahead of what it has consumed, bytes: `limit − consumed`
+   */
   encode(frame: Extract<Frame, { kind: "data" | "gap" }>, window: number): Uint8Array<ArrayBuffer> {
-    if (frame.kind === "gap" || !this.#wanted || frame.bytes.length < LEAST_BYTES) return encodeFrame(frame);
+    if (frame.kind === "gap" || !this.#wanted || frame.bytes.length < LEAST_BYTES)
+      return encodeFrame(frame, scratch);
     if (this.#rest > 0) {
       this.#rest -= frame.bytes.length;
-      return encodeFrame(frame);
+      return encodeFrame(frame, scratch);
     }
-    if (window >= SLOW_WINDOW) return encodeFrame(frame);
+    if (window >= SLOW_WINDOW) return encodeFrame(frame, scratch);
     const { bytes: plain, stream, channel, offset } = frame;
     const bytes = Bun.zstdCompressSync(plain, { level: LEVEL });
     if (bytes.length > plain.length * WORTH) {
       this.#rest = REST_BYTES;
-      return encodeFrame(frame);
+      return encodeFrame(frame, scratch);
     }
-    return encodeFrame({ kind: "zstd", stream, channel, offset, length: plain.length, bytes });
+    return encodeFrame({ kind: "zstd", stream, channel, offset, length: plain.length, bytes }, scratch);
   }
 }

@@ -26,6 +26,8 @@ export function defaultRings(total = readMemory().total): RingSizes {
 export class RingPool {
   readonly #sizes: RingSizes;
   readonly #rings = new Set<ByteRing>();
+  /** Those to which nothing is added any more. */
+  readonly #settled = new Set<ByteRing>();
   #isV2 = false;
 
   constructor(sizes: RingSizes) {
@@ -46,16 +48,29 @@ export class RingPool {
     return ring;
   }
 
+  /** Nothing more comes: it needs no more than what it holds. */
+  settle(ring: ByteRing): void {
+    if (!this.#rings.delete(ring)) return;
+    this.#settled.add(ring);
+    this.#share();
+  }
+
   close(ring: ByteRing): void {
-    if (this.#rings.delete(ring)) this.#share();
+    if (this.#rings.delete(ring) || this.#settled.delete(ring)) this.#share();
   }
 
   // --- internal ---
 
   #share(): void {
     const { ringSize, ringBudget } = this.#sizes;
-    const each = Math.floor(ringBudget / Math.max(1, this.#rings.size));
-    const capacity = this.#isV2 ? Math.max(SMALLEST_RING, Math.min(ringSize, each)) : SMALLEST_RING;
+    const each = Math.floor(ringBudget / Math.max(1, this.#rings.size + this.#settled.size));
+    let left = ringBudget;
+    for (const ring of this.#settled) {
+      ring.resize(Math.min(ring.length, Math.max(SMALLEST_RING, each)));
+      left -= ring.length;
+    }
+    const share = Math.min(ringSize, Math.floor(left / Math.max(1, this.#rings.size)));
+    const capacity = this.#isV2 ? Math.max(SMALLEST_RING, share) : SMALLEST_RING;
     for (const ring of this.#rings) if (ring.capacity !== capacity) ring.resize(capacity);
   }
 }
