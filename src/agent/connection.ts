@@ -11,6 +11,7 @@ import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { Liveness } from "./liveness.ts";
 import type { Line } from "./outbox.ts";
 import type { Auth, ConnectionEnd } from "./uplink-state.ts";
+import { LineGauge } from "./v2/line-gauge.ts";
 
 export interface DialTarget {
   endpoint: Endpoint;
@@ -88,6 +89,7 @@ export function runConnection(
       });
     };
     let liveness: Liveness | null = null;
+    let pong = (_: unknown) => {};
     const stop = () => closeGently(socket, isOpen);
 
     socket.addEventListener("open", () => {
@@ -96,8 +98,12 @@ export function runConnection(
       const isV2 = socket.protocol === SUBPROTOCOL_V2;
       liveness = watch(isV2);
       liveness.start();
+      const gauge = isV2 ? new LineGauge((id) => socket.ping(id)) : null;
       const line: Line = {
-        send: (frame) => socket.send(frame),
+        send(frame) {
+          socket.send(frame);
+          gauge?.sent(frame.length);
+        },
         get buffered() {
           return socket.bufferedAmount;
         },
@@ -107,6 +113,17 @@ export function runConnection(
           closeGently(socket, true, code, reason.slice(0, 100));
         },
         ...(isV2 ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
+        get takesOutput() {
+          return gauge?.hasRoom ?? true;
+        },
+        get isSlow() {
+          return gauge?.isSlow ?? false;
+        },
+      };
+      pong = (data) => {
+        if (!gauge || !(data instanceof ArrayBuffer) || data.byteLength === 0) return;
+        gauge.answered(new TextDecoder().decode(data));
+        line.onRoom?.();
       };
       handler.opened(line, isV2);
     });
@@ -116,7 +133,10 @@ export function runConnection(
       else if (data instanceof ArrayBuffer) handler.binary(new Uint8Array(data));
     });
     socket.addEventListener("ping", () => liveness?.heard());
-    socket.addEventListener("pong", () => liveness?.heard());
+    socket.addEventListener("pong", ({ data }) => {
+      liveness?.heard();
+      pong(data);
+    });
     socket.addEventListener("error", (event) => {
       failure = event.error ?? event.message;
     });

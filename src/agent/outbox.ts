@@ -13,6 +13,12 @@ export interface Line {
   readonly maxControl?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
+  /** False where enough output is on its way, wherever it stands. Answers are sent all the same. */
+  readonly takesOutput?: boolean;
+  /** It carries little: compressing is worth its time. */
+  readonly isSlow?: boolean;
+  /** To be called when `takesOutput` may have changed. */
+  onRoom?: (() => void) | null;
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
   /** Ends it because the other side broke the contract, with close code 1002 or the one given. */
@@ -72,6 +78,11 @@ export class Outbox {
     this.#maxControl = maxControl;
   }
 
+  /** The line carries little. */
+  get isSlow(): boolean {
+    return this.#line?.isSlow ?? false;
+  }
+
   get connected(): boolean {
     return this.#line !== null;
   }
@@ -79,6 +90,9 @@ export class Outbox {
   /** There is a connection: what waited goes out. */
   attach(line: Line): void {
     this.#line = line;
+    line.onRoom = () => {
+      if (this.#line === line && this.#ready.size > 0) this.flush();
+    };
     this.#poll = POLL_MS[0];
     this.flush();
   }
@@ -180,7 +194,11 @@ export class Outbox {
       this.#owesPong = false;
       return this.#pong;
     }
-    return this.#control.shift() ?? this.#nextUrgent() ?? this.#nextOutput();
+    return this.#control.shift() ?? this.#nextUrgent() ?? (this.#takesOutput ? this.#nextOutput() : null);
+  }
+
+  get #takesOutput(): boolean {
+    return this.#line?.takesOutput ?? true;
   }
 
   #nextUrgent(): OutFrame | null {
@@ -219,6 +237,7 @@ export class Outbox {
 
   /** On an idle line at once, so that an echo costs no wait; on a busy one gathered, so that a flood costs less. */
   #atOnce(source: OutputSource): boolean {
+    if (!this.#takesOutput) return false;
     if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#immediate === null;
     const now = performance.now();
     if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, frames: 0 };
@@ -226,6 +245,7 @@ export class Outbox {
   }
 
   #afterLast(): void {
+    if (this.#ready.size > 0 && !this.#takesOutput) this.#waitForRoom();
     if (this.#idle.length === 0) return;
     if (this.#isIdle()) this.#settleIdle();
     else this.#schedule(this.#poll);

@@ -233,7 +233,8 @@ export class Session implements OutputSource {
         if (!this.#mayRead()) await this.#room();
         const chunk = await this.#pty.read();
         if (chunk === null) break;
-        await this.#keepAll(chunk);
+        if (chunk.length <= this.#freeRoom) this.#keep(chunk);
+        else await this.#keepPieces(chunk);
       }
     } catch (error) {
       if (!(error instanceof PtyClosedError)) {
@@ -251,7 +252,7 @@ export class Session implements OutputSource {
   }
 
   /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
-  async #keepAll(chunk: Uint8Array): Promise<void> {
+  async #keepPieces(chunk: Uint8Array): Promise<void> {
     let rest = chunk;
     for (;;) {
       const room = this.#freeRoom;

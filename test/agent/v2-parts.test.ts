@@ -1,5 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
+import { LineGauge } from "../../src/agent/v2/line-gauge.ts";
 import { Pace, type PaceReader } from "../../src/agent/v2/pace.ts";
 import { Packer } from "../../src/agent/v2/packer.ts";
 import { defaultRings, RingPool } from "../../src/agent/v2/rings.ts";
@@ -196,29 +197,29 @@ describe("the rings of all sessions", () => {
 describe("output that is packed", () => {
   const text = Buffer.from("-rw-r--r-- 1 root root 4096 Nov 23 01:18 some-file.txt\n".repeat(1300));
   const noise = crypto.getRandomValues(new Uint8Array(65_536));
-  const send = (packer: Packer, bytes: Uint8Array, window: number) => {
+  const send = (packer: Packer, bytes: Uint8Array, isSlow: boolean) => {
     const frame = { kind: "data", stream: Stream.output, channel: 7, offset: 2 ** 40, bytes } as const;
-    const decoded = decodeFrame(packer.encode(frame, window));
+    const decoded = decodeFrame(packer.encode(frame, isSlow));
     if (!decoded.ok) throw new Error(decoded.reason);
     return decoded.frame;
   };
 
-  test("is compressed for a slow reader that can read it, where it shrinks, and gives back what was put in", () => {
+  test("is compressed on a slow line for a reader that can unpack it, where it shrinks, and gives back what was put in", () => {
     const piece = text.subarray(0, 65_536);
-    const frame = send(new Packer(true), piece, 32 * 1024);
+    const frame = send(new Packer(true), piece, true);
     if (frame.kind !== "zstd") throw new Error(frame.kind);
     expect(frame).toMatchObject({ channel: 7, offset: 2 ** 40, length: 65_536 });
     expect(frame.bytes.length).toBeLessThan(3_000);
     expect(Buffer.from(Bun.zstdDecompressSync(frame.bytes)).equals(piece)).toBe(true);
-    expect(send(new Packer(false), piece, 32 * 1024).kind).toBe("data");
-    expect(send(new Packer(true), piece, MIB).kind).toBe("data");
-    expect(send(new Packer(true), text.subarray(0, 1000), 32 * 1024).kind).toBe("data");
+    expect(send(new Packer(false), piece, true).kind).toBe("data");
+    expect(send(new Packer(true), piece, false).kind).toBe("data");
+    expect(send(new Packer(true), text.subarray(0, 1000), true).kind).toBe("data");
   });
 
   test("that does not shrink goes as it is, and is not tried again for a while", () => {
     const packer = new Packer(true);
     const kinds = Array.from({ length: 20 }, (_, at) =>
-      send(packer, at < 1 ? noise : text.subarray(0, 65_536), 1),
+      send(packer, at < 1 ? noise : text.subarray(0, 65_536), true),
     ).map(({ kind }) => kind);
     expect(kinds.slice(0, 9)).toEqual(Array.from({ length: 9 }, () => "data"));
     expect(kinds.slice(9)).toEqual(Array.from({ length: 11 }, () => "zstd"));
@@ -230,12 +231,12 @@ describe("output that is packed", () => {
         fc.array(fc.tuple(fc.uint8Array({ maxLength: 4000 }), fc.integer({ min: 1, max: 16 })), {
           maxLength: 20,
         }),
-        fc.nat(MIB),
-        (pieces, window) => {
+        fc.boolean(),
+        (pieces, isSlow) => {
           const packer = new Packer(true);
           for (const [bytes, times] of pieces) {
             const plain = Buffer.concat(Array.from({ length: times }, () => bytes));
-            const frame = send(packer, plain, window);
+            const frame = send(packer, plain, isSlow);
             if (frame.kind !== "data" && frame.kind !== "zstd") throw new Error(frame.kind);
             const back = frame.kind === "zstd" ? Bun.zstdDecompressSync(frame.bytes) : frame.bytes;
             expect(plain.equals(back)).toBe(true);
@@ -243,5 +244,76 @@ describe("output that is packed", () => {
         },
       ),
     );
+  });
+});
+
+describe("the gauge of the line", () => {
+  /** Sends frames over a line of so many bytes a second, whose round trip is `rttMs`, for `ms`, on a clock of its own. */
+  function play(bytesPerSecond: number, rttMs: number, ms: number, frame = 16_384) {
+    const clock = spyOn(performance, "now");
+    const pings: { id: string; after: number; at: number }[] = [];
+    let [sent, arrived, most, now] = [0, 0, 0, 0];
+    clock.mockImplementation(() => now);
+    try {
+      const gauge = new LineGauge((id) => void pings.push({ id, after: sent, at: 0 }));
+      for (; now < ms; now += 1) {
+        while (gauge.hasRoom) {
+          sent += frame + 8;
+          gauge.sent(frame);
+        }
+        arrived = Math.min(sent, arrived + bytesPerSecond / 1000);
+        if (now > ms / 2) most = Math.max(most, sent - arrived);
+        for (const ping of pings) if (ping.at === 0 && arrived >= ping.after) ping.at = now + rttMs;
+        for (let first = pings[0]; first && first.at > 0 && first.at <= now; first = pings[0]) {
+          pings.shift();
+          gauge.answered(first.id);
+        }
+      }
+      return { arrived, most, isSlow: gauge.isSlow };
+    } finally {
+      clock.mockRestore();
+    }
+  }
+
+  test("keeps a slow line full with less than half a second of bytes on it", () => {
+    const { arrived, most, isSlow } = play(100_000, 30, 10_000);
+    expect(isSlow).toBe(true);
+    expect(most).toBeLessThan(50_000);
+    expect(arrived).toBeGreaterThan(950_000);
+  });
+
+  test("fills a fast one, near or far", () => {
+    for (const [rate, rtt] of [
+      [200_000_000, 1],
+      [20_000_000, 100],
+    ] as const) {
+      const { arrived, isSlow } = play(rate, rtt, 4_000);
+      expect(isSlow).toBe(false);
+      expect(arrived).toBeGreaterThan(rate * 3);
+    }
+  });
+
+  test("waits for no answer where there is none for 3 s, and takes one twice or out of order for what it is", () => {
+    const clock = spyOn(performance, "now");
+    let now = 1_000;
+    clock.mockImplementation(() => now);
+    try {
+      const ids: string[] = [];
+      const gauge = new LineGauge((id) => void ids.push(id));
+      const hasRoom = () => gauge.hasRoom;
+      while (hasRoom()) gauge.sent(2_000);
+      now += 2_900;
+      expect(hasRoom()).toBe(false);
+      now += 200;
+      expect(hasRoom()).toBe(true);
+      for (const id of [ids.at(-1), ids[0], "nonsense", ids.at(-1)]) gauge.answered(id ?? "");
+      now += 1;
+      gauge.sent(20_000);
+      expect(hasRoom()).toBe(false);
+      gauge.answered(ids.at(-1) ?? "");
+      expect(hasRoom()).toBe(true);
+    } finally {
+      clock.mockRestore();
+    }
   });
 });

@@ -43,11 +43,10 @@ export class OutputChannel implements OutputSource, PaceReader {
   }
 
   takeFrame(): OutFrame | null {
-    const { channel, session } = this.#options;
+    const { channel, session, outbox } = this.#options;
     const stream = Stream.output;
-    const { cursor } = this;
-    const piece = cursor.next(MAX_DATA_BYTES);
-    if (piece) return this.#packer.encode({ stream, channel, ...piece }, cursor.limit - cursor.consumed);
+    const piece = this.cursor.next(MAX_DATA_BYTES);
+    if (piece) return this.#packer.encode({ stream, channel, ...piece }, outbox.isSlow);
     if (!this.#atEnd) return null;
     if (this.#said === "nothing") {
       this.#said = "fin";

@@ -3,8 +3,6 @@ import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/fram
 
 /** Less is no bulk: an echo or a prompt doesn't shrink, bytes. */
 const LEAST_BYTES = 1024;
-/** A window is 0.3 s of the measured rate: below this one the reader takes less than 1 MB/s, bytes. */
-const SLOW_WINDOW = 300 * 1000;
 /** It must come down to this part to be worth the work at both ends. */
 const WORTH = 0.75;
 /** Where it did not, so many bytes go as they are before it is tried again. */
@@ -27,16 +25,16 @@ export class Packer {
 
   /**
    * The frame as it travels; it is true until the next one is made.
-   * @param window what the reader may be ahead of what it has consumed, bytes: `limit − consumed`
+   * @param isSlow the line carries little: it is worth the time
    */
-  encode(frame: Extract<Frame, { kind: "data" | "gap" }>, window: number): Uint8Array<ArrayBuffer> {
+  encode(frame: Extract<Frame, { kind: "data" | "gap" }>, isSlow: boolean): Uint8Array<ArrayBuffer> {
     if (frame.kind === "gap" || !this.#wanted || frame.bytes.length < LEAST_BYTES)
       return encodeFrame(frame, scratch);
     if (this.#rest > 0) {
       this.#rest -= frame.bytes.length;
       return encodeFrame(frame, scratch);
     }
-    if (window >= SLOW_WINDOW) return encodeFrame(frame, scratch);
+    if (!isSlow) return encodeFrame(frame, scratch);
     const { bytes: plain, stream, channel, offset } = frame;
     const bytes = Bun.zstdCompressSync(plain, { level: LEVEL });
     if (bytes.length > plain.length * WORTH) {

@@ -34,7 +34,7 @@ export class RunChannel implements AgentChannel {
     this.#options = options;
     this.created = options.created;
     const source = (stream: Stream, from: RunStream, cursor: number) =>
-      new StreamSource({ channel, stream, from, cursor, zstd, end: () => this.#takeEnd() });
+      new StreamSource({ channel, stream, from, cursor, zstd, outbox, end: () => this.#takeEnd() });
     this.#outputs = [
       source(Stream.output, run.stdout, cursors[0]),
       source(Stream.stderr, run.stderr, cursors[1]),
@@ -119,6 +119,7 @@ interface StreamSourceOptions {
   from: RunStream;
   cursor: number;
   zstd: boolean;
+  outbox: Outbox;
   end(): string | null;
 }
 
@@ -151,13 +152,12 @@ class StreamSource implements OutputSource {
   }
 
   takeFrame(): OutFrame | null {
-    const { channel, stream, end } = this.#options;
-    const { cursor } = this;
-    const piece = cursor.next(MAX_DATA_BYTES);
-    if (piece) return this.#packer.encode({ stream, channel, ...piece }, cursor.limit - cursor.consumed);
+    const { channel, stream, outbox, end } = this.#options;
+    const piece = this.cursor.next(MAX_DATA_BYTES);
+    if (piece) return this.#packer.encode({ stream, channel, ...piece }, outbox.isSlow);
     if (this.pending === 0) return null;
     if (this.isDone) return end();
     this.isDone = true;
-    return encodeFrame({ kind: "fin", stream, channel, offset: cursor.sent });
+    return encodeFrame({ kind: "fin", stream, channel, offset: this.cursor.sent });
   }
 }
