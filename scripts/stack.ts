@@ -22,6 +22,10 @@ export interface StackOptions {
   agentRunner?: readonly string[];
   /** Port of the gateway; default: any free one. */
   port?: number;
+  /** Further words for `rexec serve`. */
+  gatewayArgs?: readonly string[];
+  /** Keys for the agent's configuration file, beside those that registering writes. */
+  agentSettings?: Readonly<Record<string, string | number>>;
 }
 
 /** One gateway with one agent. Stop it on every way out. */
@@ -66,10 +70,10 @@ export class Stack {
 
   /** Starts the gateway, and again after `stopGateway`: then on the same port with the same data. */
   async startGateway(): Promise<void> {
-    const { rexec, folder, port } = this.#options;
+    const { rexec, folder, port, gatewayArgs = [] } = this.#options;
     const samePort = this.url ? new URL(this.url).port : String(port ?? 0);
     const args = ["serve", "--host", "127.0.0.1", "--port", samePort, "--data", join(folder, "gateway")];
-    const gateway = Bun.spawn([rexec, ...args], {
+    const gateway = Bun.spawn([rexec, ...args, ...gatewayArgs], {
       env: this.#env(),
       stdin: "ignore",
       stdout: "pipe",
@@ -104,6 +108,9 @@ export class Stack {
     });
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     if (code !== 0) throw new Error(`rexec-agent register left with ${code}: ${err.trim() || out.trim()}`);
+    const settings = Object.entries(this.#options.agentSettings ?? {});
+    const config = join(this.#options.folder, "agent.yaml");
+    for (const [key, value] of settings) appendFileSync(config, `${key}: ${JSON.stringify(value)}\n`);
   }
 
   /** Starts the agent and waits until the gateway has it online. Answers its id, and how long that took in ms. */

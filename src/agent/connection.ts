@@ -11,6 +11,7 @@ import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { Liveness } from "./liveness.ts";
 import type { Line } from "./outbox.ts";
 import type { Auth, ConnectionEnd } from "./uplink-state.ts";
+import { LineGauge } from "./v2/line-gauge.ts";
 
 export interface DialTarget {
   endpoint: Endpoint;
@@ -43,6 +44,8 @@ export const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS
 export const V2_LIVENESS = { pingMs: 3_000, deadMs: 8_000 } as const;
 /** Output is handed to a socket of rexec.v2 while it holds less: what an interrupt has to wait for, bytes. */
 const V2_HIGH_WATER = 128 * 1024;
+/** Answers that may wait there: all channels may be asked for at once. */
+const V2_MAX_CONTROL = 4096;
 /** How long the server may take to answer our close, ms. */
 const CLOSE_MS = 1_000;
 
@@ -86,6 +89,7 @@ export function runConnection(
       });
     };
     let liveness: Liveness | null = null;
+    let pong = (_: unknown) => {};
     const stop = () => closeGently(socket, isOpen);
 
     socket.addEventListener("open", () => {
@@ -94,17 +98,32 @@ export function runConnection(
       const isV2 = socket.protocol === SUBPROTOCOL_V2;
       liveness = watch(isV2);
       liveness.start();
+      const gauge = isV2 ? new LineGauge((id) => socket.ping(id)) : null;
       const line: Line = {
-        send: (frame) => socket.send(frame),
+        send(frame) {
+          socket.send(frame);
+          gauge?.sent(frame.length);
+        },
         get buffered() {
           return socket.bufferedAmount;
         },
         drop: (reason) => end({ kind: "dropped", reason }),
-        fail: (reason) => {
+        fail: (reason, code = CLOSE_PROTOCOL) => {
           ours ??= { kind: "dropped", reason: `the server broke the protocol: ${reason}` };
-          closeGently(socket, true, CLOSE_PROTOCOL, reason.slice(0, 100));
+          closeGently(socket, true, code, reason.slice(0, 100));
         },
-        ...(isV2 ? { highWater: V2_HIGH_WATER } : {}),
+        ...(isV2 ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
+        get takesOutput() {
+          return gauge?.hasRoom ?? true;
+        },
+        get isSlow() {
+          return gauge?.isSlow ?? false;
+        },
+      };
+      pong = (data) => {
+        if (!gauge || !(data instanceof ArrayBuffer) || data.byteLength === 0) return;
+        gauge.answered(new TextDecoder().decode(data));
+        line.onRoom?.();
       };
       handler.opened(line, isV2);
     });
@@ -114,7 +133,10 @@ export function runConnection(
       else if (data instanceof ArrayBuffer) handler.binary(new Uint8Array(data));
     });
     socket.addEventListener("ping", () => liveness?.heard());
-    socket.addEventListener("pong", () => liveness?.heard());
+    socket.addEventListener("pong", ({ data }) => {
+      liveness?.heard();
+      pong(data);
+    });
     socket.addEventListener("error", (event) => {
       failure = event.error ?? event.message;
     });

@@ -9,12 +9,20 @@ export interface Line {
   send(frame: OutFrame): void;
   /** Output is taken while less than this is buffered, bytes; where it is not the outbox's own. */
   readonly highWater?: number;
+  /** Control messages that may wait, where it is not the outbox's own. */
+  readonly maxControl?: number;
   /** Bytes given to `send` that the kernel has not taken. */
   readonly buffered: number;
+  /** False where enough output is on its way, wherever it stands. Answers are sent all the same. */
+  readonly takesOutput?: boolean;
+  /** It carries little: compressing is worth its time. */
+  readonly isSlow?: boolean;
+  /** To be called when `takesOutput` may have changed. */
+  onRoom?: (() => void) | null;
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
-  /** Ends it because the other side broke the contract. */
-  fail(reason: string): void;
+  /** Ends it because the other side broke the contract, with close code 1002 or the one given. */
+  fail(reason: string, code?: number): void;
 }
 
 /** Text, or bytes of rexec.v2. */
@@ -24,7 +32,7 @@ export type OutFrame = string | Uint8Array<ArrayBuffer>;
 export interface OutputSource {
   /** Roughly how many bytes it has. */
   readonly pending: number;
-  /** The next frame, or null where it has none now. */
+  /** The next frame, or null where it has none now. It is sent before another is taken, and may be gone then. */
   takeFrame(): OutFrame | null;
 }
 
@@ -70,6 +78,11 @@ export class Outbox {
     this.#maxControl = maxControl;
   }
 
+  /** The line carries little. */
+  get isSlow(): boolean {
+    return this.#line?.isSlow ?? false;
+  }
+
   get connected(): boolean {
     return this.#line !== null;
   }
@@ -77,6 +90,9 @@ export class Outbox {
   /** There is a connection: what waited goes out. */
   attach(line: Line): void {
     this.#line = line;
+    line.onRoom = () => {
+      if (this.#line === line && this.#ready.size > 0) this.flush();
+    };
     this.#poll = POLL_MS[0];
     this.flush();
   }
@@ -94,7 +110,7 @@ export class Outbox {
   /** Sends a message ahead of all output. Dropped without a connection. */
   control(frame: OutFrame): void {
     if (!this.#line) return;
-    if (this.#control.length >= this.#maxControl) {
+    if (this.#control.length >= (this.#line.maxControl ?? this.#maxControl)) {
       this.#line.drop("the server does not read our answers");
       return;
     }
@@ -178,7 +194,11 @@ export class Outbox {
       this.#owesPong = false;
       return this.#pong;
     }
-    return this.#control.shift() ?? this.#nextUrgent() ?? this.#nextOutput();
+    return this.#control.shift() ?? this.#nextUrgent() ?? (this.#takesOutput ? this.#nextOutput() : null);
+  }
+
+  get #takesOutput(): boolean {
+    return this.#line?.takesOutput ?? true;
   }
 
   #nextUrgent(): OutFrame | null {
@@ -217,6 +237,7 @@ export class Outbox {
 
   /** On an idle line at once, so that an echo costs no wait; on a busy one gathered, so that a flood costs less. */
   #atOnce(source: OutputSource): boolean {
+    if (!this.#takesOutput) return false;
     if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#immediate === null;
     const now = performance.now();
     if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, frames: 0 };
@@ -224,6 +245,7 @@ export class Outbox {
   }
 
   #afterLast(): void {
+    if (this.#ready.size > 0 && !this.#takesOutput) this.#waitForRoom();
     if (this.#idle.length === 0) return;
     if (this.#isIdle()) this.#settleIdle();
     else this.#schedule(this.#poll);

@@ -80,6 +80,7 @@ export class SessionManager {
    * that it, or one before it, asked for by v1.
    */
   announce(isV2: boolean): void {
+    if (isV2) this.#rings.serveV2();
     for (const session of this.#sessions.values()) {
       if (!isV2) session.serveV1();
       else if (!session.isForV1) continue;
@@ -249,6 +250,7 @@ export class SessionManager {
   #bury(session: Session): void {
     this.#options.logger.info(`session ${session.id} ended`);
     this.#sessions.delete(session.id);
+    this.#rings.settle(session.ring);
     this.#ended.add(session);
   }
 

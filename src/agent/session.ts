@@ -233,7 +233,8 @@ export class Session implements OutputSource {
         if (!this.#mayRead()) await this.#room();
         const chunk = await this.#pty.read();
         if (chunk === null) break;
-        this.#keep(chunk);
+        if (chunk.length <= this.#freeRoom) this.#keep(chunk);
+        else await this.#keepPieces(chunk);
       }
     } catch (error) {
       if (!(error instanceof PtyClosedError)) {
@@ -250,7 +251,26 @@ export class Session implements OutputSource {
     else this.#isOver();
   }
 
+  /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
+  async #keepPieces(chunk: Uint8Array): Promise<void> {
+    let rest = chunk;
+    for (;;) {
+      const room = this.#freeRoom;
+      if (rest.length <= room) break;
+      this.#keep(rest.subarray(0, room));
+      rest = rest.subarray(room);
+      await this.#room();
+    }
+    this.#keep(rest);
+  }
+
+  get #freeRoom(): number {
+    const free = this.#state !== "running" || (this.#forV1 && this.#v1WantsMore);
+    return free ? Number.POSITIVE_INFINITY : this.pace.room;
+  }
+
   #keep(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
     this.#lastOutputAt = Date.now();
     this.activeAt = performance.now();
     this.ring.append(chunk);

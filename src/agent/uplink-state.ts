@@ -11,10 +11,14 @@ import { deletedError, type RefusalSubject, refusalError } from "./refusal.ts";
 /** Where the token goes: the query form only where a server did not take the header. */
 export type Auth = "header" | "query";
 
+/**
+ * `lostAt`: when a connection was lost over which somebody looked at a session by rexec.v2, until that is so again.
+ * They wait, and what they look at stands still, so the pauses are short for as long as the hold time.
+ */
 export type UplinkState =
-  | { phase: "dialling"; auth: Auth; failures: number }
-  | { phase: "connected"; auth: Auth; failures: number; since: number }
-  | { phase: "waiting"; auth: Auth; failures: number; delayMs: number; reason: string }
+  | { phase: "dialling"; auth: Auth; failures: number; lostAt?: number }
+  | { phase: "connected"; auth: Auth; failures: number; lostAt?: number; since: number }
+  | { phase: "waiting"; auth: Auth; failures: number; lostAt?: number; delayMs: number; reason: string }
   | { phase: "stopped"; error: RexecError | null };
 
 /** How a connection, or the attempt at one, ended. */
@@ -30,7 +34,8 @@ export type ConnectionEnd =
 
 export type UplinkEvent =
   | { type: "opened"; at: number }
-  | { type: "ended"; end: ConnectionEnd; at: number }
+  /** `served`: it was of use to a viewer by rexec.v2. */
+  | { type: "ended"; end: ConnectionEnd; at: number; served?: boolean }
   | { type: "waited" }
   | { type: "stop" };
 
@@ -44,6 +49,13 @@ export interface UplinkContext {
 /** How long one waits that was replaced by another connection of the same agent, ms: minutes, so that there is no duel. */
 export const SUPERSEDED_WAIT_MS = [120_000, 300_000] as const;
 
+/** While somebody waits. The same as a viewer's, who is cut off more often. */
+export const RESUME: BackoffOptions = { baseMs: 250, capMs: 1_000, healthyAfterMs: 0 };
+/** For so long somebody is taken to wait, ms: the hold time. */
+export const RESUME_FOR_MS = 120_000;
+/** How long a dial may take while somebody waits, ms: one that hangs in a dead line must not hold up the next. */
+const RESUME_DIAL_MS = [4_000, 8_000, 20_000] as const;
+
 export const INITIAL: UplinkState = { phase: "dialling", auth: "header", failures: 0 };
 
 /** The next state. An event that has no place in a state changes nothing. */
@@ -51,27 +63,46 @@ export function transition(state: UplinkState, event: UplinkEvent, context: Upli
   if (event.type === "stop") return state.phase === "stopped" ? state : { phase: "stopped", error: null };
   if (event.type === "opened") {
     if (state.phase !== "dialling") return state;
-    return { phase: "connected", auth: state.auth, failures: state.failures, since: event.at };
+    return { ...carried(state), phase: "connected", since: event.at };
   }
   if (event.type === "waited") {
-    return state.phase === "waiting"
-      ? { phase: "dialling", auth: state.auth, failures: state.failures }
-      : state;
+    return state.phase === "waiting" ? { ...carried(state), phase: "dialling" } : state;
   }
   if (state.phase !== "dialling" && state.phase !== "connected") return state;
-  return afterEnd(state, event.end, event.at, context);
+  return afterEnd(state, event, context);
+}
+
+/** How long the dial of this state may take, ms; null for as long as usual. */
+export function dialMs(state: UplinkState, now: number): number | null {
+  if (state.phase === "stopped" || !isAwaited(state.lostAt, now)) return null;
+  return RESUME_DIAL_MS[Math.min(state.failures, RESUME_DIAL_MS.length) - 1] ?? RESUME_DIAL_MS[0];
 }
 
 // --- internal ---
 
 type Live = Extract<UplinkState, { phase: "dialling" | "connected" }>;
+type Ended = Extract<UplinkEvent, { type: "ended" }>;
 
-function afterEnd(state: Live, end: ConnectionEnd, at: number, context: UplinkContext): UplinkState {
-  const backoff = context.backoff ?? RECONNECT;
-  const lived = state.phase === "connected" ? at - state.since : 0;
-  const failures = lived >= backoff.healthyAfterMs ? 0 : state.failures;
+function carried({ auth, failures, lostAt }: Exclude<UplinkState, { phase: "stopped" }>) {
+  return { auth, failures, ...(lostAt === undefined ? {} : { lostAt }) };
+}
+
+function isAwaited(lostAt: number | undefined, now: number): boolean {
+  return lostAt !== undefined && now - lostAt < RESUME_FOR_MS;
+}
+
+function livedWell(state: Live, at: number, { backoff = RECONNECT }: UplinkContext): boolean {
+  return state.phase === "connected" && at - state.since >= backoff.healthyAfterMs;
+}
+
+function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkState {
+  const { end, at, served = false } = event;
+  const lostAt = served ? at : state.lostAt;
+  const backoff = isAwaited(lostAt, at) ? RESUME : (context.backoff ?? RECONNECT);
+  const failures = served || livedWell(state, at, context) ? 0 : state.failures;
   const random = context.random ?? Math.random;
   const again = (delayMs: number, reason: string, auth = state.auth): UplinkState => ({
+    ...(lostAt === undefined ? {} : { lostAt }),
     phase: "waiting",
     auth,
     failures: failures + 1,

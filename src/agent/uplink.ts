@@ -7,9 +7,17 @@ import {
   type ConnectionTimes,
   type DialTarget,
   runConnection,
+  TIMES,
 } from "./connection.ts";
 import type { Line } from "./outbox.ts";
-import { type Auth, INITIAL, transition, type UplinkContext, type UplinkState } from "./uplink-state.ts";
+import {
+  type Auth,
+  dialMs,
+  INITIAL,
+  transition,
+  type UplinkContext,
+  type UplinkState,
+} from "./uplink-state.ts";
 
 export interface UplinkOptions {
   target: Omit<DialTarget, "auth">;
@@ -29,7 +37,7 @@ export interface UplinkOptions {
  * @throws RexecError where the server's refusal is final (exit code 4)
  */
 export async function runUplink(options: UplinkOptions): Promise<void> {
-  const { target, handler, logger, signal, clock = systemClock, onState } = options;
+  const { target, handler, logger, signal, clock = systemClock, times = TIMES, onState } = options;
   const host = target.endpoint.base.host;
   const context: UplinkContext = {
     ...options.context,
@@ -53,15 +61,20 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       handler.opened(line, isV2);
     };
+    let served = false;
+    const binary = (bytes: Uint8Array) => {
+      served = true;
+      handler.binary(bytes);
+    };
     const end = await runConnection(
       { ...target, auth: authOf(state) },
-      { ...bound(handler), opened },
+      { text: (frame) => handler.text(frame), binary, opened },
       signal,
-      options.times,
+      { ...times, dialMs: dialMs(state, clock.now()) ?? times.dialMs },
     );
     handler.closed();
     if (signal.aborted) continue;
-    const next = go({ type: "ended", end, at: clock.now() });
+    const next = go({ type: "ended", end, at: clock.now(), served });
     if (next.phase !== "waiting") continue;
     const seconds =
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
@@ -80,10 +93,6 @@ function current(state: UplinkState): UplinkState {
 
 function authOf(state: UplinkState): Auth {
   return state.phase === "stopped" ? "header" : state.auth;
-}
-
-function bound(handler: ConnectionHandler): Omit<ConnectionHandler, "opened"> {
-  return { text: (frame) => handler.text(frame), binary: (bytes) => handler.binary(bytes) };
 }
 
 function finish(state: UplinkState): void {

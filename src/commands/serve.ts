@@ -77,6 +77,11 @@ export const serveCommand = withHelp(
         default: "8s",
         description: "They are given up after this long without one",
       },
+      "v1-only": {
+        type: "boolean",
+        default: false,
+        description: "Speak rexec.v1 with everybody: to compare, or to rule rexec.v2 out",
+      },
       "new-admin-token": {
         type: "boolean",
         default: false,
@@ -101,6 +106,7 @@ export const serveCommand = withHelp(
         trustProxy: args["trust-proxy"],
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        v1Only: args["v1-only"],
         timings: parseLiveness(args["ping-interval"], args["dead-after"]),
         logger,
       });

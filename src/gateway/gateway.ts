@@ -37,6 +37,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** Speak rexec.v1 with everybody, whatever they offer. */
+  v1Only?: boolean | undefined;
 }
 
 const SCROLLBACK_LINES = 1_000;
@@ -82,7 +84,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       app,
       hub,
       logger,
-      upgrade: { store, hub, authenticator, timings, logger, allowOrigins },
+      upgrade: {
+        store,
+        hub,
+        authenticator,
+        timings,
+        logger,
+        allowOrigins,
+        v1Only: options.v1Only ?? false,
+      },
       proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
     });
     const adminToken = await firstTokenOnce(server, store);

@@ -55,9 +55,7 @@ export class ByteRing {
    * @throws RangeError where `from` is outside `start`…`end`: the caller has to look first
    */
   read(from: number, max: number): Uint8Array<ArrayBuffer> {
-    if (from < this.#start || from > this.#end) {
-      throw new RangeError(`offset ${from} is outside ${this.#start} to ${this.#end}`);
-    }
+    this.#check(from);
     const length = Math.min(max, this.#end - from);
     const copy = new Uint8Array(length);
     if (length === 0) return copy;
@@ -68,10 +66,25 @@ export class ByteRing {
     return copy;
   }
 
-  /** Forgets everything before `offset`; memory of a ring that became empty is let go. */
-  discardBefore(offset: number): void {
+  /**
+   * As `read`, without a copy: a view that is true until the ring changes. It ends where the buffer does, so it may be
+   * shorter than what there is, and is empty only at the end.
+   */
+  view(from: number, max: number): Uint8Array<ArrayBuffer> {
+    this.#check(from);
+    const length = Math.min(max, this.#end - from);
+    if (length <= 0) return this.#buffer.subarray(0, 0);
+    const at = from % this.#buffer.length;
+    return this.#buffer.subarray(at, Math.min(at + length, this.#buffer.length));
+  }
+
+  /**
+   * Forgets everything before `offset`.
+   * @param keepsMemory where more is about to come; otherwise that of a ring that became empty is let go
+   */
+  discardBefore(offset: number, keepsMemory = false): void {
     this.#start = Math.min(this.#end, Math.max(this.#start, offset));
-    if (this.#start === this.#end) this.#buffer = new Uint8Array(0);
+    if (this.#start === this.#end && !keepsMemory) this.#buffer = new Uint8Array(0);
   }
 
   /** Forgets everything and goes on at another offset: before or behind what it had. */
@@ -89,6 +102,11 @@ export class ByteRing {
   }
 
   // --- internal ---
+
+  #check(from: number): void {
+    if (from < this.#start || from > this.#end)
+      throw new RangeError(`offset ${from} is outside ${this.#start} to ${this.#end}`);
+  }
 
   #reserve(length: number, heldUntil: number): void {
     if (length <= this.#buffer.length) return;

@@ -1,7 +1,7 @@
 /** The two ends of a numbered byte stream: each byte has an offset, so that a cut line costs nothing but time. */
 import type { ByteRing } from "./byte-ring.ts";
 
-/** What to send next: bytes, or word that bytes are gone. */
+/** What to send next: bytes, which are a view that is true until the ring changes, or word that bytes are gone. */
 export type Piece =
   | { kind: "data"; offset: number; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "gap"; from: number; to: number };
@@ -35,12 +35,15 @@ export class StreamCursor {
 
   /** True where `next` would give something. */
   get ready(): boolean {
-    return this.#sent < this.#ring.start || this.#sent < Math.min(this.#limit, this.#ring.end);
+    return this.#sent < Math.min(this.#limit, this.#ring.end);
   }
 
-  /** The next piece, at most `max` bytes, or null: nothing there, or no credit. A gap needs none. */
+  /**
+   * The next piece, at most `max` bytes, or null: nothing there, or no credit. A gap may go over the credit, but waits for
+   * some: a reader that stands still hears of one, not of one for each byte that it misses.
+   */
   next(max: number): Piece | null {
-    if (this.#sent < this.#ring.start) {
+    if (this.#sent < this.#ring.start && this.#sent < this.#limit) {
       const gap: Piece = { kind: "gap", from: this.#sent, to: this.#ring.start };
       this.#sent = this.#ring.start;
       return gap;
@@ -48,13 +51,18 @@ export class StreamCursor {
     const length = Math.min(max, this.#limit - this.#sent, this.#ring.end - this.#sent);
     if (length <= 0) return null;
     const offset = this.#sent;
-    this.#sent += length;
-    return { kind: "data", offset, bytes: this.#ring.read(offset, length) };
+    const bytes = this.#ring.view(offset, length);
+    this.#sent += bytes.length;
+    return { kind: "data", offset, bytes };
   }
 
-  /** An ack: a lost, late or repeated one changes nothing. False where it claims bytes that were never sent. */
+  /**
+   * An ack: a lost, late or repeated one changes nothing. It may be ahead of what was sent where those bytes are gone: the
+   * reader was told where the stream goes on when it attached. False where it claims bytes that it can't have.
+   */
   ack(consumed: number, limit: number): boolean {
-    if (consumed > this.#sent) return false;
+    if (consumed > Math.max(this.#sent, this.#ring.start)) return false;
+    this.#sent = Math.max(this.#sent, consumed);
     this.#consumed = Math.max(this.#consumed, consumed);
     this.#limit = Math.max(this.#limit, limit);
     return true;

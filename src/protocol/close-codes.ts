@@ -16,5 +16,7 @@ export const CLOSE_AGENT_OFFLINE = 4003;
 export const CLOSE_SESSION_ENDED = 4005;
 /** The peer sent too much that could not be understood, or did not read for too long. */
 export const CLOSE_POLICY = 1008;
+/** A message of more bytes than there may be (RFC 6455). */
+export const CLOSE_TOO_BIG = 1009;
 /** The peer broke the rules of rexec.v2: a bug of one of us (RFC 6455). */
 export const CLOSE_PROTOCOL = 1002;

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import {
   type ConnectionEnd,
+  dialMs,
   INITIAL,
+  RESUME_FOR_MS,
   SUPERSEDED_WAIT_MS,
   transition,
   type UplinkState,
@@ -37,6 +39,23 @@ describe("the uplink's states", () => {
     const after = (ms: number) => run(tired, { type: "opened", at: 0 }, { ...broken, at: ms });
     expect(after(60_000)).toMatchObject({ phase: "waiting", failures: 1, delayMs: 500 });
     expect(after(59_999)).toMatchObject({ phase: "waiting", failures: 6, delayMs: 15_000 });
+  });
+
+  test("while somebody waits who was looking at a session, the retries come within a second, for two minutes", () => {
+    const latest = { subject, random: () => 1 - Number.EPSILON };
+    const tired: UplinkState = { phase: "connected", auth: "header", failures: 5, since: 0 };
+    let state = transition(tired, { ...broken, at: 1_000, served: true }, latest);
+    const delays: number[] = [];
+    for (let at = 1_000; at < RESUME_FOR_MS + 60_000 && state.phase === "waiting"; at += 5_000) {
+      delays.push(Math.round(state.delayMs));
+      const dialling = transition(state, { type: "waited" }, latest);
+      expect(dialMs(dialling, at) !== null).toBe(at < RESUME_FOR_MS + 1_000);
+      const refused = ended({ kind: "unreachable", reason: "x" }, at + 5_000);
+      state = transition(dialling, refused, latest);
+    }
+    expect(delays.slice(0, 4)).toEqual([250, 500, 1_000, 1_000]);
+    expect(delays.slice(0, 24).every((delay) => delay <= 1_000)).toBe(true);
+    expect(delays.at(-1)).toBe(30_000);
   });
 
   test("a 401 to the header is tried once in the address, and is final there", () => {

@@ -34,7 +34,7 @@ describe("a byte ring", () => {
               ring.append(step.bytes);
               all = Buffer.concat([all, step.bytes]);
             } else if (step.kind === "discard") {
-              ring.discardBefore(origin + step.to);
+              ring.discardBefore(origin + step.to, step.to % 2 === 0);
               start = Math.min(origin + all.length, Math.max(start, origin + step.to));
             } else {
               capacity = step.capacity;
@@ -44,6 +44,9 @@ describe("a byte ring", () => {
             start = Math.max(start, end - capacity);
             expect([ring.start, ring.end]).toEqual([start, end]);
             expect(all.subarray(start - origin).equals(ring.read(start, 1e9))).toBe(true);
+            const head = ring.view(start, 1e9);
+            const tail = ring.view(start + head.length, 1e9);
+            expect(all.subarray(start - origin).equals(Buffer.concat([head, tail]))).toBe(true);
           }
         },
       ),
@@ -56,5 +59,7 @@ describe("a byte ring", () => {
     ring.append(new Uint8Array(10));
     expect(() => ring.read(5, 1)).toThrow(RangeError);
     expect(() => ring.read(11, 1)).toThrow(RangeError);
+    expect(() => ring.view(5, 1)).toThrow(RangeError);
+    expect(() => ring.view(11, 1)).toThrow(RangeError);
   });
 });

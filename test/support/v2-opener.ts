@@ -21,6 +21,9 @@ export class Taken {
   text = "";
   bytes = 0;
   fin: number | null = null;
+  /** Frames that came compressed, and what all frames carried as they came. */
+  packed = 0;
+  carried = 0;
   /** Keeps the text too. */
   keeps = true;
 
@@ -185,6 +188,7 @@ export class V2Opener {
       // A mirror that is new begins where the agent does; one that goes on waits for the GAP.
       if (taken.next === 0 && start > 0) taken.inlet = new Inlet(start);
       else taken.inlet.forgetTold();
+      taken.inlet.advance(taken.next, performance.now());
       if (channel.acks) this.#flush(channel, Number(stream), taken);
     }
   }
@@ -208,12 +212,16 @@ export class V2Opener {
       taken.inlet.skip(frame.to, performance.now());
       if (channel.acks) this.#flush(channel, frame.stream, taken);
     }
-    if (frame.kind !== "data") return;
+    if (frame.kind !== "data" && frame.kind !== "zstd") return;
     if (frame.offset !== taken.next) throw new Error(`data at ${frame.offset}, where ${taken.next} is next`);
-    taken.inlet.accept(frame.offset, frame.bytes);
-    taken.hash.update(frame.bytes);
-    taken.bytes += frame.bytes.length;
-    if (taken.keeps) taken.text += Buffer.from(frame.bytes).toString("latin1");
+    const plain = frame.kind === "zstd" ? Bun.zstdDecompressSync(frame.bytes) : frame.bytes;
+    if (frame.kind === "zstd" && plain.length !== frame.length) throw new Error(`${plain.length} bytes`);
+    if (frame.kind === "zstd") taken.packed += 1;
+    taken.carried += frame.bytes.length;
+    taken.inlet.accept(frame.offset, plain);
+    taken.hash.update(plain);
+    taken.bytes += plain.length;
+    if (taken.keeps) taken.text += Buffer.from(plain).toString("latin1");
     if (!channel.acks) return;
     if (taken.inlet.advance(taken.next, performance.now())) this.#flush(channel, frame.stream, taken);
     else setTimeout(() => this.#flush(channel, frame.stream, taken), 5);

@@ -1,8 +1,10 @@
 /** The rexec.v2 side of the connection to the server: its channels, and what comes in by the channel it is for. */
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import {
   encodeControl,
+  MAX_CONTROL_BYTES,
   type OpenerMessage,
   type OwnerInput,
   parseOpener,
@@ -36,6 +38,10 @@ export class V2Link {
 
   /** A text frame that is none of v1's. @returns false where it is none of v2's either */
   text(text: string): boolean {
+    if (text.length > MAX_CONTROL_BYTES) {
+      this.#options.line.fail(`a control message of ${text.length} characters`, CLOSE_TOO_BIG);
+      return true;
+    }
     const parsed = parseOpener(text);
     if (!parsed.ok) {
       if (parsed.problem === "unknown") return false;

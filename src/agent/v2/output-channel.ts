@@ -5,6 +5,7 @@ import { encodeFrame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts
 import type { Outbox, OutFrame, OutputSource } from "../outbox.ts";
 import type { Session } from "../session.ts";
 import type { PaceReader } from "./pace.ts";
+import { Packer } from "./packer.ts";
 
 export interface OutputChannelOptions {
   channel: number;
@@ -13,6 +14,8 @@ export interface OutputChannelOptions {
   /** Offset to begin with. */
   from: number;
   hold: boolean;
+  /** The opener reads DATA_ZSTD too. */
+  zstd: boolean;
   /** It was told of the end: nothing more comes. */
   onEnded(): void;
 }
@@ -21,11 +24,13 @@ export class OutputChannel implements OutputSource, PaceReader {
   readonly cursor: StreamCursor;
   hold: boolean;
   readonly #options: OutputChannelOptions;
+  readonly #packer: Packer;
   #said: "nothing" | "fin" | "ended" = "nothing";
 
   constructor(options: OutputChannelOptions) {
     this.#options = options;
     this.hold = options.hold;
+    this.#packer = new Packer(options.zstd);
     this.cursor = new StreamCursor(options.session.ring, options.from);
   }
 
@@ -38,10 +43,10 @@ export class OutputChannel implements OutputSource, PaceReader {
   }
 
   takeFrame(): OutFrame | null {
-    const { channel, session } = this.#options;
+    const { channel, session, outbox } = this.#options;
     const stream = Stream.output;
     const piece = this.cursor.next(MAX_DATA_BYTES);
-    if (piece) return encodeFrame({ stream, channel, ...piece });
+    if (piece) return this.#packer.encode({ stream, channel, ...piece }, outbox.isSlow);
     if (!this.#atEnd) return null;
     if (this.#said === "nothing") {
       this.#said = "fin";

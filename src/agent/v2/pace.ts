@@ -11,7 +11,7 @@ export interface PaceReader {
   advance(): void;
 }
 
-/** Most that one read of a terminal gives, bytes: that much of the ring stays free for it. */
+/** What one read of a terminal may give, and mostly does not exceed, bytes: that much of the ring stays free for it. */
 const READ_BYTES = 64 * 1024;
 
 export class Pace {
@@ -47,6 +47,17 @@ export class Pace {
     if (this.#left && end < this.#until(this.#left)) return true;
     for (const { hold, cursor } of this.#readers) if (hold && end < this.#until(cursor)) return true;
     return false;
+  }
+
+  /**
+   * Bytes that the ring takes before it overwrites what the fastest of those with a say has not consumed: they may yet
+   * be asked for again. Infinity where nobody has a say.
+   */
+  get room(): number {
+    const { capacity, start, end } = this.#ring;
+    let consumed = this.#left?.consumed ?? -1;
+    for (const { hold, cursor } of this.#readers) if (hold) consumed = Math.max(consumed, cursor.consumed);
+    return consumed < 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.max(consumed, start) + capacity - end);
   }
 
   join(reader: PaceReader): void {

@@ -4,6 +4,7 @@ import { encodeControl, type OpenerMessage, type SessionInfo } from "../../proto
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import type { Outbox, OutFrame, OutputSource } from "../outbox.ts";
 import { InputAck } from "./input-ack.ts";
+import { Packer } from "./packer.ts";
 import type { Run } from "./run.ts";
 import type { RunStream } from "./run-stream.ts";
 import type { AgentChannel } from "./shell-channel.ts";
@@ -12,6 +13,8 @@ export interface RunChannelOptions {
   channel: number;
   run: Run;
   cursors: readonly [number, number];
+  /** The opener reads DATA_ZSTD too. */
+  zstd: boolean;
   created: boolean;
   outbox: Outbox;
   onEnded(): void;
@@ -27,11 +30,11 @@ export class RunChannel implements AgentChannel {
   #closed = false;
 
   constructor(options: RunChannelOptions) {
-    const { channel, run, cursors, outbox } = options;
+    const { channel, run, cursors, zstd, outbox } = options;
     this.#options = options;
     this.created = options.created;
     const source = (stream: Stream, from: RunStream, cursor: number) =>
-      new StreamSource({ channel, stream, from, cursor, end: () => this.#takeEnd() });
+      new StreamSource({ channel, stream, from, cursor, zstd, outbox, end: () => this.#takeEnd() });
     this.#outputs = [
       source(Stream.output, run.stdout, cursors[0]),
       source(Stream.stderr, run.stderr, cursors[1]),
@@ -68,6 +71,7 @@ export class RunChannel implements AgentChannel {
     if (stream === Stream.input) {
       if (frame.kind === "data" && !run.stdin.data(frame.offset, frame.bytes))
         return `stdin from ${frame.offset}, where ${run.stdin.accepted} is expected`;
+      if (frame.kind === "zstd") return "compressed stdin, which there is none of";
       if (frame.kind === "fin" && !run.stdin.fin(frame.offset))
         return `stdin ends at ${frame.offset}, where ${run.stdin.accepted} is expected`;
       return null;
@@ -114,6 +118,8 @@ interface StreamSourceOptions {
   stream: Stream;
   from: RunStream;
   cursor: number;
+  zstd: boolean;
+  outbox: Outbox;
   end(): string | null;
 }
 
@@ -126,6 +132,7 @@ class StreamSource implements OutputSource {
   /** Its FIN is on its way. */
   isDone = false;
   readonly #options: StreamSourceOptions;
+  readonly #packer: Packer;
 
   constructor(options: StreamSourceOptions) {
     const { ring } = options.from;
@@ -134,6 +141,7 @@ class StreamSource implements OutputSource {
     const from = Math.min(options.cursor, ring.end);
     this.start = Math.max(from, ring.start);
     this.cursor = new StreamCursor(ring, from);
+    this.#packer = new Packer(options.zstd);
   }
 
   get pending(): number {
@@ -144,9 +152,9 @@ class StreamSource implements OutputSource {
   }
 
   takeFrame(): OutFrame | null {
-    const { channel, stream, end } = this.#options;
+    const { channel, stream, outbox, end } = this.#options;
     const piece = this.cursor.next(MAX_DATA_BYTES);
-    if (piece) return encodeFrame({ stream, channel, ...piece });
+    if (piece) return this.#packer.encode({ stream, channel, ...piece }, outbox.isSlow);
     if (this.pending === 0) return null;
     if (this.isDone) return end();
     this.isDone = true;

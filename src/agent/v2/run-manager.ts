@@ -31,7 +31,7 @@ export class RunManager {
     this.#options = options;
   }
 
-  /** Those that run. */
+  /** Those that run: one that has ended is of use only to whoever ran it. */
   infos(): SessionInfo[] {
     return [...this.#runs.values()].filter(({ end }) => end === null).map(({ info }) => info);
   }
@@ -42,7 +42,7 @@ export class RunManager {
    * @throws Refusal
    */
   attach(request: Extract<OpenerMessage, { type: "run" }>, outbox: Outbox, onEnded: () => void): RunChannel {
-    const { run: id, channel, cursors } = request;
+    const { run: id, channel, cursors, zstd } = request;
     const known = this.#runs.get(id);
     if (!known && request.resume)
       throw new Refusal(
@@ -51,7 +51,7 @@ export class RunManager {
       );
     const run = known ?? this.#start(request);
     this.#channels.get(id)?.close(false); // one reader a command: the latest
-    const made = new RunChannel({ channel, run, cursors, created: !known, outbox, onEnded });
+    const made = new RunChannel({ channel, run, cursors, zstd, created: !known, outbox, onEnded });
     this.#channels.set(id, made);
     return made;
   }

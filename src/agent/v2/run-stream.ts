@@ -7,11 +7,15 @@ import type { Output } from "../child-pipes.ts";
 const UNACKED_BYTES = 1024 * 1024;
 /** Most that one read of a pipe gives, bytes (measured on Bun 1.4.5). */
 const READ_BYTES = 256 * 1024;
+/** How long a buffer that became empty is kept, ms. */
+const LET_GO_MS = 1_000;
 /** How long a background process may hold the pipe open in silence after the command has ended, ms. */
 const PIPE_GRACE_MS = 1_000;
 
 export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
+  /** When the last of it was read, Unix ms; 0 before. */
+  lastAt = 0;
   /** Told of new bytes and of the end. */
   onAdvance: (() => void) | null = null;
   readonly done: Promise<void>;
@@ -23,6 +27,7 @@ export class RunStream {
   #isOver = false;
   #discards = false;
   #wake: (() => void) | null = null;
+  #letGo: Timer | null = null;
 
   /** @param exited settles when the command itself has ended */
   constructor({ stream, release }: Output, exited: Promise<unknown>) {
@@ -40,7 +45,7 @@ export class RunStream {
   ack(consumed: number, limit: number): void {
     this.#consumed = Math.max(this.#consumed, Math.min(consumed, this.ring.end));
     this.#limit = Math.max(this.#limit, limit);
-    this.ring.discardBefore(this.#consumed);
+    this.#forget();
     this.#wakeUp();
   }
 
@@ -57,6 +62,17 @@ export class RunStream {
     return this.#discards || (end < this.#limit && end - this.#consumed < UNACKED_BYTES);
   }
 
+  /** What is consumed. The memory stays for a moment: a flood would ask for it again at once, and leave garbage. */
+  #forget(): void {
+    this.ring.discardBefore(this.#consumed, true);
+    if (this.ring.length > 0 || this.#letGo) return;
+    this.#letGo = setTimeout(() => {
+      this.#letGo = null;
+      if (this.ring.length === 0) this.ring.discardBefore(this.#consumed);
+    }, LET_GO_MS);
+    this.#letGo.unref();
+  }
+
   async #pump(): Promise<void> {
     try {
       for (;;) {
@@ -70,7 +86,7 @@ export class RunStream {
         this.#reading = false;
         if (result.done) break;
         if (this.#discards) continue;
-        this.ring.append(result.value);
+        this.#keep(result.value);
         this.onAdvance?.();
         await this.#turn.after(result.value.length);
       }
@@ -80,6 +96,14 @@ export class RunStream {
     this.#reader.cancel().catch(() => {});
     this.#isOver = true;
     this.onAdvance?.();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const { ring } = this;
+    this.lastAt = Date.now();
+    // Whatever the runtime reads at a time: nothing is overwritten.
+    if (ring.length + bytes.length > ring.capacity) ring.resize(ring.length + bytes.length);
+    ring.append(bytes);
   }
 
   /**

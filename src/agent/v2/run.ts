@@ -53,6 +53,7 @@ export class Run {
   readonly #timeout: Timer | null;
   #timedOut = false;
   #end: RunEnd | null = null;
+  #endedAt: number | null = null;
   #hold: Timer | null = null;
   #abandoned = false;
 
@@ -87,11 +88,11 @@ export class Run {
       kind: "run",
       command: this.#options.request.command.slice(0, 200),
       started_at: this.#startedAt,
-      last_output_at: null,
-      ended_at: null,
+      last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
+      ended_at: this.#endedAt,
       exit_code: this.#end?.exit_code ?? null,
       signal: this.#end?.signal ?? null,
-      bytes: this.stdout.ring.end,
+      bytes: this.stdout.ring.end + this.stderr.ring.end,
       cols: 0,
       rows: 0,
       viewers: 0,
@@ -152,6 +153,7 @@ export class Run {
     this.stdin.close();
     await Promise.all([this.stdout.done, this.stderr.done]);
     if (this.#timeout) clearTimeout(this.#timeout);
+    this.#endedAt = Date.now();
     this.#end = {
       exit_code: child.signalCode ? null : child.exitCode,
       signal: signalOf(child),

@@ -36,14 +36,14 @@ export class ShellChannel implements AgentChannel {
   readonly start: number;
 
   constructor({ attach, session, outbox, onEnded }: ShellChannelOptions) {
-    const { channel, hold } = attach;
+    const { channel, hold, zstd } = attach;
     this.#session = session;
     this.#typing = session.typing.of(attach.viewer);
     this.#ack = new InputAck(channel, outbox, this.#typing);
     const from = beginning(attach, session);
     this.start = Math.max(from, session.ring.start);
     this.#output = attach.output
-      ? new OutputChannel({ channel, session, outbox, from, hold, onEnded })
+      ? new OutputChannel({ channel, session, outbox, from, hold, zstd, onEnded })
       : null;
   }
 
@@ -84,7 +84,9 @@ export class ShellChannel implements AgentChannel {
         ? null
         : `an ack of ${frame.consumed} bytes, of which ${this.#output.cursor.sent} were sent`;
     }
-    if (frame.kind !== "data" || frame.stream !== Stream.input) return null;
+    if (frame.stream !== Stream.input) return null;
+    if (frame.kind === "zstd") return "compressed input, which there is none of";
+    if (frame.kind !== "data") return null;
     if (this.#session.typeIn(this.#typing, frame.offset, frame.bytes)) return null;
     const { accepted, limit } = this.#typing;
     return `input from ${frame.offset} to ${frame.offset + frame.bytes.length}, where ${accepted} to ${limit} is expected`;

@@ -10,6 +10,8 @@ const MAX_VIEWERS = 64;
 export class ViewerTyping {
   /** Told of each change of `applied`; the connection that the viewer uses now. */
   onApplied: (() => void) | null = null;
+  /** When it last attached or typed, performance.now(). */
+  heardAt = performance.now();
   readonly #receiver = new StreamReceiver(0);
   #applied = 0;
 
@@ -31,6 +33,7 @@ export class ViewerTyping {
   /** The bytes that are new, as a copy; null where some before them are missing, or there are too many. */
   accept(offset: number, bytes: Uint8Array): Uint8Array | null {
     if (offset + bytes.length > this.limit) return null;
+    this.heardAt = performance.now();
     const fresh = this.#receiver.accept(offset, bytes);
     return fresh && Uint8Array.from(fresh);
   }
@@ -46,12 +49,22 @@ export class Typing {
 
   of(viewer: string): ViewerTyping {
     const typing = this.#viewers.get(viewer) ?? new ViewerTyping();
-    this.#viewers.delete(viewer); // to the end: the latest
+    typing.heardAt = performance.now();
     this.#viewers.set(viewer, typing);
-    for (const [longestSilent] of this.#viewers) {
-      if (this.#viewers.size <= MAX_VIEWERS) break;
-      this.#viewers.delete(longestSilent);
-    }
+    while (this.#viewers.size > MAX_VIEWERS && this.#forgetOne(typing)) {}
     return typing;
+  }
+
+  // --- internal ---
+
+  /** The longest silent; not one that is attached, of which there can be no more than channels. */
+  #forgetOne(except: ViewerTyping): boolean {
+    let silent: [string, ViewerTyping] | null = null;
+    for (const entry of this.#viewers) {
+      const [, typing] = entry;
+      if (typing === except || typing.onApplied) continue;
+      if (!silent || typing.heardAt < silent[1].heardAt) silent = entry;
+    }
+    return silent !== null && this.#viewers.delete(silent[0]);
   }
 }

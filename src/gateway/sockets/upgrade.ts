@@ -23,6 +23,8 @@ export interface UpgradeDeps {
   logger: Logger;
   /** Origins of web pages that may open a viewer socket, beside our own. */
   allowOrigins: readonly string[];
+  /** Speak rexec.v1 with everybody. */
+  v1Only: boolean;
 }
 
 const SOCKET_PATH = /^\/ws\/agent\/([^/]+)(\/terminal)?\/?$/;
@@ -74,7 +76,7 @@ async function admit(request: Request, url: URL, info: RequestInfo, deps: Upgrad
     throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
   }
   // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
-  const v2 = offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
+  const v2 = !deps.v1Only && offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
   const connection = new Connection(describe(info, principal.token), deps.timings, liveness(deps, v2));
   if (terminal) {
     if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);

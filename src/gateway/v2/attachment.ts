@@ -1,5 +1,6 @@
 /** One viewer at one session: its place in the mirror, what it types, what its terminal measures. */
 import { StreamCursor } from "../../lib/stream.ts";
+import { WireGauge } from "../../lib/wire-gauge.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -28,6 +29,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   readonly #wish: Attach;
   readonly #deps: AttachmentDeps;
   readonly #input: ViewerInput;
+  readonly #wire = new WireGauge();
   #size: TerminalSize | null;
   #mirror: Mirror | null = null;
   /** Null until it is known where its output begins. */
@@ -116,14 +118,15 @@ export class Attachment implements PeerChannel, MirrorReader {
       if (cursor.limit > cursor.sent) this.#fallBehind(mirror);
       return false;
     }
+    if (!this.#wire.hasRoom) return false;
     const piece = cursor.next(PIECE_BYTES);
     if (piece?.kind !== "data") return this.#sendEnd(mirror, cursor);
     const { offset, bytes } = piece;
     const channel = this.#wish.channel;
-    const frame = { kind: "data", stream: Stream.output, channel, offset, bytes } as const;
-    // A window well below the largest says that the line is slow.
-    const slow = this.#wish.zstd && cursor.limit - cursor.consumed < SLOW_WINDOW;
-    this.#peer.frame(slow ? packedFrame(frame) : frame);
+    const plain = { kind: "data", stream: Stream.output, channel, offset, bytes } as const;
+    const frame = this.#wish.zstd && this.#wire.isSlow ? packedFrame(plain) : plain;
+    this.#wire.sent(offset + bytes.length, frame.bytes.length);
+    this.#peer.frame(frame);
     return true;
   }
 
@@ -210,6 +213,7 @@ export class Attachment implements PeerChannel, MirrorReader {
       this.#peer.broken(`it consumed ${consumed} bytes of ${this.#cursor.sent}`);
       return;
     }
+    this.#wire.consumed(consumed, performance.now());
     this.#peer.pump();
     this.#mirror?.update();
   }
@@ -257,8 +261,3 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#deps.onGone(this);
   }
 }
-
-// --- internal ---
-
-/** A window that a line of less than about 1.5 MB/s has: see `lib/credit.ts`. */
-const SLOW_WINDOW = 448 * 1024;

@@ -2,7 +2,7 @@
  * The binary frames of rexec.v2: `kind << 4 | stream`, varints, bytes. Pure; `docs/protocol-v2.md` says what each side
  * does with them.
  */
-import { VarintReader, varintLength, writeVarint } from "./varint.ts";
+import { MAX_VARINT_BYTES, VarintReader, varintLength, writeVarint } from "./varint.ts";
 
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL_V2 = "rexec.v2";
@@ -28,21 +28,29 @@ export type Decoded =
   | { ok: true; frame: Frame }
   | { ok: false; problem: "unknown" | "invalid"; reason: string };
 
-/** One frame as it travels. @throws RangeError for a number that no varint holds, or too much payload */
-export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+/** Most bytes of one frame: with the first byte and three numbers. */
+export const MAX_FRAME_BYTES = 1 + 3 * MAX_VARINT_BYTES + MAX_DATA_BYTES;
+
+/**
+ * One frame as it travels.
+ * @param scratch of `MAX_FRAME_BYTES`: where it is made, for one that is sent before the next is encoded
+ * @throws RangeError for a number that no varint holds, or too much payload
+ */
+export function encodeFrame(frame: Frame, scratch?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const { stream, channel } = frame;
   switch (frame.kind) {
     case "data":
-      return pack(KIND.data, frame.stream, [frame.channel, frame.offset], frame.bytes);
+      return pack(KIND.data, stream, [channel, frame.offset], frame.bytes, scratch);
     case "zstd":
-      return pack(KIND.zstd, frame.stream, [frame.channel, frame.offset, frame.length], frame.bytes);
+      return pack(KIND.zstd, stream, [channel, frame.offset, frame.length], frame.bytes, scratch);
     case "ack":
-      return pack(KIND.ack, frame.stream, [frame.channel, frame.consumed, frame.limit], EMPTY);
+      return pack(KIND.ack, stream, [channel, frame.consumed, frame.limit], EMPTY, scratch);
     case "fin":
-      return pack(KIND.fin, frame.stream, [frame.channel, frame.offset], EMPTY);
+      return pack(KIND.fin, stream, [channel, frame.offset], EMPTY, scratch);
     case "gap":
-      return pack(KIND.gap, frame.stream, [frame.channel, frame.from, frame.to], EMPTY);
+      return pack(KIND.gap, stream, [channel, frame.from, frame.to], EMPTY, scratch);
     case "screen":
-      return pack(KIND.screen, frame.stream, [frame.channel, frame.position], frame.bytes);
+      return pack(KIND.screen, stream, [channel, frame.position], frame.bytes, scratch);
   }
 }
 
@@ -69,11 +77,18 @@ export function decodeFrame(bytes: Uint8Array): Decoded {
 const EMPTY = new Uint8Array(0);
 const KIND = { data: 1, zstd: 2, ack: 3, fin: 4, gap: 5, screen: 6 } as const;
 
-function pack(kind: number, stream: Stream, numbers: readonly number[], payload: Uint8Array) {
+function pack(
+  kind: number,
+  stream: Stream,
+  numbers: readonly number[],
+  payload: Uint8Array,
+  scratch?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
   if (payload.length > MAX_DATA_BYTES)
     throw new RangeError(`${payload.length} bytes are too many for a frame`);
   const head = numbers.reduce((sum, value) => sum + varintLength(value), 1);
-  const bytes = new Uint8Array(head + payload.length);
+  const size = head + payload.length;
+  const bytes = scratch ? scratch.subarray(0, size) : new Uint8Array(size);
   bytes[0] = (kind << 4) | stream;
   let at = 1;
   for (const value of numbers) at = writeVarint(bytes, at, value);
