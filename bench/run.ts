@@ -1,39 +1,104 @@
-/** Runs both halves, prints the table, keeps the raw values. */
+/** Runs every subject, prints the table, keeps the raw values. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { versionStamp } from "../build.ts";
 import { say } from "../scripts/say.ts";
-import { type Figures, medians, table } from "./figures.ts";
-import { measureOpenssh } from "./openssh.ts";
-import { measureRexec } from "./rexec.ts";
+import { writePayload } from "../test/chaos/world.ts";
+import { type Figures, type Results, type SubjectName, table } from "./figures.ts";
+import * as measure from "./measure.ts";
+import { startMosh } from "./mosh.ts";
+import { startOpenssh } from "./openssh.ts";
+import { startRexec } from "./rexec.ts";
+import type { Subject } from "./subject.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const BULK_BYTES = 200_000_000;
-const SMALL_BYTES = 20_000_000;
+const RANDOM_BYTES = 20_000_000;
+const SMALL_BYTES = 1_000_000;
+
+export interface BenchOptions {
+  runs: number;
+  subjects: readonly SubjectName[];
+}
 
 /** Answers the exit code: 1 where a measurement failed. A target that is missed fails nothing, but is marked. */
-export async function bench(runs: number): Promise<number> {
+export async function bench({ runs, subjects }: BenchOptions): Promise<number> {
   const build = Bun.spawnSync([process.execPath, join(ROOT, "build.ts"), "--native"], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   if (!build.success) return 1;
   const folder = mkdtempSync(join(tmpdir(), "rexec-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const bulk = payload(join(folder, "bulk"), BULK_BYTES);
-  const small = payload(join(folder, "small"), SMALL_BYTES);
-  const ours: Figures[] = [];
-  const theirs: Figures[] = [];
-  let without = "";
+  const random = { file: join(folder, "random"), size: RANDOM_BYTES };
+  writePayload(random.file, random.size, 1);
+  const payloads = {
+    bulk: listings(join(folder, "bulk"), BULK_BYTES),
+    small: listings(join(folder, "small"), SMALL_BYTES),
+    random,
+  };
+  const results: Results = {};
+  const without: Partial<Record<SubjectName, string>> = {};
   for (let run = 1; run <= runs; run += 1) {
-    say(`run ${run} of ${runs}: rexec`);
-    ours.push(await measureRexec(join(folder, `run-${run}`), bulk, small));
-    if (without) continue;
-    say(`run ${run} of ${runs}: sshd`);
-    const figures = await measureOpenssh(join(folder, `run-${run}`), bulk, small);
-    if (typeof figures === "string") without = figures;
-    else theirs.push(figures);
+    for (const name of subjects.filter((subject) => !(subject in without))) {
+      say(`run ${run} of ${runs}: ${name}`);
+      const figures = await one(name, join(folder, `${name}-${run}`), payloads);
+      if (typeof figures === "string") without[name] = figures;
+      else results[name] = [...(results[name] ?? []), figures];
+    }
   }
+  report(results, without, runs);
+  return 0;
+}
+
+// --- internal ---
+
+/** All figures of a subject, once; or why there are none. */
+async function one(name: SubjectName, folder: string, payloads: measure.Payloads): Promise<Figures | string> {
+  mkdirSync(folder, { recursive: true });
+  if (name === "mosh") {
+    const mosh = startMosh();
+    return typeof mosh === "string" ? mosh : ended(mosh, () => measure.interactive(mosh, payloads));
+  }
+  const start = (proxied: boolean) => {
+    const place = join(folder, proxied ? "proxied" : "straight");
+    return name === "sshd"
+      ? startOpenssh(place, proxied)
+      : startRexec({ version: name, folder: place, proxied });
+  };
+  const straight = await start(false);
+  if (typeof straight === "string") return straight;
+  const figures: Figures = { startMs: straight.startMs };
+  const add = async (what: string, measured: Promise<Figures>) => {
+    const begun = performance.now();
+    Object.assign(figures, await measured);
+    say(`  ${what} (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
+  };
+  await ended(straight, async () => {
+    await add("memory", measure.resident(straight));
+    if (name !== "sshd") await add("stalled viewers", measure.stalled(straight, figures, payloads));
+    await add("echo and interrupts", measure.interactive(straight, payloads));
+    await add("throughput", measure.throughput(straight, payloads));
+  });
+  const proxied = await start(true);
+  if (typeof proxied === "string") return proxied;
+  await ended(proxied, async () => {
+    await add("bytes on the wire", measure.wire(proxied, payloads));
+    await add("interrupts on slow lines", measure.slowInterrupts(proxied));
+    if (name !== "sshd") await add("lines that come back", measure.caughtUp(proxied, folder));
+  });
+  return figures;
+}
+
+async function ended<T>(subject: Subject, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } finally {
+    await subject.stop();
+  }
+}
+
+function report(results: Results, without: Partial<Record<SubjectName, string>>, runs: number): void {
   const machine = {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
@@ -44,27 +109,22 @@ export async function bench(runs: number): Promise<number> {
   console.log(
     `rexec ${version} (${commit}) on ${machine.cores} x ${machine.cpu}, Linux ${machine.kernel}; median of ${runs}\n`,
   );
-  console.log(table(medians(ours), theirs.length > 0 ? medians(theirs) : null));
-  if (without) console.log(`\nno figures of sshd: ${without}`);
-  const results = join(ROOT, "bench", "results");
-  mkdirSync(results, { recursive: true });
-  const file = join(results, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  writeFileSync(
-    file,
-    `${JSON.stringify({ version, commit, machine, rexec: ours, sshd: theirs, without }, null, 2)}\n`,
-  );
+  console.log(table(results));
+  for (const [name, why] of Object.entries(without)) console.log(`\nno figures of ${name}: ${why}`);
+  const kept = join(ROOT, "bench", "results");
+  mkdirSync(kept, { recursive: true });
+  const file = join(kept, `${new Date().toISOString().replaceAll(":", "-")}.json`);
+  // JSON has no infinity: what never came is null there.
+  writeFileSync(file, `${JSON.stringify({ version, commit, machine, runs: results, without }, null, 2)}\n`);
   console.log(`\nraw values: ${file}`);
-  return 0;
 }
 
-// --- internal ---
-
 /** Lines as a build or a log prints them: text, some colour, some of it not ASCII. */
-function payload(file: string, size: number): { file: string; size: number } {
+function listings(file: string, size: number): measure.Payload {
   const line = (n: number) =>
     `\u001b[32m${String(n).padStart(8)}\u001b[0m drwxr-xr-x 2 root root 4096 Nov 22 23:0${n % 10} src/öffentlich/module-${n % 997}.ts ✓\n`;
   let block = "";
-  for (let n = 0; block.length < 1_000_000; n += 1) block += line(n);
+  for (let n = 0; block.length < 900_000; n += 1) block += line(n);
   const bytes = Buffer.from(block);
   const content = Buffer.alloc(size, "x");
   let at = 0;

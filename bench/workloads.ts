@@ -1,16 +1,28 @@
-/** What is done at a terminal to measure it. The same for ours and for OpenSSH. */
+/** What is done at a terminal to measure it: the same for every subject. */
+import { median } from "./figures.ts";
 import type { Terminal } from "./terminals.ts";
 
 const WAIT_MS = 60_000;
+/** Stands where nothing else is: the prompt of the remote shell once `begin` has been there. */
+const PROMPT = "BENCH> ";
 
 export interface Echo {
   p50: number;
   p99: number;
 }
 
+/** Waits for any prompt, and makes it one that is told apart from all else. */
+export async function begin(terminal: Terminal): Promise<void> {
+  await heard(terminal, /[$#] $/);
+  const ready = heard(terminal, PROMPT);
+  // The quotes keep the echo of the line itself from saying it.
+  terminal.write("PS1='BEN''CH> '\n");
+  await ready;
+}
+
 /**
  * The shell line of a session that is to be measured: the line discipline does nothing, and `cat` answers. It says
- * READY when it is so; the quotes keep the echo of the line itself from saying it.
+ * READY when it is so.
  */
 export function sessionLine(file?: string): string {
   const bulk = file ? `cat ${file}; printf 'DO%s' NE; ` : "";
@@ -18,21 +30,30 @@ export function sessionLine(file?: string): string {
 }
 
 /** Resolves when the output, from now on, holds the text. */
-export function heard(terminal: Terminal, text: string): Promise<void> {
+export function heard(terminal: Terminal, text: string | RegExp, ms = WAIT_MS): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let seen = "";
   const decoder = new TextDecoder("latin1");
   const timer = setTimeout(
-    () => reject(new Error(`waited for ${text}, got ${JSON.stringify(seen.slice(-300))}`)),
-    WAIT_MS,
+    () => reject(new Error(`waited ${ms} ms for ${text}, got ${JSON.stringify(seen.slice(-300))}`)),
+    ms,
   );
   terminal.onData = (bytes) => {
-    seen = seen.slice(-1000) + decoder.decode(bytes);
-    if (!seen.includes(text)) return;
+    seen = seen.slice(-1000) + decoder.decode(bytes.length > 100_000 ? bytes.subarray(-100_000) : bytes);
+    // Some shells put escape sequences behind their prompt.
+    const hit = typeof text === "string" ? seen.includes(text) : text.test(withoutEscapes(seen));
+    if (!hit) return;
     clearTimeout(timer);
     resolve();
   };
   return promise;
+}
+
+/** Puts the session's terminal out of the way; `cat` answers from then on. */
+export async function bare(terminal: Terminal): Promise<void> {
+  const ready = heard(terminal, "READY");
+  terminal.write(`${sessionLine()}\n`);
+  await ready;
 }
 
 /** Milliseconds from a key to its echo, one at a time, 1 to 4 ms apart so that nothing runs in step. */
@@ -56,14 +77,39 @@ export async function echoLatency(terminal: Terminal, keys = 500, warmUp = 100):
   };
 }
 
-/** Seconds until `size` bytes of output and the word DONE behind them are here, from the word READY on. */
-export async function bulkSeconds(terminal: Terminal, size: number): Promise<number> {
+/** Milliseconds from Ctrl-C to the prompt, once the flood has run for a while; the middle one of three, or of fewer where it takes for ever. */
+export async function interruptMs(
+  terminal: Terminal,
+  command: string,
+  floodMs: number,
+): Promise<number | undefined> {
+  const times: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    terminal.onData = () => {};
+    terminal.write(`${command}\n`);
+    await Bun.sleep(floodMs);
+    const prompt = heard(terminal, PROMPT);
+    const start = performance.now();
+    terminal.write("\x03");
+    await prompt;
+    times.push(performance.now() - start);
+    // Nobody needs the middle one of three such.
+    if (performance.now() - start > 10_000) break;
+  }
+  return median(times);
+}
+
+/** Seconds for `size` bytes of a file's output and the word DONE behind them, from the word READY on. */
+export async function bulkSeconds(
+  terminal: Terminal,
+  { file, size }: { file: string; size: number },
+): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let start = 0;
   let count = 0;
   let tail = "";
   const decoder = new TextDecoder("latin1");
-  const timer = setTimeout(() => reject(new Error(`got ${count} of ${size} bytes`)), WAIT_MS);
+  const timer = setTimeout(() => reject(new Error(`got ${count} of ${size} bytes`)), 4 * WAIT_MS);
   terminal.onData = (bytes) => {
     if (start === 0) {
       tail += decoder.decode(bytes);
@@ -80,7 +126,14 @@ export async function bulkSeconds(terminal: Terminal, size: number): Promise<num
     clearTimeout(timer);
     resolve((performance.now() - start) / 1000);
   };
+  terminal.write(`${sessionLine(file)}\n`);
   const seconds = await promise;
   if (count !== size + 4) throw new Error(`${count} bytes arrived, ${size + 4} were sent`);
   return seconds;
+}
+
+// --- internal ---
+
+function withoutEscapes(text: string): string {
+  return text.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
 }
