@@ -289,7 +289,7 @@ describe("the gauge of the line", () => {
     ] as const) {
       const { arrived, isSlow } = play(rate, rtt, 4_000);
       expect(isSlow).toBe(false);
-      expect(arrived).toBeGreaterThan(rate * 3);
+      expect(arrived).toBeGreaterThan(rate * 2.8); // of 4 s, in which it finds the size of the line
     }
   });
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { viewerTerminal } from "../../bench/terminals.ts";
-import { heard } from "../../bench/workloads.ts";
+import { ptyTerminal } from "../../bench/terminals.ts";
+import { begin, heard } from "../../bench/workloads.ts";
 import { buildTarget, TARGETS, versionStamp } from "../../build.ts";
 import { Stack } from "../../scripts/stack.ts";
 import { arm64Runner, binary } from "../support/binaries.ts";
@@ -60,7 +60,8 @@ describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
   }, 60_000);
 
   test("serves a shell on a real terminal", async () => {
-    const terminal = await within(viewerTerminal(stack.url, stack.token, id), 30_000, "a shell");
+    const terminal = ptyTerminal([binary("rexec"), "connect", "--new", id], stack.clientEnv);
+    await within(begin(terminal), 30_000, "a prompt");
     const answer = heard(terminal, "is a tty: /dev/pts/");
     terminal.write("echo is a tty: $(tty)\n");
     await within(answer, 30_000, "the shell's answer");
