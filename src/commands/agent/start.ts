@@ -1,5 +1,7 @@
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { supervise } from "../../agent/service/supervised.ts";
+import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -39,7 +41,10 @@ export const startCommand = withHelp(
         );
       }
       const { signal, now } = stopSignals(logger);
-      await runAgent({ config, logger, env: process.env, signal, now });
+      using manager = supervise(process.env, config.host);
+      signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      const onState = (state: UplinkState) => manager.state(state);
+      await runAgent({ config, logger, env: process.env, signal, now, onState });
     },
   }),
   {
