@@ -5,4 +5,5 @@ import { startCommand } from "./start.ts";
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
+  status: () => import("./status.ts").then((module) => module.statusCommand),
 };

@@ -1,5 +1,6 @@
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { runtimePlace } from "../../agent/control/place.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -39,7 +40,8 @@ export const startCommand = withHelp(
         );
       }
       const { signal, now } = stopSignals(logger);
-      await runAgent({ config, logger, env: process.env, signal, now });
+      const place = runtimePlace(config.path, process.env);
+      await runAgent({ config, logger, env: process.env, signal, now, place });
     },
   }),
   {
