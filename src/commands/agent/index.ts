@@ -1,8 +1,10 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
+import { completionCommand } from "./completion.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
 
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
+  completion: completionCommand,
 };
