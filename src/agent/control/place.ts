@@ -1,5 +1,4 @@
 /** Where a running agent can be found: a folder for its control socket and its pid file. Never /tmp. */
-import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -61,7 +60,7 @@ function placeIn(folder: string, configPath: string, env: Environment, uid: numb
 function nameOf(configPath: string, usual: string): string {
   const path = real(configPath);
   if (path === real(usual)) return "agent";
-  return `agent-${createHash("sha256").update(path).digest("hex").slice(0, 8)}`;
+  return `agent-${new Bun.CryptoHasher("sha256").update(path).digest("hex").slice(0, 8)}`;
 }
 
 function real(path: string): string {

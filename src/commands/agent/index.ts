@@ -1,4 +1,5 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
+import { completionCommand } from "./completion.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
 
@@ -6,4 +7,5 @@ export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
   status: () => import("./status.ts").then((module) => module.statusCommand),
+  completion: completionCommand,
 };
