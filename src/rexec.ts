@@ -37,6 +37,7 @@ const main = withHelp(
       // Loaded when it is asked for: a command on a remote machine needs no database.
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       agent,
+      completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),
     },
   }),
   {

@@ -161,7 +161,8 @@ function findOption(args: ArgsDef, name: string): Found | undefined {
   return undefined;
 }
 
-function kebab(name: string): string {
+/** `caFile` as it is typed: `ca-file`. */
+export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

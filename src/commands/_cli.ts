@@ -42,6 +42,8 @@ export interface CommandData {
   rest: string[];
   /** Every value of each string option, for those marked `repeatable`. */
   values: Readonly<Record<string, readonly string[]>>;
+  /** The program itself, with its whole tree of commands. */
+  program: CommandPath;
 }
 
 /**
@@ -123,7 +125,7 @@ async function resolveCall(
   const takesRest = extrasOf(path.command).rest;
   const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
   const { rawArgs, values } = checkArguments(args, words, takesRest ? [] : rest, hint);
-  return { kind: "run", command: path.command, rawArgs, data: { rest: [...rest], values } };
+  return { kind: "run", command: path.command, rawArgs, data: { rest: [...rest], values, program: root } };
 }
 
 interface Found {

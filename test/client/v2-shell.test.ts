@@ -178,6 +178,27 @@ describe("a screen", () => {
     expect(second.shown).not.toContain("skipped");
   });
 
+  test("that is cut off before its end is asked for anew: what lies before it was never shown", async () => {
+    await using gateway = new V2Gateway({ onShell: greeting });
+    const first = await connected(gateway);
+    await using _ = first.terminal;
+    await first.terminal.see("ready$ ");
+    first.shell.picture = {
+      bytes: Buffer.from(`PICTURE${"p".repeat(5_000)}/PICTURE`),
+      skipped: 0,
+      cutAt: 3_000,
+    };
+    await using second = new Terminal([process.execPath, ENTRY, "connect", "box"], { env: gateway.env });
+    await second.see(/\x1b\[JPICTUREp{5000}\/PICTURE$/);
+    const attaches = gateway.heard.filter((message) => message.type === "attach");
+    expect(attaches.slice(-2).map(({ cursor }) => cursor)).toEqual([undefined, undefined]);
+    expect(attaches.at(-1)).toMatchObject({ create: false, instance: first.shell.instance });
+    gateway.cut();
+    first.shell.write("LIVE");
+    await second.see("LIVE");
+    expect(second.shown.match(/PICTUREp/g)).toHaveLength(1);
+  });
+
   test("takes the place of what has not been shown, leaves a full-screen program, and says what was skipped", async () => {
     await using gateway = new V2Gateway({ onShell: greeting });
     const { terminal, shell } = await connected(gateway);

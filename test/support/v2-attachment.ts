@@ -65,6 +65,11 @@ export class V2Attachment {
     const head = { offset: ring.end, bytes: bytes.length, cols: 80, rows: 24, skipped };
     this.#control({ type: "screen", channel: this.#channel, ...head });
     for (let position = 0; position < bytes.length; position += 1000) {
+      if (this.session.picture?.cutAt === position) {
+        delete this.session.picture.cutAt;
+        this.#socket.terminate();
+        return;
+      }
       const piece = bytes.subarray(position, position + 1000);
       this.#send({ kind: "screen", stream: 1, channel: this.#channel, position, bytes: piece });
     }

@@ -24,7 +24,8 @@ export abstract class V2Session {
   readonly signals: string[] = [];
   end: V2End | null = null;
   /** Where output goes on: a snapshot stands for what was before. */
-  picture: { bytes: Uint8Array; skipped: number } | null = null;
+  picture: { bytes: Uint8Array; skipped: number /** Cuts the line there, once. */; cutAt?: number } | null =
+    null;
   /** Each viewer's input so far. */
   readonly #inputs = new Map<string, StreamReceiver>();
   readonly #startedAt = Date.now();

@@ -132,7 +132,7 @@ export class ShellChannel implements ChannelEvents {
   }
 
   #sendAttach(): void {
-    const { session, instance, output } = this.#state;
+    const { session, instance, output, hasPast } = this.#state;
     const { target, create = true, terminal } = this.#context;
     this.#control({
       type: "attach",
@@ -141,12 +141,14 @@ export class ShellChannel implements ChannelEvents {
       create: create && instance === null,
       viewer: target.viewerId,
       zstd: true,
-      ...(instance === null ? {} : { instance, cursor: output.cursor }),
+      ...(instance === null ? {} : { instance }),
+      // Without one it is a new look: the first picture was cut off in the middle.
+      ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
     });
   }
 
-  #attached({ info, starts, input }: Attached): void {
+  #attached({ info, starts, input, created }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
@@ -154,6 +156,7 @@ export class ShellChannel implements ChannelEvents {
     }
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);
+    if (created) state.hasPast = true;
     const connection = this.#connection;
     const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
     const lost = state.journal.attached(input, { channel: CHANNEL, send });
@@ -184,6 +187,7 @@ export class ShellChannel implements ChannelEvents {
     }
     sink.push(snapshot.bytes);
     output.restart(snapshot.head.offset);
+    this.#state.hasPast = true;
     if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, overlay);
   }
 

@@ -12,6 +12,8 @@ export class ShellState {
   readonly output: Intake;
   /** The shell that we look at, once we know; the same name may come to mean another one. */
   instance: string | null = null;
+  /** We have what stands before the cursor: all bytes from the first on, or a picture that came to its end. */
+  hasPast = false;
   /** The person was told once that sizes differ. */
   sizeTold = false;
 

@@ -1,12 +1,13 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
-import { installCommand } from "./install.ts";
+import { completionCommand } from "./completion.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
-import { uninstallCommand } from "./uninstall.ts";
 
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
-  install: installCommand,
-  uninstall: uninstallCommand,
+  install: () => import("./install.ts").then((module) => module.installCommand),
+  uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
+  status: () => import("./status.ts").then((module) => module.statusCommand),
+  completion: completionCommand,
 };

@@ -1,5 +1,6 @@
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { runtimePlace } from "../../agent/control/place.ts";
 import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
@@ -44,7 +45,8 @@ export const startCommand = withHelp(
       using manager = supervise(process.env, config.host);
       signal.addEventListener("abort", () => manager.stopping(), { once: true });
       const onState = (state: UplinkState) => manager.state(state);
-      await runAgent({ config, logger, env: process.env, signal, now, onState });
+      const place = runtimePlace(config.path, process.env);
+      await runAgent({ config, logger, env: process.env, signal, now, place, onState });
     },
   }),
   {
