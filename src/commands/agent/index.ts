@@ -1,10 +1,12 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
 import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
 
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
+  doctor: doctorCommand,
   completion: completionCommand,
 };
