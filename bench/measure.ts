@@ -1,8 +1,8 @@
 /** The measurements: each takes a subject and gives figures. */
 import { readFileSync } from "node:fs";
 import type { ChaosProxy } from "../test/chaos/proxy.ts";
+import { cpuSeconds, rssMegabytes } from "../test/support/proc.ts";
 import { type Figures, median } from "./figures.ts";
-import { cpuSeconds, rssMegabytes } from "./proc.ts";
 import type { Subject } from "./subject.ts";
 import type { Terminal } from "./terminals.ts";
 import { bare, bulkSeconds, echoLatency, heard, interruptMs } from "./workloads.ts";

@@ -1,6 +1,6 @@
 /** OpenSSH: ssh and sshd. */
 import { ChaosProxy } from "../test/chaos/proxy.ts";
-import { family } from "./proc.ts";
+import { family } from "../test/support/proc.ts";
 import { startSshd } from "./sshd.ts";
 import type { Subject } from "./subject.ts";
 import { ptyTerminal } from "./terminals.ts";

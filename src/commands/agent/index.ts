@@ -8,5 +8,8 @@ export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
   doctor: doctorCommand,
+  install: () => import("./install.ts").then((module) => module.installCommand),
+  uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
+  status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: completionCommand,
 };

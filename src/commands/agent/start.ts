@@ -1,5 +1,8 @@
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { runtimePlace } from "../../agent/control/place.ts";
+import { supervise } from "../../agent/service/supervised.ts";
+import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
@@ -40,7 +43,11 @@ export const startCommand = withHelp(
         );
       }
       const { signal, now } = stopSignals(logger);
-      await runAgent({ config, logger, env: process.env, signal, now });
+      using manager = supervise(process.env, config.host);
+      signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      const onState = (state: UplinkState) => manager.state(state);
+      const place = runtimePlace(config.path, process.env);
+      await runAgent({ config, logger, env: process.env, signal, now, place, onState });
     },
   }),
   {

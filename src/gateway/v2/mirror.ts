@@ -166,6 +166,7 @@ export class Mirror implements LinkChannel {
     this.#screening.cancel(reader);
     this.#demand.leave(reader, announced);
     this.#demand.update();
+    if (this.end && !this.isWatched) this.#screening.rest();
   }
 
   /** A reader's credit, or its say in the pace, has changed. */

@@ -16,6 +16,8 @@ const QUIET_MS = 100;
 const QUIET_BYTES = 100 * 1024;
 /** A screen on which nothing happened for this long is put away, milliseconds: it has up to 3 MB. */
 const REST_MS = 60_000;
+/** The same where nobody looks: shells that come and go must not leave a screen each. */
+const UNWATCHED_REST_MS = 2_000;
 
 export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   readonly #ring: ByteRing;
@@ -88,7 +90,12 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
 
   /** To be called now and then. */
   tick(now: number): void {
-    if (now - this.#usedAt > REST_MS) this.#screen.rest();
+    if (now - this.#usedAt > (this.#events.isWatched() ? REST_MS : UNWATCHED_REST_MS)) this.#screen.rest();
+  }
+
+  /** Nothing more will come, and nobody looks. */
+  rest(): void {
+    this.#screen.rest();
   }
 
   stop(): void {
@@ -128,6 +135,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
       this.#timer = null;
       const quiet = this.#received <= QUIET_BYTES;
       this.#received = 0;
+      if (!this.#events.isWatched()) return;
       if (quiet) void this.#screen.catchUp(this.#ring.end);
       else this.#whenQuiet();
     }, QUIET_MS);
