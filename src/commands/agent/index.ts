@@ -1,11 +1,13 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
 import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
 
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
+  doctor: doctorCommand,
   install: () => import("./install.ts").then((module) => module.installCommand),
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),

@@ -5,11 +5,12 @@ import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { UsageError } from "../../lib/errors.ts";
+import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
-import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
+import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 
 export const startCommand = withHelp(
   defineCommand({
@@ -38,7 +39,7 @@ export const startCommand = withHelp(
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
-          "the token is a login token (JWT), which expires after 24 hours; make an API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN",
+          `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
         );
       }
       const { signal, now } = stopSignals(logger);
@@ -57,6 +58,7 @@ export const startCommand = withHelp(
     notes: [
       "Reconnects for ever: within a second at first, then with growing pauses of up to 30 seconds. Only a server that " +
         "rejects the token (401), the account (403) or the agent's id (404) ends it, with exit code 4.",
+      ENVIRONMENT_NOTE,
     ],
   },
 );
