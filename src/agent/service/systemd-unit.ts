@@ -1,4 +1,5 @@
 /** The systemd unit, as text. */
+import { FOREIGN_VARIABLES } from "./scrub.ts";
 import { commandOf, type ServiceSpec } from "./spec.ts";
 
 /** Since this version systemd lets the pause between restarts grow by itself. */
@@ -56,7 +57,7 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "CacheDirectoryMode=0700",
     "Environment=BUN_TMPDIR=%C/rexec",
     "# None of these may reach it from the service manager's own environment.",
-    `UnsetEnvironment=${FOREIGN.join(" ")}`,
+    `UnsetEnvironment=${FOREIGN_VARIABLES.join(" ")}`,
     "",
     "[Install]",
     `WantedBy=${isSystem ? "multi-user.target" : "default.target"}`,
@@ -64,25 +65,6 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
 }
 
 // --- internal ---
-
-/** Switches of the runtime, which work on finished executables too, and what would overrule the configuration file. */
-const FOREIGN = [
-  "BUN_OPTIONS",
-  "BUN_BE_BUN",
-  "BUN_INSPECT",
-  "BUN_INSPECT_PRELOAD",
-  "BUN_INSPECT_CONNECT_TO",
-  "BUN_INSPECT_NOTIFY",
-  "BUN_CONFIG_VERBOSE_FETCH",
-  "BUN_CONFIG_WS_CLOSE_TIMEOUT",
-  "NODE_OPTIONS",
-  "NODE_TLS_REJECT_UNAUTHORIZED",
-  "REXEC_TOKEN",
-  "REXEC_HOST",
-  "REXEC_API",
-  "REXEC_CONFIG",
-  "REXEC_INSECURE",
-];
 
 /** From one second to a minute. An older systemd only knows one pause: there a command in front adds the rest. */
 function pauses(isSystem: boolean, version: number): string[] {

@@ -26,6 +26,11 @@ export function systemdRecipe(
     ? "/etc/systemd/system"
     : join(env.XDG_CONFIG_HOME || join(home, ".config"), "systemd/user");
   const cache = isSystem ? "/var/cache/rexec" : join(env.XDG_CACHE_HOME || join(home, ".cache"), "rexec");
+  const runtime = isSystem
+    ? "/run/rexec"
+    : env.XDG_RUNTIME_DIR
+      ? join(env.XDG_RUNTIME_DIR, "rexec")
+      : join(home, ".rexec/run");
   const flag = isSystem ? "" : " --user";
   return {
     init: "systemd",
@@ -36,11 +41,15 @@ export function systemdRecipe(
     enable: [systemctl("--quiet", "enable", UNIT)],
     isActive: systemctl("--quiet", "is-active", UNIT),
     mainPid: systemctl("show", "--property=MainPID", "--value", UNIT),
-    start: [systemctl("reset-failed", UNIT), systemctl("start", UNIT)],
+    // Also where it is between two tries, in a pause that has grown.
+    start: [systemctl("reset-failed", UNIT), systemctl("restart", UNIT)],
+    startSoon: systemctl("start", "--no-block", UNIT),
+    lastWords: ["journalctl", ...scope, "--unit", UNIT, "--lines=8", "--output=cat", "--no-pager"],
+    exitStatus: systemctl("show", "--property=ExecMainStatus", "--value", UNIT),
     restart: [systemctl("restart", UNIT)],
     stop: [systemctl("--quiet", "disable", "--now", UNIT)],
     forget: [systemctl("daemon-reload"), systemctl("reset-failed", UNIT)],
-    leftovers: [join(folder, `${UNIT}.d`), cache],
+    leftovers: [join(folder, `${UNIT}.d`), cache, runtime],
     status: `systemctl${flag} status ${SERVICE}`,
     logs: `journalctl${flag} -u ${SERVICE}`,
   };
