@@ -10,12 +10,16 @@ import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
 import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
+import type { RuntimePlace } from "./control/place.ts";
+import type { ControlHandlers } from "./control/server.ts";
+import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
 import { SessionManager } from "./session-manager.ts";
 import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell.ts";
 import { StatsReader } from "./stats.ts";
+import { type RunInfo, StatusBoard } from "./status.ts";
 import { readSystemInfo } from "./system-info.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
@@ -34,6 +38,11 @@ export interface AgentOptions {
   /** Ends the commands at once; the caller leaves right after. */
   now?: AbortSignal;
   onState?(state: UplinkState): void;
+  /** Where others of this account can ask and tell it things while it runs; nowhere by default. */
+  place?: RuntimePlace;
+  /** What it takes there beside what every agent takes. */
+  handlers?: ControlHandlers;
+  run?: RunInfo;
   /** Other times than the contract's; for tests. */
   times?: ConnectionTimes;
   context?: Omit<UplinkContext, "subject">;
@@ -46,8 +55,8 @@ const HOLD_MS = 120_000;
 
 /**
  * Runs until the signal.
- * @throws RexecError where the configuration will not do (`bad_host`, `insecure_host`, `bad_ca_file`) or the server
- * refuses for good (exit code 4)
+ * @throws RexecError where the configuration will not do (`bad_host`, `insecure_host`, `bad_ca_file`), the server
+ * refuses for good (exit code 4), or an agent runs at that place already (`already_running`)
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, logger, env, signal } = options;
@@ -82,6 +91,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     holdMs,
   });
+  const board = new StatusBoard({
+    config,
+    shell,
+    run: options.run ?? { kind: "foreground" },
+    sessions: () => sessions.running().length,
+  });
   const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   let link: V2Link | null = null;
@@ -105,6 +120,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const socketEnds = new AbortController();
   const handler = {
     opened(line: Line, isV2: boolean) {
+      board.speaks(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
       outbox.control(encodeAgent.systemInfo(readSystemInfo()));
@@ -128,6 +144,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
+  using _presence = options.place
+    ? await appear({
+        place: options.place,
+        handlers: { status: () => board.read(), ...options.handlers },
+        logger,
+        isRequired: options.run?.kind === "daemon",
+      })
+    : null;
   let ending: Promise<void> | null = null;
   const stop = () => {
     logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
@@ -137,7 +161,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   else signal.addEventListener("abort", stop, { once: true });
   try {
     await runUplink({
-      ...optional(options),
+      ...(options.context ? { context: options.context } : {}),
+      onState: (state) => {
+        board.state(state);
+        options.onState?.(state);
+      },
       times: timesOf(options),
       target,
       handler,
@@ -162,10 +190,6 @@ function reapOrphans(logger: Logger): () => void {
     logger.warn(`orphans will not be reaped: ${messageOf(error)}`);
     return () => {};
   }
-}
-
-function optional({ context, onState }: AgentOptions) {
-  return { ...(context ? { context } : {}), ...(onState ? { onState } : {}) };
 }
 
 function timesOf({ times, config }: AgentOptions): ConnectionTimes {

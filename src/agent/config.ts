@@ -34,7 +34,7 @@ export interface LoadedConfig {
   readonly host: string;
   readonly hostOrigin: Origin;
   readonly token: string | null;
-  readonly tokenOrigin: Origin | null;
+  readonly tokenOrigin: Exclude<Origin, "default"> | null;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
 }
@@ -44,6 +44,8 @@ export interface AgentConfig {
   readonly path: string;
   readonly host: string;
   readonly token: string;
+  /** Where the token came from; the file where nothing is said. */
+  readonly tokenOrigin?: "file" | "environment" | "option" | undefined;
   readonly agentId: string;
   readonly name: string;
   readonly shell: string | undefined;
@@ -118,6 +120,7 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
     path: loaded.path,
     host: loaded.host,
     token: loaded.token,
+    tokenOrigin: loaded.tokenOrigin ?? undefined,
     agentId: settings.agent_id,
     name: settings.name ?? hostname(),
     shell: settings.shell,
@@ -143,7 +146,7 @@ function pick(
   option: string | undefined,
   variable: string | undefined,
   setting: string | undefined,
-): [string, Origin] | null {
+): [string, Exclude<Origin, "default">] | null {
   if (option) return [option, "option"];
   if (variable) return [variable, "environment"];
   return setting ? [setting, "file"] : null;

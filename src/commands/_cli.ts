@@ -56,6 +56,7 @@ export async function runProgram(
 ): Promise<never> {
   exitQuietlyOnBrokenPipe();
   const name = (await metaOf(main)).name ?? "rexec";
+  program = name;
   let path: CommandPath = { names: [name], command: main };
   try {
     const call = await resolveCall(path, argv, (deeper) => {
@@ -68,7 +69,14 @@ export async function runProgram(
   }
 }
 
+/** `rexec-agent`, or `rexec`, which has the agent's commands under the word `agent`. */
+export function programName(): string {
+  return program;
+}
+
 // --- internal ---
+
+let program = "rexec";
 
 type Call =
   | { kind: "help"; path: CommandPath }

@@ -1,0 +1,95 @@
+/** Asks a running agent over its control socket. */
+import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
+import {
+  type AgentStatus,
+  agentStatus,
+  type ControlAnswer,
+  type ControlRequest,
+  controlAnswer,
+  MAX_LINE_BYTES,
+} from "./messages.ts";
+import type { RuntimePlace } from "./place.ts";
+
+/** How long an agent may take, ms. */
+const TIMEOUT_MS = 5_000;
+
+/**
+ * One question, one answer.
+ * @returns null where nobody listens: no socket, or that of a dead agent
+ * @throws RexecError `agent_silent` (it listens and does not answer in time), `agent_forbidden` (another account's)
+ */
+export async function askAgent(
+  place: Pick<RuntimePlace, "socket">,
+  request: ControlRequest,
+  { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {},
+): Promise<ControlAnswer | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const timer = setTimeout(
+    () => reject(silent(`the running agent did not answer within ${timeoutMs / 1000} s`)),
+    timeoutMs,
+  );
+  let text = "";
+  let close = () => {};
+  try {
+    const socket = await Bun.connect({
+      unix: place.socket,
+      socket: {
+        data(_, bytes) {
+          text += bytes.toString();
+          const end = text.indexOf("\n");
+          if (end >= 0) resolve(text.slice(0, end));
+          else if (text.length > MAX_LINE_BYTES)
+            reject(silent("what the running agent answered is no answer"));
+        },
+        close: () => reject(silent("the running agent closed its control socket without an answer")),
+        error: (_, error) => reject(error),
+        // Taken up below, by the rejection of `connect`.
+        connectError() {},
+      },
+    });
+    close = () => socket.terminate();
+    socket.write(`${JSON.stringify(request)}\n`);
+    return parseAnswer(await promise);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") return null;
+    if (code === "EACCES" || code === "EPERM") {
+      throw new RexecError(`may not ask the agent at ${place.socket}: ${messageOf(error)}`, {
+        code: "agent_forbidden",
+        hint: "run this as the account that the agent runs as (sudo)",
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    promise.catch(() => {}); // where the connection failed, nobody waits for it
+    close();
+  }
+}
+
+/** What the agent says of itself; null where none runs. @throws as `askAgent`, and where it cannot say */
+export async function askStatus(
+  place: Pick<RuntimePlace, "socket">,
+  timeoutMs = TIMEOUT_MS,
+): Promise<AgentStatus | null> {
+  const answer = await askAgent(place, { do: "status" }, { timeoutMs });
+  if (answer === null) return null;
+  const status = agentStatus.safeParse(answer);
+  if (status.success) return status.data;
+  throw silent("the running agent is of another version: what it says of itself is not understood");
+}
+
+// --- internal ---
+
+function parseAnswer(line: string): ControlAnswer {
+  try {
+    return controlAnswer.parse(JSON.parse(line));
+  } catch {
+    throw silent("what the running agent answered is no answer");
+  }
+}
+
+function silent(message: string): RexecError {
+  return new RexecError(message, { code: "agent_silent", hint: "rexec-agent logs may say more" });
+}

@@ -1,0 +1,125 @@
+/** Finds out what the service is to be: which executable, which configuration, as whom; and refuses what would not last. */
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { accountOf } from "../../lib/account.ts";
+import { ExitCode, RexecError } from "../../lib/errors.ts";
+import { quoteWords } from "../../lib/quote.ts";
+import { loadConfig, requireRegistered } from "../config.ts";
+import { findConfig, SYSTEM_CONFIG } from "../config-file.ts";
+import type { ServiceSpec } from "./spec.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ServiceRequest {
+  /** Absolute path of the executable, and the words of it in front of a command (`agent` for the CLI). */
+  executable: string;
+  words: readonly string[];
+  /** What `--config` said. */
+  config: string | undefined;
+  scope: "system" | "user";
+  env: Environment;
+  uid: number;
+}
+
+/**
+ * @throws RexecError `config_missing`, `not_registered`, `token_missing` (exit code 3), `bad_executable`,
+ * `bad_config_path`
+ */
+export function resolveService(request: ServiceRequest): ServiceSpec {
+  const { executable, words, scope } = request;
+  const isSystem = scope === "system";
+  const config = findServiceConfig(request);
+  const host = assertRegistered(config, request.env);
+  const path = realpathSync(config);
+  assertPlain(path);
+  assertPlain(executable);
+  const owner = statSync(path).uid;
+  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
+  const user = isSystem && owner !== 0 ? accountOf(owner).name : null;
+  assertLasting(executable, isSystem && user === null);
+  return { executable, words, config: path, host, scope, user };
+}
+
+/**
+ * The file that the service will read: the named one, the system's, one's own; under sudo also that of whoever called
+ * it, for `rexec-agent register` without sudo is what people do first.
+ */
+export function findServiceConfig({ config, env, uid }: ServiceRequest): string {
+  const found = findConfig(config, env);
+  if (found !== null) return found;
+  const caller = Number(env.SUDO_UID);
+  if (uid === 0 && Number.isSafeInteger(caller) && caller > 0) {
+    const theirs = findConfig(undefined, { HOME: accountOf(caller).home });
+    if (theirs !== null) return theirs;
+  }
+  return SYSTEM_CONFIG;
+}
+
+/** The command that does this as root, for whoever is not. Keeps the configuration that is meant now. */
+export function asRoot(
+  { executable, words, config, env }: ServiceRequest,
+  name: string,
+  init?: string,
+): string {
+  const meant = findConfig(config, env);
+  const option = meant === null || meant === SYSTEM_CONFIG ? [] : ["--config", meant];
+  return quoteWords(["sudo", executable, ...words, name, ...option, ...(init ? ["--init", init] : [])]);
+}
+
+// --- internal ---
+
+/** A service has no environment: what counts is what stands in the file. @returns the server */
+function assertRegistered(config: string, env: Environment): string {
+  const loaded = loadConfig({ config, env: {} });
+  try {
+    requireRegistered(loaded);
+  } catch (error) {
+    if (!(error instanceof RexecError) || error.code !== "token_missing") throw error;
+    const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
+    throw new RexecError(`${config} holds no token, and a service has no other place for one${why}`, {
+      code: "token_missing",
+      hint: "put it there: rexec-agent register --token TOKEN",
+      exitCode: ExitCode.notSetUp,
+    });
+  }
+  return loaded.host;
+}
+
+/** Folders that are emptied at the next boot, or before. */
+const FLEETING = /^\/(tmp|var\/tmp|dev|run|proc)\//;
+
+/** @throws RexecError `bad_executable` where the file would not be there, or not be the same, at the next start */
+function assertLasting(executable: string, mustBeRoots: boolean): void {
+  const problem = executableProblem(executable, mustBeRoots);
+  if (problem === null) return;
+  const copy = "/usr/local/bin/rexec-agent";
+  const exists = existsSync(executable);
+  throw new RexecError(`a service cannot run ${executable}: ${problem}`, {
+    code: "bad_executable",
+    hint: exists
+      ? `copy it first: ${quoteWords(["sudo", "install", "-m", "755", executable, copy])} && sudo ${copy} install`
+      : "run the executable that is in its place now",
+  });
+}
+
+function executableProblem(executable: string, mustBeRoots: boolean): string | null {
+  if (!existsSync(executable)) return "that file is gone";
+  if (FLEETING.test(executable)) return "that folder does not outlast a boot";
+  if (!mustBeRoots) return null;
+  for (const path of [executable, dirname(executable)]) {
+    const { uid, mode } = statSync(path);
+    if (uid !== 0) return `${path} belongs to ${accountOf(uid).name}, who could put anything in its place`;
+    if ((mode & 0o002) !== 0) return `anybody may write to ${path}`;
+  }
+  return null;
+}
+
+function assertPlain(path: string): void {
+  if (!/[\p{Cc}]/u.test(path)) return;
+  throw new RexecError(
+    `a path with control characters cannot be written into a service: ${JSON.stringify(path)}`,
+    {
+      code: "bad_config_path",
+    },
+  );
+}

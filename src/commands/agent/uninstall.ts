@@ -1,0 +1,22 @@
+import { uninstallService } from "../../agent/service/install.ts";
+import { defineCommand, say, withHelp } from "../_cli.ts";
+import { assertAllowed, serviceArgs, serviceContext } from "./_service.ts";
+
+export const uninstallCommand = withHelp(
+  defineCommand({
+    meta: { name: "uninstall", description: "Stop the service and remove it" },
+    args: serviceArgs,
+    async run({ args }) {
+      const context = await serviceContext(args);
+      assertAllowed(context, "uninstall", args);
+      const { recipe, run } = context;
+      const removed = await uninstallService({ recipe, run, tell: say });
+      if (removed.length === 0) say("nothing to do: no service is installed");
+      else for (const path of removed) say(`removed ${path}`);
+    },
+  }),
+  {
+    examples: [["sudo rexec-agent uninstall", "The registration and the configuration stay"]],
+    notes: ["rexec-agent unregister removes the registration and the configuration."],
+  },
+);
