@@ -144,7 +144,8 @@ export function runConnection(
       clearTimeout(dialTimer);
       liveness?.stop();
       signal.removeEventListener("abort", stop);
-      resolve(ours ?? (isOpen ? { kind: "closed", code, reason } : failedDial(failure, url)));
+      const { proxy } = dialOptions(target.endpoint, url);
+      resolve(ours ?? (isOpen ? { kind: "closed", code, reason } : failedDial(failure, url, proxy)));
     });
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
@@ -176,10 +177,10 @@ function headerValue(text: string): string {
 }
 
 /** Bun tells the status of a refused upgrade only in the text (1.4.5; a test watches over it). */
-function failedDial(failure: unknown, url: URL): ConnectionEnd {
+function failedDial(failure: unknown, url: URL, proxy: string | undefined): ConnectionEnd {
   const status = /Expected 101 status code: (\d{3})/.exec(messageOf(failure ?? ""))?.[1];
   if (status) return { kind: "refused", status: Number(status) };
-  const { message, hint } = connectionError(failure ?? "the connection failed", withoutToken(url));
+  const { message, hint } = connectionError(failure ?? "the connection failed", withoutToken(url), proxy);
   return { kind: "unreachable", reason: hint ? `${message} (${hint})` : message };
 }
 

@@ -1,5 +1,6 @@
 /** Why a server wants nothing of this agent, for the person who reads the log: what to run next. */
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { TOKEN_PLACE } from "../lib/hints.ts";
 import { isJwt, jwtExpiry } from "../protocol/token.ts";
 
 /** Who was refused, by whom. */
@@ -16,7 +17,7 @@ export function refusalError(status: number, subject: RefusalSubject): RexecErro
     return rejected(
       401,
       `${host} rejected the token (401): ${tokenState(token)}`,
-      "make a new API token in the dashboard (Settings) and hand it over: rexec-agent register --token TOKEN",
+      `make a new API token (${TOKEN_PLACE}) and hand it over: rexec-agent register --token TOKEN`,
     );
   }
   if (status === 403) {

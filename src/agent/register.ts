@@ -2,6 +2,7 @@
 
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { TOKEN_PLACE } from "../lib/hints.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
@@ -79,7 +80,7 @@ function checkToken(token: string): void {
   if (/^[\x21-\x7e]+$/.test(token)) return;
   throw new RexecError("that is no API token: it is empty, or has a space or a strange character in it", {
     code: "bad_token",
-    hint: "copy it again from the dashboard (Settings)",
+    hint: `copy it again, or make a new one (${TOKEN_PLACE})`,
   });
 }
 
@@ -98,7 +99,7 @@ async function findKnown(
   if (status === 401) {
     throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
       code: "http_401",
-      hint: "make a new API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN",
+      hint: `make a new API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
       exitCode: ExitCode.rejected,
     });
   }

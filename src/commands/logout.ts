@@ -44,6 +44,6 @@ async function revoke(
   if (await revokeOwnToken({ endpoint, token })) return;
   throw new RexecError("the server does not list this token, so it cannot be revoked from here", {
     code: "not_revocable",
-    hint: "revoke it in the dashboard (Settings), and run rexec logout without --revoke",
+    hint: "revoke it where it was made, and run rexec logout without --revoke",
   });
 }

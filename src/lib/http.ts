@@ -4,6 +4,7 @@ import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
+import { TOKEN_PLACE } from "./hints.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
 
 export interface ApiRequest<T> {
@@ -50,10 +51,15 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
   });
 }
 
-/** A failed connection in words, shared by HTTP and WebSocket. */
-export function connectionError(error: unknown, url: URL): RexecError {
+/**
+ * A failed connection in words, shared by HTTP and WebSocket.
+ * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
+ */
+export function connectionError(error: unknown, url: URL, proxy?: string): RexecError {
   const text = messageOf(error);
   const code = errnoOf(error) ?? "";
+  const isTls = /CERT|TLS|SSL|certificate|self.signed|EPROTO/i.test(`${code} ${text}`);
+  if (proxy !== undefined && !isTls) return proxyError(error, proxy, url);
   if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|DNS/i.test(`${code} ${text}`)) {
     return unreachable(
       `cannot find ${url.hostname}: no such name, or no DNS`,
@@ -61,7 +67,7 @@ export function connectionError(error: unknown, url: URL): RexecError {
       error,
     );
   }
-  if (code === "EPROTO") {
+  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER") {
     return unreachable(
       `${url.host} speaks no TLS`,
       "is this the right port, and the right scheme (http:// in place of https://)?",
@@ -89,6 +95,19 @@ export function connectionError(error: unknown, url: URL): RexecError {
 
 // --- internal ---
 
+/** Bun tells a proxy that is not there, and one that answers anything but 200, as it tells a server that is not there. */
+function proxyError(error: unknown, proxy: string, url: URL): RexecError {
+  const { host } = URL.canParse(proxy) ? new URL(proxy) : { host: "" };
+  const why = /refused/i.test(`${errnoOf(error)} ${messageOf(error)}`)
+    ? "refuses the connection"
+    : `gives no connection: ${errnoOf(error) ?? messageOf(error)}`;
+  return unreachable(
+    `cannot reach ${url.host}: the proxy ${host} ${why}`,
+    "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name this server in NO_PROXY",
+    error,
+  );
+}
+
 async function send<T>(request: ApiRequest<T>, url: URL): Promise<{ status: number; text: string }> {
   const dial = dialOptions(request.endpoint, url);
   const timeout = AbortSignal.timeout(request.timeoutMs ?? 20_000);
@@ -110,7 +129,7 @@ async function send<T>(request: ApiRequest<T>, url: URL): Promise<{ status: numb
     return { status: response.status, text: await boundedText(response, url) };
   } catch (error) {
     if (request.signal?.aborted || error instanceof RexecError) throw error;
-    if (!timeout.aborted) throw connectionError(error, url);
+    if (!timeout.aborted) throw connectionError(error, url, dial.proxy);
     throw new RexecError(`${url.host} did not answer within ${(request.timeoutMs ?? 20_000) / 1000} s`, {
       code: "timeout",
       hint: "check the network, a firewall or a proxy on the way",
@@ -155,7 +174,7 @@ const HINTS: Record<number, string | undefined> = {
   302: "the server has moved: give the address it redirects to as --host",
   307: "the server has moved: give the address it redirects to as --host",
   308: "the server has moved: give the address it redirects to as --host",
-  401: "the token is wrong, expired or revoked: make a new one in the dashboard (Settings) and try again",
+  401: `the token is wrong, expired or revoked: make a new one (${TOKEN_PLACE}) and try again`,
   403: "this token may not do that: use one of the account that owns it, with the right scope",
   404: "check the name or id, and the --host address",
   429: "too many tries: wait a minute and try again",

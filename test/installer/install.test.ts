@@ -8,10 +8,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until, within } from "../support/wait.ts";
 
 /**
  * The installer under every shell that `curl … | sh` may meet, against a real HTTP server. What it downloads is a small
@@ -24,7 +26,7 @@ const FILE = `rexec-agent-linux-${ARCH}`;
 const TOKEN = `rexec_${"ab".repeat(32)}`;
 
 let folder: string;
-let files: Record<string, string | undefined>;
+let files: Record<string, string | Uint8Array | undefined>;
 let requests: string[];
 const server = Bun.serve({
   hostname: "127.0.0.1",
@@ -56,17 +58,50 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(out).toContain(`next: ${join(folder, "bin", "rexec-agent")} register --host ${api}`);
     expect(statSync(join(folder, "bin", "rexec-agent")).mode & 0o777).toBe(0o755);
     expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
+    expect(existsSync(join(folder, "etc"))).toBe(true);
+    expect(called()).toEqual([]);
   });
 
   test("registers with name and labels, its token in the environment and not among the arguments", async () => {
     const { code, out } = await install(shell, "--token", TOKEN, "-n", "it's a box", "--labels=a,b c");
     expect(code).toBe(0);
-    expect(note("args")).toBe(`register\n--host\n${api}\n--name\nit's a box\n--tags\na,b c\n`);
+    expect(note("args")).toBe(
+      `register\n--config\n${config()}\n--host\n${api}\n--name\nit's a box\n--tags\na,b c\n`,
+    );
     expect(note("token")).toBe(TOKEN);
     expect(note("stdin")).toBe("");
-    expect(out).toContain("next: ");
-    expect(out).toContain("rexec-agent start");
     expect(out).not.toContain(TOKEN);
+  });
+
+  test("starts the agent, and ends once it is connected", async () => {
+    const { code, out } = await install(shell, "--token", TOKEN);
+    expect(code).toBe(0);
+    expect(called().some((line) => /^(install|start)/.test(line))).toBe(true);
+    expect(out).toContain(`connected to ${api}`);
+    expect(out).not.toContain("next: ");
+  });
+
+  test("starts nothing with --no-service, and says once what is next", async () => {
+    const { code, out } = await install(shell, "--token", TOKEN, "--no-service");
+    expect(code).toBe(0);
+    expect(called().filter((line) => /^(install|start)/.test(line))).toEqual([]);
+    expect(out.match(/next: /g)).toHaveLength(1);
+    expect(out).toContain(`next: ${join(folder, "bin", "rexec-agent")} start`);
+  });
+
+  test("run again it is an upgrade: registration, configuration and server stay", async () => {
+    await install(shell, "--token", TOKEN);
+    const before = readFileSync(config(), "utf8");
+    rmSync(join(folder, "calls"));
+    offer(agentProgram({ version: "9.9.10" }));
+    const { code, out } = await install(shell);
+    expect(code).toBe(0);
+    expect(out).toContain("9.9.10 (abc), in the place of rexec-agent 9.9.9 (abc)");
+    expect(out).toContain("keeps its registration");
+    expect(called().filter((line) => line.startsWith("register"))).toEqual([]);
+    expect(called().some((line) => /^(install|start)/.test(line))).toBe(true);
+    expect(readFileSync(config(), "utf8")).toBe(before);
+    expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
   });
 
   test("takes the token from the environment", async () => {
@@ -75,12 +110,127 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(note("token")).toBe(TOKEN);
   });
 
-  test("hands on the exit code of a registration that fails, and keeps the agent", async () => {
-    offer(agentProgram(4));
+  test("hands on the exit code of a registration that fails, and leaves nothing behind", async () => {
+    offer(agentProgram({ register: 4 }));
     const { code, err } = await install(shell, "--token", TOKEN);
     expect(code).toBe(4);
-    expect(err).toContain("hint: ");
-    expect(existsSync(join(folder, "bin", "rexec-agent"))).toBe(true);
+    expect(err).toContain("error: it says no");
+    expect(existsSync(join(folder, "bin"))).toBe(false);
+    expect(existsSync(join(folder, "etc"))).toBe(false);
+  });
+
+  test("takes everything back where the agent does not start: program, configuration, registration", async () => {
+    offer(agentProgram({ start: 1 }));
+    const { code, err } = await install(shell, "--token", TOKEN);
+    expect(code).toBe(1);
+    expect(err).toContain("undoing");
+    expect(called().at(-1)).toStartWith("unregister --config");
+    expect(existsSync(join(folder, "bin"))).toBe(false);
+    expect(existsSync(join(folder, "etc"))).toBe(false);
+  });
+
+  test("an upgrade that fails leaves the former agent, with its configuration, running", async () => {
+    await install(shell, "--token", TOKEN);
+    const [program, before] = [readFileSync(join(folder, "bin", "rexec-agent")), readFileSync(config())];
+    rmSync(join(folder, "calls"));
+    offer(agentProgram({ start: 1, version: "9.9.10" }));
+    const { code } = await install(shell, "--token", TOKEN, "--name", "new");
+    expect(code).toBe(1);
+    expect(readFileSync(join(folder, "bin", "rexec-agent"))).toEqual(program);
+    expect(readFileSync(config())).toEqual(before);
+    expect(called().filter((line) => line.startsWith("unregister"))).toEqual([]);
+    expect(called().at(-1)).toMatch(/^(install|start)/);
+    expect(existsSync(join(folder, "running"))).toBe(true);
+    expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
+  });
+
+  test("takes everything back where it is interrupted", async () => {
+    offer(agentProgram({ hang: true }));
+    const child = start(shell, ["-s", "--", "--token", TOKEN], {}, served());
+    await until(() => called().some((line) => line.startsWith("register")), 10_000, "the registration");
+    // As Ctrl-C does: to everything that runs in the foreground.
+    process.kill(-child.pid, "SIGTERM");
+    expect(await within(child.exited, 10_000, "the installer to end")).toBe(143);
+    expect(existsSync(join(folder, "bin"))).toBe(false);
+    expect(existsSync(join(folder, "etc"))).toBe(false);
+  });
+
+  test.each(["xz", "gzip"])("downloads what %s unpacks", async (tool) => {
+    const suffix = tool === "xz" ? ".xz" : ".gz";
+    offer(agentProgram(), [suffix]);
+    const { code, out } = await install(shell);
+    expect(code).toBe(0);
+    expect(out).toContain(`downloading ${api}/downloads/${FILE}${suffix}`);
+    expect(requests).not.toContain(`/downloads/${FILE}`);
+    expect(out.match(/checksum is right/g)).toHaveLength(2);
+    expect(readFileSync(join(folder, "bin", "rexec-agent"), "utf8")).toBe(agentProgram());
+  });
+
+  test("takes the best form that this machine can unpack, and the plain one where it can unpack none", async () => {
+    offer(agentProgram(), [".xz", ".gz"]);
+    await install(shell);
+    expect(requests).toContain(`/downloads/${FILE}.xz`);
+    requests = [];
+    await install(shell, { PATH: tools(["curl", "gzip"]) });
+    expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}.gz`]);
+    requests = [];
+    const { code } = await install(shell, { PATH: tools(["curl"]) });
+    expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}`]);
+    expect(code).toBe(0);
+  });
+
+  test("takes another form where one is listed and not there, or broken", async () => {
+    offer(agentProgram(), [".xz", ".gz"]);
+    files[`/downloads/${FILE}.xz`] = undefined;
+    expect((await install(shell)).code).toBe(0);
+    expect(requests).toContain(`/downloads/${FILE}.gz`);
+  });
+
+  test("refuses a compressed download that is not what the checksum says", async () => {
+    offer(agentProgram(), [".xz", ".gz"]);
+    files[`/downloads/${FILE}.xz`] = "changed on the way";
+    const { code, err } = await install(shell);
+    expect(code).toBe(1);
+    expect(err).toContain(`the checksum of ${FILE}.xz is wrong`);
+    expect(existsSync(join(folder, "bin"))).toBe(false);
+  });
+
+  test("installs the version that is asked for, or none", async () => {
+    expect((await install(shell, "--version", "v9.9.9")).code).toBe(0);
+    const { code, err } = await install(shell, "--version", "9.9.8");
+    expect(code).toBe(1);
+    expect(err).toContain("offers rexec-agent 9.9.9, not 9.9.8");
+  });
+
+  test("uninstalls everything, and says so; a second time there is nothing to do", async () => {
+    await install(shell, "--token", TOKEN);
+    writeFileSync(join(folder, "etc", "agent.yaml.bak"), "token: old\n");
+    const { code, out } = await install(shell, "--uninstall");
+    expect(code).toBe(0);
+    expect(called().some((line) => line.startsWith("unregister"))).toBe(true);
+    expect(out).toContain(`removed ${join(folder, "bin", "rexec-agent")}`);
+    expect(existsSync(join(folder, "bin", "rexec-agent"))).toBe(false);
+    expect(existsSync(join(folder, "etc"))).toBe(false);
+    expect((await install(shell, "--uninstall")).out).toContain("nothing to do");
+  });
+
+  test("uninstalls where the agent cannot be unregistered, and says what is left", async () => {
+    await install(shell, "--token", TOKEN);
+    writeFileSync(join(folder, "bin", "rexec-agent"), agentProgram({ unregister: 1 }));
+    const { code, err } = await install(shell, "--uninstall");
+    expect(code).toBe(0);
+    expect(err).toContain("agent abc-123 may still be listed at ");
+    expect(existsSync(join(folder, "etc"))).toBe(false);
+  });
+
+  test("uninstalls where the program is gone", async () => {
+    await install(shell, "--token", TOKEN);
+    rmSync(join(folder, "bin", "rexec-agent"));
+    const { code, out, err } = await install(shell, "--uninstall");
+    expect(code).toBe(0);
+    expect(err).toContain("may still be listed");
+    expect(out).toContain(`removed ${config()}`);
+    expect(existsSync(join(folder, "etc"))).toBe(false);
   });
 
   test("refuses a download that is not what the checksum says, and leaves the old agent", async () => {
@@ -104,9 +254,12 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(existsSync(join(folder, "bin", "rexec-agent"))).toBe(false);
   });
 
-  test("says so where the server has no checksums", async () => {
+  test("refuses a server that has no checksums, unless told to trust it", async () => {
     files["/downloads/SHA256SUMS"] = undefined;
-    const { code, out } = await install(shell);
+    const refused = await install(shell);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain("offers no SHA256SUMS");
+    const { code, out } = await install(shell, { REXEC_NO_CHECKSUM: "1" });
     expect(code).toBe(0);
     expect(out).toContain("not verified");
   });
@@ -117,7 +270,7 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(code).toBe(1);
     expect(err).toContain(`/downloads/${FILE}`);
     expect(err).toContain("404");
-    expect(readdirSync(join(folder, "bin"))).toEqual([]);
+    expect(existsSync(join(folder, "bin"))).toBe(false);
   });
 
   test("does not install what does not run here", async () => {
@@ -125,11 +278,10 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     const { code, err } = await install(shell);
     expect(code).toBe(1);
     expect(err).toContain("does not run on this machine");
-    expect(readdirSync(join(folder, "bin"))).toEqual([]);
+    expect(existsSync(join(folder, "bin"))).toBe(false);
   });
 
   test("takes over an agent that exists already, in a file that only its owner reads", async () => {
-    const config = join(folder, "etc", "agent.yaml");
     const { code, out } = await install(
       shell,
       "-t",
@@ -143,18 +295,21 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     );
     expect(code).toBe(0);
     expect(out).not.toContain(TOKEN);
-    expect(Bun.YAML.parse(readFileSync(config, "utf8"))).toEqual({
+    expect(Bun.YAML.parse(readFileSync(config(), "utf8"))).toEqual({
       api_url: api,
       token: TOKEN,
       agent_id: "abc-123",
       name: 'a "b" \\c',
       labels: ["x", "y", "z"],
     });
-    expect(statSync(config).mode & 0o777).toBe(0o600);
+    expect(statSync(config()).mode & 0o777).toBe(0o600);
     expect(existsSync(join(folder, "args"))).toBe(false);
+    expect(existsSync(`${config()}.bak`)).toBe(false);
+    expect(out).toContain("connected to");
+    expect((await install(shell, "-t", TOKEN, "-i", "abc-123")).out).toContain("is agent abc-123 already");
     await install(shell, "-t", TOKEN, "-i", "def-456");
-    expect(readFileSync(`${config}.bak`, "utf8")).toContain("abc-123");
-    expect(readFileSync(config, "utf8")).toContain("def-456");
+    expect(readFileSync(`${config()}.bak`, "utf8")).toContain("abc-123");
+    expect(readFileSync(config(), "utf8")).toContain("def-456");
   });
 
   test("runs nothing where the script arrives cut short, at any line", async () => {
@@ -197,8 +352,9 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
   });
 
   test.each([
-    ["armv7l", "32-bit ARM (uname -m: armv7l)"],
-    ["armv6l", "32-bit ARM (uname -m: armv6l)"],
+    ["armv7l", "no build for armv7: rexec-agent is for 64-bit ARM (uname -m: armv7l)"],
+    ["armv6l", "no build for armv6: rexec-agent is for 64-bit ARM (uname -m: armv6l)"],
+    ["i686", "no build for 32-bit x86 (uname -m: i686)"],
     ["riscv64", "uname -m: riscv64"],
   ])("says on %s that there is no agent for it", async (machine, said) => {
     command("uname", `[ "$1" = -m ] && echo ${machine} || echo Linux`);
@@ -221,38 +377,30 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
   });
 
   test.each(["wget", "busybox"])("uses wget (%s) where there is no curl", async (wget) => {
-    // A PATH of just what the script needs, so that curl is not in it.
-    const tools = [
-      "sh",
-      "awk",
-      "cat",
-      "chmod",
-      "dirname",
-      "getconf",
-      "id",
-      "mkdir",
-      "mktemp",
-      "mv",
-      "rm",
-      "sed",
-      "sha256sum",
-      "tail",
-      "tr",
-      "uname",
-    ];
-    const path = join(folder, "tools");
-    mkdirSync(path);
-    const link = (tool: string, name: string) =>
-      Bun.spawnSync(["ln", "-s", Bun.which(tool) ?? "/nonexistent", join(path, name)]);
-    for (const tool of tools) link(tool, tool);
-    link(wget, "wget");
+    const path = tools([], { wget });
     const { code, out } = await install(shell, { PATH: path });
     expect(code).toBe(0);
     expect(out).toContain("checksum is right");
     files["/downloads/SHA256SUMS"] = undefined;
-    expect((await install(shell, { PATH: path })).out).toContain("not verified");
+    expect((await install(shell, { PATH: path })).err).toContain("offers no SHA256SUMS");
     files["/downloads/SHA256SUMS"] = "500";
     expect((await install(shell, { PATH: path })).err).toContain("cannot download");
+  });
+
+  test("says what to install where there is neither curl nor wget", async () => {
+    const { code, err } = await install(shell, { PATH: tools([]) });
+    expect(code).toBe(1);
+    expect(err).toContain("error: neither curl nor wget is here\nhint: install one of them");
+    expect(requests).toEqual([]);
+    expect(existsSync(join(folder, "bin"))).toBe(false);
+  });
+
+  test("is no program for this machine where it downloads another architecture's", async () => {
+    const other = ARCH === "amd64" ? ["aarch64", "arm64"] : ["x86_64", "amd64"];
+    command("uname", `[ "$1" = -m ] && echo ${other[0]} || echo Linux`);
+    files[`/downloads/rexec-agent-linux-${other[1]}`] = "#!/nonexistent/interpreter\n";
+    await install(shell);
+    expect(requests.some((path) => path.startsWith(`/downloads/rexec-agent-linux-${other[1]}`))).toBe(true);
   });
 });
 
@@ -263,23 +411,76 @@ test("holds the one line that a gateway replaces by its own address", () => {
 
 // --- the harness ---
 
+interface Behaviour {
+  version?: string;
+  /** Exit codes of its commands. */
+  register?: number;
+  start?: number;
+  unregister?: number;
+  /** `register` does not end. */
+  hang?: boolean;
+}
+
 /** A program in the agent's place: it runs, tells its version, and notes how it was called. */
-function agentProgram(registerCode = 0): string {
+function agentProgram({ version = "9.9.9", register = 0, start = 0, unregister = 0, hang }: Behaviour = {}) {
   return `#!/bin/sh
-if [ "$1" = --version ]; then echo "rexec-agent 9.9.9"; exit 0; fi
-printf '%s\\n' "$@" >"${folder}/args"
-printf '%s' "$REXEC_TOKEN" >"${folder}/token"
-cat >"${folder}/stdin"
-exit ${registerCode}
+if [ "$1" = --version ]; then echo "rexec-agent ${version} (abc)"; exit 0; fi
+echo "$*" >>"${folder}/calls"
+config=$3
+case $1 in
+register)
+  printf '%s\\n' "$@" >"${folder}/args"
+  printf '%s' "$REXEC_TOKEN" >"${folder}/token"
+  cat >"${folder}/stdin"
+  ${hang ? "exec sleep 60" : ""}
+  [ ${register} = 0 ] || { echo "error: it says no" >&2; exit ${register}; }
+  printf 'api_url: %s\\ntoken: %s\\nagent_id: abc-123\\n' "$5" "$REXEC_TOKEN" >"$config"
+  echo "next: rexec-agent start" >&2 ;;
+install | start) [ ${start} = 0 ] || exit ${start}; : >"${folder}/running" ;;
+status) [ -e "${folder}/running" ] || exit 3; echo '{ "connection": "connected" }' ;;
+stop | uninstall) rm -f "${folder}/running" ;;
+unregister) [ ${unregister} = 0 ] || exit ${unregister}; rm -f "$config" ;;
+esac
 `;
 }
 
-function offer(program: string): void {
-  const sum = new Bun.CryptoHasher("sha256").update(program).digest("hex");
-  files = {
-    [`/downloads/${FILE}`]: program,
-    "/downloads/SHA256SUMS": `${"1".repeat(64)}  other\n${sum}  ${FILE}\n`,
-  };
+function offer(program: string, compressed: string[] = []): void {
+  files = { [`/downloads/${FILE}`]: program };
+  for (const suffix of compressed) {
+    const { stdout } = Bun.spawnSync([suffix === ".xz" ? "xz" : "gzip", "-c"], {
+      stdin: Buffer.from(program),
+    });
+    files[`/downloads/${FILE}${suffix}`] = stdout;
+  }
+  const sums = Object.entries(files).map(([path, body = ""]) => {
+    const sum = new Bun.CryptoHasher("sha256").update(body).digest("hex");
+    return `${sum}  ${path.replace("/downloads/", "")}\n`;
+  });
+  files["/downloads/SHA256SUMS"] = `${"1".repeat(64)}  other\n${sums.join("")}`;
+}
+
+/** What the agent was called with, a line each time; `status` is left out. */
+function called(): string[] {
+  if (!existsSync(join(folder, "calls"))) return [];
+  return note("calls")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("status"));
+}
+
+function config(): string {
+  return join(folder, "etc", "agent.yaml");
+}
+
+/** A PATH of just what the script needs, and those: so that nothing else is in it. */
+function tools(more: string[], renamed: Record<string, string> = {}): string {
+  const needed =
+    "sh awk cat chmod cp dirname getconf grep head id ln mkdir mktemp mv rm rmdir sed sha256sum sleep tail tr uname";
+  const path = mkdtempSync(join(folder, "tools-"));
+  const link = (tool: string, name: string) =>
+    symlinkSync(Bun.which(tool) ?? "/nonexistent", join(path, name));
+  for (const tool of [...needed.split(" "), ...more]) link(tool, tool);
+  for (const [name, tool] of Object.entries(renamed)) link(tool, name);
+  return path;
 }
 
 function note(name: string): string {
@@ -304,20 +505,25 @@ function install(shell: readonly string[], ...args: (string | Record<string, str
   return run(shell, ["-s", "--", ...args.filter((arg) => typeof arg === "string")], env, served());
 }
 
-async function run(shell: readonly string[], args: string[], env: Record<string, string>, script: string) {
+function start(shell: readonly string[], args: string[], env: Record<string, string>, script: string) {
   const [name = "sh", ...applet] = shell;
-  const child = Bun.spawn([Bun.which(name) ?? name, ...applet, ...args], {
+  return Bun.spawn([Bun.which(name) ?? name, ...applet, ...args], {
     env: {
       PATH: `${join(folder, "path")}:${process.env.PATH}`,
       HOME: folder,
       REXEC_BIN_DIR: join(folder, "bin"),
-      REXEC_CONFIG: join(folder, "etc", "agent.yaml"),
+      REXEC_CONFIG: config(),
       ...env,
     },
     stdin: new Blob([script]),
     stdout: "pipe",
     stderr: "pipe",
+    detached: true, // a process group of its own
   });
+}
+
+async function run(shell: readonly string[], args: string[], env: Record<string, string>, script: string) {
+  const child = start(shell, args, env, script);
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { out, err, code };
 }

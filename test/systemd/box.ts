@@ -112,6 +112,18 @@ export class Box implements AsyncDisposable {
     return out;
   }
 
+  /**
+   * Files that differ from the outer machine's: made, changed or removed in the box; not those that a running system
+   * writes by itself, nor those in its own memory (/run, /tmp).
+   */
+  async changedFiles(): Promise<string[]> {
+    const [launcher = 0] = childrenOf(this.#launcher.pid);
+    const upper = join(`/proc/${launcher}/root`, this.#folder, "up");
+    const found = Bun.spawnSync(["find", ".", "!", "-type", "d"], { cwd: upper }).stdout.toString();
+    const paths = found.split("\n").map((path) => path.slice(1));
+    return paths.filter((path) => path && !/^\/var\/(log|lib\/systemd|lib\/private)\//.test(path)).sort();
+  }
+
   /** A property of a unit, as `systemctl show` has it. */
   show(unit: string, property: string): Promise<string> {
     return this.must(["systemctl", "show", "--property", property, "--value", unit]);

@@ -1,56 +1,241 @@
 /** The service on a machine with a real systemd, with the built executables, against a live gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Stack } from "../../scripts/stack.ts";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { binary } from "../support/binaries.ts";
 import { until } from "../support/wait.ts";
-import { Box, whyNoBox } from "./box.ts";
+import { whyNoBox } from "./box.ts";
+import { Machine, UNIT } from "./machine.ts";
 
 const why = whyNoBox();
-const UNIT = "rexec-agent.service";
-
 if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
+const FILE = `/etc/systemd/system/${UNIT}`;
+const CONFIG = "/etc/rexec/agent.yaml";
+const DROP_IN = `/run/systemd/system/${UNIT}.d/test.conf`;
+
 describe.skipIf(why !== null)("the service on a booted systemd", () => {
-  const folder = mkdtempSync(join(tmpdir(), "rexec-systemd-"));
-  let stack: Stack;
-  let box: Box;
+  let machine: Machine;
+  let clean: string[];
 
   beforeAll(async () => {
-    stack = new Stack({ rexec: binary("rexec"), agent: binary("rexec-agent"), folder });
-    [box] = await Promise.all([Box.boot(), stack.startGateway()]);
-    copyFileSync(binary("rexec-agent"), box.path("/usr/local/bin/rexec-agent"));
-  }, 180_000);
+    machine = await Machine.start();
+    clean = await machine.box.changedFiles();
+  }, 240_000);
+  afterAll(() => machine?.[Symbol.asyncDispose](), 60_000);
 
-  afterAll(async () => {
-    await box?.[Symbol.asyncDispose]();
-    await stack?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
-
-  const online = async () => {
-    const headers = { authorization: `Bearer ${stack.token}` };
-    const agents: unknown = await (await fetch(`${stack.url}/api/agents`, { headers })).json();
-    return JSON.stringify(agents).includes('"status":"online"');
-  };
+  const install = (...args: string[]) => machine.box.run(["rexec-agent", "install", ...args]);
 
   test("is refused to a machine that is not registered", async () => {
-    const { code, err } = await box.run(["rexec-agent", "install"]);
-    expect(err).toContain("hint: register it first");
+    const { code, err } = await install();
+    expect(err).toContain("hint: register it first: rexec-agent register");
     expect(code).toBe(3);
   });
 
-  test("is installed, started and connected", async () => {
-    await box.must(["rexec-agent", "register", "--name", "box", "--host", stack.url], {
-      REXEC_TOKEN: stack.token,
+  test("shows without root the command that installs it", async () => {
+    await machine.register();
+    const { code, err } = await machine.as("pi", ["rexec-agent", "install"]);
+    expect(err).toEndWith("hint: run: sudo /usr/local/bin/rexec-agent install");
+    expect(code).toBe(1);
+  });
+
+  test("is printed by --dry-run, clean to systemd-analyze, and nothing is changed", async () => {
+    const { box } = machine;
+    const before = await box.changedFiles();
+    const { code, out, err } = await install("--dry-run");
+    expect(code).toBe(0);
+    expect(err).toContain(`would write ${FILE}`);
+    expect(err).toContain("would run: systemctl daemon-reload");
+    expect(await box.changedFiles()).toEqual(before);
+    writeFileSync(box.path(`/run/${UNIT}`), `${out}\n`);
+    expect(await box.run(["systemd-analyze", "verify", `/run/${UNIT}`])).toEqual({
+      code: 0,
+      out: "",
+      err: "",
     });
-    const { code, err } = await box.run(["rexec-agent", "install"]);
-    expect(err).toContain(`wrote /etc/systemd/system/${UNIT}`);
+    rmSync(box.path(`/run/${UNIT}`));
+  });
+
+  test("is started, enabled and connected", async () => {
+    const { box } = machine;
+    const { code, err } = await install();
+    expect(err).toContain(`wrote ${FILE}`);
+    expect(err).toContain("started the service");
+    expect(err).toContain("connected to http://127.0.0.1:");
     expect(code).toBe(0);
     expect(await box.show(UNIT, "ActiveState")).toBe("active");
+    expect(await box.show(UNIT, "UnitFileState")).toBe("enabled");
     expect(await box.show(UNIT, "StatusText")).toStartWith("connected to ");
-    await until(online, 10_000, "the gateway to have it online");
+    await machine.online();
+  }, 60_000);
+
+  test("has the token neither in the unit nor in the environment or the arguments", async () => {
+    const { box } = machine;
+    const token = /rexec_\w+/.exec(readFileSync(box.path(CONFIG), "utf8"))?.[0] ?? "";
+    const pid = await machine.pid();
+    const about = [
+      readFileSync(box.path(FILE), "utf8"),
+      await box.must(["systemctl", "show", UNIT]),
+      readFileSync(box.path(`/proc/${pid}/environ`), "utf8"),
+      readFileSync(box.path(`/proc/${pid}/cmdline`), "utf8"),
+    ].join("\n");
+    expect(token).not.toBe("");
+    expect(about).not.toContain("rexec_");
+    expect(about).not.toContain(token);
+  });
+
+  test("stays as it is where nothing has changed", async () => {
+    const pid = await machine.pid();
+    const { code, err } = await install();
+    expect(err).toContain("nothing to do");
+    expect(code).toBe(0);
+    expect(await machine.pid()).toBe(pid);
+  });
+
+  test("is restarted with a changed configuration", async () => {
+    const pid = await machine.pid();
+    appendFileSync(machine.box.path(CONFIG), "max_sessions: 32\n");
+    const { code, err } = await install();
+    expect(err).toContain("restarting it: the configuration has changed");
+    expect(code).toBe(0);
+    expect(await machine.pid()).not.toBe(pid);
+    expect((await install()).err).toContain("nothing to do");
+  }, 60_000);
+
+  test("is restarted with a new executable", async () => {
+    const { box } = machine;
+    const pid = await machine.pid();
+    copyFileSync(binary("rexec-agent"), box.path("/usr/local/bin/rexec-agent.new"));
+    renameSync(box.path("/usr/local/bin/rexec-agent.new"), box.path("/usr/local/bin/rexec-agent"));
+    const { code, err } = await install();
+    expect(err).toContain("restarting it: the executable has changed");
+    expect(code).toBe(0);
+    expect(await machine.pid()).not.toBe(pid);
+    await machine.online();
+  }, 60_000);
+
+  test("comes back from kill -9", async () => {
+    const pid = await machine.pid();
+    await machine.box.must(["kill", "-9", String(pid)]);
+    await machine.newPid(pid);
+    await machine.online();
+  }, 60_000);
+
+  test("leaves what people put into the background where it restarts, and hangs up the rest", async () => {
+    const { box } = machine;
+    await machine.exec("setsid sleep 4711 >/dev/null 2>&1 </dev/null & sleep 0.2");
+    await using shell = machine.shell();
+    await shell.see(/[$#] /, 20_000);
+    await shell.type("unset HISTFILE; sleep 4712\r");
+    await until(
+      async () => (await box.run(["pgrep", "-f", "^sleep 4712"])).code === 0,
+      20_000,
+      "the shell's program",
+    );
+    await box.must(["systemctl", "restart", UNIT]);
+    expect(await box.run(["pgrep", "-f", "^sleep 4711"])).toMatchObject({ code: 0 });
+    await until(
+      async () => (await box.run(["pgrep", "-f", "^sleep 4712"])).code === 1,
+      20_000,
+      "the shell's program to end with its terminal",
+    );
+    await box.must(["pkill", "-f", "^sleep 4711"]);
+    await machine.online();
+  }, 90_000);
+
+  test("is started again by the watchdog where its event loop stands still", async () => {
+    const { box } = machine;
+    await machine.unitFile(DROP_IN, "[Service]\nWatchdogSec=2\n");
+    await box.must(["systemctl", "restart", UNIT]);
+    const pid = await machine.pid();
+    await Bun.sleep(3_000); // a whole interval and more: a fed watchdog does nothing
+    expect(await machine.pid()).toBe(pid);
+    await box.must(["kill", "-STOP", String(pid)]);
+    await machine.newPid(pid);
+    expect(await box.must(["journalctl", "-u", UNIT, "-o", "cat"])).toContain("Watchdog timeout");
+    await machine.unitFile(DROP_IN, null);
+    await machine.online();
+  }, 90_000);
+
+  test("comes back at a boot", async () => {
+    await machine.box.reboot();
+    await machine.online();
+    expect(await machine.box.show(UNIT, "ActiveState")).toBe("active");
+  }, 240_000);
+
+  test("is up at a boot without the server, says so, and connects once there is one", async () => {
+    await machine.stack.stopGateway();
+    await machine.box.reboot();
+    expect(await machine.box.show(UNIT, "ActiveState")).toBe("active");
+    expect(await machine.box.show(UNIT, "StatusText")).toStartWith("not connected: ");
+    await machine.stack.startGateway();
+    await machine.online(60_000);
+    expect(await machine.box.show(UNIT, "StatusText")).toStartWith("connected to ");
+  }, 300_000);
+
+  test("grows the pauses where the agent ends at once, again and again", async () => {
+    const { box } = machine;
+    const good = readFileSync(box.path(CONFIG), "utf8");
+    writeFileSync(box.path(CONFIG), "api_url: [\n");
+    await box.run(["systemctl", "restart", UNIT]);
+    await until(async () => Number(await box.show(UNIT, "NRestarts")) >= 6, 60_000, "the sixth restart");
+    const log = await box.must(["journalctl", "-b", "-u", UNIT, "-o", "short-unix", "-n", "200"]);
+    const at = [...log.matchAll(/^(\d+\.\d+) .*Scheduled restart job, restart counter is at (\d+)\.$/gm)];
+    const times = new Map(at.map(([, seconds, n]) => [Number(n), Number(seconds)]));
+    const pause = (n: number) => (times.get(n + 1) ?? 0) - (times.get(n) ?? 0);
+    expect(pause(1)).toBeWithin(0.9, 2.9);
+    expect(pause(5)).toBeWithin(3.9, 20);
+    writeFileSync(box.path(CONFIG), good);
+    // In the middle of a long pause.
+    const { code, err } = await install();
+    expect(err).toContain("connected to ");
+    expect(code).toBe(0);
+  }, 120_000);
+
+  test("is not tried again where the server rejects the agent, and says why", async () => {
+    const { box } = machine;
+    const good = readFileSync(box.path(CONFIG), "utf8");
+    writeFileSync(box.path(CONFIG), good.replace(/rexec_[0-9a-f]+/, `rexec_${"0".repeat(64)}`));
+    const { code, err } = await install();
+    expect(err).toContain("401");
+    expect(err).toContain("the service is installed, but does not start");
+    expect(code).toBe(4);
+    expect(await box.show(UNIT, "ActiveState")).toBe("failed");
+    writeFileSync(box.path(CONFIG), good);
+    expect(await install()).toMatchObject({ code: 0 });
+  }, 120_000);
+
+  test("takes the place of an agent that was started by hand", async () => {
+    const { box } = machine;
+    await box.must(["systemctl", "stop", UNIT]);
+    const byHand = box.spawn(["rexec-agent", "start"]);
+    await machine.online();
+    const { code, err } = await install();
+    expect(err).toMatch(/ending the agent that runs without the service \(pid \d+\)/);
+    expect(code).toBe(0);
+    expect(await byHand.exited).toBe(0);
+    await machine.online();
+  }, 120_000);
+
+  test("goes without a trace", async () => {
+    const { box } = machine;
+    const { code, err } = await box.run(["rexec-agent", "uninstall"]);
+    expect(err).toContain(`removed ${FILE}`);
+    expect(code).toBe(0);
+    expect(await box.show(UNIT, "LoadState")).toBe("not-found");
+    expect((await box.run(["pgrep", "-f", "rexec-agent start"])).code).toBe(1);
+    expect(await box.changedFiles()).toEqual([...clean, CONFIG].sort());
+    expect(existsSync(box.path("/var/cache/rexec"))).toBe(false);
+    expect(existsSync(box.path("/run/rexec"))).toBe(false);
+    expect((await box.run(["rexec-agent", "uninstall"])).err).toContain(
+      "nothing to do: no service is installed",
+    );
   }, 60_000);
 });

@@ -2,10 +2,11 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
-import { messageOf, RexecError } from "../../lib/errors.ts";
+import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
+import { runningAgent, stopAgent } from "./running.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 /** Unit of the times in /proc (USER_HZ): 100 on every Linux that we build for. */
@@ -20,21 +21,23 @@ export interface ServiceOptions {
 
 export interface InstallOptions extends ServiceOptions {
   spec: ServiceSpec;
-  /** Stops an agent of the same configuration that the service does not run; says whether there was one. */
-  stopOther?(): Promise<boolean>;
+  /** The caller's, for where an agent of its own may run. */
+  env: Readonly<Record<string, string | undefined>>;
 }
 
 /** `unchanged`: it runs already, with this executable, this configuration and this file. */
 export type Installed = "started" | "restarted" | "unchanged";
 
 /**
- * Writes the file where it differs, enables the service, and starts or restarts it where that is needed.
- * @throws RexecError `service_unwritable`, `service_failed`
+ * Writes the file where it differs, enables the service, and starts or restarts it where that is needed. An agent of
+ * the same configuration that runs without the service is ended.
+ * @throws RexecError `service_unwritable`, `service_failed`, `agent_stays`
  */
 export async function installService(options: InstallOptions): Promise<Installed> {
   const { recipe, spec, run, tell } = options;
   const text = recipe.text(spec);
-  const reasons = await reasonsToRestart(options);
+  const pid = recipe.mainPid === null ? 0 : Number((await run(recipe.mainPid)).out);
+  const reasons = reasonsToRestart(options, text, pid);
   if (readText(recipe.file) !== text) {
     write(recipe, text);
     tell(`wrote ${recipe.file}`);
@@ -43,12 +46,9 @@ export async function installService(options: InstallOptions): Promise<Installed
   await runAll(run, recipe.enable);
   const isActive = (await run(recipe.isActive)).ok;
   if (isActive && reasons.length === 0) return "unchanged";
-  if (!isActive && (await options.stopOther?.())) tell("stopped the agent that ran without the service");
+  if (!isActive || pid) await stopOther(options, pid);
   if (isActive) tell(`restarting it: ${reasons.join(" and ")}`);
-  const commands = isActive ? recipe.restart : recipe.start;
-  const preparing = commands.slice(0, -1);
-  for (const command of preparing) await run(command);
-  await runAll(run, commands.slice(-1));
+  await begin(options, isActive ? recipe.restart : recipe.start);
   return isActive ? "restarted" : "started";
 }
 
@@ -75,15 +75,42 @@ export async function uninstallService({ recipe, run, tell }: ServiceOptions): P
 
 // --- internal ---
 
-/** Why a running service is not the one that is asked for. */
-async function reasonsToRestart({ recipe, spec, run }: InstallOptions): Promise<string[]> {
-  const reasons =
-    readText(recipe.file) === recipe.text(spec) ? [] : ["the service's file is new or has changed"];
-  const pid = recipe.mainPid === null ? 0 : Number((await run(recipe.mainPid)).out);
+/** Why the service that runs (as `pid`, 0 where that is not known) is not the one that is asked for. */
+function reasonsToRestart({ recipe, spec }: InstallOptions, text: string, pid: number): string[] {
+  const reasons = readText(recipe.file) === text ? [] : ["the service's file is new or has changed"];
   if (!pid) return reasons;
   if (!isSameFile(`/proc/${pid}/exe`, spec.executable)) reasons.push("the executable has changed");
   if (changedSince(spec.config, pid)) reasons.push("the configuration has changed");
   return reasons;
+}
+
+/** Two agents of one id would put each other out. */
+async function stopOther({ recipe, spec, run, tell, env }: InstallOptions, pid: number): Promise<void> {
+  const other = await runningAgent(spec, env);
+  if (!other || other.pid === pid) return;
+  tell(`ending the agent that runs without the service (pid ${other.pid}), and its shells`);
+  // This may be typed into one of these shells, and end with it: the service must come up all the same. Until the
+  // other one is gone its starts fail, and are tried again.
+  if (recipe.startSoon) await run(recipe.startSoon);
+  await stopAgent(other);
+}
+
+/** The last of the commands is the one that counts. */
+async function begin({ recipe, run, tell }: InstallOptions, commands: readonly Command[]): Promise<void> {
+  for (const command of commands.slice(0, -1)) await run(command);
+  const last = commands.at(-1);
+  const { ok, error } = last ? await run(last) : { ok: true, error: "" };
+  if (ok) return;
+  const { lastWords, exitStatus } = recipe;
+  const words = lastWords ? (await run(lastWords)).out : "";
+  for (const line of words.split("\n").filter(Boolean)) tell(`  ${line}`);
+  const status = exitStatus ? Number((await run(exitStatus)).out) : 0;
+  throw new RexecError(`the service is installed, but does not start: ${error}`, {
+    code: "service_failed",
+    hint: `see: ${recipe.status}; ${recipe.logs}`,
+    // What the agent left with says more than what the service manager's program did.
+    exitCode: status === ExitCode.rejected || status === ExitCode.notSetUp ? status : ExitCode.failed,
+  });
 }
 
 /** False too where the process is not ours to look at. */
@@ -99,9 +126,10 @@ function isSameFile(one: string, other: string): boolean {
 /** Whether the file is younger than the process. */
 function changedSince(path: string, pid: number): boolean {
   try {
-    const bootSeconds = Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1]);
+    // btime of /proc/stat would only be right to the second.
+    const bootedMs = Date.now() - Number.parseFloat(readFileSync("/proc/uptime", "utf8")) * 1000;
     const ticks = readProcess(pid)?.start ?? 0;
-    return statSync(path).mtimeMs > (bootSeconds + ticks / TICKS_PER_SECOND) * 1000;
+    return statSync(path).mtimeMs > bootedMs + (ticks / TICKS_PER_SECOND) * 1000;
   } catch {
     return true;
   }

@@ -2,6 +2,7 @@
 import { RexecError, UsageError } from "../../lib/errors.ts";
 import { detectInit } from "./detect.ts";
 import type { Recipe } from "./recipe.ts";
+import { launchdRecipe, openrcRecipe, sysvRecipe } from "./recipes.ts";
 import type { Run } from "./run.ts";
 import { INIT_SYSTEMS, type InitSystem, type ServiceSpec } from "./spec.ts";
 import { systemdRecipe } from "./systemd.ts";
@@ -12,6 +13,7 @@ export interface ManagerRequest {
   scope: ServiceSpec["scope"];
   env: Readonly<Record<string, string | undefined>>;
   home: string;
+  uid: number;
   run: Run;
 }
 
@@ -42,13 +44,27 @@ function initNamed(name: string): InitSystem {
   return init;
 }
 
-async function recipeOf(init: InitSystem, { scope, env, home, run }: ManagerRequest): Promise<Recipe> {
+async function recipeOf(init: InitSystem, { scope, env, home, uid, run }: ManagerRequest): Promise<Recipe> {
   switch (init) {
     case "systemd":
       return systemdRecipe(scope, { version: await systemdVersion(run), env, home });
-    default:
-      throw new RexecError(`${init} is not supported yet`, { code: "no_service_manager" });
+    case "launchd":
+      return launchdRecipe(scope, home, uid);
+    case "openrc":
+      assertSystem(init, scope);
+      return openrcRecipe;
+    case "sysv":
+      assertSystem(init, scope);
+      return sysvRecipe(Bun.which("update-rc.d", { PATH: SBIN }) ? "update-rc.d" : "chkconfig");
   }
+}
+
+/** Also where the PATH has no sbin: without root only what would be written is asked for. */
+const SBIN = "/usr/sbin:/sbin";
+
+function assertSystem(init: InitSystem, scope: ServiceSpec["scope"]): void {
+  if (scope === "system") return;
+  throw new UsageError(`${init} has no services of accounts: leave --user out`);
 }
 
 /** Of the systemd here; a recent one where there is none and the unit is only printed. */

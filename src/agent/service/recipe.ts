@@ -19,6 +19,11 @@ export interface Recipe {
   /** Return once the service is up, or has failed. */
   readonly start: readonly Command[];
   readonly restart: readonly Command[];
+  /** Starts it without waiting, again and again until it comes up; where the service manager can. */
+  readonly startSoon?: Command;
+  /** After a failed start: prints the last lines of its log, and the exit code of the agent. */
+  readonly lastWords?: Command;
+  readonly exitStatus?: Command;
   /** Stop and forget; each may fail where there is nothing to stop or forget. */
   readonly stop: readonly Command[];
   /** After the file is gone. */

@@ -24,8 +24,9 @@ export function supervise(env: Readonly<Record<string, string | undefined>>, hos
     state(state) {
       const words = describe(state, host);
       if (words === null) return;
-      notify(...(isReady ? [] : ["READY=1"]), `STATUS=${words}`);
-      isReady = true;
+      const isFirst = !isReady && state.phase !== "stopped";
+      notify(...(isFirst ? ["READY=1"] : []), `STATUS=${words}`);
+      isReady ||= isFirst;
     },
     stopping: () => notify("STOPPING=1", "STATUS=stopping: ending the shells"),
     [Symbol.dispose]: stopWatchdog,

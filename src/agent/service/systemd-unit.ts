@@ -1,4 +1,5 @@
 /** The systemd unit, as text. */
+import { FOREIGN_VARIABLES } from "./scrub.ts";
 import { commandOf, type ServiceSpec } from "./spec.ts";
 
 /** Since this version systemd lets the pause between restarts grow by itself. */
@@ -13,7 +14,8 @@ const LONGEST_PAUSE_S = 60;
 export function systemdUnit(spec: ServiceSpec, version: number): string {
   const { scope } = spec;
   const isSystem = scope === "system";
-  const words = (command: readonly string[]) => command.map(unitWord).join(" ");
+  const words = ([program = "", ...args]: readonly string[]) =>
+    [programWord(program), ...args.map(unitWord)].join(" ");
   return `${[
     "# Written by rexec-agent install, which writes it anew when it is run again; changes of your own belong into a",
     `# drop-in: systemctl ${isSystem ? "" : "--user "}edit rexec-agent`,
@@ -56,7 +58,7 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "CacheDirectoryMode=0700",
     "Environment=BUN_TMPDIR=%C/rexec",
     "# None of these may reach it from the service manager's own environment.",
-    `UnsetEnvironment=${FOREIGN.join(" ")}`,
+    `UnsetEnvironment=${FOREIGN_VARIABLES.join(" ")}`,
     "",
     "[Install]",
     `WantedBy=${isSystem ? "multi-user.target" : "default.target"}`,
@@ -64,25 +66,6 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
 }
 
 // --- internal ---
-
-/** Switches of the runtime, which work on finished executables too, and what would overrule the configuration file. */
-const FOREIGN = [
-  "BUN_OPTIONS",
-  "BUN_BE_BUN",
-  "BUN_INSPECT",
-  "BUN_INSPECT_PRELOAD",
-  "BUN_INSPECT_CONNECT_TO",
-  "BUN_INSPECT_NOTIFY",
-  "BUN_CONFIG_VERBOSE_FETCH",
-  "BUN_CONFIG_WS_CLOSE_TIMEOUT",
-  "NODE_OPTIONS",
-  "NODE_TLS_REJECT_UNAUTHORIZED",
-  "REXEC_TOKEN",
-  "REXEC_HOST",
-  "REXEC_API",
-  "REXEC_CONFIG",
-  "REXEC_INSECURE",
-];
 
 /** From one second to a minute. An older systemd only knows one pause: there a command in front adds the rest. */
 function pauses(isSystem: boolean, version: number): string[] {
@@ -103,9 +86,17 @@ function pauses(isSystem: boolean, version: number): string[] {
   ];
 }
 
+/** The first word is the one in which `$` stands for itself. */
+function programWord(path: string): string {
+  return quoted(unitText(path));
+}
+
 /** One word of a command line in a unit: nothing in it is expanded. */
 function unitWord(word: string): string {
-  const text = unitText(word).replaceAll("$", "$$$$");
+  return quoted(unitText(word).replaceAll("$", "$$$$"));
+}
+
+function quoted(text: string): string {
   return /^[\w@+:,./%=$-]+$/.test(text) ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 

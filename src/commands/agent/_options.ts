@@ -13,6 +13,12 @@ export const agentArgs = {
   verbose: { type: "boolean", description: "Say more (REXEC_LOG=debug)" },
 } as const satisfies ArgsDef;
 
+/** For the help: what the agent's commands read of the environment. */
+export const ENVIRONMENT_NOTE =
+  "Environment: REXEC_TOKEN, REXEC_HOST (or REXEC_API) and REXEC_CONFIG overrule the configuration; REXEC_CA_FILE names " +
+  "certificates to trust beside the built-in ones (PEM), REXEC_INSECURE=1 allows plain http over a network, REXEC_LOG is " +
+  "error, warn, info or debug; HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count for every connection.";
+
 /** What the options above give. */
 export interface AgentArgs {
   config?: string | undefined;

@@ -1,4 +1,5 @@
 /** What `install` and `uninstall` have in common: options, and what they make of this machine. */
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { chooseManager } from "../../agent/service/managers.ts";
 import type { Recipe } from "../../agent/service/recipe.ts";
@@ -37,9 +38,9 @@ export interface ServiceContext {
 
 /** @throws RexecError `no_service_manager`, `from_source`; UsageError */
 export async function serviceContext(args: ServiceArgs): Promise<ServiceContext> {
-  const { env } = process;
-  const run = runner(env);
   const scope = args.user ? "user" : "system";
+  const env = scope === "user" ? withRuntimeFolder(process.env) : process.env;
+  const run = runner(env);
   const request: ServiceRequest = {
     ...ownExecutable(),
     config: args.config,
@@ -48,7 +49,14 @@ export async function serviceContext(args: ServiceArgs): Promise<ServiceContext>
     uid: process.getuid?.() ?? 0,
   };
   const home = env.HOME || homedir();
-  const { recipe, isHere } = await chooseManager({ init: args.init, scope, env, home, run });
+  const { recipe, isHere } = await chooseManager({
+    init: args.init,
+    scope,
+    env,
+    home,
+    uid: request.uid,
+    run,
+  });
   return { request, recipe, isHere, run };
 }
 
@@ -84,6 +92,12 @@ export function assertAllowed(
 }
 
 // --- internal ---
+
+/** Behind `su` and `sudo -u` the variable is missing by which systemctl finds an account's service manager. */
+function withRuntimeFolder(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const folder = `/run/user/${process.getuid?.()}`;
+  return env.XDG_RUNTIME_DIR || !existsSync(folder) ? env : { ...env, XDG_RUNTIME_DIR: folder };
+}
 
 /** The words in front of a command in this program: `rexec agent …` or `rexec-agent …`. */
 function ownExecutable(): { executable: string; words: readonly string[] } {

@@ -1,13 +1,17 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
 import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
 import { registerCommand } from "./register.ts";
 import { startCommand } from "./start.ts";
 
 export const agentSubCommands = {
   register: registerCommand,
   start: startCommand,
+  doctor: doctorCommand,
   install: () => import("./install.ts").then((module) => module.installCommand),
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
+  stop: () => import("./stop.ts").then((module) => module.stopCommand),
+  logs: () => import("./logs.ts").then((module) => module.logsCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: completionCommand,
 };

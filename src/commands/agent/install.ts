@@ -1,5 +1,10 @@
+import { currentAccount } from "../../agent/child-env.ts";
+import type { AgentStatus } from "../../agent/control/messages.ts";
 import { installService } from "../../agent/service/install.ts";
+import { ensureLinger } from "../../agent/service/linger.ts";
 import type { Recipe } from "../../agent/service/recipe.ts";
+import type { Run } from "../../agent/service/run.ts";
+import { settledAgent } from "../../agent/service/running.ts";
 import type { ServiceSpec } from "../../agent/service/spec.ts";
 import { defineCommand, say, withHelp, writeOut } from "../_cli.ts";
 import { assertAllowed, serviceArgs, serviceContext, specOf } from "./_service.ts";
@@ -20,9 +25,11 @@ export const installCommand = withHelp(
       if (args["dry-run"]) return dryRun(recipe, specOf(context));
       assertAllowed(context, "install", args);
       const spec = specOf(context);
-      const done = await installService({ recipe, spec, run, tell: say });
+      const done = await installService({ recipe, spec, run, tell: say, env: process.env });
       if (done === "unchanged") say(`nothing to do: the service runs, as ${recipe.file} says`);
       else say(`${done} the service${spec.user === null ? "" : `, which runs as ${spec.user}`}`);
+      if (recipe.init === "systemd" && args.user) await tellLinger(run);
+      say(connectionLine(await settledAgent(spec, process.env), spec.host));
       say(`see: ${recipe.status}; ${recipe.logs}`);
     },
   }),
@@ -41,6 +48,18 @@ export const installCommand = withHelp(
 );
 
 // --- internal ---
+
+async function tellLinger(run: Run): Promise<void> {
+  const line = await ensureLinger(run, currentAccount().name);
+  if (line !== null) say(line);
+}
+
+function connectionLine(status: AgentStatus | null, host: string): string {
+  if (status === null) return "the agent does not say yet whether it is connected";
+  if (status.connection === "connected") return `connected to ${status.host} as "${status.name}"`;
+  const why = status.last_error ? `: ${status.last_error.message}` : "";
+  return `not connected to ${host} yet${why}; it goes on trying`;
+}
 
 /** The file to stdout, everything else to stderr. */
 async function dryRun(recipe: Recipe, spec: ServiceSpec): Promise<void> {

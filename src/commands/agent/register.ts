@@ -1,12 +1,14 @@
 import { hostname } from "node:os";
 import { currentAccount } from "../../agent/child-env.ts";
+import { DEFAULT_HOST } from "../../agent/config.ts";
 import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
 import { chooseShell, resolveShell } from "../../agent/shell.ts";
 import { RexecError } from "../../lib/errors.ts";
+import { TOKEN_PLACE } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
 import { askSecret } from "../_stdin.ts";
-import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
+import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 
 export const registerCommand = withHelp(
   defineCommand({
@@ -78,6 +80,7 @@ export const registerCommand = withHelp(
     notes: [
       "Writes the file named by --config or REXEC_CONFIG, else the one that exists already, else " +
         "/etc/rexec/agent.yaml for root and ~/.rexec/agent.json for others.",
+      ENVIRONMENT_NOTE,
     ],
   },
 );
@@ -97,7 +100,11 @@ function splitTags(text: string): string[] {
 
 async function askToken(host: string): Promise<string> {
   if (process.stdin.isTTY) {
-    say(`Make an API token in the dashboard: ${host.replace(/\/+$/, "")}/settings`);
+    say(
+      host.replace(/\/+$/, "") === DEFAULT_HOST
+        ? `Make an API token in the dashboard: ${DEFAULT_HOST}/settings`
+        : `Make an API token (${TOKEN_PLACE})`,
+    );
     return askSecret(`API token for ${host}`);
   }
   throw new RexecError("no token, and nobody to ask for one: stdin is no terminal", {
@@ -114,7 +121,7 @@ function report(outcome: RegisterOutcome, host: string): void {
   for (const warning of outcome.warnings) say(`warning: ${warning}`);
   if (isJwt(outcome.token)) {
     say("warning: this is a login token (JWT), which expires after 24 hours");
-    say("  make an API token in the dashboard (Settings) and run: rexec-agent register --token TOKEN");
+    say(`  make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`);
   }
   say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
 }

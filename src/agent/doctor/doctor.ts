@@ -1,0 +1,98 @@
+/** All checks of `rexec-agent doctor`: those that do not depend on each other run side by side. */
+import { messageOf, RexecError } from "../../lib/errors.ts";
+import { resolveEndpoint } from "../../lib/net.ts";
+import type { LoadedConfig } from "../config.ts";
+import { after, type Finding, type Step, skipped, step } from "./finding.ts";
+import { tryDisk, tryPermissions, tryShell } from "./machine.ts";
+import { type Asker, askVersion, judgeClock, tryAgent, tryToken, tryWebSocket } from "./server.ts";
+import { tryWay } from "./way.ts";
+
+export type { Finding } from "./finding.ts";
+
+export interface Subject {
+  /** Registered or not; or why the configuration cannot be used. */
+  config: LoadedConfig | Error;
+  /** Where the configuration is, or would be. */
+  configPath: string;
+  /** The executable that runs. */
+  program: string;
+  /** The server where the configuration names none. */
+  host: string;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Starts every check; they come in the order in which they are to be read, each bounded in time. */
+export function examine(subject: Subject): Promise<Finding>[] {
+  const { config, configPath, program, env } = subject;
+  const loaded = config instanceof Error ? null : config;
+  const settings = loaded?.file?.settings;
+  const local = [
+    step("config", () => judgeConfig(config, configPath)),
+    step("permissions", () => tryPermissions(configPath, program)),
+    step("terminal", (signal) => tryShell(settings?.shell, env, signal)),
+    step("disk", () => tryDisk(configPath, program, env)),
+  ];
+  return [...local, ...remote(subject, loaded)].map(async (made) => (await made).finding);
+}
+
+// --- internal ---
+
+function judgeConfig(config: LoadedConfig | Error, path: string) {
+  if (config instanceof Error) throw config;
+  const id = config.file?.settings.agent_id;
+  if (id && config.token) return { detail: `${path}: agent ${id} at ${config.host}` };
+  const what = !config.file ? `there is no ${path}` : !id ? `${path} names no agent_id` : "no token";
+  return {
+    verdict: "warning" as const,
+    detail: `${what}: this machine is not registered`,
+    hint: "register it: rexec-agent register",
+  };
+}
+
+function remote(subject: Subject, loaded: LoadedConfig | null): Promise<Step<unknown>>[] {
+  let endpoint: ReturnType<typeof resolveEndpoint>;
+  try {
+    endpoint = resolveEndpoint({
+      url: loaded?.host ?? subject.host,
+      insecure: loaded?.insecure ?? false,
+      caFile: loaded?.caFile ?? subject.env.REXEC_CA_FILE,
+      env: subject.env,
+    });
+  } catch (error) {
+    const why = "not tried: the address will not do";
+    return [
+      step("address", () => {
+        throw error instanceof RexecError ? error : new Error(messageOf(error));
+      }),
+      ...CHAIN.map((check) => Promise.resolve(skipped(check, why))),
+    ];
+  }
+  const asker = {
+    endpoint,
+    token: loaded?.token ?? null,
+    agentId: loaded?.file?.settings.agent_id ?? null,
+  };
+  const { dns, tcp, proxy, tls } = tryWay(endpoint);
+  const http = after(tls, "http", (_, signal) => askVersion(endpoint, signal));
+  const clock = after(http, "clock", judgeClock);
+  const token = after(http, "token", (_, signal) => tryToken(asker, signal));
+  const agent = after(token, "agent", (_, signal) => tryAgent(asker, signal));
+  const socket = socketStep(http, agent, asker);
+  return [dns, tcp, proxy, tls, http, clock, token, agent, socket];
+}
+
+/** An agent that is online has its socket open; another one would supersede it. */
+async function socketStep(
+  http: Promise<Step<unknown>>,
+  agent: Promise<Step<{ online: boolean }>>,
+  { endpoint, token, agentId }: Asker,
+): Promise<Step<true>> {
+  const known = (await agent).value;
+  return after(http, "websocket", (_, signal) => {
+    if (known?.online) return { detail: "open: the agent is connected", value: true as const };
+    const who = known && token && agentId ? { token, agentId } : null;
+    return tryWebSocket(endpoint, who, signal);
+  });
+}
+
+const CHAIN = ["dns", "tcp", "proxy", "tls", "http", "clock", "token", "agent", "websocket"];

@@ -1,0 +1,68 @@
+/** The agent that runs with a configuration, whoever started it, as its control socket shows it. */
+import { accountOf } from "../../lib/account.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { isAlive, readProcess } from "../../pty/procfs.ts";
+import { askStatus } from "../control/client.ts";
+import type { AgentStatus } from "../control/messages.ts";
+import { runtimePlaces } from "../control/place.ts";
+import type { ServiceSpec } from "./spec.ts";
+
+/** How long an agent may take to say where it stands with the server, ms. */
+const SETTLE_MS = 25_000;
+/** How long one may take to end its shells, ms. */
+const STOP_MS = 40_000;
+const POLL_MS = 50;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What it says of itself, or null where none runs, or none that answers. */
+export async function runningAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
+  const uid = uidOf(spec);
+  // Root asks the socket of another account's agent in that account's folders.
+  const theirs = uid === process.getuid?.() ? env : { HOME: accountOf(uid).home };
+  for (const place of runtimePlaces(spec.config, theirs, uid)) {
+    const status = await askStatus(place).catch(() => null);
+    if (status) return status;
+  }
+  return null;
+}
+
+/** Waits until it is connected, or has found that it cannot be now; null where it says nothing in time. */
+export async function settledAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
+  const deadline = performance.now() + SETTLE_MS;
+  for (;;) {
+    const status = await runningAgent(spec, env);
+    if (status && status.connection !== "connecting") return status;
+    if (performance.now() > deadline) return status;
+    await Bun.sleep(POLL_MS);
+  }
+}
+
+/** Ends it as Ctrl-C does, and waits. @throws RexecError `agent_stays` */
+export async function stopAgent({ pid }: AgentStatus): Promise<void> {
+  const entry = readProcess(pid);
+  if (!entry) return;
+  process.kill(pid, "SIGTERM");
+  const deadline = performance.now() + STOP_MS;
+  while (isAlive(entry)) {
+    if (performance.now() > deadline) {
+      throw new RexecError(`the agent that runs already (pid ${pid}) does not end`, {
+        code: "agent_stays",
+        hint: `end it, then run this again: sudo kill -9 ${pid}`,
+      });
+    }
+    await Bun.sleep(POLL_MS);
+  }
+}
+
+// --- internal ---
+
+function uidOf({ user, scope }: ServiceSpec): number {
+  if (user === null) return scope === "system" ? 0 : (process.getuid?.() ?? 0);
+  return uidNamed(user);
+}
+
+function uidNamed(name: string): number {
+  const { stdout } = Bun.spawnSync(["id", "-u", name], { stderr: "ignore" });
+  return Number(stdout.toString().trim());
+}

@@ -1,0 +1,84 @@
+import { DEFAULT_HOST, loadConfig } from "../../agent/config.ts";
+import { findConfig, newConfigPath } from "../../agent/config-file.ts";
+import { examine, type Finding } from "../../agent/doctor/doctor.ts";
+import { redact } from "../../lib/log.ts";
+import { defineCommand, withHelp, writeOut } from "../_cli.ts";
+import { colourful } from "../_output.ts";
+import { agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
+
+export const doctorCommand = withHelp(
+  defineCommand({
+    meta: { name: "doctor", description: "Check everything that the agent needs, and say what to do" },
+    args: {
+      host: {
+        type: "string",
+        valueHint: "URL",
+        description: "Server to check the way to (default: the one that this machine is registered at)",
+      },
+      json: { type: "boolean", description: "Print the findings as one JSON object" },
+      ...agentArgs,
+    },
+    async run({ args }) {
+      const { env } = process;
+      const checks = examine({
+        config: tryLoad(args),
+        configPath: findConfig(args.config, env) ?? newConfigPath(env, process.getuid?.() === 0),
+        program: process.execPath,
+        host: args.host || env.REXEC_HOST || env.REXEC_API || DEFAULT_HOST,
+        env,
+      });
+      const findings: Finding[] = [];
+      for (const check of checks) {
+        const finding = await check;
+        findings.push(finding);
+        // As they come: a way that leads nowhere takes its time.
+        if (!args.json) await writeOut(lineOf(finding));
+      }
+      const failed = findings.filter(({ verdict }) => verdict === "failed").length;
+      if (args.json) {
+        await writeOut(`${redact(JSON.stringify({ ok: failed === 0, checks: findings }, null, 2))}\n`);
+      } else {
+        await writeOut(failed === 0 ? "\nall is well\n" : `\n${failed} of ${findings.length} failed\n`);
+      }
+      return failed === 0 ? 0 : 1;
+    },
+  }),
+  {
+    examples: [
+      ["rexec-agent doctor", "A line for each check; works on a machine that is not registered, too"],
+      ["rexec-agent doctor --host https://rexec.example.com", "Before registering there"],
+    ],
+    notes: [
+      "Changes nothing, and takes no session from an agent that runs. Each check ends within 5 seconds. The program that " +
+        "runs as a service may have other rights and variables than you: sudo rexec-agent doctor looks at its configuration.",
+      ENVIRONMENT_NOTE,
+    ],
+    exitCodes: { 1: "at least one check failed" },
+  },
+);
+
+// --- internal ---
+
+function tryLoad(args: {
+  config?: string | undefined;
+  host?: string | undefined;
+  insecure?: boolean | undefined;
+}) {
+  try {
+    const { config, host, insecure } = args;
+    return loadConfig({ config, host, insecure, env: process.env });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+const MARKS = { ok: "✓", warning: "!", failed: "✗", skipped: "-" } as const;
+const COLOURS = { ok: "32", warning: "33", failed: "31", skipped: "2" } as const;
+
+function lineOf({ check, verdict, detail, hint }: Finding): string {
+  const mark = colourful(process.stdout)
+    ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m`
+    : MARKS[verdict];
+  const advice = hint === undefined ? "" : `\n                hint: ${hint}`;
+  return redact(`${mark} ${check.padEnd(13)} ${detail}${advice}\n`);
+}
