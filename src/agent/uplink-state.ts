@@ -1,7 +1,8 @@
 /**
  * The connection to the server as a machine: what happened in, what to do next out. No socket, no clock.
  *
- * dialling --opened--> connected --ended--> waiting --waited--> dialling; a final end or `stop` leads to stopped.
+ * dialling --opened--> connected --ended--> waiting --waited--> dialling; a final end or `stop` leads to stopped;
+ * `renewed` back to dialling from anywhere else.
  */
 import { type BackoffOptions, backoffDelay, RECONNECT } from "../lib/backoff.ts";
 import type { RexecError } from "../lib/errors.ts";
@@ -37,6 +38,8 @@ export type UplinkEvent =
   /** `served`: it was of use to a viewer by rexec.v2. */
   | { type: "ended"; end: ConnectionEnd; at: number; served?: boolean }
   | { type: "waited" }
+  /** There is another token to connect with, at once. */
+  | { type: "renewed"; at: number; served: boolean }
   | { type: "stop" };
 
 export interface UplinkContext {
@@ -56,7 +59,11 @@ export const RESUME_FOR_MS = 120_000;
 /** How long a dial may take while somebody waits, ms: one that hangs in a dead line must not hold up the next. */
 const RESUME_DIAL_MS = [4_000, 8_000, 20_000] as const;
 
-export const INITIAL: UplinkState = { phase: "dialling", auth: "header", failures: 0 };
+export const INITIAL: UplinkState = {
+  phase: "dialling",
+  auth: "header",
+  failures: 0,
+};
 
 /** The next state. An event that has no place in a state changes nothing. */
 export function transition(state: UplinkState, event: UplinkEvent, context: UplinkContext): UplinkState {
@@ -67,6 +74,11 @@ export function transition(state: UplinkState, event: UplinkEvent, context: Upli
   }
   if (event.type === "waited") {
     return state.phase === "waiting" ? { ...carried(state), phase: "dialling" } : state;
+  }
+  if (event.type === "renewed") {
+    if (state.phase === "stopped") return state;
+    const lostAt = event.served ? event.at : state.lostAt;
+    return { phase: "dialling", auth: "header", failures: 0, ...(lostAt === undefined ? {} : { lostAt }) };
   }
   if (state.phase !== "dialling" && state.phase !== "connected") return state;
   return afterEnd(state, event, context);

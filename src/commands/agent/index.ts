@@ -12,6 +12,7 @@ export const agentSubCommands = {
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
   stop: () => import("./stop.ts").then((module) => module.stopCommand),
   logs: () => import("./logs.ts").then((module) => module.logsCommand),
+  "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: completionCommand,
 };
