@@ -69,8 +69,11 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     if (phase === "stopped") return finish(state);
     if (phase === "dialling")
       logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
+    const dialled = clock.now();
+    let open = false;
     const opened = (line: Line, isV2: boolean) => {
-      go({ type: "opened", at: clock.now() });
+      open = true;
+      go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
       credential.accepted();
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       handler.opened(line, isV2);
@@ -89,13 +92,18 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     );
     handler.closed();
     if (signal.aborted) continue;
+    const at = clock.now();
     const renew = () => go({ type: "renewed", at: clock.now(), served });
     if (turn.renewed) {
       logger.info("connecting anew, with another token");
       renew();
       continue;
     }
-    const next = transition(state, { type: "ended", end, at: clock.now(), served }, context());
+    const next = transition(
+      state,
+      { type: "ended", end, at, served, ...(open ? {} : { tookMs: at - dialled }) },
+      context(),
+    );
     if (next.phase === "stopped" && next.error && credential.refused(next.error)) {
       logger.warn(`${next.error.message}; going on with the token of before`);
       renew();
