@@ -1,8 +1,8 @@
 /** OpenRC, SysV init and launchd: their files, and the commands that make these take effect. */
 import { join } from "node:path";
-import { RexecError } from "../../lib/errors.ts";
 import { CACHE, openrcScript, sysvScript } from "./init-scripts.ts";
 import { LABEL, launchdPlist } from "./launchd.ts";
+import { assertPaths } from "./paths.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { SERVICE, type ServiceSpec } from "./spec.ts";
 
@@ -12,7 +12,8 @@ export const openrcRecipe: Recipe = {
   init: "openrc",
   file: SCRIPT,
   text(spec) {
-    assertUnquoted(spec);
+    // It evaluates them twice.
+    assertPaths("OpenRC", [spec.executable, spec.config], /^[\w@%+:,./-]+$/);
     return openrcScript(spec);
   },
   mode: 0o755,
@@ -84,16 +85,4 @@ export function launchdRecipe(scope: ServiceSpec["scope"], home: string, uid: nu
     status: `launchctl print ${job}`,
     logs: isSystem ? "/var/log/rexec-agent.log" : "~/Library/Logs/rexec-agent.log",
   };
-}
-
-// --- internal ---
-
-/** @throws RexecError `bad_path` */
-function assertUnquoted({ executable, config }: ServiceSpec): void {
-  const odd = [executable, config].find((path) => !/^[\w@%+:,./-]+$/.test(path));
-  if (odd === undefined) return;
-  throw new RexecError(`OpenRC cannot be given the path ${JSON.stringify(odd)}`, {
-    code: "bad_path",
-    hint: "use one of letters, digits and _@%+:,./-",
-  });
 }

@@ -14,7 +14,8 @@ const LONGEST_PAUSE_S = 60;
 export function systemdUnit(spec: ServiceSpec, version: number): string {
   const { scope } = spec;
   const isSystem = scope === "system";
-  const words = (command: readonly string[]) => command.map(unitWord).join(" ");
+  const words = ([program = "", ...args]: readonly string[]) =>
+    [programWord(program), ...args.map(unitWord)].join(" ");
   return `${[
     "# Written by rexec-agent install, which writes it anew when it is run again; changes of your own belong into a",
     `# drop-in: systemctl ${isSystem ? "" : "--user "}edit rexec-agent`,
@@ -85,9 +86,17 @@ function pauses(isSystem: boolean, version: number): string[] {
   ];
 }
 
+/** The first word is the one in which `$` stands for itself. */
+function programWord(path: string): string {
+  return quoted(unitText(path));
+}
+
 /** One word of a command line in a unit: nothing in it is expanded. */
 function unitWord(word: string): string {
-  const text = unitText(word).replaceAll("$", "$$$$");
+  return quoted(unitText(word).replaceAll("$", "$$$$"));
+}
+
+function quoted(text: string): string {
   return /^[\w@+:,./%=$-]+$/.test(text) ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 

@@ -1,5 +1,6 @@
 /** systemd: the system's manager, and each account's own. */
 import { join } from "node:path";
+import { assertPaths } from "./paths.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { SERVICE, type ServiceSpec } from "./spec.ts";
 import { systemdUnit } from "./systemd-unit.ts";
@@ -35,7 +36,11 @@ export function systemdRecipe(
   return {
     init: "systemd",
     file: join(folder, UNIT),
-    text: (spec) => systemdUnit(spec, version),
+    text(spec) {
+      // It takes no quotes and backslashes in the name of a program.
+      assertPaths("systemd", [spec.executable], /^[^'"\\]+$/);
+      return systemdUnit(spec, version);
+    },
     mode: 0o644,
     reload: [systemctl("daemon-reload")],
     enable: [systemctl("--quiet", "enable", UNIT)],

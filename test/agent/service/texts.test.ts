@@ -1,0 +1,178 @@
+/** The files that service managers are given, as text; test/systemd has the one of systemd at work. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openrcScript, sysvScript } from "../../../src/agent/service/init-scripts.ts";
+import { launchdPlist } from "../../../src/agent/service/launchd.ts";
+import type { ServiceSpec } from "../../../src/agent/service/spec.ts";
+import { systemdUnit } from "../../../src/agent/service/systemd-unit.ts";
+import { parsePlist } from "./plist.ts";
+
+const SPEC: ServiceSpec = {
+  executable: "/usr/local/bin/rexec-agent",
+  words: [],
+  config: "/etc/rexec/agent.yaml",
+  host: "https://rexec.example",
+  scope: "system",
+  user: null,
+};
+const ODD = {
+  executable: "/opt/100% odd $HOME/rexec-agent",
+  config: `/etc/it's "here" $HOME\\x/agent.yaml`,
+};
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "rexec-texts-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(command: string[], env: Record<string, string> = {}) {
+  const { PATH = "" } = process.env;
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env: { PATH, ...env } });
+  return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** An executable that prints its arguments, a line each, and leaves with 3 for `status`. */
+function recorder(path: string): string {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n[ "$1" != status ] || exit 3\nprintf '%s\\n' "$@"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe("the systemd unit", () => {
+  test("has the configuration file and no secret", () => {
+    const unit = systemdUnit(SPEC, 252);
+    expect(unit).toContain("\nExecStart=/usr/local/bin/rexec-agent start --config /etc/rexec/agent.yaml\n");
+    expect(unit).toContain("\nUnsetEnvironment=BUN_OPTIONS BUN_BE_BUN ");
+    expect(unit.match(/^Environment=.*$/gm)).toEqual(["Environment=BUN_TMPDIR=%C/rexec"]);
+  });
+
+  test("grows the pauses by itself from systemd 254 on, with a command before", () => {
+    expect(systemdUnit(SPEC, 254)).toContain("\nRestartSteps=6\nRestartMaxDelaySec=60\n");
+    expect(systemdUnit(SPEC, 254)).not.toContain("ExecStartPre=");
+    expect(systemdUnit(SPEC, 253)).not.toContain("RestartSteps=6");
+    expect(systemdUnit(SPEC, 253)).toContain("\nExecStartPre=-/bin/sh -c ");
+  });
+
+  test("runs the agent's commands of the CLI too, and as another account", () => {
+    const unit = systemdUnit({ ...SPEC, executable: "/opt/rexec", words: ["agent"], user: "pi" }, 252);
+    expect(unit).toContain("\nExecStart=/opt/rexec agent start --config /etc/rexec/agent.yaml\nUser=pi\n");
+  });
+
+  test("waits for no network and belongs to no target of the system where it is an account's", () => {
+    const unit = systemdUnit({ ...SPEC, scope: "user" }, 252);
+    expect(unit).not.toContain("network-online");
+    expect(unit).toContain("\nWantedBy=default.target\n");
+    expect(unit).toContain("systemctl --user show --property=NRestarts");
+  });
+
+  test("takes odd paths as they are", () => {
+    const unit = systemdUnit({ ...SPEC, ...ODD }, 254);
+    expect(unit).toContain(
+      String.raw`ExecStart="/opt/100%% odd $HOME/rexec-agent" start --config "/etc/it's \"here\" $$HOME\\x/agent.yaml"`,
+    );
+  });
+
+  const verify = Bun.which("systemd-analyze");
+  for (const [name, spec] of Object.entries({ plain: {}, odd: ODD, user: { scope: "user" } } as const)) {
+    for (const version of [252, 254]) {
+      // What an older systemd does not know yet, it warns of.
+      const known = Number(run(["systemctl", "--version"]).out.match(/^systemd (\d+)/)?.[1] ?? 0) >= version;
+      test.skipIf(!verify || !known)(
+        `is clean to systemd-analyze: ${name}, for systemd ${version}${known ? "" : " (SKIPPED: older here)"}`,
+        () => {
+          const executable = recorder(join(folder, spec === ODD ? "o % d $HOME" : "plain", "rexec-agent"));
+          const path = file("rexec-agent.service", systemdUnit({ ...SPEC, ...spec, executable }, version));
+          const scope = name === "user" ? ["--user"] : [];
+          expect(run([verify ?? "", ...scope, "verify", path], { XDG_RUNTIME_DIR: folder })).toEqual({
+            code: 0,
+            out: "",
+            err: "",
+          });
+        },
+      );
+    }
+  }
+});
+
+describe("the scripts of OpenRC and SysV init", () => {
+  const scripts = {
+    openrc: openrcScript(SPEC),
+    "openrc as pi": openrcScript({ ...SPEC, user: "pi" }),
+    sysv: sysvScript(SPEC),
+    "sysv as pi": sysvScript({ ...SPEC, user: "pi" }),
+    "sysv with odd paths": sysvScript({ ...SPEC, ...ODD, user: "pi" }),
+  };
+  for (const [name, text] of Object.entries(scripts)) {
+    for (const shell of [["dash"], ["bash"], ["busybox", "sh"]]) {
+      test.skipIf(!Bun.which(shell[0] ?? ""))(`${name} is a script to ${shell.join(" ")}`, () => {
+        expect(run([...shell, "-n", file("script", text)])).toEqual({ code: 0, out: "", err: "" });
+      });
+    }
+    test.skipIf(!Bun.which("shellcheck"))(`${name} is clean to shellcheck`, () => {
+      expect(run(["shellcheck", "--exclude=SC2016", file("script", text)]).out).toBe("");
+    });
+  }
+
+  test("OpenRC's runs the agent in the foreground under supervise-daemon", () => {
+    const source = file(
+      "openrc",
+      `${scripts.openrc}\necho "$supervisor $respawn_max $command $command_args"`,
+    );
+    expect(run(["sh", source], { REXEC_TOKEN: "rexec_secret", BUN_OPTIONS: "--preload x" }).out).toBe(
+      "supervise-daemon 0 /usr/local/bin/rexec-agent start --config /etc/rexec/agent.yaml\n",
+    );
+    expect(
+      run(["sh", file("env", `${scripts.openrc}\nenv`)], { REXEC_TOKEN: "rexec_secret" }).out,
+    ).not.toContain("rexec_secret");
+  });
+
+  test("SysV's starts the agent as a daemon, and tells its state", () => {
+    const executable = recorder(join(folder, "o % d $HOME", "rexec-agent"));
+    const cache = join(folder, "cache");
+    const text = sysvScript({ ...SPEC, ...ODD, executable }).replaceAll("/var/cache/rexec", cache);
+    const script = file("sysv", text);
+    expect(run(["sh", script, "start"])).toEqual({
+      code: 0,
+      out: `start\n--config\n${ODD.config}\n--daemon\n`,
+      err: "",
+    });
+    expect(run(["sh", script, "status"]).code).toBe(3);
+    expect(run(["sh", script, "stop"]).code).toBe(0);
+    expect(run(["sh", script]).code).toBe(2);
+  });
+});
+
+describe("launchd's property list", () => {
+  test("keeps the agent running, and leaves alone what it has started", () => {
+    expect(parsePlist(launchdPlist({ ...SPEC, user: "pi" }, "/Users/pi"))).toMatchObject({
+      Label: "com.rexec.agent",
+      ProgramArguments: ["/usr/local/bin/rexec-agent", "start", "--config", "/etc/rexec/agent.yaml"],
+      UserName: "pi",
+      RunAtLoad: true,
+      KeepAlive: true,
+      AbandonProcessGroup: true,
+      StandardErrorPath: "/var/log/rexec-agent.log",
+    });
+  });
+
+  test("takes odd paths as they are, and logs into the home of an account", () => {
+    const plist = parsePlist(
+      launchdPlist({ ...SPEC, executable: "/opt/a&b<c>/rexec-agent", scope: "user" }, "/Users/pi"),
+    );
+    expect(plist).toMatchObject({
+      ProgramArguments: ["/opt/a&b<c>/rexec-agent", "start", "--config", "/etc/rexec/agent.yaml"],
+      StandardErrorPath: "/Users/pi/Library/Logs/rexec-agent.log",
+    });
+    expect(plist).not.toHaveProperty("UserName");
+  });
+});
