@@ -171,7 +171,8 @@ export async function caughtUp(subject: Subject, folder: string): Promise<Figure
   const away = async (leg: ChaosProxy | undefined) => {
     if (!leg) return undefined;
     return withShell(subject, async (terminal) => {
-      const ticks = `${folder}/ticks`;
+      // Of its own: the shell of the other leg's turn may live on.
+      const ticks = `${folder}/ticks-${crypto.randomUUID()}`;
       terminal.write(`i=0; while :; do i=$((i+1)); echo "tick-$i."; echo $i >${ticks}; sleep 0.01; done\n`);
       await heard(terminal, "tick-100.");
       const times: number[] = [];
@@ -180,7 +181,7 @@ export async function caughtUp(subject: Subject, folder: string): Promise<Figure
         await Bun.sleep(AWAY_MS);
         await leg.listen();
         const start = performance.now();
-        await heard(terminal, `tick-${Number(readFileSync(ticks, "utf8"))}.`);
+        await heard(terminal, `tick-${latest(ticks)}.`);
         times.push(performance.now() - start);
         await Bun.sleep(1_000);
       }
@@ -194,6 +195,14 @@ export async function caughtUp(subject: Subject, folder: string): Promise<Figure
 }
 
 // --- internal ---
+
+/** The number in a file that is written all the time, and empty for a moment each time. */
+function latest(file: string): number {
+  for (;;) {
+    const number = Number(readFileSync(file, "utf8"));
+    if (number > 0) return number;
+  }
+}
 
 function given<K extends keyof Figures>(key: K, value: number | undefined): Pick<Figures, K> | object {
   return value === undefined ? {} : { [key]: value };

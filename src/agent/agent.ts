@@ -1,5 +1,5 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
@@ -11,7 +11,8 @@ import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
 import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import type { RuntimePlace } from "./control/place.ts";
-import { type ControlHandlers, startControl } from "./control/server.ts";
+import type { ControlHandlers } from "./control/server.ts";
+import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
@@ -143,7 +144,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
-  await using _control = await openControl(options, { status: () => board.read() });
+  using _presence = options.place
+    ? await appear({
+        place: options.place,
+        handlers: { status: () => board.read(), ...options.handlers },
+        logger,
+        isRequired: options.run?.kind === "daemon",
+      })
+    : null;
   let ending: Promise<void> | null = null;
   const stop = () => {
     logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
@@ -181,21 +189,6 @@ function reapOrphans(logger: Logger): () => void {
   } catch (error) {
     logger.warn(`orphans will not be reaped: ${messageOf(error)}`);
     return () => {};
-  }
-}
-
-/** A machine on which nobody can ask the agent is served all the same. */
-async function openControl(
-  { place, handlers, logger }: AgentOptions,
-  own: ControlHandlers,
-): Promise<AsyncDisposable | null> {
-  if (!place) return null;
-  try {
-    return await startControl({ place, handlers: { ...own, ...handlers }, logger });
-  } catch (error) {
-    if (!(error instanceof RexecError) || error.code !== "runtime_folder") throw error;
-    logger.warn(`${error.message}: status, stop and the like will not find this agent (${error.hint})`);
-    return null;
   }
 }
 

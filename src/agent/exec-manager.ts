@@ -1,12 +1,10 @@
 /** The commands that run on this machine, and their results until the server has them. */
-import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../protocol/v1.ts";
-import { checkOptions } from "../pty/check.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Capture } from "./capture.ts";
-import { type ExecOutcome, runCommand, signalGroup } from "./exec.ts";
+import { type ExecOutcome, runCommand, signalGroup, whyNotStarted } from "./exec.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
 
 /** Commands at a time, results that were not sent yet included. One more is refused. */
@@ -92,7 +90,7 @@ export class ExecManager {
       });
       result = () => resultOf(request, outcome, capture);
     } catch (error) {
-      const why = whyNot(error, shell, request.cwd ?? folder());
+      const why = whyNotStarted(error, shell, request.cwd ?? folder());
       logger.warn(`exec: ${why}`);
       result = () => failure(request, why);
     }
@@ -167,16 +165,6 @@ function failure(request: ExecRequest, error: string): ExecResult {
     exit_code: null,
     signal: null,
   };
-}
-
-/** Why the shell did not start: the system names the shell too where it is the folder that is missing. */
-function whyNot(error: unknown, shell: string, cwd: string): string {
-  try {
-    checkOptions({ file: shell, args: [], env: {}, cwd });
-  } catch (problem) {
-    return messageOf(problem);
-  }
-  return `cannot run ${shell} in ${cwd}: ${messageOf(error)}`;
 }
 
 /** In the words of Go's os/exec, which the stock servers show. */

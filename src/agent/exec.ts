@@ -1,4 +1,6 @@
 /** One command through the shell: `SHELL -c command` in a session and process group of its own, without a terminal. */
+import { messageOf } from "../lib/errors.ts";
+import { checkOptions } from "../pty/check.ts";
 import { trackChild, untrackChild } from "../pty/children.ts";
 import { LoopTurn } from "../pty/turn.ts";
 import type { Capture, StreamName } from "./capture.ts";
@@ -108,6 +110,16 @@ export function spawnGroup(
   } finally {
     pipes.handedOver();
   }
+}
+
+/** Why the shell did not start: the system names the shell too where it is the folder that is missing. */
+export function whyNotStarted(error: unknown, shell: string, cwd: string): string {
+  try {
+    checkOptions({ file: shell, args: [], env: {}, cwd });
+  } catch (problem) {
+    return messageOf(problem);
+  }
+  return `cannot run ${shell} in ${cwd}: ${messageOf(error)}`;
 }
 
 // --- internal ---

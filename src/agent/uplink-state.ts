@@ -4,6 +4,7 @@
  * dialling --opened--> connected --ended--> waiting --waited--> dialling; a final end or `stop` leads to stopped.
  */
 import { type BackoffOptions, backoffDelay, RECONNECT } from "../lib/backoff.ts";
+import { dialLimit, pauseLeft } from "../lib/dialing.ts";
 import type { RexecError } from "../lib/errors.ts";
 import { CLOSE_DELETED, CLOSE_SUPERSEDED } from "../protocol/close-codes.ts";
 import { deletedError, type RefusalSubject, refusalError } from "./refusal.ts";
@@ -14,12 +15,20 @@ export type Auth = "header" | "query";
 /**
  * `lostAt`: when a connection was lost over which somebody looked at a session by rexec.v2, until that is so again.
  * They wait, and what they look at stands still, so the pauses are short for as long as the hold time.
+ * `tookMs`: what the last dial took that came to something.
  */
 export type UplinkState =
-  | { phase: "dialling"; auth: Auth; failures: number; lostAt?: number }
-  | { phase: "connected"; auth: Auth; failures: number; lostAt?: number; since: number }
-  | { phase: "waiting"; auth: Auth; failures: number; lostAt?: number; delayMs: number; reason: string }
+  | ({ phase: "dialling" } & Carried)
+  | ({ phase: "connected"; since: number } & Carried)
+  | ({ phase: "waiting"; delayMs: number; reason: string } & Carried)
   | { phase: "stopped"; error: RexecError | null };
+
+interface Carried {
+  auth: Auth;
+  failures: number;
+  lostAt?: number;
+  tookMs?: number;
+}
 
 /** How a connection, or the attempt at one, ended. */
 export type ConnectionEnd =
@@ -33,9 +42,10 @@ export type ConnectionEnd =
   | { kind: "dropped"; reason: string };
 
 export type UplinkEvent =
-  | { type: "opened"; at: number }
-  /** `served`: it was of use to a viewer by rexec.v2. */
-  | { type: "ended"; end: ConnectionEnd; at: number; served?: boolean }
+  /** `tookMs`: the dial. */
+  | { type: "opened"; at: number; tookMs?: number }
+  /** `served`: it was of use to a viewer by rexec.v2. `tookMs`: a dial that came to nothing. */
+  | { type: "ended"; end: ConnectionEnd; at: number; served?: boolean; tookMs?: number }
   | { type: "waited" }
   | { type: "stop" };
 
@@ -53,8 +63,6 @@ export const SUPERSEDED_WAIT_MS = [120_000, 300_000] as const;
 export const RESUME: BackoffOptions = { baseMs: 250, capMs: 1_000, healthyAfterMs: 0 };
 /** For so long somebody is taken to wait, ms: the hold time. */
 export const RESUME_FOR_MS = 120_000;
-/** How long a dial may take while somebody waits, ms: one that hangs in a dead line must not hold up the next. */
-const RESUME_DIAL_MS = [4_000, 8_000, 20_000] as const;
 
 export const INITIAL: UplinkState = { phase: "dialling", auth: "header", failures: 0 };
 
@@ -63,7 +71,8 @@ export function transition(state: UplinkState, event: UplinkEvent, context: Upli
   if (event.type === "stop") return state.phase === "stopped" ? state : { phase: "stopped", error: null };
   if (event.type === "opened") {
     if (state.phase !== "dialling") return state;
-    return { ...carried(state), phase: "connected", since: event.at };
+    const { at, tookMs } = event;
+    return { ...carried(state), ...(tookMs === undefined ? {} : { tookMs }), phase: "connected", since: at };
   }
   if (event.type === "waited") {
     return state.phase === "waiting" ? { ...carried(state), phase: "dialling" } : state;
@@ -75,7 +84,7 @@ export function transition(state: UplinkState, event: UplinkEvent, context: Upli
 /** How long the dial of this state may take, ms; null for as long as usual. */
 export function dialMs(state: UplinkState, now: number): number | null {
   if (state.phase === "stopped" || !isAwaited(state.lostAt, now)) return null;
-  return RESUME_DIAL_MS[Math.min(state.failures, RESUME_DIAL_MS.length) - 1] ?? RESUME_DIAL_MS[0];
+  return dialLimit(state.failures, state.tookMs ?? null);
 }
 
 // --- internal ---
@@ -83,8 +92,13 @@ export function dialMs(state: UplinkState, now: number): number | null {
 type Live = Extract<UplinkState, { phase: "dialling" | "connected" }>;
 type Ended = Extract<UplinkEvent, { type: "ended" }>;
 
-function carried({ auth, failures, lostAt }: Exclude<UplinkState, { phase: "stopped" }>) {
-  return { auth, failures, ...(lostAt === undefined ? {} : { lostAt }) };
+function carried({ auth, failures, lostAt, tookMs }: Carried): Carried {
+  return {
+    auth,
+    failures,
+    ...(lostAt === undefined ? {} : { lostAt }),
+    ...(tookMs === undefined ? {} : { tookMs }),
+  };
 }
 
 function isAwaited(lostAt: number | undefined, now: number): boolean {
@@ -102,6 +116,7 @@ function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkStat
   const failures = served || livedWell(state, at, context) ? 0 : state.failures;
   const random = context.random ?? Math.random;
   const again = (delayMs: number, reason: string, auth = state.auth): UplinkState => ({
+    ...carried(state),
     ...(lostAt === undefined ? {} : { lostAt }),
     phase: "waiting",
     auth,
@@ -109,7 +124,8 @@ function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkStat
     delayMs,
     reason,
   });
-  const retry = (reason: string) => again(backoffDelay({ ...backoff, random }, failures), reason);
+  const retry = (reason: string) =>
+    again(pauseLeft(backoffDelay({ ...backoff, random }, failures), event.tookMs ?? 0), reason);
 
   switch (end.kind) {
     case "refused":

@@ -56,8 +56,11 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     if (phase === "stopped") return finish(state);
     if (phase === "dialling")
       logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
+    const dialled = clock.now();
+    let open = false;
     const opened = (line: Line, isV2: boolean) => {
-      go({ type: "opened", at: clock.now() });
+      open = true;
+      go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       handler.opened(line, isV2);
     };
@@ -74,7 +77,8 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     );
     handler.closed();
     if (signal.aborted) continue;
-    const next = go({ type: "ended", end, at: clock.now(), served });
+    const at = clock.now();
+    const next = go({ type: "ended", end, at, served, ...(open ? {} : { tookMs: at - dialled }) });
     if (next.phase !== "waiting") continue;
     const seconds =
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);

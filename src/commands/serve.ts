@@ -2,7 +2,7 @@
 import { homedir, networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
-import { parseDuration } from "../lib/duration.ts";
+import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { bareHost, isLoopback } from "../lib/proxy.ts";
@@ -77,6 +77,12 @@ export const serveCommand = withHelp(
         default: "8s",
         description: "They are given up after this long without one",
       },
+      "forget-ephemeral": {
+        type: "string",
+        valueHint: "TIME",
+        default: "10m",
+        description: "Forget agents of CI jobs (start --ephemeral) that left without a word after so long",
+      },
       "v1-only": {
         type: "boolean",
         default: false,
@@ -107,7 +113,10 @@ export const serveCommand = withHelp(
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
         v1Only: args["v1-only"],
-        timings: parseLiveness(args["ping-interval"], args["dead-after"]),
+        timings: {
+          ...parseLiveness(args["ping-interval"], args["dead-after"]),
+          ephemeralMs: parseForgetting(args["forget-ephemeral"]),
+        },
         logger,
       });
       const signal = nextSignal();
@@ -238,6 +247,12 @@ function parseLiveness(ping: string, dead: string): { v2PingMs: number; v2DeadMs
   const [v2PingMs, v2DeadMs] = [parseTime("ping-interval", ping), parseTime("dead-after", dead)];
   if (v2DeadMs > v2PingMs) return { v2PingMs, v2DeadMs };
   throw new UsageError("--dead-after must be longer than --ping-interval", "twice as long, or more");
+}
+
+function parseForgetting(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= MIN_LIVENESS_MS && ms <= LONGEST_TIMER_MS) return ms;
+  throw new UsageError(`--forget-ephemeral cannot be "${text}"`, "it is a time of a second or more: 10m, 1h");
 }
 
 function parseTime(option: string, text: string): number {

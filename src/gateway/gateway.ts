@@ -6,6 +6,7 @@ import type { Logger } from "../lib/log.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
+import { startForgetting } from "./forgetting.ts";
 import { createApp } from "./http/app.ts";
 import { Hub } from "./relay/hub.ts";
 import { startServer } from "./server.ts";
@@ -96,6 +97,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
     });
     const adminToken = await firstTokenOnce(server, store);
+    const stopForgetting = startForgetting({ store, hub, logger, afterMs: timings.ephemeralMs });
     const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
@@ -106,6 +108,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       store,
       hub,
       stop() {
+        stopForgetting();
         stopping ??= stop(server, hub, store, timings.stopMs);
         return stopping;
       },

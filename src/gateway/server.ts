@@ -97,7 +97,11 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
       cause: error,
     });
   }
-  return new RexecError(`cannot listen on ${where}: ${messageOf(error)}`, {
+  // What Bun calls an address that is not ours, or no address at all, differs from time to time.
+  const isForeign =
+    /^(ENXIO|EADDRNOTAVAIL|EINVAL|ENOTFOUND)$/.test(code) || /failed to listen/i.test(messageOf(error));
+  const why = isForeign ? "this machine has no such address" : messageOf(error);
+  return new RexecError(`cannot listen on ${where}: ${why}`, {
     code: "cannot_listen",
     hint: "--host is an address of this machine, 127.0.0.1 or 0.0.0.0 for example",
     cause: error,

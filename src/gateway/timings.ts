@@ -26,6 +26,8 @@ export interface Timings {
   endedMs: number;
   /** A viewer that keeps falling behind gets a fresh screen at most this often. */
   screenEveryMs: number;
+  /** An agent that registered as ephemeral is forgotten after being away for this long. */
+  ephemeralMs: number;
   /** At shutdown, sockets and requests get this long to end. */
   stopMs: number;
 }
@@ -44,5 +46,6 @@ export const TIMINGS: Timings = {
   sizeGraceMs: 10_000,
   endedMs: 5 * 60_000,
   screenEveryMs: 500,
+  ephemeralMs: 10 * 60_000,
   stopMs: 2_000,
 };

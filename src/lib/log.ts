@@ -16,11 +16,16 @@ export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
 /**
  * A logger for a program. `fancy` is for a person at a terminal; otherwise plain lines, for a journal or a log file.
  * @param level least important level that is written; an unknown name means `info`
+ * @param write takes each line in place of stderr
  */
-export function createLogger(level: string | undefined, fancy = process.stderr.isTTY === true): Logger {
+export function createLogger(
+  level: string | undefined,
+  fancy = process.stderr.isTTY === true,
+  write: (line: string) => void = (line) => void process.stderr.write(line),
+): Logger {
   const consola = createConsola({
     level: LEVELS[level ?? "info"] ?? LogLevels.info,
-    reporters: [fancy ? forPerson : forLog],
+    reporters: [fancy ? forPerson(write) : forLog(write)],
     // Consola folds repeated lines by default; in a log every line counts.
     throttle: 0,
   });
@@ -42,19 +47,19 @@ export function redact(text: string): string {
 // --- internal ---
 
 /** A coloured word and the text. */
-const forPerson: ConsolaReporter = {
+const forPerson = (write: (line: string) => void): ConsolaReporter => ({
   log({ type, args }) {
-    process.stderr.write(`${COLOURS[type] ?? ""}${type}\u001b[0m ${args.join(" ")}\n`);
+    write(`${COLOURS[type] ?? ""}${type}\u001b[0m ${args.join(" ")}\n`);
   },
-};
+});
 
 /** `[info] text`, with the time in front unless a journal, which adds its own, is at the other end. */
-const forLog: ConsolaReporter = {
+const forLog = (write: (line: string) => void): ConsolaReporter => ({
   log({ type, args, date }) {
     const time = process.env.JOURNAL_STREAM ? "" : `${date.toISOString()} `;
-    process.stderr.write(`${time}[${type}] ${args.join(" ")}\n`);
+    write(`${time}[${type}] ${args.join(" ")}\n`);
   },
-};
+});
 
 const COLOURS: Record<string, string | undefined> = {
   error: "\u001b[31m",

@@ -58,6 +58,8 @@ export const registerBody = z.object({
   shell: z.nullish(z.string().check(z.maxLength(512))),
   distro: z.nullish(z.string().check(z.maxLength(64))),
   tags: z.nullish(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(64))),
+  /** Ours: an agent of a CI job, which the server may forget once it stays away. */
+  ephemeral: z.nullish(z.boolean()),
 });
 export type RegisterBody = z.infer<typeof registerBody>;
 
@@ -88,6 +90,7 @@ export const agentBody = z.object({
   last_ping: z.nullish(z.string()),
   system_info: z.nullish(z.partial(systemInfo)),
   stats: z.nullish(z.partial(agentStats)),
+  ephemeral: z.nullish(z.boolean()),
 });
 export type Agent = z.infer<typeof agentBody>;
 

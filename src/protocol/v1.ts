@@ -57,6 +57,8 @@ const serverMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ping"), data: nothing }),
   // Ours: an `error` from the server is only logged.
   z.object({ type: z.literal("error"), data: z.unknown() }),
+  // Ours, to an agent that registered as ephemeral: how many look at it, or dropped off and are likely to be back.
+  z.object({ type: z.literal("viewers"), data: z.object({ count: z.int().check(z.minimum(0)) }) }),
 ]);
 /** What an agent understands of what a server says. */
 export type ServerMessage = z.infer<typeof serverMessage>;
@@ -160,6 +162,7 @@ export const encodeServer = {
   shellResize: (data: { session_id: string; cols: number; rows: number }) => frame("shell_resize", data),
   shellStopSession: (session_id: string) => frame("shell_stop_session", { session_id }),
   exec: (data: ExecRequestWire) => frame("exec", data),
+  viewers: (count: number) => frame("viewers", { count }),
 };
 
 /** From the agent: see the table of the contract. */

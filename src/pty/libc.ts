@@ -1,6 +1,7 @@
 /** The few libc calls that Bun has no API for, through bun:ffi. */
-import { dlopen } from "bun:ffi";
+import { dlopen, read } from "bun:ffi";
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
@@ -11,6 +12,9 @@ const TCOOFF = 0;
 const TCOON = 1;
 
 const F_DUPFD_CLOEXEC = 1030;
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 /** Which pseudo-terminal a master is of: _IOR('T', 0x30, unsigned int), the same on x86-64 and arm64. */
 const TIOCGPTN = 0x80045430n;
 
@@ -32,6 +36,24 @@ export function duplicate(fd: number): number {
   const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) throw new Error(`fcntl(${fd}, F_DUPFD_CLOEXEC) failed`);
   return copy;
+}
+
+/** Makes `target` a second name of `fd`, closing what it was before. @throws Error where `fd` is not open. */
+export function redirect(fd: number, target: number): void {
+  if (libc().dup2(fd, target) < 0) throw new Error(`dup2(${fd}, ${target}) failed`);
+}
+
+/**
+ * flock(2) without waiting; false where somebody else has it.
+ * @throws Error where the file system has no locks (some network ones)
+ */
+export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
+  const { flock, __errno_location } = libc();
+  if (flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
+  const place = __errno_location();
+  const errno = place === null ? 0 : read.i32(place);
+  if (errno === constants.errno.EAGAIN) return false;
+  throw new Error(`the file system gives no lock (errno ${errno})`);
 }
 
 /** N of the /dev/pts/N that this master belongs to, or null where it is not a master. */
@@ -74,7 +96,10 @@ function libcPath(): string {
 
 function open() {
   return dlopen(libcPath(), {
+    __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+    dup2: { args: ["i32", "i32"], returns: "i32" },
+    flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
     pipe2: { args: ["ptr", "i32"], returns: "i32" },

@@ -1,7 +1,8 @@
 /** Where a running agent can be found: a folder for its control socket and its pid file. Never /tmp. */
-import { realpathSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { accountOf } from "../../lib/account.ts";
 import { SYSTEM_CONFIG, userConfig } from "../config-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,34 +26,43 @@ export function runtimePlace(
   env: Environment,
   uid = process.getuid?.() ?? 0,
 ): RuntimePlace {
-  return placeIn(folders(env, uid)[0] ?? SYSTEM_FOLDER, configPath, env, uid);
+  const given = env.XDG_RUNTIME_DIR;
+  const folder = uid === 0 ? SYSTEM_FOLDER : given ? join(given, "rexec") : ownFolder(env);
+  return placeIn(folder, configPath, uid, env);
 }
 
 /**
  * All places where an agent of this file may have been started: a shell may have no XDG_RUNTIME_DIR (`su`), or
- * another one than the agent had. The first is where it would be started now.
+ * another one than the agent had; root asks after the agents of others too. The first is where it would start now.
  */
 export function runtimePlaces(
   configPath: string,
   env: Environment,
   uid = process.getuid?.() ?? 0,
 ): [RuntimePlace, ...RuntimePlace[]] {
-  const [first, ...others] = folders(env, uid).map((folder) => placeIn(folder, configPath, env, uid));
-  return [first ?? placeIn(SYSTEM_FOLDER, configPath, env, uid), ...others];
+  const first = runtimePlace(configPath, env, uid);
+  const places = [first, ...usualPlaces(configPath, env, uid)];
+  const owner = statSync(configPath, { throwIfNoEntry: false })?.uid ?? uid;
+  if (uid === 0 && owner !== 0) {
+    places.push(...usualPlaces(configPath, { HOME: accountOf(owner).home }, owner));
+  }
+  const isNew = ({ pid }: RuntimePlace, index: number) =>
+    places.findIndex((other) => other.pid === pid) === index;
+  return [first, ...places.slice(1).filter((place, index) => isNew(place, index + 1))];
 }
 
 // --- internal ---
 
-function folders(env: Environment, uid: number): string[] {
-  if (uid === 0) return [SYSTEM_FOLDER];
-  const { XDG_RUNTIME_DIR: given } = env;
-  const own = join(env.HOME || homedir(), ".rexec", "run");
-  return [
-    ...new Set([...(given ? [join(given, "rexec")] : []), own, join("/run/user", String(uid), "rexec")]),
-  ];
+function usualPlaces(configPath: string, env: Environment, uid: number): RuntimePlace[] {
+  const folders = uid === 0 ? [] : [join("/run/user", String(uid), "rexec"), ownFolder(env)];
+  return folders.map((folder) => placeIn(folder, configPath, uid, env));
 }
 
-function placeIn(folder: string, configPath: string, env: Environment, uid: number): RuntimePlace {
+function ownFolder(env: Environment): string {
+  return join(env.HOME || homedir(), ".rexec", "run");
+}
+
+function placeIn(folder: string, configPath: string, uid: number, env: Environment): RuntimePlace {
   const name = nameOf(configPath, uid === 0 ? SYSTEM_CONFIG : userConfig(env));
   return { folder, socket: join(folder, `${name}.sock`), pid: join(folder, `${name}.pid`) };
 }

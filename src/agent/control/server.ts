@@ -1,5 +1,5 @@
 /** The control socket of a running agent: a Unix socket that only its account can open. */
-import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, unlinkSync } from "node:fs";
 import type { Socket } from "bun";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -34,32 +34,22 @@ export interface ControlOptions {
 }
 
 /**
- * Opens the socket. That of a dead agent is replaced, that of a living one never.
- * @throws RexecError `already_running`, `runtime_folder` where the folder cannot be used
+ * Opens the socket; its folder is there. That of a dead agent is replaced, that of a living one never.
+ * @throws RexecError `already_running`, or the system's error
  */
-export async function startControl({ place, handlers, logger }: ControlOptions): Promise<AsyncDisposable> {
+export async function startControl({ place, handlers, logger }: ControlOptions): Promise<Disposable> {
   const open = () => listen(place.socket, handlers, logger);
-  try {
-    mkdirSync(place.folder, { recursive: true, mode: 0o700 });
-    const server = await open().catch(async (error: unknown) => {
-      if (errnoOf(error) !== "EADDRINUSE") throw error;
-      await assertDead(place);
-      unlinkSync(place.socket);
-      return open();
-    });
-    return {
-      async [Symbol.asyncDispose]() {
-        server.stop(true); // and removes the file
-      },
-    };
-  } catch (error) {
-    if (error instanceof RexecError) throw error;
-    throw new RexecError(`cannot open a control socket in ${place.folder}: ${messageOf(error)}`, {
-      code: "runtime_folder",
-      hint: "name a folder of your own that can be written with XDG_RUNTIME_DIR",
-      cause: error,
-    });
-  }
+  const server = await open().catch(async (error: unknown) => {
+    if (errnoOf(error) !== "EADDRINUSE") throw error;
+    await assertDead(place);
+    unlinkSync(place.socket);
+    return open();
+  });
+  return {
+    [Symbol.dispose]() {
+      server.stop(true); // and removes the file
+    },
+  };
 }
 
 // --- internal ---

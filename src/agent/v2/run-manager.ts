@@ -1,8 +1,7 @@
 /** The commands of rexec.v2 that run on this machine, and those that ended and may still be asked for. */
-import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
-import { endGroup } from "../exec.ts";
+import { endGroup, whyNotStarted } from "../exec.ts";
 import type { Outbox } from "../outbox.ts";
 import { Refusal } from "./refusal.ts";
 import { Run } from "./run.ts";
@@ -88,7 +87,7 @@ export class RunManager {
       this.#runs.set(run.id, run);
       return run;
     } catch (error) {
-      throw new Refusal("failed", `cannot run ${shell} in ${cwd}: ${messageOf(error)}`);
+      throw new Refusal("failed", whyNotStarted(error, shell, cwd));
     }
   }
 

@@ -1,26 +1,35 @@
 /** When to try again: at once-ish, then within a second for as long as somebody is likely to watch, then less often. */
 import { backoffDelay } from "../../lib/backoff.ts";
+import { dialLimit, pauseLeft } from "../../lib/dialing.ts";
 
 const FIRST_MS = 250;
 /** A line that comes back within `PATIENT_MS` is noticed within a second. */
 const CAP_MS = 1_000;
 const PATIENT_MS = 120_000;
 const LATER_CAP_MS = 5_000;
-/** A try that hangs must not hold up the next: each gets longer than the one before. */
-const OPEN_MS = [4_000, 8_000, 20_000] as const;
 
 export class Retry {
   #attempt = 0;
   #lostAt: number | null = null;
+  /** When the try began that has come to nothing so far. */
+  #dialledAt: number | null = null;
+  #tookMs: number | null = null;
 
   /** When the line was lost; null while it is there. */
   get lostAt(): number | null {
     return this.#lostAt;
   }
 
-  /** How long the next try may take, ms. */
-  get openMs(): number {
-    return OPEN_MS[Math.min(this.#attempt, OPEN_MS.length) - 1] ?? OPEN_MS[0];
+  /** A try begins: how long it may take, ms. */
+  dial(nowMs: number): number {
+    this.#dialledAt = nowMs;
+    return dialLimit(this.#attempt, this.#tookMs);
+  }
+
+  /** It came to something. */
+  opened(nowMs: number): void {
+    if (this.#dialledAt !== null) this.#tookMs = nowMs - this.#dialledAt;
+    this.#dialledAt = null;
   }
 
   /** A session was attached: the next loss is a new one. */
@@ -35,6 +44,6 @@ export class Retry {
     const capMs = nowMs - this.#lostAt < PATIENT_MS ? CAP_MS : LATER_CAP_MS;
     const delay = backoffDelay({ baseMs: FIRST_MS, capMs, healthyAfterMs: 0 }, this.#attempt);
     this.#attempt += 1;
-    return delay;
+    return pauseLeft(delay, nowMs - (this.#dialledAt ?? nowMs));
   }
 }

@@ -103,7 +103,7 @@ export class RemoteRun {
     };
     let connection: Connection | null = first;
     for (;;) {
-      const step = await this.#serve(connection, retry.openMs, attached);
+      const step = await this.#serve(connection, retry, attached);
       if (step.kind === "ended") return step.end;
       if (step.kind === "left") throw this.#left.signal.reason;
       connection = null;
@@ -119,11 +119,15 @@ export class RemoteRun {
     }
   }
 
-  async #serve(open: Connection | null, openMs: number, attached: () => void): Promise<RunStep> {
+  async #serve(open: Connection | null, retry: Retry, attached: () => void): Promise<RunStep> {
     const left = this.#left.signal;
     let connection = open;
     try {
-      connection ??= await openViewer(this.#target, left, { protocols: [SUBPROTOCOL_V2], openMs });
+      if (!connection) {
+        const openMs = retry.dial(this.#clock.now());
+        connection = await openViewer(this.#target, left, { protocols: [SUBPROTOCOL_V2], openMs });
+        retry.opened(this.#clock.now());
+      }
     } catch (error) {
       if (left.aborted) return { kind: "left" };
       if (isFinal(error)) throw error;

@@ -36,7 +36,7 @@ export async function attachV2(context: AttachContext, first: Connection): Promi
   context.status({ kind: "connected", v2: true });
   let connection: Connection | null = first;
   for (;;) {
-    const step = await serve(context, state, connection, retry.openMs, attached);
+    const step = await serve(context, state, connection, retry, attached);
     if (step.kind === "left") return { ...step, livesOn: state.instance === null ? null : session };
     if (step.kind === "exited") return step;
     connection = null;
@@ -56,13 +56,17 @@ async function serve(
   context: AttachContext,
   state: ShellState,
   open: Connection | null,
-  openMs: number,
+  retry: Retry,
   attached: (channel: ShellChannel) => void,
 ): Promise<Step> {
-  const { signal, target } = context;
+  const { signal, target, clock } = context;
   let connection = open;
   try {
-    connection ??= await openViewer(target, signal, { protocols: [SUBPROTOCOL_V2], openMs });
+    if (!connection) {
+      const openMs = retry.dial(clock.now());
+      connection = await openViewer(target, signal, { protocols: [SUBPROTOCOL_V2], openMs });
+      retry.opened(clock.now());
+    }
   } catch (error) {
     if (signal.aborted) return { kind: "left" };
     if (isFinal(error)) throw error;

@@ -10,6 +10,8 @@ export const agentSubCommands = {
   doctor: doctorCommand,
   install: () => import("./install.ts").then((module) => module.installCommand),
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
+  stop: () => import("./stop.ts").then((module) => module.stopCommand),
+  logs: () => import("./logs.ts").then((module) => module.logsCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: completionCommand,
 };

@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
-import { runtimePlace } from "../../agent/control/place.ts";
+import { type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
+import { daemonChild } from "../../agent/daemon/child.ts";
+import { runInfo } from "../../agent/daemon/supervisor.ts";
 import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { RexecError, UsageError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { isJwt } from "../../protocol/token.ts";
@@ -14,9 +17,16 @@ import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_op
 
 export const startCommand = withHelp(
   defineCommand({
-    meta: { name: "start", description: "Connect this machine and serve its shells, in the foreground" },
+    meta: { name: "start", description: "Connect this machine and serve its shells" },
     args: {
       ...agentArgs,
+      daemon: { type: "boolean", alias: "d", description: "Run in background" },
+      wait: {
+        type: "string",
+        valueHint: "TIME",
+        description:
+          "How long --daemon waits for the connection before it says why there is none (default 15s)",
+      },
       "max-sessions": {
         type: "string",
         valueHint: "N",
@@ -35,24 +45,40 @@ export const startCommand = withHelp(
       },
     },
     async run({ args }) {
-      const logger = agentLogger(args);
+      const daemon = daemonChild(process.env);
+      const logger = daemon?.logger(args) ?? agentLogger(args);
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
           `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
         );
       }
+      if (args.daemon && !daemon) {
+        const { startDaemon } = await import("./_daemon.ts");
+        return startDaemon({ config, args, waitMs: duration("--wait", args.wait ?? "15s") });
+      }
       const { signal, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
       signal.addEventListener("abort", () => manager.stopping(), { once: true });
-      const onState = (state: UplinkState) => manager.state(state);
-      const place = runtimePlace(config.path, process.env);
-      await runAgent({ config, logger, env: process.env, signal, now, place, onState });
+      const onState = (state: UplinkState) => {
+        manager.state(state);
+        daemon?.reporter?.state(state);
+      };
+      const place = await freePlace(config.path);
+      const run = runInfo(process.env, daemon?.log);
+      try {
+        await runAgent({ config, logger, env: process.env, signal, now, place, onState, run });
+      } catch (error) {
+        const better = await betterError(error, config.path);
+        daemon?.reporter?.failed(better);
+        throw better;
+      }
     },
   }),
   {
     examples: [
       ["rexec-agent start", "Until Ctrl-C or SIGTERM; a second one stops it at once"],
+      ["rexec-agent start --daemon", "Returns once it is connected, or says why it is not"],
       ["REXEC_LOG=debug rexec-agent start", "To see what it does"],
     ],
     notes: [
@@ -64,6 +90,28 @@ export const startCommand = withHelp(
 );
 
 // --- internal ---
+
+/** @throws RexecError `already_running` where an agent runs at another place of this account */
+async function freePlace(configPath: string): Promise<RuntimePlace> {
+  const [place, ...others] = runtimePlaces(configPath, process.env);
+  const used = others.filter(({ pid }) => existsSync(pid));
+  if (used.length > 0) await assertNoneRuns(used);
+  return place;
+}
+
+/** Says more of the agent that runs already; what that takes is not loaded otherwise. */
+async function betterError(error: unknown, configPath: string): Promise<unknown> {
+  if (!(error instanceof RexecError) || error.code !== "already_running") return error;
+  return assertNoneRuns(runtimePlaces(configPath, process.env)).then(
+    () => error,
+    (better: unknown) => better,
+  );
+}
+
+async function assertNoneRuns(places: readonly RuntimePlace[]): Promise<void> {
+  const { assertNoneRuns: assert } = await import("./_daemon.ts");
+  await assert(places);
+}
 
 interface LimitArgs {
   "max-sessions"?: string | undefined;

@@ -1,7 +1,14 @@
-import { askStatus } from "../../agent/control/client.ts";
-import { runtimePlace } from "../../agent/control/place.ts";
+import { currentAccount } from "../../agent/child-env.ts";
+import type { LoadedConfig } from "../../agent/config.ts";
+import { runtimePlaces } from "../../agent/control/place.ts";
+import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
+import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
+import { chooseShell } from "../../agent/shell.ts";
+import { ExitCode } from "../../lib/errors.ts";
+import { COMMIT, VERSION } from "../../lib/version.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
+import { ago } from "./_time.ts";
 
 export const statusCommand = withHelp(
   defineCommand({
@@ -9,10 +16,136 @@ export const statusCommand = withHelp(
     args: { ...agentArgs, json: { type: "boolean", description: "As JSON" } },
     async run({ args }) {
       const loaded = loadAgentConfig(args, agentLogger(args));
-      const status = await askStatus(runtimePlace(loaded.path, process.env));
-      await writeOut(`${JSON.stringify(status, null, 2)}\n`);
-      return status ? 0 : 3;
+      const agent = await findAgent(runtimePlaces(loaded.path, process.env));
+      const facts: Facts = { loaded, agent, unit: agent?.process ? unitOf(agent.process.pid) : null };
+      await writeOut(args.json ? asJson(facts) : asBox(facts));
+      return agent ? ExitCode.ok : ExitCode.notSetUp;
     },
   }),
-  { examples: [["rexec-agent status", "Exit code 0 where it runs, 3 where it does not"]] },
+  {
+    examples: [
+      ["rexec-agent status", "For a person"],
+      ["rexec-agent status --json", "For a program"],
+    ],
+    notes: ["Exit code 0 where it runs, connected or not; 3 where it does not."],
+  },
 );
+
+// --- internal ---
+
+interface Facts {
+  loaded: LoadedConfig;
+  agent: FoundAgent | null;
+  unit: Unit | null;
+}
+
+function asBox(facts: Facts): string {
+  const { id, name, host, shell, registered } = registration(facts.loaded);
+  const rows: [string, string][] = registered
+    ? [
+        ["Registered", "✓"],
+        ["ID", id ?? ""],
+        ["Name", name ?? ""],
+        ["Host", host],
+        ["Shell", shell],
+      ]
+    : [["Registered", "✗ No: run rexec-agent register"]];
+  const all: [string, string][] = [...rows, ...liveRows(facts)];
+  const lines = all.map(([label, value]) => `  ${`${label}:`.padEnd(12)}${value}`);
+  return ["Agent Status", "─".repeat(41), ...lines, ""].join("\n");
+}
+
+function liveRows({ agent, unit, loaded }: Facts): [string, string][] {
+  if (!agent)
+    return [
+      ["Running", "✗ No"],
+      ["Version", version(VERSION, COMMIT)],
+    ];
+  const { status, process: entry } = agent;
+  const pid = entry ? `pid ${entry.pid}` : "pid unknown";
+  if (!status) {
+    return [
+      ["Running", "✓ Yes"],
+      ["Connected", `unknown: it does not answer (${pid})`],
+    ];
+  }
+  const by = unit
+    ? `systemd, ${unit.scope === "user" ? "user unit" : "unit"} ${unit.name}`
+    : RUN_WORDS[status.run];
+  const since = status.connected_since;
+  return [
+    ["Running", "✓ Yes"],
+    ["Connected", since ? `✓ Yes, since ${ago(since)} (${status.protocol})` : `✗ No (${status.connection})`],
+    ["Sessions", String(status.sessions)],
+    [
+      "Last error",
+      status.last_error ? `${status.last_error.message} (${ago(status.last_error.at)})` : "none",
+    ],
+    ["Version", version(status.version, status.commit)],
+    ["Run by", `${by} (${pid}, since ${ago(status.started_at)})`],
+    ...(status.log ? [["Log", status.log] satisfies [string, string]] : []),
+    ...(status.agent_id !== loaded.file?.settings.agent_id
+      ? [
+          ["Note", `it runs as ${status.agent_id}: the configuration was changed since`] satisfies [
+            string,
+            string,
+          ],
+        ]
+      : []),
+  ];
+}
+
+const RUN_WORDS = {
+  foreground: "a person, in the foreground",
+  daemon: "rexec-agent start --daemon",
+  ephemeral: "rexec-agent start --ephemeral",
+  systemd: "systemd",
+  openrc: "OpenRC",
+  sysv: "its init script",
+  launchd: "launchd",
+} as const;
+
+function asJson({ loaded, agent, unit }: Facts): string {
+  const { registered, id, name, host, shell } = registration(loaded);
+  const { status } = agent ?? { status: null };
+  const facts = {
+    registered,
+    id,
+    name,
+    host,
+    shell,
+    config: loaded.path,
+    running: agent !== null,
+    pid: agent?.process?.pid ?? status?.pid ?? null,
+    answers: status !== null,
+    connected: status?.connected_since !== null && status !== null,
+    connected_since: status?.connected_since ?? null,
+    connection: status?.connection ?? null,
+    protocol: status?.protocol ?? null,
+    sessions: status?.sessions ?? null,
+    last_error: status?.last_error ?? null,
+    version: status?.version ?? VERSION,
+    commit: status?.commit ?? COMMIT,
+    run_by: status?.run ?? null,
+    unit: unit?.name ?? null,
+    started_at: status?.started_at ?? null,
+    token_origin: status?.token_origin ?? loaded.tokenOrigin,
+    log: status?.log ?? null,
+  };
+  return `${JSON.stringify(facts, null, 2)}\n`;
+}
+
+function registration(loaded: LoadedConfig) {
+  const settings = loaded.file?.settings;
+  return {
+    registered: Boolean(settings?.agent_id),
+    id: settings?.agent_id ?? null,
+    name: settings?.name ?? null,
+    host: loaded.host,
+    shell: chooseShell(settings?.shell, process.env.SHELL, currentAccount()),
+  };
+}
+
+function version(text: string, commit: string): string {
+  return `${text} (${commit})`;
+}

@@ -32,6 +32,7 @@ export function agentView(agent: AgentRow, presence: Presence | null) {
     last_ping: presence?.lastPing ?? agent.last_ping,
     system_info: systemInfo ?? undefined,
     stats: presence?.stats ?? undefined,
+    ephemeral: agent.ephemeral || undefined,
   };
 }
 

@@ -22,6 +22,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       shell: body.shell ?? "",
       distro: body.distro ?? "",
       tags: body.tags ?? [],
+      ephemeral: body.ephemeral ?? false,
     };
     const made = makeToken();
     const { agent, token } = await store.agents.register(
@@ -61,7 +62,9 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
-    return c.json(statusView(agent, hub.presence(agent.id)));
+    const presence = hub.presence(agent.id);
+    const sessions = await hub.room(agent.id)?.shellCount();
+    return c.json(statusView(agent, presence && { ...presence, sessions: sessions ?? presence.sessions }));
   });
 
   routes.patch("/agents/:id", async (c) => {
@@ -83,7 +86,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:write", "agents:unregister");
-    await store.agents.delete(agent.id);
+    await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
     hub.agentDeleted(agent.id);
     return c.json({ message: "agent deleted" });
   });

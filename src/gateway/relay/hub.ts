@@ -89,7 +89,7 @@ export class Hub {
 
   /** Makes the connection this agent's, from its opening on. */
   acceptAgent(connection: Connection, agent: AgentRow, v2 = false): void {
-    const uplink = new Uplink(connection, agent.name, this.#logger, v2);
+    const uplink = new Uplink(connection, agent.name, this.#logger, v2, agent.ephemeral);
     const name = `agent ${agent.name} (${agent.id})`;
     const { address } = connection.info;
     uplink.listen(
@@ -168,15 +168,14 @@ export class Hub {
         const room = this.#rooms.get(agent.id);
         if (!room?.desk.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
         this.#logger.info(`${name} connected (rexec.v2)`);
-        peer = room.desk.enter(id, connection);
-        room.updateFlow();
+        peer = room.peerEntered(id, connection);
       },
       onText: (text) => peer?.text(text),
       onBytes: (bytes) => peer?.bytes(bytes),
       onDrain: () => peer?.pump(),
       onClose: (code, reason) => {
         const room = this.#rooms.get(agent.id);
-        if (peer) room?.peerLeft(peer);
+        if (peer) room?.peerLeft(peer, GOODBYES.has(code));
         this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
       },
     });

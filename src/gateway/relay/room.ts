@@ -6,8 +6,10 @@ import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
 import { encodeServer } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
+import type { Connection } from "../sockets/connection.ts";
 import { Desk, type DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
+import { Attendance } from "./attendance.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { Session } from "./session.ts";
@@ -28,6 +30,7 @@ export class Room {
   readonly viewers = new Set<Viewer>();
   /** Those that speak rexec.v2, and what they look at. */
   readonly desk: Desk;
+  readonly #attendance: Attendance;
   readonly #sessions = new Map<string, Session>();
   /** Split sessions to be ended as soon as the agent is back. */
   readonly #doomed = new Set<string>();
@@ -44,6 +47,7 @@ export class Room {
     this.#timings = options.timings;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
+    this.#attendance = new Attendance(options.timings.holdMs, () => this.#tellViewers());
     this.execs = new ExecRouter(options.timings.execGraceMs);
     this.desk = new Desk(options, {
       onSize: (session, size) => {
@@ -58,6 +62,13 @@ export class Room {
   /** Shells that run, as far as is known. */
   get runningSessions(): number {
     return [...this.#sessions.values()].filter(({ state }) => state === "running").length;
+  }
+
+  /** Shells that run; an agent that speaks v2 is asked. */
+  async shellCount(): Promise<number> {
+    const all = this.desk.speaksV2 ? await this.desk.list() : null;
+    if (!all) return this.runningSessions;
+    return all.filter(({ kind, ended_at }) => kind === "shell" && ended_at === null).length;
   }
 
   /** The shells that run on an agent that speaks v1, as far as is known. It gives them no instance of their own. */
@@ -98,6 +109,7 @@ export class Room {
       this.startShell(session);
     }
     this.desk.connect(uplink.link);
+    this.#tellViewers();
   }
 
   /** The uplink's connection ended. Viewers are kept for a while: agents come back. */
@@ -129,6 +141,7 @@ export class Room {
       earlier.connection.close(CLOSE_VIEWER_REPLACED, "the same viewer connected again");
     }
     this.viewers.add(viewer);
+    this.#attendance.entered(viewer.id);
     if (sessionId === null) return;
     const session = this.session(sessionId);
     if (session) this.#attach(viewer, session);
@@ -138,6 +151,7 @@ export class Room {
   /** @param forGood it said goodbye, and will not be back: what is its alone ends at once */
   leave(viewer: Viewer, forGood = false): void {
     if (!this.viewers.delete(viewer)) return;
+    this.#attendance.left(viewer.id, forGood);
     this.#held.delete(viewer);
     this.execs.viewerLeft(viewer);
     const session = this.sessionOf(viewer);
@@ -152,8 +166,17 @@ export class Room {
     this.#forgetIfEmpty();
   }
 
-  /** A viewer by v2 is gone. */
-  peerLeft(peer: Peer): void {
+  /** A viewer by v2 is here. */
+  peerEntered(id: string, connection: Connection): Peer {
+    const peer = this.desk.enter(id, connection);
+    this.#attendance.entered(id);
+    this.updateFlow();
+    return peer;
+  }
+
+  /** A viewer by v2 is gone. @param forGood it said goodbye */
+  peerLeft(peer: Peer, forGood: boolean): void {
+    if (this.desk.peers.has(peer)) this.#attendance.left(peer.id, forGood);
     this.desk.leave(peer);
     this.updateFlow();
     this.#forgetIfEmpty();
@@ -223,11 +246,16 @@ export class Room {
     this.desk.close(code, reason);
     for (const { graceTimer } of this.#sessions.values()) if (graceTimer) clearTimeout(graceTimer);
     if (this.#absence) clearTimeout(this.#absence);
+    this.#attendance.close();
     this.#sessions.clear();
     this.#onEmpty();
   }
 
   // --- internal ---
+
+  #tellViewers(): void {
+    if (this.uplink?.isEphemeral) this.uplink.send(encodeServer.viewers(this.#attendance.count));
+  }
 
   #attach(viewer: Viewer, session: Session): void {
     if (session.graceTimer) clearTimeout(session.graceTimer);
@@ -304,6 +332,8 @@ export class Room {
   }
 
   #forgetIfEmpty(): void {
-    if (!this.uplink && !this.#absence && this.viewerCount === 0) this.#onEmpty();
+    if (this.uplink || this.#absence || this.viewerCount > 0) return;
+    this.#attendance.close();
+    this.#onEmpty();
   }
 }

@@ -20,6 +20,8 @@ export class Uplink {
   readonly connection: Connection;
   /** What it says beyond v1, where it speaks rexec.v2. */
   readonly link: AgentLink | null;
+  /** It wants to know how many viewers it has. */
+  readonly isEphemeral: boolean;
   /** RFC 3339. */
   readonly connectedAt = new Date().toISOString();
   #aliveAt = Date.now();
@@ -28,8 +30,9 @@ export class Uplink {
   #invalid = 0;
 
   /** @param name of the agent, for the log */
-  constructor(connection: Connection, name: string, logger: Logger, v2 = false) {
+  constructor(connection: Connection, name: string, logger: Logger, v2 = false, isEphemeral = false) {
     this.connection = connection;
+    this.isEphemeral = isEphemeral;
     this.link = v2 ? new AgentLink(connection, (reason) => this.#countInvalid(reason)) : null;
     this.#name = name;
     this.#logger = logger;

@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import type { NewToken } from "../auth/token.ts";
-import { jsonColumn } from "./columns.ts";
+import { booleanColumn, jsonColumn } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { insertToken, type TokenRow } from "./tokens.ts";
 
@@ -23,13 +23,15 @@ const agentRow = z.object({
   connected_at: z.nullable(z.string()),
   last_ping: z.nullable(z.string()),
   system_info: jsonColumn(systemInfo),
+  /** Of a CI job: it is forgotten by itself where it stays away. */
+  ephemeral: booleanColumn,
 });
 export type AgentRow = z.infer<typeof agentRow>;
 
 /** What a registration says. */
 export type AgentDetails = Pick<
   AgentRow,
-  "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags"
+  "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags" | "ephemeral"
 >;
 
 export class Agents {
@@ -97,6 +99,23 @@ export class Agents {
     await this.#database.run(
       (sql) => sql`UPDATE agents SET system_info = ${JSON.stringify(info)} WHERE id = ${id}`,
     );
+  }
+
+  /** Those of CI jobs of which nothing was heard since. `at`: RFC 3339. */
+  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name">[]> {
+    const rows = await this.#database.run(
+      (sql) =>
+        sql`SELECT id, name FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
+    );
+    return z.array(z.pick(agentRow, { id: true, name: true })).parse(rows);
+  }
+
+  /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */
+  async forget(id: string): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
+      await sql`DELETE FROM agents WHERE id = ${id}`;
+    });
   }
 
   /** Deletes the agent and revokes its tokens, which stay listed. Answers false where there is none. */

@@ -1,5 +1,6 @@
 /** Every migration in order. A number that was released is never changed: the next one mends it. */
 import initial from "./0001-initial.sql" with { type: "text" };
+import ephemeral from "./0002-ephemeral.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps. */
@@ -9,4 +10,7 @@ export interface Migration {
   sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: "initial", sql: initial }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: "initial", sql: initial },
+  { version: 2, name: "ephemeral", sql: ephemeral },
+];

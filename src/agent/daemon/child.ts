@@ -1,0 +1,25 @@
+/** The agent that `start --daemon` has started: its log and the way back to whoever waits for it. */
+import { createLogger, type Logger } from "../../lib/log.ts";
+import { LogFile } from "./log-file.ts";
+import { DAEMON_LOG, DAEMON_REPORT, Reporter } from "./report.ts";
+
+export interface DaemonChild {
+  /** Path of the log. */
+  readonly log: string;
+  /** Null where nobody waits (any more): after an in-place restart. */
+  readonly reporter: Reporter | null;
+  logger(options: { verbose?: boolean | undefined }): Logger;
+}
+
+/** Null where this process is none. @param env the report's entry is taken out of it */
+export function daemonChild(env: Record<string, string | undefined>): DaemonChild | null {
+  const { [DAEMON_LOG]: log, [DAEMON_REPORT]: report, REXEC_LOG: level } = env;
+  if (!log) return null;
+  delete env[DAEMON_REPORT];
+  const file = new LogFile({ path: log });
+  return {
+    log,
+    reporter: report ? new Reporter(Number(report)) : null,
+    logger: ({ verbose }) => createLogger(verbose ? "debug" : level, false, (line) => file.write(line)),
+  };
+}

@@ -1,0 +1,106 @@
+/** Starts an agent that goes on without us, and waits for its word on how it fares. */
+import { closeSync, fstatSync, writeSync } from "node:fs";
+import { messageOf } from "../../lib/errors.ts";
+import type { OpenedLog } from "./log-place.ts";
+import { DAEMON_LOG, DAEMON_REPORT, REPORT_FD, type Report, report } from "./report.ts";
+import { lastLines } from "./tail.ts";
+
+/** Of the service that started us, if one did: the child is none of its processes. */
+const NOT_THE_CHILDS =
+  /^(NOTIFY_SOCKET|WATCHDOG_PID|WATCHDOG_USEC|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|BUN_OPTIONS|BUN_BE_BUN|BUN_INSPECT.*)$/;
+/** Lines of the log that are shown where it did not go well. */
+const SHOWN_LINES = 10;
+
+export interface LaunchRequest {
+  command: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  log: OpenedLog;
+  /** How long the connection may take, ms. */
+  waitMs: number;
+  /** Told, once, that the first try failed. */
+  onWaiting(reason: string): void;
+}
+
+export type Launched = { pid: number; logLines: string[]; logProblem: string | null } & (
+  | { outcome: "connected" }
+  /** It runs, and tries again. */
+  | { outcome: "waiting"; reason: string }
+  | { outcome: "ended"; exitCode: number; report: Extract<Report, { state: "failed" }> | null }
+);
+
+/** @throws the system's error where the program cannot be started */
+export async function launch({ command, env, log, waitMs, onWaiting }: LaunchRequest): Promise<Launched> {
+  const logProblem = tryToWrite(log);
+  const start = fstatSync(log.fd).size;
+  const child = Bun.spawn([...command], {
+    cwd: "/",
+    detached: true, // a session of its own
+    env: {
+      ...Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_THE_CHILDS.test(name))),
+      [DAEMON_LOG]: log.path,
+      [DAEMON_REPORT]: String(REPORT_FD),
+    },
+    stdio: ["ignore", log.fd, log.fd, "pipe"],
+  });
+  closeSync(log.fd);
+  child.unref();
+  const about = () => ({ pid: child.pid, logLines: lastLines(log.path, SHOWN_LINES, start), logProblem });
+  const pipe = child.stdio[REPORT_FD];
+  const heard = listen(pipe, onWaiting);
+  const { promise: late, resolve: timeUp } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => timeUp(null), waitMs);
+  const end = await Promise.race([heard.end, late]);
+  clearTimeout(timer);
+  if (end === "connected") return { ...about(), outcome: "connected" };
+  if (end === null) {
+    const reason = heard.reason() ?? `it said nothing within ${waitMs / 1000} s`;
+    return { ...about(), outcome: "waiting", reason };
+  }
+  const exitCode = await child.exited;
+  return { ...about(), outcome: "ended", exitCode, report: heard.failure() };
+}
+
+// --- internal ---
+
+function tryToWrite(log: OpenedLog): string | null {
+  try {
+    writeSync(log.fd, `${new Date().toISOString()} [info] starting in the background\n`);
+    return null;
+  } catch (error) {
+    return `the log ${log.path} cannot be written: ${messageOf(error)}`;
+  }
+}
+
+/** Reads the pipe to the first good news, or to its end, which is that of the child. */
+function listen(pipe: number | null | undefined, onWaiting: (reason: string) => void) {
+  let reason: string | null = null;
+  let failure: Extract<Report, { state: "failed" }> | null = null;
+  const take = (line: string): boolean => {
+    const word = report.safeParse(parse(line));
+    if (!word.success) return false;
+    if (word.data.state === "failed") failure = word.data;
+    if (word.data.state === "waiting") {
+      if (reason === null) onWaiting(word.data.reason);
+      reason = word.data.reason;
+    }
+    return word.data.state === "connected";
+  };
+  const read = async () => {
+    let text = "";
+    for await (const bytes of Bun.file(pipe ?? -1).stream()) {
+      const lines = (text + Buffer.from(bytes).toString()).split("\n");
+      text = lines.pop() ?? "";
+      if (lines.some(take)) return "connected";
+    }
+    return "ended";
+  };
+  return { end: read(), reason: () => reason, failure: () => failure };
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}

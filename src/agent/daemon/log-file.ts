@@ -1,0 +1,96 @@
+/** The log of an agent in the background: one file that never grows past its bound, and two older ones. */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
+import { errnoOf } from "../../lib/errors.ts";
+import { redirect } from "../../pty/libc.ts";
+
+/** The largest that one file grows, bytes. */
+export const LOG_BYTES = 5 * 1024 * 1024;
+/** Older files that are kept: `agent.log.1` is the youngest of them. */
+export const OLDER_LOGS = 2;
+
+const STDOUT = 1;
+const STDERR = 2;
+
+export interface LogFileOptions {
+  path: string;
+  /** Bytes. */
+  limit?: number;
+}
+
+/** The files of a log, youngest first. */
+export function logFiles(path: string): string[] {
+  return [path, ...Array.from({ length: OLDER_LOGS }, (_, index) => `${path}.${index + 1}`)];
+}
+
+/**
+ * Writes lines to stderr, which is that file already (`start --daemon` has seen to it, so that what the runtime itself
+ * says at a crash is in it too), and moves on to a new file at the limit. Lines that find the disk full are counted,
+ * and missed aloud once there is room.
+ */
+export class LogFile {
+  readonly #path: string;
+  readonly #limit: number;
+  #lost = 0;
+
+  constructor({ path, limit = LOG_BYTES }: LogFileOptions) {
+    this.#path = path;
+    this.#limit = limit;
+  }
+
+  /** @param line with its line end */
+  write(line: string): void {
+    if (this.#lost > 0 && this.#append(`… ${this.#lost} line(s) are missing here: the disk was full\n`)) {
+      this.#lost = 0;
+    }
+    if (this.#lost > 0 || !this.#append(line)) this.#lost += 1;
+  }
+
+  // --- internal ---
+
+  #append(line: string): boolean {
+    try {
+      const bytes = Buffer.from(line);
+      const { size, nlink } = fstatSync(STDERR);
+      // Removed by somebody: nobody could read what goes into it.
+      if (size + bytes.length > this.#limit || nlink === 0) this.#rotate();
+      for (let offset = 0; offset < bytes.length; ) offset += writeSync(STDERR, bytes, offset);
+      return true;
+    } catch (error) {
+      return errnoOf(error) === "EAGAIN";
+    }
+  }
+
+  #rotate(): void {
+    const [newest = this.#path, ...older] = logFiles(this.#path);
+    try {
+      // The runtime has descriptors of its own on the file that it was started with: its blocks must not stay taken.
+      if (existsSync(older.at(-1) ?? newest)) truncateSync(older.at(-1) ?? newest);
+      for (const [index, path] of [...older.entries()].reverse())
+        renameOver(older[index - 1] ?? newest, path);
+      const fd = openSync(newest, "a", 0o600);
+      redirect(fd, STDERR);
+      redirect(fd, STDOUT);
+      closeSync(fd);
+    } catch {
+      // A folder that has become read-only, or was removed. The bound stands all the same.
+      ftruncateSync(STDERR, 0);
+    }
+  }
+}
+
+function renameOver(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}

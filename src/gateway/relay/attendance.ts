@@ -1,0 +1,58 @@
+/**
+ * Who is at an agent: the viewers that are connected, and those whose line broke and who are likely to be back. For an
+ * agent that leaves once nobody is there any more.
+ */
+export class Attendance {
+  /** By the viewers' own ids; a timer for one that dropped off. */
+  readonly #viewers = new Map<string, Timer | null>();
+  readonly #holdMs: number;
+  readonly #tell: (count: number) => void;
+
+  /**
+   * @param holdMs how long one that dropped off still counts
+   * @param tell told of each new count
+   */
+  constructor(holdMs: number, tell: (count: number) => void) {
+    this.#holdMs = holdMs;
+    this.#tell = tell;
+  }
+
+  get count(): number {
+    return this.#viewers.size;
+  }
+
+  entered(id: string): void {
+    const before = this.count;
+    this.#stopTimer(id);
+    this.#viewers.set(id, null);
+    if (this.count !== before) this.#tell(this.count);
+  }
+
+  /** @param forGood it said goodbye */
+  left(id: string, forGood: boolean): void {
+    if (!this.#viewers.has(id)) return;
+    this.#stopTimer(id);
+    if (forGood) this.#forget(id);
+    else
+      this.#viewers.set(
+        id,
+        setTimeout(() => this.#forget(id), this.#holdMs),
+      );
+  }
+
+  close(): void {
+    for (const id of this.#viewers.keys()) this.#stopTimer(id);
+    this.#viewers.clear();
+  }
+
+  // --- internal ---
+
+  #stopTimer(id: string): void {
+    const timer = this.#viewers.get(id);
+    if (timer) clearTimeout(timer);
+  }
+
+  #forget(id: string): void {
+    if (this.#viewers.delete(id)) this.#tell(this.count);
+  }
+}
