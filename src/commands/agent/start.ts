@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
-import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
+import { type AgentConfig, type AgentLimits, requireRegistered } from "../../agent/config.ts";
 import { type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { daemonChild } from "../../agent/daemon/child.ts";
 import { runInfo } from "../../agent/daemon/supervisor.ts";
 import { supervise } from "../../agent/service/supervised.ts";
+import { markPath } from "../../agent/update/mark-path.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
@@ -14,6 +15,7 @@ import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
+import type { UpdateWatch } from "./_watch-updates.ts";
 
 export const startCommand = withHelp(
   defineCommand({
@@ -60,8 +62,10 @@ export const startCommand = withHelp(
       const { signal, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
       signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      using updates = await updateWatch(config, logger);
       const onState = (state: UplinkState) => {
         manager.state(state);
+        updates?.state(state);
         daemon?.reporter?.state(state);
       };
       const run = runInfo(process.env, daemon?.log);
@@ -90,6 +94,14 @@ export const startCommand = withHelp(
 );
 
 // --- internal ---
+
+/** Null where there is nothing to do, and then nothing of it is loaded. */
+async function updateWatch(config: AgentConfig, logger: Logger): Promise<UpdateWatch | null> {
+  if (!Bun.isStandaloneExecutable) return null;
+  if (config.updateMs === undefined && !existsSync(markPath(process.execPath))) return null;
+  const { watchUpdates } = await import("./_watch-updates.ts");
+  return watchUpdates({ config, logger });
+}
 
 /** @throws RexecError `already_running` where an agent runs at another place of this account */
 async function freePlace(configPath: string): Promise<RuntimePlace> {
