@@ -26,6 +26,8 @@ export interface RuntimeLock extends Disposable {
    * `takeLock`, as its own.
    */
   keepOverExec(keep: boolean): void;
+  /** False where the file was removed or replaced by others. */
+  isThere(): boolean;
 }
 
 /**
@@ -71,6 +73,7 @@ function held(fd: number, path: string): RuntimeLock {
   }
   return {
     keepOverExec: (keep) => setCloseOnExec(fd, !keep),
+    isThere: () => isStillThere(fd, path),
     [Symbol.dispose]() {
       // Before the lock is given up: afterwards it may be somebody else's.
       if (isStillThere(fd, path)) removeQuietly(path);
