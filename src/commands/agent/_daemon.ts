@@ -69,7 +69,8 @@ function ownCommand(): string[] {
 
 function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(args).flatMap(([name, value]) => {
-    if (NOT_THE_CHILDS.has(name)) return [];
+    // citty adds the same in camel case.
+    if (NOT_THE_CHILDS.has(name) || /[A-Z]/.test(name)) return [];
     if (typeof value === "boolean") return value ? [`--${name}`] : [];
     return typeof value === "string" ? [`--${name}=${value}`] : [];
   });
