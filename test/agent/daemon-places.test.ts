@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { Account, isRoot } from "../support/account.ts";
 
 /** Worlds that only root can make, with mounts that only the one program sees. */
@@ -78,6 +79,21 @@ describe.skipIf(!canMount)("an agent in the background", () => {
     );
     expect(out).toContain("Log:        /mnt/run/rexec/agent.log");
     expect(err).toMatch(/stopped \(pid \d+\)/);
+  });
+
+  test("says in its log how much is missing of it, once there is room again", () => {
+    const script = `import { LogFile } from "${join(import.meta.dir, "../../src/agent/daemon/log-file.ts")}";
+      import { rmSync } from "node:fs";
+      const log = new LogFile({ path: "/mnt/agent.log" });
+      for (let i = 0; i < 3; i++) log.write("lost " + "x".repeat(8000) + "\\n");
+      rmSync("/mnt/filler"); log.write("after\\n");`;
+    const world = `mount -t tmpfs -o size=64k none /mnt; echo before > /mnt/agent.log
+      cat /dev/zero > /mnt/filler 2>/dev/null || true
+      ${process.execPath} -e '${script}' 2>> /mnt/agent.log; cat /mnt/agent.log`;
+    const { stdout } = Bun.spawnSync(["unshare", "--mount", "sh", "-c", world]);
+    const lines = stdout.toString().split("\n");
+    expect(lines[0]).toBe("before");
+    expect(lines.slice(1).join("\n")).toMatch(/… 3 line\(s\) are missing here: the disk was full\nafter\n$/);
   });
 
   const tmpless: [string, string][] = [

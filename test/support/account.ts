@@ -106,7 +106,7 @@ export class Account implements AsyncDisposable {
   /** `rexec-agent` at a terminal. */
   terminal(args: readonly string[], env: Record<string, string> = {}): Terminal {
     const [file = "env", ...words] = this.#words(args, env);
-    return new Terminal([file, ...words]);
+    return new Terminal([Bun.which(file) ?? file, ...words]);
   }
 
   async json(): Promise<Record<string, unknown>> {

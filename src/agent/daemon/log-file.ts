@@ -7,13 +7,13 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  statSync,
   truncateSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf } from "../../lib/errors.ts";
 import { redirect } from "../../pty/libc.ts";
+import { sameFile } from "./same-file.ts";
 
 /** The largest that one file grows, bytes. */
 export const LOG_BYTES = 5 * 1024 * 1024;
@@ -62,9 +62,9 @@ export class LogFile {
   #append(line: string): boolean {
     try {
       const bytes = Buffer.from(line);
-      const { size, ino } = fstatSync(STDERR);
+      const { size } = fstatSync(STDERR);
       // Removed or put aside by others: nobody would look for it there.
-      if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== ino) this.#reopen();
+      if (sameFile(STDERR, this.#path) !== "same") this.#reopen();
       else if (size + bytes.length > this.#limit) this.#rotate();
       for (let offset = 0; offset < bytes.length; ) offset += writeSync(STDERR, bytes, offset);
       return true;
