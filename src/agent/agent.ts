@@ -92,13 +92,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     holdMs,
   });
+  const credential = new Credential(config.token);
   const board = new StatusBoard({
     config,
     shell,
     run: options.run ?? { kind: "foreground" },
     sessions: () => sessions.running().length,
+    token: () => credential.token,
   });
-  const credential = new Credential(config.token);
   using _presence = options.places
     ? await appear({
         places: options.places,
