@@ -80,7 +80,8 @@ export async function restartAgent(
     env: Object.fromEntries(Object.entries(agent.env).filter(([name]) => !name.startsWith("REXEC_DAEMON_"))),
     stdio: ["ignore", "ignore", "ignore"],
   });
-  await child.exited;
+  // It returns when the agent is connected; whether it ever is, is not its business here.
+  child.unref();
   return "daemon";
 }
 
