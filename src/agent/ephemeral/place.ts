@@ -1,0 +1,66 @@
+/** Where an ephemeral agent has its control socket: it has no configuration file that could name it. */
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import type { RuntimePlace } from "../control/place.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** In the environment of its shells: the path of its control socket. */
+export const CONTROL_VARIABLE = "REXEC_CONTROL";
+
+/**
+ * The place of a new one, in the first folder that can be made: nothing is written to a home or to /etc. A folder of
+ * somebody else's in /tmp is found out by `appear`, which then goes without.
+ */
+export function ephemeralPlace(id: string, env: Environment, uid = process.getuid?.() ?? 0): RuntimePlace {
+  const candidates = folders(env, uid);
+  const folder = candidates.find(canMake) ?? candidates.at(-1) ?? tmpdir();
+  return placeOf(folder, `${PREFIX}${id}`);
+}
+
+/** Of those that may run: the one whose shell this is alone, else all of this account. */
+export function ephemeralPlaces(env: Environment, uid = process.getuid?.() ?? 0): RuntimePlace[] {
+  const { [CONTROL_VARIABLE]: own } = env;
+  if (own) return [placeOf(dirname(own), basename(own, ".sock"))];
+  return folders(env, uid).flatMap((folder) =>
+    namesIn(folder, uid).map((name) => placeOf(folder, basename(name, ".sock"))),
+  );
+}
+
+// --- internal ---
+
+const PREFIX = "ephemeral-";
+
+/** GitHub's runners empty RUNNER_TEMP around each job. */
+function folders(env: Environment, uid: number): string[] {
+  const { XDG_RUNTIME_DIR: runtime, RUNNER_TEMP: runner } = env;
+  return [
+    ...(uid === 0 ? ["/run/rexec"] : []),
+    ...(runtime && uid !== 0 ? [join(runtime, "rexec")] : []),
+    ...(runner ? [join(runner, "rexec")] : []),
+    join(tmpdir(), `rexec-${uid}`),
+  ];
+}
+
+function placeOf(folder: string, name: string): RuntimePlace {
+  return { folder, socket: join(folder, `${name}.sock`), pid: join(folder, `${name}.pid`) };
+}
+
+function canMake(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function namesIn(folder: string, uid: number): string[] {
+  try {
+    if (statSync(folder).uid !== uid) return [];
+    return readdirSync(folder).filter((name) => name.startsWith(PREFIX) && name.endsWith(".sock"));
+  } catch {
+    return []; // there is none
+  }
+}
