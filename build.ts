@@ -5,7 +5,9 @@
  *   bun run build           all four: rexec-agent and rexec for linux on amd64 and arm64, from either of the two
  *   bun run build:native    this machine's pair
  *
- * The same commit gives the same bytes.
+ * The same commit gives the same bytes. Three variables change what is stamped in: REXEC_VERSION, REXEC_COMMIT, and
+ * REXEC_PUBLIC_KEY, minisign's public key (its text, its one line, or the path of the file), without which the
+ * executables update themselves from nowhere. `bun run release` makes and signs all that is handed out.
  */
 import {
   existsSync,
@@ -21,6 +23,7 @@ import { join } from "node:path";
 import { ensureDeps } from "./scripts/ensure-deps.ts";
 import { RUNTIMES, runtimePath } from "./scripts/runtimes.ts";
 import { say } from "./scripts/say.ts";
+import { parsePublicKey } from "./src/lib/minisign.ts";
 
 const ROOT = import.meta.dir;
 const PROGRAMS = [
@@ -52,8 +55,20 @@ export function nativeArch(): Architecture {
   throw new Error(`no executable is built for ${process.arch}: only for x64 and arm64`);
 }
 
+/** What is stamped into the executables. */
+export interface Stamp {
+  version: string;
+  commit: string;
+  /** Who signs their updates: minisign's public key, one line; empty for nobody. */
+  publicKey?: string;
+}
+
 /** Makes one executable in a folder of its own and moves it to `outDir` in one step. Answers its size in bytes. */
-export async function buildTarget(target: Target, outDir: string, stamp = versionStamp()): Promise<number> {
+export async function buildTarget(
+  target: Target,
+  outDir: string,
+  stamp: Stamp = readStamp(),
+): Promise<number> {
   const runtime = RUNTIMES[target.arch];
   mkdirSync(outDir, { recursive: true });
   // A folder, not another file name: the name of the output goes into the executable.
@@ -82,6 +97,7 @@ export async function buildTarget(target: Target, outDir: string, stamp = versio
       define: {
         REXEC_VERSION: JSON.stringify(stamp.version),
         REXEC_COMMIT: JSON.stringify(stamp.commit),
+        REXEC_PUBLIC_KEY: JSON.stringify(stamp.publicKey ?? ""),
         "process.env.NODE_ENV": '"production"',
         // Leaves of src/pty/addon.ts the target's branch, and so embeds only its addon.
         "process.arch": JSON.stringify(runtime.cpu),
@@ -108,15 +124,40 @@ export function writeSums(outDir: string): void {
   renameSync(temporary, join(outDir, "SHA256SUMS"));
 }
 
-/** Version of package.json, and the commit; `-dirty` where the sources differ from it. REXEC_COMMIT overrides. */
-export function versionStamp(): { version: string; commit: string } {
+/**
+ * Version of package.json, the commit (`-dirty` where the sources differ from it) and the public key; the variables
+ * that are named above override.
+ * @throws Error where one of them is not what it should be
+ */
+export function readStamp(env: Readonly<Record<string, string | undefined>> = process.env): Required<Stamp> {
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const version =
-    typeof manifest === "object" && manifest && "version" in manifest ? String(manifest.version) : "0.0.0";
-  return { version, commit: process.env.REXEC_COMMIT ?? gitCommit() };
+  const named =
+    typeof manifest === "object" && manifest && "version" in manifest ? manifest.version : "0.0.0";
+  const version = (env.REXEC_VERSION || String(named)).replace(/^v/, "");
+  if (!/^\d+\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/.test(version)) throw new Error(`"${version}" is no version`);
+  return {
+    version,
+    commit: env.REXEC_COMMIT ?? gitCommit(),
+    publicKey: readPublicKey(env.REXEC_PUBLIC_KEY ?? ""),
+  };
+}
+
+/** Bun remembers that there was no node_modules when this process began, and would bundle nothing from it. */
+export function startOver(script = import.meta.path): never {
+  const { exitCode } = Bun.spawnSync([process.execPath, script, ...process.argv.slice(2)], {
+    stdio: ["inherit", "inherit", "inherit"],
+  });
+  process.exit(exitCode ?? 1);
 }
 
 // --- internal ---
+
+function readPublicKey(given: string): string {
+  if (given === "") return "";
+  const text = !given.includes("\n") && existsSync(given) ? readFileSync(given, "utf8") : given;
+  parsePublicKey(text);
+  return text.trim().split(/\r?\n/).at(-1) ?? "";
+}
 
 function gitCommit(): string {
   const git = (...args: string[]) => {
@@ -141,20 +182,12 @@ function gitCommit(): string {
   }
 }
 
-/** Bun remembers that there was no node_modules when this process began, and would bundle nothing from it. */
-function startOver(): never {
-  const { exitCode } = Bun.spawnSync([process.execPath, import.meta.path, ...process.argv.slice(2)], {
-    stdio: ["inherit", "inherit", "inherit"],
-  });
-  process.exit(exitCode ?? 1);
-}
-
 async function main(args: readonly string[]): Promise<void> {
   const unknown = args.find((arg) => arg !== "--native");
   if (unknown) throw new Error(`unknown argument ${unknown}: there is only --native (this machine's pair)`);
   const targets = args.includes("--native") ? TARGETS.filter(({ arch }) => arch === nativeArch()) : TARGETS;
   const outDir = join(ROOT, "dist");
-  const stamp = versionStamp();
+  const stamp = readStamp();
   say(`building rexec ${stamp.version} (${stamp.commit})`);
   for (const target of targets) {
     const start = performance.now();

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { versionStamp } from "../build.ts";
+import { readStamp } from "../build.ts";
 import { say } from "../scripts/say.ts";
 import { writePayload } from "../test/chaos/world.ts";
 import { type Figures, type Results, type SubjectName, table } from "./figures.ts";
@@ -105,7 +105,7 @@ function report(results: Results, without: Partial<Record<SubjectName, string>>,
     memoryMb: Math.round(totalmem() / 1e6),
     kernel: release(),
   };
-  const { version, commit } = versionStamp();
+  const { version, commit } = readStamp();
   console.log(
     `rexec ${version} (${commit}) on ${machine.cores} x ${machine.cpu}, Linux ${machine.kernel}; median of ${runs}\n`,
   );

@@ -98,10 +98,10 @@ export class Stack {
   }
 
   /** Registers this machine; the agent's configuration is then in the folder. `host`: dial this, a proxy say. */
-  async register(name: string, host = this.url): Promise<void> {
+  async register(name: string, host = this.url, env: Record<string, string> = {}): Promise<void> {
     const { agent, agentRunner = [] } = this.#options;
     const child = Bun.spawn([...agentRunner, agent, "register", "--name", name, "--host", host], {
-      env: { ...this.#agentEnv(), REXEC_TOKEN: this.token },
+      env: { ...this.#agentEnv(), REXEC_TOKEN: this.token, ...env },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -12,6 +12,7 @@ import type { AgentConfig } from "./config.ts";
 import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import type { RuntimePlace } from "./control/place.ts";
 import type { ControlHandlers } from "./control/server.ts";
+import { Credential, reloadToken } from "./credential.ts";
 import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
@@ -97,6 +98,19 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     run: options.run ?? { kind: "foreground" },
     sessions: () => sessions.running().length,
   });
+  const credential = new Credential(config.token);
+  using _presence = options.place
+    ? await appear({
+        place: options.place,
+        handlers: {
+          status: () => board.read(),
+          "reload-token": ({ token }) => reloadToken(credential, token),
+          ...options.handlers,
+        },
+        logger,
+        isRequired: options.run?.kind === "daemon",
+      })
+    : null;
   const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   let link: V2Link | null = null;
@@ -137,21 +151,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     binary: (bytes: Uint8Array) => (link ? link.bytes(bytes) : dispatcher.binary(bytes.length)),
   };
   const about = { name: config.name, shell, distro: distro() };
-  const target = { endpoint, agentId: config.agentId, token: config.token, about };
+  const target = { endpoint, agentId: config.agentId, about };
   const shutDown = async () => {
     stats.stop();
     await Promise.all([sessions.close(), execs.close(), runs.close()]);
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
-  using _presence = options.place
-    ? await appear({
-        place: options.place,
-        handlers: { status: () => board.read(), ...options.handlers },
-        logger,
-        isRequired: options.run?.kind === "daemon",
-      })
-    : null;
   let ending: Promise<void> | null = null;
   const stop = () => {
     logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
@@ -168,6 +174,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       },
       times: timesOf(options),
       target,
+      credential,
       handler,
       logger,
       signal: socketEnds.signal,

@@ -1,5 +1,5 @@
 /** Writes the agent's configuration back: what is not ours in the file stays as it is. */
-import { existsSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Document, isNode } from "yaml";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
@@ -83,6 +83,8 @@ function serialise(raw: RawConfig): string {
 }
 
 function write(path: string, text: string): void {
+  // A file that says the same stays as old as it is: a service is restarted where its configuration is younger.
+  if (isWritten(path, text)) return;
   try {
     writeFileAtomic(path, text, 0o600);
   } catch (error) {
@@ -107,4 +109,12 @@ function hintFor(error: unknown, path: string): string {
   if (code === "EACCES" || code === "EPERM")
     return "run this with sudo, or name another file with --config (or REXEC_CONFIG)";
   return "name another file with --config (or REXEC_CONFIG)";
+}
+
+function isWritten(path: string, text: string): boolean {
+  try {
+    return (statSync(path).mode & 0o777) === 0o600 && readFileSync(path, "utf8") === text;
+  } catch {
+    return false;
+  }
 }

@@ -97,16 +97,24 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
 }
 
 /**
+ * The file of a registered machine, with or without a token.
+ * @throws RexecError `config_missing` or `not_registered`, with exit code 3
+ */
+export function requireAgentId({ file, path }: LoadedConfig): { file: ConfigFile; agentId: string } {
+  if (!file) throw notSetUp("config_missing", `no configuration at ${path}: this machine is not registered`);
+  const { agent_id: agentId } = file.settings;
+  if (!agentId) throw notSetUp("not_registered", `${path} names no agent_id: this machine is not registered`);
+  return { file, agentId };
+}
+
+/**
  * @param limits before those of the file
  * @throws RexecError `config_missing`, `not_registered` or `token_missing`, all with exit code 3;
  * `bad_liveness`
  */
 export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}): AgentConfig {
-  const settings = loaded.file?.settings;
-  if (!settings)
-    throw notSetUp("config_missing", `no configuration at ${loaded.path}: this machine is not registered`);
-  if (!settings.agent_id)
-    throw notSetUp("not_registered", `${loaded.path} names no agent_id: this machine is not registered`);
+  const { file, agentId } = requireAgentId(loaded);
+  const { settings } = file;
   if (!loaded.token)
     throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
   const { ping_interval: pingMs, dead_after: deadMs } = settings;
@@ -121,7 +129,7 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
     host: loaded.host,
     token: loaded.token,
     tokenOrigin: loaded.tokenOrigin ?? undefined,
-    agentId: settings.agent_id,
+    agentId,
     name: settings.name ?? hostname(),
     shell: settings.shell,
     workingDir: settings.working_dir,

@@ -51,7 +51,7 @@ const CLOSE_MS = 1_000;
 
 /**
  * Dials, serves the connection until it ends, and tells how. Never rejects. When the signal aborts the connection is
- * closed with 1001, or given up where it was not open yet.
+ * closed with 1001 and the signal's reason, where that is a text, or given up where it was not open yet.
  */
 export function runConnection(
   target: DialTarget,
@@ -90,7 +90,8 @@ export function runConnection(
     };
     let liveness: Liveness | null = null;
     let pong = (_: unknown) => {};
-    const stop = () => closeGently(socket, isOpen);
+    const stop = () =>
+      closeGently(socket, isOpen, CLOSE_GOING_AWAY, textOr(signal.reason, "the agent stops"));
 
     socket.addEventListener("open", () => {
       isOpen = true;
@@ -190,12 +191,11 @@ function withoutToken(url: URL): URL {
   return bare;
 }
 
-function closeGently(
-  socket: WebSocket,
-  isOpen: boolean,
-  code: number = CLOSE_GOING_AWAY,
-  reason = "the agent stops",
-): void {
+function textOr(reason: unknown, otherwise: string): string {
+  return typeof reason === "string" ? reason : otherwise;
+}
+
+function closeGently(socket: WebSocket, isOpen: boolean, code: number, reason: string): void {
   if (!isOpen) {
     socket.terminate();
     return;

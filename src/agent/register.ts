@@ -11,6 +11,7 @@ import type { LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import type { FileSettings } from "./config-schema.ts";
+import { checkToken } from "./refresh-token.ts";
 
 /** What a person gave; undefined where nothing was said. */
 export interface RegisterRequest {
@@ -74,14 +75,6 @@ interface Known {
 
 function currentFile(loaded: LoadedConfig) {
   return loaded.file ?? emptyConfig(loaded.path);
-}
-
-function checkToken(token: string): void {
-  if (/^[\x21-\x7e]+$/.test(token)) return;
-  throw new RexecError("that is no API token: it is empty, or has a space or a strange character in it", {
-    code: "bad_token",
-    hint: `copy it again, or make a new one (${TOKEN_PLACE})`,
-  });
 }
 
 /** The agent that this machine already is at this server, or null where it has to be a new one. */

@@ -1,7 +1,8 @@
 /**
  * The connection to the server as a machine: what happened in, what to do next out. No socket, no clock.
  *
- * dialling --opened--> connected --ended--> waiting --waited--> dialling; a final end or `stop` leads to stopped.
+ * dialling --opened--> connected --ended--> waiting --waited--> dialling; a final end or `stop` leads to stopped;
+ * `renewed` back to dialling from anywhere else.
  */
 import { type BackoffOptions, backoffDelay, RECONNECT } from "../lib/backoff.ts";
 import { dialLimit, pauseLeft } from "../lib/dialing.ts";
@@ -47,6 +48,8 @@ export type UplinkEvent =
   /** `served`: it was of use to a viewer by rexec.v2. `tookMs`: a dial that came to nothing. */
   | { type: "ended"; end: ConnectionEnd; at: number; served?: boolean; tookMs?: number }
   | { type: "waited" }
+  /** There is another token to connect with, at once. */
+  | { type: "renewed"; at: number; served: boolean }
   | { type: "stop" };
 
 export interface UplinkContext {
@@ -64,7 +67,11 @@ export const RESUME: BackoffOptions = { baseMs: 250, capMs: 1_000, healthyAfterM
 /** For so long somebody is taken to wait, ms: the hold time. */
 export const RESUME_FOR_MS = 120_000;
 
-export const INITIAL: UplinkState = { phase: "dialling", auth: "header", failures: 0 };
+export const INITIAL: UplinkState = {
+  phase: "dialling",
+  auth: "header",
+  failures: 0,
+};
 
 /** The next state. An event that has no place in a state changes nothing. */
 export function transition(state: UplinkState, event: UplinkEvent, context: UplinkContext): UplinkState {
@@ -76,6 +83,11 @@ export function transition(state: UplinkState, event: UplinkEvent, context: Upli
   }
   if (event.type === "waited") {
     return state.phase === "waiting" ? { ...carried(state), phase: "dialling" } : state;
+  }
+  if (event.type === "renewed") {
+    if (state.phase === "stopped") return state;
+    const lost = event.served ? { lostAt: event.at } : {};
+    return { ...carried(state), ...lost, phase: "dialling", auth: "header", failures: 0 };
   }
   if (state.phase !== "dialling" && state.phase !== "connected") return state;
   return afterEnd(state, event, context);

@@ -9,6 +9,7 @@ import {
   runConnection,
   TIMES,
 } from "./connection.ts";
+import type { Credential } from "./credential.ts";
 import type { Line } from "./outbox.ts";
 import {
   type Auth,
@@ -16,11 +17,13 @@ import {
   INITIAL,
   transition,
   type UplinkContext,
+  type UplinkEvent,
   type UplinkState,
 } from "./uplink-state.ts";
 
 export interface UplinkOptions {
-  target: Omit<DialTarget, "auth">;
+  target: Omit<DialTarget, "auth" | "token">;
+  credential: Credential;
   handler: ConnectionHandler & { closed(): void };
   logger: Logger;
   /** Ends it; the open connection is closed with 1001. */
@@ -37,18 +40,28 @@ export interface UplinkOptions {
  * @throws RexecError where the server's refusal is final (exit code 4)
  */
 export async function runUplink(options: UplinkOptions): Promise<void> {
-  const { target, handler, logger, signal, clock = systemClock, times = TIMES, onState } = options;
+  const {
+    target,
+    credential,
+    handler,
+    logger,
+    signal,
+    clock = systemClock,
+    times = TIMES,
+    onState,
+  } = options;
   const host = target.endpoint.base.host;
-  const context: UplinkContext = {
+  const context = (): UplinkContext => ({
     ...options.context,
-    subject: { host: target.endpoint.base.origin, agentId: target.agentId, token: target.token },
-  };
+    subject: { host: target.endpoint.base.origin, agentId: target.agentId, token: credential.token },
+  });
   let state: UplinkState = INITIAL;
-  const go = (event: Parameters<typeof transition>[1]) => {
-    state = transition(state, event, context);
+  const enter = (next: UplinkState) => {
+    state = next;
     onState?.(state);
     return state;
   };
+  const go = (event: UplinkEvent) => enter(transition(state, event, context()));
   onState?.(state);
   for (;;) {
     if (signal.aborted) go({ type: "stop" });
@@ -61,6 +74,7 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     const opened = (line: Line, isV2: boolean) => {
       open = true;
       go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
+      credential.accepted();
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       handler.opened(line, isV2);
     };
@@ -69,26 +83,71 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
       served = true;
       handler.binary(bytes);
     };
+    using turn = new Turn(signal, credential);
     const end = await runConnection(
-      { ...target, auth: authOf(state) },
+      { ...target, token: credential.token, auth: authOf(state) },
       { text: (frame) => handler.text(frame), binary, opened },
-      signal,
+      turn.signal,
       { ...times, dialMs: dialMs(state, clock.now()) ?? times.dialMs },
     );
     handler.closed();
     if (signal.aborted) continue;
     const at = clock.now();
-    const next = go({ type: "ended", end, at, served, ...(open ? {} : { tookMs: at - dialled }) });
+    const renew = () => go({ type: "renewed", at: clock.now(), served });
+    if (turn.renewed) {
+      logger.info("connecting anew, with another token");
+      renew();
+      continue;
+    }
+    const next = transition(
+      state,
+      { type: "ended", end, at, served, ...(open ? {} : { tookMs: at - dialled }) },
+      context(),
+    );
+    if (next.phase === "stopped" && next.error && credential.refused(next.error)) {
+      logger.warn(`${next.error.message}; going on with the token of before`);
+      renew();
+      continue;
+    }
+    enter(next);
     if (next.phase !== "waiting") continue;
     const seconds =
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
     logger.warn(next.delayMs > 0 ? `${next.reason}; next try in ${seconds} s` : next.reason);
-    await clock.sleep(next.delayMs, signal);
-    go({ type: "waited" });
+    await clock.sleep(next.delayMs, turn.signal);
+    if (turn.renewed) renew();
+    else go({ type: "waited" });
   }
 }
 
 // --- internal ---
+
+/** One connection and the wait after it: over with the uplink, or when another token comes. */
+class Turn implements Disposable {
+  readonly #ends = new AbortController();
+  readonly #whole: AbortSignal;
+  readonly #end = () => this.#ends.abort("the agent stops");
+  renewed = false;
+
+  constructor(whole: AbortSignal, credential: Credential) {
+    this.#whole = whole;
+    if (whole.aborted) this.#end();
+    else whole.addEventListener("abort", this.#end, { once: true });
+    credential.onReplace = () => {
+      this.renewed = true;
+      this.#ends.abort("the agent connects anew");
+    };
+  }
+
+  /** Its reason is for the server. */
+  get signal(): AbortSignal {
+    return this.#ends.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#whole.removeEventListener("abort", this.#end);
+  }
+}
 
 /** Past the compiler's narrowing: `state` changes in a callback. */
 function current(state: UplinkState): UplinkState {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until, within } from "../support/wait.ts";
 
 /** The executable, against a real gateway and against everything that can stand in its way. */
@@ -77,6 +78,7 @@ describe("on a machine that is well", () => {
       token: "ok",
       agent: "ok",
       websocket: "ok",
+      service: "warning", // none runs, which a registered machine may want
     });
     expect(details.websocket).toContain("opened (rexec.v2)");
     expect({ code, ok }).toEqual({ code: 0, ok: true });
@@ -116,6 +118,7 @@ describe("on a machine that is well", () => {
       await until(() => log.includes("connected to"), 20_000, "the agent to connect");
       const { code, details } = await doctor();
       expect(details.websocket).toContain("the agent is connected");
+      expect(details.service).toContain(`runs (pid ${agent.pid}, foreground`);
       expect(code).toBe(0);
     } finally {
       agent.kill("SIGTERM");
@@ -124,6 +127,39 @@ describe("on a machine that is well", () => {
     }
     expect(log.match(/connecting to/g)).toHaveLength(1);
     expect(log).not.toContain("superseded");
+  });
+
+  test("does not dial in the place of an agent that runs and is cut off", async () => {
+    await using proxy = await TcpProxy.to(Number(new URL(gateway.url).port));
+    await registered({ api_url: `http://127.0.0.1:${proxy.port}` });
+    const agent = Bun.spawn([binary("rexec-agent"), "start"], {
+      env: environment(),
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    try {
+      await until(() => proxy.connections === 1, 20_000, "the agent to connect");
+      await proxy.refuse();
+      await until(
+        async () => {
+          const { stdout } = Bun.spawnSync([binary("rexec-agent"), "status", "--json"], {
+            env: environment(),
+          });
+          return stdout.toString().includes('"waiting"');
+        },
+        20_000,
+        "the agent to notice",
+      );
+      const { code, verdicts, details } = await doctor(["--host", gateway.url]);
+      expect(verdicts).toMatchObject({ token: "ok", agent: "ok", service: "failed" });
+      expect(details.service).toContain("is not connected");
+      expect(details.websocket).toContain("the request reaches the server");
+      expect(code).toBe(1);
+    } finally {
+      agent.kill("SIGTERM");
+      await within(agent.exited, 10_000, "the agent to end");
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ptyTerminal } from "../../bench/terminals.ts";
 import { begin, heard } from "../../bench/workloads.ts";
-import { buildTarget, TARGETS, versionStamp } from "../../build.ts";
+import { buildTarget, readStamp, TARGETS } from "../../build.ts";
 import { Stack } from "../../scripts/stack.ts";
 import { arm64Runner, binary } from "../support/binaries.ts";
 import { within } from "../support/wait.ts";
@@ -23,7 +23,7 @@ describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
   beforeAll(async () => {
     const target = TARGETS.find(({ file }) => file === "rexec-agent-linux-arm64");
     if (!target) throw new Error("no such target");
-    await buildTarget(target, folder, versionStamp());
+    await buildTarget(target, folder, readStamp());
     stack = new Stack({
       rexec: binary("rexec"),
       agent,
@@ -41,7 +41,7 @@ describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
 
   test("tells its version", () => {
     const { stdout, exitCode } = Bun.spawnSync([...command, agent, "--version"]);
-    expect(stdout.toString()).toStartWith(`rexec-agent ${versionStamp().version} (`);
+    expect(stdout.toString()).toStartWith(`rexec-agent ${readStamp().version} (`);
     expect(exitCode).toBe(0);
   }, 60_000);
 

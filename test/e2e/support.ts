@@ -50,9 +50,14 @@ export class World {
   }
 
   /** `rexec` with pipes, to its end. */
-  async rexec(args: readonly string[], stdin: Uint8Array | string | null = null, ms = 30_000): Promise<Ran> {
+  async rexec(
+    args: readonly string[],
+    stdin: Uint8Array | string | null = null,
+    ms = 30_000,
+    env = this.stack.clientEnv,
+  ): Promise<Ran> {
     const child = Bun.spawn([binary("rexec"), ...args], {
-      env: this.stack.clientEnv,
+      env,
       stdin: stdin === null ? "ignore" : new Blob([stdin]),
       stdout: "pipe",
       stderr: "pipe",

@@ -77,7 +77,7 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     const { code, out } = await install(shell, "--token", TOKEN);
     expect(code).toBe(0);
     expect(called().some((line) => /^(install|start)/.test(line))).toBe(true);
-    expect(out).toContain(`connected to ${api}`);
+    expect(out).toContain(`ready: this machine is connected to ${api}`);
     expect(out).not.toContain("next: ");
   });
 
@@ -108,6 +108,16 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     const { code } = await install(shell, { REXEC_TOKEN: TOKEN });
     expect(code).toBe(0);
     expect(note("token")).toBe(TOKEN);
+  });
+
+  test("run again with the same token it downloads nothing that is there already", async () => {
+    await install(shell, "--token", TOKEN);
+    requests = [];
+    const { code, out } = await install(shell, "--token", TOKEN);
+    expect(code).toBe(0);
+    expect(out).toContain(`is what ${api} offers`);
+    expect(requests).toEqual(["/downloads/SHA256SUMS"]);
+    expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
   });
 
   test("hands on the exit code of a registration that fails, and leaves nothing behind", async () => {
@@ -171,9 +181,11 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     await install(shell);
     expect(requests).toContain(`/downloads/${FILE}.xz`);
     requests = [];
+    rmSync(join(folder, "bin"), { recursive: true });
     await install(shell, { PATH: tools(["curl", "gzip"]) });
     expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}.gz`]);
     requests = [];
+    rmSync(join(folder, "bin"), { recursive: true });
     const { code } = await install(shell, { PATH: tools(["curl"]) });
     expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}`]);
     expect(code).toBe(0);

@@ -74,7 +74,10 @@ export class Box implements AsyncDisposable {
     }
   }
 
-  /** Where a file of the box is seen from outside. */
+  /**
+   * Where a file of the box is seen from outside. Not for a path with an absolute symbolic link on it, such as
+   * /var/run: the outer machine would follow it to its own file.
+   */
   path(inside: string): string {
     return join(`/proc/${this.#init}/root`, inside);
   }

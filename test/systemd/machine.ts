@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Stack } from "../../scripts/stack.ts";
-import { binary } from "../support/binaries.ts";
+import { binary, distFolder } from "../support/binaries.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/wait.ts";
 import { Box, type BoxRan } from "./box.ts";
@@ -19,19 +19,21 @@ export class Machine implements AsyncDisposable {
     readonly folder: string,
   ) {}
 
-  static async start(): Promise<Machine> {
+  /** @param isBare nothing of ours is on it yet */
+  static async start({ isBare = false } = {}): Promise<Machine> {
     const folder = mkdtempSync(join(tmpdir(), "rexec-machine-"));
     const stack = new Stack({
       rexec: binary("rexec"),
       agent: binary("rexec-agent"),
       folder,
       env: { HOME: folder, NO_COLOR: "1" },
+      gatewayArgs: ["--downloads", distFolder],
     });
     const box = await Box.boot();
     const machine = new Machine(box, stack, folder);
     try {
       await stack.startGateway();
-      copyFileSync(binary("rexec-agent"), box.path("/usr/local/bin/rexec-agent"));
+      if (!isBare) copyFileSync(binary("rexec-agent"), box.path("/usr/local/bin/rexec-agent"));
       await box.must(["useradd", "--create-home", "--uid", String(PI_UID), "--shell", "/bin/bash", "pi"]);
       return machine;
     } catch (error) {
@@ -95,6 +97,11 @@ export class Machine implements AsyncDisposable {
     const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     if (code !== 0) throw new Error(`rexec exec ${name} -- ${command} left with ${code}: ${err}`);
     return out.trim();
+  }
+
+  /** As `exec`, from the moment on at which the new agent is connected. */
+  async execOnceOnline(command: string): Promise<string> {
+    return until(() => this.exec(command).catch(() => null), 30_000, `the machine to run ${command}`);
   }
 
   /** A person's shell on the machine through the gateway. */

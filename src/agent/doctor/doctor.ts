@@ -5,6 +5,7 @@ import type { LoadedConfig } from "../config.ts";
 import { after, type Finding, type Step, skipped, step } from "./finding.ts";
 import { tryDisk, tryPermissions, tryShell } from "./machine.ts";
 import { type Asker, askVersion, judgeClock, tryAgent, tryToken, tryWebSocket } from "./server.ts";
+import { type Running, tryService } from "./service.ts";
 import { tryWay } from "./way.ts";
 
 export type { Finding } from "./finding.ts";
@@ -32,7 +33,8 @@ export function examine(subject: Subject): Promise<Finding>[] {
     step("terminal", (signal) => tryShell(settings?.shell, env, signal)),
     step("disk", () => tryDisk(configPath, program, env)),
   ];
-  return [...local, ...remote(subject, loaded)].map(async (made) => (await made).finding);
+  const service = step("service", () => tryService(configPath, env));
+  return [...local, ...remote(subject, loaded, service), service].map(async (made) => (await made).finding);
 }
 
 // --- internal ---
@@ -49,7 +51,11 @@ function judgeConfig(config: LoadedConfig | Error, path: string) {
   };
 }
 
-function remote(subject: Subject, loaded: LoadedConfig | null): Promise<Step<unknown>>[] {
+function remote(
+  subject: Subject,
+  loaded: LoadedConfig | null,
+  service: Promise<Step<Running>>,
+): Promise<Step<unknown>>[] {
   let endpoint: ReturnType<typeof resolveEndpoint>;
   try {
     endpoint = resolveEndpoint({
@@ -77,20 +83,25 @@ function remote(subject: Subject, loaded: LoadedConfig | null): Promise<Step<unk
   const clock = after(http, "clock", judgeClock);
   const token = after(http, "token", (_, signal) => tryToken(asker, signal));
   const agent = after(token, "agent", (_, signal) => tryAgent(asker, signal));
-  const socket = socketStep(http, agent, asker);
+  const socket = socketStep(http, agent, service, asker);
   return [dns, tcp, proxy, tls, http, clock, token, agent, socket];
 }
 
-/** An agent that is online has its socket open; another one would supersede it. */
+/**
+ * An agent that is online has its socket open: another one would supersede it. Nor is one dialled in the place of an
+ * agent that runs and is cut off, for the server would take its sessions for ended.
+ */
 async function socketStep(
   http: Promise<Step<unknown>>,
   agent: Promise<Step<{ online: boolean }>>,
+  service: Promise<Step<Running>>,
   { endpoint, token, agentId }: Asker,
 ): Promise<Step<true>> {
   const known = (await agent).value;
+  const running = (await service).value?.status ?? null;
   return after(http, "websocket", (_, signal) => {
     if (known?.online) return { detail: "open: the agent is connected", value: true as const };
-    const who = known && token && agentId ? { token, agentId } : null;
+    const who = known && !running && token && agentId ? { token, agentId } : null;
     return tryWebSocket(endpoint, who, signal);
   });
 }

@@ -78,7 +78,7 @@ function assertRegistered(config: string, env: Environment): string {
     const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
     throw new RexecError(`${config} holds no token, and a service has no other place for one${why}`, {
       code: "token_missing",
-      hint: "put it there: rexec-agent register --token TOKEN",
+      hint: "put it there: rexec-agent refresh-token --token TOKEN",
       exitCode: ExitCode.notSetUp,
     });
   }

@@ -69,7 +69,8 @@ function ownCommand(): string[] {
 
 function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(args).flatMap(([name, value]) => {
-    if (NOT_THE_CHILDS.has(name)) return [];
+    // citty gives the value of an option under its letter too.
+    if (NOT_THE_CHILDS.has(name) || name.length === 1) return [];
     if (typeof value === "boolean") return value ? [`--${name}`] : [];
     return typeof value === "string" ? [`--${name}=${value}`] : [];
   });

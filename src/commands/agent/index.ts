@@ -10,8 +10,10 @@ export const agentSubCommands = {
   doctor: doctorCommand,
   install: () => import("./install.ts").then((module) => module.installCommand),
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
+  unregister: () => import("./unregister.ts").then((module) => module.unregisterCommand),
   stop: () => import("./stop.ts").then((module) => module.stopCommand),
   logs: () => import("./logs.ts").then((module) => module.logsCommand),
+  "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: completionCommand,
 };

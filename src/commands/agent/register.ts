@@ -1,14 +1,12 @@
 import { hostname } from "node:os";
 import { currentAccount } from "../../agent/child-env.ts";
-import { DEFAULT_HOST } from "../../agent/config.ts";
 import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
 import { chooseShell, resolveShell } from "../../agent/shell.ts";
-import { RexecError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
-import { askSecret } from "../_stdin.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
+import { askToken } from "./_token.ts";
 
 export const registerCommand = withHelp(
   defineCommand({
@@ -96,22 +94,6 @@ function splitTags(text: string): string[] {
         .filter(Boolean),
     ),
   ];
-}
-
-async function askToken(host: string): Promise<string> {
-  if (process.stdin.isTTY) {
-    say(
-      host.replace(/\/+$/, "") === DEFAULT_HOST
-        ? `Make an API token in the dashboard: ${DEFAULT_HOST}/settings`
-        : `Make an API token (${TOKEN_PLACE})`,
-    );
-    return askSecret(`API token for ${host}`);
-  }
-  throw new RexecError("no token, and nobody to ask for one: stdin is no terminal", {
-    code: "token_missing",
-    hint: "set REXEC_TOKEN, or give --token TOKEN",
-    exitCode: 3,
-  });
 }
 
 function report(outcome: RegisterOutcome, host: string): void {

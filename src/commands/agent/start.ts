@@ -50,7 +50,7 @@ export const startCommand = withHelp(
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
-          `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
+          `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent refresh-token`,
         );
       }
       if (args.daemon && !daemon) {
@@ -64,9 +64,9 @@ export const startCommand = withHelp(
         manager.state(state);
         daemon?.reporter?.state(state);
       };
-      const place = await freePlace(config.path);
       const run = runInfo(process.env, daemon?.log);
       try {
+        const place = await freePlace(config.path);
         await runAgent({ config, logger, env: process.env, signal, now, place, onState, run });
       } catch (error) {
         const better = await betterError(error, config.path);

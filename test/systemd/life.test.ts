@@ -1,0 +1,83 @@
+/**
+ * The life of an agent on a machine with a real systemd, in the order in which it happens: the installer's one line,
+ * crashes, boots, the end.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { whyNoBox } from "./box.ts";
+import { Machine, UNIT } from "./machine.ts";
+
+const why = whyNoBox();
+if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
+
+describe.skipIf(why !== null)("the life of an agent under systemd", () => {
+  let machine: Machine;
+  let clean: string[];
+
+  beforeAll(async () => {
+    machine = await Machine.start({ isBare: true });
+    clean = await machine.box.changedFiles();
+  }, 240_000);
+  afterAll(() => machine?.[Symbol.asyncDispose](), 60_000);
+
+  const installer = (words: string) =>
+    machine.box.run(
+      ["sh", "-c", `curl -fsSL ${machine.stack.url}/install-agent.sh | bash -s -- ${words}`],
+      {},
+      120_000,
+    );
+
+  test("one line installs it, registers it and starts it", async () => {
+    const { box, stack } = machine;
+    const { code, out, err } = await installer(`--token ${stack.token} --name box`);
+    expect(`${out}\n${err}`).toContain("checksum is right");
+    expect(code).toBe(0);
+    expect(await box.show(UNIT, "ActiveState")).toBe("active");
+    expect(await box.show(UNIT, "UnitFileState")).toBe("enabled");
+    await machine.online();
+    expect(await machine.exec("echo here")).toBe("here");
+  }, 150_000);
+
+  test("the token that was given is in none of the files that were made, and in no log", async () => {
+    const { box, stack } = machine;
+    const made = (await box.changedFiles()).filter(
+      (path) => !clean.includes(path) && !path.startsWith("/usr/"),
+    );
+    expect(made).toContain("/etc/rexec/agent.yaml");
+    const files = made.map((path) => box.path(path)).filter((path) => lstatSync(path).isFile());
+    const texts = files.map((path) => readFileSync(path, "utf8"));
+    texts.push(await box.must(["journalctl", "--boot", "--output=cat"]));
+    expect(texts.some((text) => text.includes(stack.token))).toBe(false);
+  });
+
+  test("the same line again is safe", async () => {
+    const { code } = await installer("--name box");
+    expect(code).toBe(0);
+    expect(await machine.box.show(UNIT, "ActiveState")).toBe("active");
+    expect(await machine.execOnceOnline("echo here")).toBe("here");
+  }, 150_000);
+
+  test("kill -9 brings a new one", async () => {
+    const pid = await machine.pid();
+    await machine.box.must(["kill", "-9", String(pid)]);
+    await machine.newPid(pid);
+    expect(await machine.execOnceOnline("echo back")).toBe("back");
+  }, 60_000);
+
+  test("a boot brings it back", async () => {
+    await machine.box.reboot();
+    expect(await machine.execOnceOnline("echo back")).toBe("back");
+    expect(await machine.box.show(UNIT, "ActiveState")).toBe("active");
+  }, 240_000);
+
+  test("the installer's --uninstall leaves no file", async () => {
+    const { box } = machine;
+    const { code } = await installer("--uninstall");
+    expect(code).toBe(0);
+    expect(await box.changedFiles()).toEqual(clean);
+    for (const path of ["/run/rexec", "/etc/rexec", "/var/cache/rexec"])
+      expect([path, existsSync(box.path(path))]).toEqual([path, false]);
+    expect(await box.show(UNIT, "LoadState")).toBe("not-found");
+    expect((await box.run(["pgrep", "-f", "rexec-agent start"])).code).toBe(1);
+  }, 60_000);
+});
