@@ -18,7 +18,11 @@ export interface Sifted {
  * @param everything `--keep-env`: hold nothing back
  * @param passed names that go through whatever they look like
  */
-export function siftEnvironment(env: Environment, everything = false, passed: readonly string[] = []): Sifted {
+export function siftEnvironment(
+  env: Environment,
+  everything = false,
+  passed: readonly string[] = [],
+): Sifted {
   const all = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   if (everything) return { env: Object.fromEntries(all), heldBack: [] };
   const pass = new Set(passed);
@@ -27,8 +31,7 @@ export function siftEnvironment(env: Environment, everything = false, passed: re
   const telling = secrets.filter((value) => TELLING.test(value));
   const isSecret = ([name, value]: [string, string]) =>
     !pass.has(name) &&
-    (looksSecret(name, value) ||
-      (!ESSENTIAL.has(name) && telling.some((secret) => value.includes(secret))));
+    (looksSecret(name, value) || (!ESSENTIAL.has(name) && telling.some((secret) => value.includes(secret))));
   return {
     env: Object.fromEntries(all.filter((entry) => !isSecret(entry))),
     heldBack: all

@@ -50,7 +50,8 @@ const RUNNERS: readonly Runner[] = [
       env.GITHUB_JOB,
     ],
     page: (env) =>
-      env.GITHUB_SERVER_URL && `${env.GITHUB_SERVER_URL}/${env.GITHUB_REPOSITORY}/actions/runs/${env.GITHUB_RUN_ID}`,
+      env.GITHUB_SERVER_URL &&
+      `${env.GITHUB_SERVER_URL}/${env.GITHUB_REPOSITORY}/actions/runs/${env.GITHUB_RUN_ID}`,
   },
   {
     title: "GitLab CI",
@@ -63,7 +64,11 @@ const RUNNERS: readonly Runner[] = [
     title: "Buildkite",
     tag: "buildkite",
     mark: "BUILDKITE_JOB_ID",
-    name: (env) => [env.BUILDKITE_PIPELINE_SLUG, env.BUILDKITE_BUILD_NUMBER, env.BUILDKITE_JOB_ID?.slice(0, 8)],
+    name: (env) => [
+      env.BUILDKITE_PIPELINE_SLUG,
+      env.BUILDKITE_BUILD_NUMBER,
+      env.BUILDKITE_JOB_ID?.slice(0, 8),
+    ],
     page: (env) => env.BUILDKITE_BUILD_URL,
   },
   {

@@ -74,7 +74,14 @@ export async function unregister(
     if (left <= 0) return why || "there was no time";
     try {
       const used = tokens[attempt % tokens.length] ?? token;
-      await requestJson({ endpoint, method: "DELETE", path, token: used, schema: z.unknown(), timeoutMs: left });
+      await requestJson({
+        endpoint,
+        method: "DELETE",
+        path,
+        token: used,
+        schema: z.unknown(),
+        timeoutMs: left,
+      });
       return null;
     } catch (error) {
       if (error instanceof HttpError && error.status === 404) return null;
@@ -98,12 +105,26 @@ async function tellApart(
   { agentId, name }: { agentId: string; name: string },
 ): Promise<{ name: string; reference: string }> {
   try {
-    const agents = await requestJson({ endpoint, method: "GET", path: "/api/agents", token, schema: agentListBody });
-    if (!agents.some((other) => other.id !== agentId && other.name === name)) return { name, reference: name };
+    const agents = await requestJson({
+      endpoint,
+      method: "GET",
+      path: "/api/agents",
+      token,
+      schema: agentListBody,
+    });
+    if (!agents.some((other) => other.id !== agentId && other.name === name))
+      return { name, reference: name };
     if (isNamed) return { name, reference: agentId };
     const longer = `${name.slice(0, 119)}-${agentId.slice(0, 8)}`;
     const path = `/api/agents/${encodeURIComponent(agentId)}`;
-    await requestJson({ endpoint, method: "PATCH", path, token, body: { name: longer }, schema: z.unknown() });
+    await requestJson({
+      endpoint,
+      method: "PATCH",
+      path,
+      token,
+      body: { name: longer },
+      schema: z.unknown(),
+    });
     return { name: longer, reference: longer };
   } catch {
     return { name, reference: agentId };
