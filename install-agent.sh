@@ -245,6 +245,8 @@ choose_places() {
   case $bin_dir in /*) ;; *) bin_dir=$(pwd)/$bin_dir ;; esac
   case $config in /*) ;; *) config=$(pwd)/$config ;; esac
   binary=$bin_dir/rexec-agent
+  # The folder that this is called from may be gone, or closed to the account.
+  cd /
   # The programs below are told by option, and only so.
   unset REXEC_CONFIG REXEC_HOST REXEC_API
 }
@@ -724,16 +726,22 @@ remove_files() {
   for each in "$binary" "$binary.old" "$config" "$config.bak" "$config.new" "$bin_dir"/.rexec-install.*; do
     remove "$each"
   done
+  # Logs and sockets of this agent alone: others may run with other configurations, and in ~/.rexec the CLI and the
+  # gateway keep their things too.
   if [ "$scope" = user ]; then
-    # Only where nothing else is in it: the CLI and the gateway keep their things beside the agent's.
-    set -- "$home/.rexec/run" "$home/.rexec/log"
-    shared=$home/.rexec
+    set -- "$home/.rexec/run" "${XDG_RUNTIME_DIR:-/nonexistent}/rexec" "$home/.rexec"
   else
-    set -- /run/rexec /var/cache/rexec /var/log/rexec /var/lib/rexec
-    shared=/etc/rexec
+    set -- /run/rexec /var/log/rexec /var/cache/rexec /etc/rexec
   fi
-  for each in "$@"; do remove "$each"; done
-  for each in "$(dirname "$config")" "$shared"; do rmdir "$each" 2>/dev/null || true; done
+  for folder in "$@"; do
+    for each in "$folder"/agent.sock "$folder"/agent.pid "$folder"/agent.log*; do remove "$each"; done
+  done
+  if [ "$scope" = user ]; then
+    units=${XDG_CONFIG_HOME:-$home/.config}/systemd/user
+    set -- "$@" "$bin_dir" "$home/.local" "$units/default.target.wants" "$units" "$(dirname "$units")"
+  fi
+  # Only those that are empty.
+  for folder in "$@" "$(dirname "$config")"; do rmdir "$folder" 2>/dev/null || true; done
 }
 
 remove() {

@@ -39,8 +39,8 @@ export interface AgentOptions {
   /** Ends the commands at once; the caller leaves right after. */
   now?: AbortSignal;
   onState?(state: UplinkState): void;
-  /** Where others of this account can ask and tell it things while it runs; nowhere by default. */
-  place?: RuntimePlace;
+  /** Where others of this account can ask and tell it things while it runs, the best first; nowhere by default. */
+  places?: readonly RuntimePlace[];
   /** What it takes there beside what every agent takes. */
   handlers?: ControlHandlers;
   run?: RunInfo;
@@ -90,7 +90,7 @@ const HOLD_MS = 120_000;
 /**
  * Runs until the signal.
  * @throws RexecError where the configuration will not do (`bad_host`, `insecure_host`, `bad_ca_file`), the server
- * refuses for good (exit code 4), or an agent runs at that place already (`already_running`)
+ * refuses for good (exit code 4), or an agent runs there already (`already_running`)
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, logger, env, signal } = options;
@@ -128,16 +128,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     holdMs,
   });
+  const credential = new Credential(config.token);
   const board = new StatusBoard({
     config,
     shell,
     run: options.run ?? { kind: "foreground" },
     sessions: () => sessions.running().length,
+    token: () => credential.token,
   });
-  const credential = new Credential(config.token);
-  using _presence = options.place
+  using _presence = options.places
     ? await appear({
-        place: options.place,
+        places: options.places,
         handlers: {
           status: () => board.read(),
           "reload-token": ({ token }) => reloadToken(credential, token),

@@ -2,6 +2,7 @@
 import { redact } from "../lib/log.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import type { AgentConfig } from "./config.ts";
+import { configDigest } from "./config-digest.ts";
 import type { AgentStatus, RunKind } from "./control/messages.ts";
 import type { UplinkState } from "./uplink-state.ts";
 
@@ -17,6 +18,8 @@ interface Subject {
   shell: string;
   run: RunInfo;
   sessions: () => number;
+  /** The one in use. */
+  token: () => string;
 }
 
 /** Follows the uplink; `read` is the answer to `status`. */
@@ -45,7 +48,7 @@ export class StatusBoard {
   }
 
   read(): AgentStatus {
-    const { config, shell, run, sessions } = this.#subject;
+    const { config, shell, run, sessions, token } = this.#subject;
     const connected = this.#connectedAt;
     return {
       pid: process.pid,
@@ -54,6 +57,7 @@ export class StatusBoard {
       run: run.kind,
       started_at: this.#startedAt.toISOString(),
       config: config.path,
+      config_digest: configDigest(config, token()),
       host: config.host,
       agent_id: config.agentId,
       name: config.name,

@@ -186,7 +186,7 @@ Log in, here or on your own machine:
 
   ${insecure}REXEC_TOKEN=${token} ${programName()} login --host ${host}
 
-Add a machine, on that machine (installs the agent and registers it):
+Add a machine, on that machine (installs the agent, registers it, and starts it as a service):
 
   curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | ${insecure}REXEC_TOKEN=${token} sh
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ptyTerminal } from "../../bench/terminals.ts";
@@ -17,6 +17,7 @@ const command = "command" in runner ? runner.command : [];
 describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-arm64-"));
   const agent = join(folder, "rexec-agent-linux-arm64");
+  const offered = join(folder, "downloads");
   let stack: Stack;
   let id = "";
 
@@ -30,7 +31,12 @@ describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
       folder: join(folder, "stack"),
       agentRunner: command,
       env: { SHELL: "/bin/sh" },
+      gatewayArgs: ["--downloads", offered],
     });
+    // What runs an arm64 program by itself on such a machine is here in front of it.
+    mkdirSync(offered);
+    const wrapper = `#!/bin/sh\nexec ${[...command, agent].join(" ")} "$@"\n`;
+    writeFileSync(join(offered, "rexec-agent-linux-arm64"), wrapper);
     await stack.startGateway();
   }, 120_000);
 
@@ -45,8 +51,35 @@ describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
     expect(exitCode).toBe(0);
   }, 60_000);
 
+  test("is what the installer takes on such a machine, and is registered by it", async () => {
+    const path = join(folder, "path");
+    mkdirSync(path);
+    writeFileSync(join(path, "uname"), '#!/bin/sh\n[ "$1" = -m ] && echo aarch64 || echo Linux\n', {
+      mode: 0o755,
+    });
+    const script = `curl -fsSL ${stack.url}/install-agent.sh | sh -s -- --name pi --no-service`;
+    const child = Bun.spawn(["sh", "-c", script], {
+      env: {
+        PATH: `${path}:${process.env.PATH}`,
+        HOME: folder,
+        SHELL: "/bin/sh",
+        REXEC_TOKEN: stack.token,
+        REXEC_BIN_DIR: join(folder, "bin"),
+        REXEC_CONFIG: join(folder, "stack", "agent.yaml"),
+      },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const all = Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    const [out, err, code] = await within(all, 50_000, "the installer");
+    expect(err).not.toContain("error:");
+    expect(out).toContain("/downloads/rexec-agent-linux-arm64");
+    expect(out).toContain("checksum is right");
+    expect(code).toBe(0);
+  }, 60_000);
+
   test("registers as arm64, and keeps its configuration to itself", async () => {
-    await stack.register("pi");
     expect(statSync(join(folder, "stack", "agent.yaml")).mode & 0o777).toBe(0o600);
     const response = await fetch(`${stack.url}/api/agents`, {
       headers: { authorization: `Bearer ${stack.token}` },

@@ -1,9 +1,9 @@
 /**
  * The life of an agent on a machine with a real systemd, in the order in which it happens: the installer's one line,
- * crashes, boots, the end.
+ * crashes, boots, another token, the end.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, statSync } from "node:fs";
 import { whyNoBox } from "./box.ts";
 import { Machine, UNIT } from "./machine.ts";
 
@@ -70,13 +70,43 @@ describe.skipIf(why !== null)("the life of an agent under systemd", () => {
     expect(await machine.box.show(UNIT, "ActiveState")).toBe("active");
   }, 240_000);
 
+  test("a new token is taken up with a shell open, and the old one can go", async () => {
+    const { box } = machine;
+    const config = () => readFileSync(box.path("/etc/rexec/agent.yaml"), "utf8");
+    const tokenOf = (text: string) => /rexec_[0-9a-f]+/.exec(text)?.[0] ?? "";
+    const [pid, before] = [await machine.pid(), tokenOf(config())];
+    await using shell = machine.shell();
+    await shell.see(/[$#] /, 20_000);
+    await shell.type("unset HISTFILE; kept=$((40+2)); echo set-$kept\r");
+    await shell.see("set-42");
+    const after = await machine.mint(["user"]);
+    const { code, err } = await box.run(["rexec-agent", "refresh-token"], { REXEC_TOKEN: after });
+    expect(err).toContain("the running agent has reconnected with it; its shells stayed open");
+    expect(code).toBe(0);
+    expect([tokenOf(config()), statSync(box.path("/etc/rexec/agent.yaml")).mode & 0o777]).toEqual([
+      after,
+      0o600,
+    ]);
+    await shell.type("echo still-$kept\r");
+    await shell.see("still-42", 20_000);
+    expect(await machine.pid()).toBe(pid);
+    // The agent works by the file as it is now: nothing is to be restarted for it.
+    expect((await box.run(["rexec-agent", "install"])).err).toContain("nothing to do");
+    await machine.revoke(before);
+    await box.must(["kill", "-9", String(pid)]);
+    await machine.newPid(pid);
+    expect(await machine.execOnceOnline("echo back")).toBe("back");
+  }, 120_000);
+
   test("the installer's --uninstall leaves no file", async () => {
     const { box } = machine;
-    const { code } = await installer("--uninstall");
+    const { code, err } = await installer("--uninstall");
+    expect(err).not.toMatch(/error|warning/);
     expect(code).toBe(0);
     expect(await box.changedFiles()).toEqual(clean);
     for (const path of ["/run/rexec", "/etc/rexec", "/var/cache/rexec"])
       expect([path, existsSync(box.path(path))]).toEqual([path, false]);
+    expect(await machine.agents()).toEqual([]);
     expect(await box.show(UNIT, "LoadState")).toBe("not-found");
     expect((await box.run(["pgrep", "-f", "rexec-agent start"])).code).toBe(1);
   }, 60_000);

@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import * as z from "zod/mini";
 import { Stack } from "../../scripts/stack.ts";
 import { binary, distFolder } from "../support/binaries.ts";
 import { Terminal } from "../support/terminal.ts";
@@ -75,11 +76,15 @@ export class Machine implements AsyncDisposable {
     );
   }
 
+  /** As the gateway lists them. */
+  async agents(): Promise<{ status: string }[]> {
+    const list = z.array(z.object({ status: z.string() }));
+    return list.parse(await (await this.#api("GET", "/api/agents")).json());
+  }
+
   /** Whether the gateway has it online. */
   async isOnline(): Promise<boolean> {
-    const headers = { authorization: `Bearer ${this.stack.token}` };
-    const agents: unknown = await (await fetch(`${this.stack.url}/api/agents`, { headers })).json();
-    return JSON.stringify(agents).includes('"status":"online"');
+    return (await this.agents()).some(({ status }) => status === "online");
   }
 
   async online(ms = 30_000): Promise<void> {
@@ -104,6 +109,20 @@ export class Machine implements AsyncDisposable {
     return until(() => this.exec(command).catch(() => null), 30_000, `the machine to run ${command}`);
   }
 
+  /** Makes a token of the administrator's. */
+  async mint(scopes: readonly string[]): Promise<string> {
+    const response = await this.#api("POST", "/api/tokens", { name: "minted", scopes });
+    return z.object({ token: z.string() }).parse(await response.json()).token;
+  }
+
+  async revoke(token: string): Promise<void> {
+    const list = z.object({ tokens: z.array(z.object({ id: z.string(), token_prefix: z.string() })) });
+    const { tokens } = list.parse(await (await this.#api("GET", "/api/tokens")).json());
+    const found = tokens.find(({ token_prefix: prefix }) => token.startsWith(prefix));
+    const { ok } = await this.#api("DELETE", `/api/tokens/${found?.id}`);
+    if (!ok) throw new Error("the token could not be revoked");
+  }
+
   /** A person's shell on the machine through the gateway. */
   shell(name = "box"): Terminal {
     return new Terminal([binary("rexec"), "connect", name], { env: this.stack.clientEnv });
@@ -118,6 +137,15 @@ export class Machine implements AsyncDisposable {
       writeFileSync(outside, text);
     }
     await this.box.must(["systemctl", "daemon-reload"]);
+  }
+
+  #api(method: string, path: string, body?: object): Promise<Response> {
+    const headers = { authorization: `Bearer ${this.stack.token}` };
+    return fetch(`${this.stack.url}${path}`, {
+      method,
+      headers,
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

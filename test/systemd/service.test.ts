@@ -74,6 +74,9 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(await box.show(UNIT, "UnitFileState")).toBe("enabled");
     expect(await box.show(UNIT, "StatusText")).toStartWith("connected to ");
     await machine.online();
+    expect((await box.run(["rexec-agent", "status"])).out).toContain(`systemd, unit ${UNIT} (pid `);
+    expect(await box.run(["rexec-agent", "stop"])).toMatchObject({ code: 1 });
+    expect(await box.show(UNIT, "ActiveState")).toBe("active");
   }, 60_000);
 
   test("has the token neither in the unit nor in the environment or the arguments", async () => {
@@ -122,10 +125,21 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
   }, 60_000);
 
   test("comes back from kill -9", async () => {
+    const { box } = machine;
     const pid = await machine.pid();
-    await machine.box.must(["kill", "-9", String(pid)]);
+    await machine.exec("setsid sleep 4710 >/dev/null 2>&1 </dev/null & sleep 0.2");
+    await using shell = machine.shell();
+    await shell.see(/[$#] /, 20_000);
+    await shell.type("unset HISTFILE; sleep 4709\r");
+    const runs = async (seconds: number) => (await box.run(["pgrep", "-f", `^sleep ${seconds}`])).code === 0;
+    await until(() => runs(4709), 20_000, "the shell's program");
+    await box.must(["kill", "-9", String(pid)]);
     await machine.newPid(pid);
     await machine.online();
+    // The kernel hangs up a terminal whose master is gone.
+    await until(async () => !(await runs(4709)), 20_000, "the shell's program to end with its terminal");
+    expect(await runs(4710)).toBe(true);
+    await box.must(["pkill", "-f", "^sleep 4710"]);
   }, 60_000);
 
   test("leaves what people put into the background where it restarts, and hangs up the rest", async () => {

@@ -43,6 +43,8 @@ export const agentStatus = z.object({
   run: z.enum(RUN_KINDS),
   started_at: z.string(),
   config: z.string(),
+  /** Of the settings and the token that it works by (`configDigest`). */
+  config_digest: z.optional(z.string()),
   host: z.string(),
   agent_id: z.string(),
   name: z.string(),

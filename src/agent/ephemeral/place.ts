@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import type { RuntimePlace } from "../control/place.ts";
+import { type RuntimePlace, runtimePlaces } from "../control/place.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,6 +26,22 @@ export function ephemeralPlaces(env: Environment, uid = process.getuid?.() ?? 0)
   return folders(env, uid).flatMap((folder) =>
     namesIn(folder, uid).map((name) => placeOf(folder, basename(name, ".sock"))),
   );
+}
+
+/**
+ * Where the agent may run that a person means. Who names no configuration means, in a shell of an ephemeral agent, that
+ * one; elsewhere the registered one of this account, and failing that an ephemeral one.
+ */
+export function knownPlaces(
+  configPath: string,
+  env: Environment,
+  named: string | undefined,
+): [RuntimePlace, ...RuntimePlace[]] {
+  const [first, ...others] = runtimePlaces(configPath, env);
+  if (named || env.REXEC_CONFIG) return [first, ...others];
+  const own = env[CONTROL_VARIABLE];
+  if (own) return [placeOf(dirname(own), basename(own, ".sock")), first, ...others];
+  return [first, ...others, ...ephemeralPlaces(env)];
 }
 
 // --- internal ---

@@ -79,7 +79,7 @@ export async function runEphemeral(options: EphemeralOptions): Promise<Farewell 
       env: options.env,
       signal: AbortSignal.any([signal, leaving.signal]),
       now,
-      place,
+      places: [place],
       run: { kind: "ephemeral", log: options.log },
       handlers: {
         continue(_, { afterwards }) {

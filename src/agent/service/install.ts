@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
+import type { AgentStatus } from "../control/messages.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
 import { runningAgent, stopAgent } from "./running.ts";
@@ -36,8 +37,9 @@ export type Installed = "started" | "restarted" | "unchanged";
 export async function installService(options: InstallOptions): Promise<Installed> {
   const { recipe, spec, run, tell } = options;
   const text = recipe.text(spec);
-  const pid = recipe.mainPid === null ? 0 : Number((await run(recipe.mainPid)).out);
-  const reasons = reasonsToRestart(options, text, pid);
+  const running = await runningAgent(spec, options.env);
+  const pid = recipe.mainPid === null ? (running?.pid ?? 0) : Number((await run(recipe.mainPid)).out);
+  const reasons = reasonsToRestart(options, text, pid, running);
   if (readText(recipe.file) !== text) {
     write(recipe, text);
     tell(`wrote ${recipe.file}`);
@@ -46,7 +48,7 @@ export async function installService(options: InstallOptions): Promise<Installed
   await runAll(run, recipe.enable);
   const isActive = (await run(recipe.isActive)).ok;
   if (isActive && reasons.length === 0) return "unchanged";
-  if (!isActive || pid) await stopOther(options, pid);
+  if (running && (!isActive || running.pid !== pid)) await stopOther(options, running);
   if (isActive) tell(`restarting it: ${reasons.join(" and ")}`);
   await begin(options, isActive ? recipe.restart : recipe.start);
   return isActive ? "restarted" : "started";
@@ -75,19 +77,25 @@ export async function uninstallService({ recipe, run, tell }: ServiceOptions): P
 
 // --- internal ---
 
-/** Why the service that runs (as `pid`, 0 where that is not known) is not the one that is asked for. */
-function reasonsToRestart({ recipe, spec }: InstallOptions, text: string, pid: number): string[] {
+/** Why the service that runs (as `pid`, 0 where none does) is not the one that is asked for. */
+function reasonsToRestart(
+  { recipe, spec }: InstallOptions,
+  text: string,
+  pid: number,
+  running: AgentStatus | null,
+): string[] {
   const reasons = readText(recipe.file) === text ? [] : ["the service's file is new or has changed"];
   if (!pid) return reasons;
   if (!isSameFile(`/proc/${pid}/exe`, spec.executable)) reasons.push("the executable has changed");
-  if (changedSince(spec.config, pid)) reasons.push("the configuration has changed");
+  const digest = running?.pid === pid ? running.config_digest : undefined;
+  // One that does not answer is not asked; a token that it was given meanwhile makes no difference then.
+  if (digest === undefined ? changedSince(spec.config, pid) : digest !== spec.configDigest)
+    reasons.push("the configuration has changed");
   return reasons;
 }
 
 /** Two agents of one id would put each other out. */
-async function stopOther({ recipe, spec, run, tell, env }: InstallOptions, pid: number): Promise<void> {
-  const other = await runningAgent(spec, env);
-  if (!other || other.pid === pid) return;
+async function stopOther({ recipe, run, tell }: InstallOptions, other: AgentStatus): Promise<void> {
   tell(`ending the agent that runs without the service (pid ${other.pid}), and its shells`);
   // This may be typed into one of these shells, and end with it: the service must come up all the same. Until the
   // other one is gone its starts fail, and are tried again.

@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
-import { loadConfig, requireRegistered } from "../config.ts";
+import { type AgentConfig, loadConfig, requireRegistered } from "../config.ts";
+import { configDigest } from "../config-digest.ts";
 import { findConfig, SYSTEM_CONFIG } from "../config-file.ts";
 import type { ServiceSpec } from "./spec.ts";
 
@@ -29,7 +30,7 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   const { executable, words, scope } = request;
   const isSystem = scope === "system";
   const config = findServiceConfig(request);
-  const host = assertRegistered(config, request.env);
+  const settings = readRegistered(config, request.env);
   const path = realpathSync(config);
   assertPlain(path);
   assertPlain(executable);
@@ -37,7 +38,15 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
   const user = isSystem && owner !== 0 ? accountOf(owner).name : null;
   assertLasting(executable, isSystem && user === null);
-  return { executable, words, config: path, host, scope, user };
+  return {
+    executable,
+    words,
+    config: path,
+    configDigest: configDigest(settings),
+    host: settings.host,
+    scope,
+    user,
+  };
 }
 
 /**
@@ -68,11 +77,11 @@ export function asRoot(
 
 // --- internal ---
 
-/** A service has no environment: what counts is what stands in the file. @returns the server */
-function assertRegistered(config: string, env: Environment): string {
+/** A service has no environment: what counts is what stands in the file. */
+function readRegistered(config: string, env: Environment): AgentConfig {
   const loaded = loadConfig({ config, env: {} });
   try {
-    requireRegistered(loaded);
+    return requireRegistered(loaded);
   } catch (error) {
     if (!(error instanceof RexecError) || error.code !== "token_missing") throw error;
     const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
@@ -82,7 +91,6 @@ function assertRegistered(config: string, env: Environment): string {
       exitCode: ExitCode.notSetUp,
     });
   }
-  return loaded.host;
 }
 
 /** Folders that are emptied at the next boot, or before. */

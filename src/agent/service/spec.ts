@@ -15,6 +15,8 @@ export interface ServiceSpec {
   readonly words: readonly string[];
   /** Absolute path of the configuration file, the only place of the token. */
   readonly config: string;
+  /** `configDigest` of what that file says. */
+  readonly configDigest: string;
   /** Server, for the description. */
   readonly host: string;
   /** `user`: a service of one person's own service manager. */

@@ -67,8 +67,8 @@ export function ownCommand(): string[] {
 
 export function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(args).flatMap(([name, value]) => {
-    // citty gives the value of an option under its letter too.
-    if (NOT_THE_CHILDS.has(name) || name.length === 1) return [];
+    // citty gives the value of an option under its letter too, and in camel case.
+    if (NOT_THE_CHILDS.has(name) || name.length === 1 || /[A-Z]/.test(name)) return [];
     if (typeof value === "boolean") return value ? [`--${name}`] : [];
     return typeof value === "string" ? [`--${name}=${value}`] : [];
   });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
-import { type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
+import { ownPlaces, type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { type DaemonChild, daemonChild } from "../../agent/daemon/child.ts";
 import { runInfo } from "../../agent/daemon/supervisor.ts";
 import { supervise } from "../../agent/service/supervised.ts";
@@ -71,8 +71,8 @@ export const startCommand = withHelp(
       };
       const run = runInfo(process.env, daemon?.log);
       try {
-        const place = await freePlace(config.path);
-        await runAgent({ config, logger, env: process.env, signal, now, place, onState, run });
+        const places = await freePlaces(config.path);
+        await runAgent({ config, logger, env: process.env, signal, now, places, onState, run });
       } catch (error) {
         const better = await betterError(error, config.path);
         daemon?.reporter?.failed(better);
@@ -125,11 +125,12 @@ async function ephemeral(
 }
 
 /** @throws RexecError `already_running` where an agent runs at another place of this account */
-async function freePlace(configPath: string): Promise<RuntimePlace> {
-  const [place, ...others] = runtimePlaces(configPath, process.env);
+async function freePlaces(configPath: string): Promise<RuntimePlace[]> {
+  const places = ownPlaces(configPath, process.env);
+  const others = runtimePlaces(configPath, process.env).slice(1);
   const used = others.filter(({ pid }) => existsSync(pid));
   if (used.length > 0) await assertNoneRuns(used);
-  return place;
+  return places;
 }
 
 /** Says more of the agent that runs already; what that takes is not loaded otherwise. */

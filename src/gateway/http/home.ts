@@ -27,9 +27,9 @@ export function homePage(publicUrl: string): Response {
 <h1>Rexec gateway</h1>
 <p>This gateway is running (version ${Bun.escapeHTML(VERSION)}).</p>
 <h2>Add a machine</h2>
-<p>On the machine, with a token of yours:</p>
-<pre>curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sh
-rexec-agent start</pre>
+<p>On the machine, with a token of yours (as root for the whole machine, or for your own account):</p>
+<pre>curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sh</pre>
+<p>That installs rexec-agent, registers the machine, and starts it as a service.</p>
 <p>Or, where rexec-agent is installed already:</p>
 <pre>rexec-agent register --host ${url}
 rexec-agent start</pre>

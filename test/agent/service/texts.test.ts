@@ -13,6 +13,7 @@ const SPEC: ServiceSpec = {
   executable: "/usr/local/bin/rexec-agent",
   words: [],
   config: "/etc/rexec/agent.yaml",
+  configDigest: "",
   host: "https://rexec.example",
   scope: "system",
   user: null,
