@@ -1,5 +1,5 @@
 /** Where an ephemeral agent has its control socket: it has no configuration file that could name it. */
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type RuntimePlace, runtimePlaces } from "../control/place.ts";
@@ -16,6 +16,7 @@ export const CONTROL_VARIABLE = "REXEC_CONTROL";
 export function ephemeralPlace(id: string, env: Environment, uid = process.getuid?.() ?? 0): RuntimePlace {
   const candidates = folders(env, uid);
   const folder = candidates.find(canMake) ?? candidates.at(-1) ?? tmpdir();
+  sweep(folder, uid);
   return placeOf(folder, `${PREFIX}${id}`);
 }
 
@@ -48,15 +49,20 @@ export function knownPlaces(
 
 const PREFIX = "ephemeral-";
 
+/** Files of agents that are gone are removed after so long, ms. */
+const STALE_MS = 24 * 3_600_000;
+/** A socket's address has 107 bytes at most (unix(7)); so many are for the folder. */
+const LONGEST_FOLDER = 80;
+
 /** GitHub's runners empty RUNNER_TEMP around each job. */
 function folders(env: Environment, uid: number): string[] {
   const { XDG_RUNTIME_DIR: runtime, RUNNER_TEMP: runner } = env;
+  const own = runtime ? [join(runtime, "rexec")] : [];
   return [
-    ...(uid === 0 ? ["/run/rexec"] : []),
-    ...(runtime && uid !== 0 ? [join(runtime, "rexec")] : []),
     ...(runner ? [join(runner, "rexec")] : []),
+    ...(uid === 0 ? ["/run/rexec"] : own),
     join(tmpdir(), `rexec-${uid}`),
-  ];
+  ].filter((folder) => Buffer.byteLength(folder) <= LONGEST_FOLDER);
 }
 
 function placeOf(folder: string, name: string): RuntimePlace {
@@ -73,10 +79,23 @@ function canMake(folder: string): boolean {
 }
 
 function namesIn(folder: string, uid: number): string[] {
+  return ownFiles(folder, uid).filter((name) => name.endsWith(".sock"));
+}
+
+function ownFiles(folder: string, uid: number): string[] {
   try {
     if (statSync(folder).uid !== uid) return [];
-    return readdirSync(folder).filter((name) => name.startsWith(PREFIX) && name.endsWith(".sock"));
+    return readdirSync(folder).filter((name) => name.startsWith(PREFIX));
   } catch {
     return []; // there is none
+  }
+}
+
+/** Logs, and what agents that were killed have left. */
+function sweep(folder: string, uid: number): void {
+  for (const name of ownFiles(folder, uid)) {
+    const path = join(folder, name);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats && Date.now() - stats.mtimeMs > STALE_MS) rmSync(path, { force: true });
   }
 }
