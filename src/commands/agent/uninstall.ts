@@ -1,4 +1,6 @@
+import { currentAccount } from "../../agent/child-env.ts";
 import { uninstallService } from "../../agent/service/install.ts";
+import { lingers } from "../../agent/service/linger.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { assertAllowed, serviceArgs, serviceContext } from "./_service.ts";
 
@@ -13,6 +15,10 @@ export const uninstallCommand = withHelp(
       const removed = await uninstallService({ recipe, run, tell: say });
       if (removed.length === 0) say("nothing to do: no service is installed");
       else for (const path of removed) say(`removed ${path}`);
+      // Somebody else may count on it.
+      const { name } = currentAccount();
+      if (removed.length > 0 && recipe.init === "systemd" && args.user && (await lingers(run, name)))
+        say(`lingering stays on for ${name}; to turn it off: loginctl disable-linger ${name}`);
     },
   }),
   {
