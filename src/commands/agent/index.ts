@@ -18,5 +18,6 @@ export const agentSubCommands = {
   update: () => import("./update.ts").then((module) => module.updateCommand),
   "self-test": () => import("./self-test.ts").then((module) => module.selfTestCommand),
   "auto-update": () => import("./auto-update.ts").then((module) => module.autoUpdateCommand),
+  continue: () => import("./continue.ts").then((module) => module.continueCommand),
   completion: completionCommand,
 };
