@@ -17,6 +17,8 @@ export interface ConfigOptions {
   env: Environment;
   /** Where the system-wide file is; only tests name another. */
   systemConfig?: string | undefined;
+  /** Read a file only where one is named: whoever registered this machine for good is none of an ephemeral agent's. */
+  onlyNamed?: boolean | undefined;
 }
 
 /** The default of `dead_after`, ms. */
@@ -76,7 +78,8 @@ export type AgentLimits = Partial<Pick<AgentConfig, "maxSessions" | "idleMs" | "
 /** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
 export function loadConfig(options: ConfigOptions): LoadedConfig {
   const { env } = options;
-  const found = findConfig(options.config, env, options.systemConfig);
+  const isNamed = Boolean(options.config || env.REXEC_CONFIG);
+  const found = options.onlyNamed && !isNamed ? null : findConfig(options.config, env, options.systemConfig);
   const file = found === null ? null : readConfig(found);
   const settings = file?.settings ?? {};
   const [host, hostOrigin] = pick(options.host, env.REXEC_HOST || env.REXEC_API, settings.api_url) ?? [
@@ -117,6 +120,20 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
   const { settings } = file;
   if (!loaded.token)
     throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
+  const { token } = loaded;
+  return configOf(loaded, { token, agentId, name: settings.name ?? hostname() }, limits);
+}
+
+/**
+ * The configuration of an agent that is registered as `who`.
+ * @throws RexecError `bad_liveness`
+ */
+export function configOf(
+  loaded: LoadedConfig,
+  who: Pick<AgentConfig, "token" | "agentId" | "name">,
+  limits: AgentLimits = {},
+): AgentConfig {
+  const settings = loaded.file?.settings ?? {};
   const { ping_interval: pingMs, dead_after: deadMs } = settings;
   if ((deadMs ?? V2_DEAD_MS) <= (pingMs ?? 0) || pingMs === 0) {
     throw new RexecError(`${loaded.path}: dead_after must be longer than ping_interval, which is not 0`, {
@@ -127,10 +144,8 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
   return {
     path: loaded.path,
     host: loaded.host,
-    token: loaded.token,
+    ...who,
     tokenOrigin: loaded.tokenOrigin ?? undefined,
-    agentId,
-    name: settings.name ?? hostname(),
     shell: settings.shell,
     workingDir: settings.working_dir,
     caFile: loaded.caFile,

@@ -18,48 +18,44 @@ export interface RuntimePlace {
 const SYSTEM_FOLDER = "/run/rexec";
 
 /**
- * Where the agent of this configuration file puts its socket and its pid file. The names carry the file's identity,
- * so that several agents of one account do not meet; those of the default file are plain.
+ * Where the agent of this configuration file may put its socket and its pid file, the best first. The names carry the
+ * file's identity, so that several agents of one account do not meet; those of the default file are plain.
  */
-export function runtimePlace(
+export function ownPlaces(
   configPath: string,
   env: Environment,
   uid = process.getuid?.() ?? 0,
-): RuntimePlace {
-  const given = env.XDG_RUNTIME_DIR;
-  const folder = uid === 0 ? SYSTEM_FOLDER : given ? join(given, "rexec") : ownFolder(env);
-  return placeIn(folder, configPath, uid, env);
+): [RuntimePlace, ...RuntimePlace[]] {
+  const own = placeIn(join(env.HOME || homedir(), ".rexec", "run"), configPath, uid, env);
+  if (uid === 0) return [placeIn(SYSTEM_FOLDER, configPath, uid, env)];
+  const { XDG_RUNTIME_DIR: given } = env;
+  return given ? [placeIn(join(given, "rexec"), configPath, uid, env), own] : [own];
 }
 
 /**
- * All places where an agent of this file may have been started: a shell may have no XDG_RUNTIME_DIR (`su`), or
- * another one than the agent had; root asks after the agents of others too. The first is where it would start now.
+ * All places where an agent of this file may be found: a shell may have no XDG_RUNTIME_DIR (`su`), or another one than
+ * the agent had; root asks after the agents of others too. The first is where it would start now.
  */
 export function runtimePlaces(
   configPath: string,
   env: Environment,
   uid = process.getuid?.() ?? 0,
 ): [RuntimePlace, ...RuntimePlace[]] {
-  const first = runtimePlace(configPath, env, uid);
-  const places = [first, ...usualPlaces(configPath, env, uid)];
+  const [first, ...others] = ownPlaces(configPath, env, uid);
+  if (uid !== 0) others.push(userPlace(configPath, env, uid));
   const owner = statSync(configPath, { throwIfNoEntry: false })?.uid ?? uid;
   if (uid === 0 && owner !== 0) {
-    places.push(...usualPlaces(configPath, { HOME: accountOf(owner).home }, owner));
+    const theirs = { HOME: accountOf(owner).home };
+    others.push(userPlace(configPath, theirs, owner), ...ownPlaces(configPath, theirs, owner));
   }
-  const isNew = ({ pid }: RuntimePlace, index: number) =>
-    places.findIndex((other) => other.pid === pid) === index;
-  return [first, ...places.slice(1).filter((place, index) => isNew(place, index + 1))];
+  return [first, ...others.filter(({ pid }) => pid !== first.pid)];
 }
 
 // --- internal ---
 
-function usualPlaces(configPath: string, env: Environment, uid: number): RuntimePlace[] {
-  const folders = uid === 0 ? [] : [join("/run/user", String(uid), "rexec"), ownFolder(env)];
-  return folders.map((folder) => placeIn(folder, configPath, uid, env));
-}
-
-function ownFolder(env: Environment): string {
-  return join(env.HOME || homedir(), ".rexec", "run");
+/** Where pam_systemd makes one. */
+function userPlace(configPath: string, env: Environment, uid: number): RuntimePlace {
+  return placeIn(join("/run/user", String(uid), "rexec"), configPath, uid, env);
 }
 
 function placeIn(folder: string, configPath: string, uid: number, env: Environment): RuntimePlace {

@@ -5,6 +5,9 @@ import type { AgentStatus } from "../control/messages.ts";
 import type { RuntimePlace } from "../control/place.ts";
 import { lockHolder } from "./lock.ts";
 
+/** How long an agent may take to say how it is, ms; one that hangs is told by its lock. */
+const ANSWER_MS = 3_000;
+
 export interface FoundAgent {
   readonly place: RuntimePlace;
   /** Null where /proc does not show it. */
@@ -32,7 +35,7 @@ export async function findAgent(places: readonly RuntimePlace[]): Promise<FoundA
 
 async function statusOf(place: RuntimePlace, mustBeThere: boolean): Promise<AgentStatus | null> {
   try {
-    return await askStatus(place);
+    return await askStatus(place, ANSWER_MS);
   } catch (error) {
     // It hangs, or is of another version: the lock says enough.
     if (mustBeThere) return null;

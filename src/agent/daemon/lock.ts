@@ -18,6 +18,7 @@ import { RexecError } from "../../lib/errors.ts";
 import { setCloseOnExec, tryLock } from "../../pty/libc.ts";
 import { type ProcessEntry, readProcess } from "../../pty/procfs.ts";
 import type { RuntimePlace } from "../control/place.ts";
+import { sameFile } from "./same-file.ts";
 
 /** Held until it is disposed of, or the process ends. */
 export interface RuntimeLock extends Disposable {
@@ -26,6 +27,8 @@ export interface RuntimeLock extends Disposable {
    * `takeLock`, as its own.
    */
   keepOverExec(keep: boolean): void;
+  /** False where the file was removed or replaced by others. */
+  isThere(): boolean;
 }
 
 /**
@@ -34,7 +37,8 @@ export interface RuntimeLock extends Disposable {
 export async function takeLock(place: Pick<RuntimePlace, "pid">): Promise<RuntimeLock> {
   for (let attempt = 1; ; attempt += 1) {
     const fd = inherited(place.pid) ?? openSync(place.pid, constants.O_RDWR | constants.O_CREAT, 0o600);
-    if (tryLock(fd, "exclusive") && isStillThere(fd, place.pid)) return held(fd, place.pid);
+    // Another process may have removed it between our opening and locking it.
+    if (tryLock(fd, "exclusive") && sameFile(fd, place.pid) === "same") return held(fd, place.pid);
     closeSync(fd);
     // Whoever only looks (`lockHolder`) has it for a moment; who ends takes the file away.
     if (attempt < ATTEMPTS) await Bun.sleep(PAUSE_MS);
@@ -71,9 +75,10 @@ function held(fd: number, path: string): RuntimeLock {
   }
   return {
     keepOverExec: (keep) => setCloseOnExec(fd, !keep),
+    isThere: () => sameFile(fd, path) === "same",
     [Symbol.dispose]() {
       // Before the lock is given up: afterwards it may be somebody else's.
-      if (isStillThere(fd, path)) removeQuietly(path);
+      if (sameFile(fd, path) === "same") removeQuietly(path);
       closeSync(fd);
     },
   };
@@ -100,13 +105,6 @@ function inherited(path: string): number | null {
   } catch {
     return null;
   }
-}
-
-/** False where another process has removed the file between our opening and locking it. */
-function isStillThere(fd: number, path: string): boolean {
-  const ours = fstatSync(fd);
-  const now = statSync(path, { throwIfNoEntry: false });
-  return now?.ino === ours.ino && now.dev === ours.dev;
 }
 
 /** proc_locks(5): `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`, device numbers in hexadecimal. */

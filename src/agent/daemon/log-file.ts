@@ -4,13 +4,16 @@ import {
   existsSync,
   fstatSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   renameSync,
   truncateSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { errnoOf } from "../../lib/errors.ts";
 import { redirect } from "../../pty/libc.ts";
+import { sameFile } from "./same-file.ts";
 
 /** The largest that one file grows, bytes. */
 export const LOG_BYTES = 5 * 1024 * 1024;
@@ -59,9 +62,10 @@ export class LogFile {
   #append(line: string): boolean {
     try {
       const bytes = Buffer.from(line);
-      const { size, nlink } = fstatSync(STDERR);
-      // Removed by somebody: nobody could read what goes into it.
-      if (size + bytes.length > this.#limit || nlink === 0) this.#rotate();
+      const { size } = fstatSync(STDERR);
+      // Removed or put aside by others: nobody would look for it there.
+      if (sameFile(STDERR, this.#path) !== "same") this.#reopen();
+      else if (size + bytes.length > this.#limit) this.#rotate();
       for (let offset = 0; offset < bytes.length; ) offset += writeSync(STDERR, bytes, offset);
       return true;
     } catch (error) {
@@ -76,13 +80,22 @@ export class LogFile {
       if (existsSync(older.at(-1) ?? newest)) truncateSync(older.at(-1) ?? newest);
       for (const [index, path] of [...older.entries()].reverse())
         renameOver(older[index - 1] ?? newest, path);
-      const fd = openSync(newest, "a", 0o600);
+    } catch {
+      // A folder that has become read-only. The bound stands all the same.
+      ftruncateSync(STDERR, 0);
+    }
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+      const fd = openSync(this.#path, "a", 0o600);
       redirect(fd, STDERR);
       redirect(fd, STDOUT);
       closeSync(fd);
     } catch {
-      // A folder that has become read-only, or was removed. The bound stands all the same.
-      ftruncateSync(STDERR, 0);
+      // It goes on where it was.
     }
   }
 }

@@ -6,43 +6,92 @@ import type { RuntimePlace } from "../control/place.ts";
 import { type ControlHandlers, startControl } from "../control/server.ts";
 import { type RuntimeLock, takeLock } from "./lock.ts";
 
-export interface Presence extends Disposable {
-  readonly lock: RuntimeLock;
-}
+/** How often it is looked whether its files are still there, ms. */
+const LOOK_MS = 15_000;
 
 export interface PresenceOptions {
-  place: RuntimePlace;
+  /** Where it may be, the best first. */
+  places: readonly RuntimePlace[];
   handlers: ControlHandlers;
   logger: Logger;
   /** Whether it must not run unseen: one in the background could be found by nobody. */
   isRequired: boolean;
+  lookMs?: number;
+}
+
+export interface Presence extends Disposable {
+  /** Lets the lock outlive an execve of this process; see `RuntimeLock`. */
+  keepOverExec(keep: boolean): void;
 }
 
 /**
- * @returns null where the folder cannot be used and that is no obstacle: a machine on which nobody can ask the agent
- * is served all the same
- * @throws RexecError `already_running`; `runtime_folder` where it is required
+ * Its files can be lost while it runs (`/run/user/UID` goes with its user's last login): they are then made anew.
+ * @returns null where no place can be used and that is no obstacle: a machine on which nobody can ask the agent is
+ * served all the same
+ * @throws RexecError `already_running`; `runtime_folder` where one is required
  */
 export async function appear(options: PresenceOptions): Promise<Presence | null> {
-  const { place, handlers, logger } = options;
-  using undo = new DisposableStack();
-  try {
-    makeFolder(place.folder);
-    const lock = undo.use(await takeLock(place));
-    undo.use(await startControl({ place, handlers, logger }));
-    const all = undo.move();
-    return { lock, [Symbol.dispose]: () => all.dispose() };
-  } catch (error) {
-    if (error instanceof RexecError && error.code === "already_running") throw error;
-    const message = `cannot keep its pid file and control socket in ${place.folder}: ${messageOf(error)}`;
+  const { logger, isRequired, lookMs = LOOK_MS } = options;
+  const first = await settle(options);
+  if ("problem" in first) {
     const hint = "name a folder of its own that it can write, with XDG_RUNTIME_DIR";
-    if (options.isRequired) throw new RexecError(message, { code: "runtime_folder", hint, cause: error });
-    logger.warn(`${message}; status, stop and the like will not find this agent (${hint})`);
+    if (isRequired) throw new RexecError(first.problem, { code: "runtime_folder", hint });
+    logger.warn(`${first.problem}; status, stop and the like will not find this agent (${hint})`);
     return null;
   }
+  let here: Settled = first;
+  let isMoving = false;
+  const look = async () => {
+    if (isMoving || here.lock.isThere()) return;
+    isMoving = true;
+    try {
+      const next = await settle(options);
+      if ("problem" in next) return;
+      here.all.dispose();
+      here = next;
+      logger.warn(`its pid file was removed: it is now ${next.place.pid}`);
+    } catch (error) {
+      logger.warn(`its pid file was removed, and ${messageOf(error)}`);
+    } finally {
+      isMoving = false;
+    }
+  };
+  const timer = setInterval(() => void look(), lookMs);
+  timer.unref();
+  return {
+    keepOverExec: (keep) => here.lock.keepOverExec(keep),
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      here.all.dispose();
+    },
+  };
 }
 
 // --- internal ---
+
+interface Settled {
+  place: RuntimePlace;
+  lock: RuntimeLock;
+  all: DisposableStack;
+}
+
+/** The first place that can be used. @throws RexecError `already_running` */
+async function settle(options: PresenceOptions): Promise<Settled | { problem: string }> {
+  let problem = "";
+  for (const place of options.places) {
+    using undo = new DisposableStack();
+    try {
+      makeFolder(place.folder);
+      const lock = undo.use(await takeLock(place));
+      undo.use(await startControl({ place, ...options }));
+      return { place, lock, all: undo.move() };
+    } catch (error) {
+      if (error instanceof RexecError && error.code === "already_running") throw error;
+      problem ||= `cannot keep a pid file and a control socket in ${place.folder}: ${messageOf(error)}`;
+    }
+  }
+  return { problem };
+}
 
 /** Only its owner may come near the socket; a folder of somebody else's is not to be trusted. */
 function makeFolder(folder: string): void {

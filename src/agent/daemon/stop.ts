@@ -18,6 +18,8 @@ export interface StopRequest {
   agent: FoundAgent;
   /** How long it may take to hang up its shells, ms. */
   graceMs: number;
+  /** The unit that runs it, where that was asked for before it ended. */
+  unit?: Unit | null;
   /** May the unit of systemd be stopped? */
   service: boolean;
   run: Run;
@@ -26,14 +28,15 @@ export interface StopRequest {
 /**
  * @throws RexecError `run_by_systemd` where only stopping the unit would help, `stop_failed`, `agent_forbidden`
  */
-export async function stopAgent({ agent, graceMs, service, run }: StopRequest): Promise<Stopped> {
+export async function stopAgent(request: StopRequest): Promise<Stopped> {
+  const { agent, graceMs, service, run } = request;
   const { process: entry } = agent;
   if (!entry) {
     throw new RexecError("an agent runs, but which process it is cannot be told: is /proc there?", {
       code: "stop_failed",
     });
   }
-  const unit = unitOf(entry.pid);
+  const unit = request.unit === undefined ? unitOf(entry.pid) : request.unit;
   if (unit) return stopUnit(unit, entry, service, run);
   send(entry, "SIGTERM");
   if (await isGone(entry, graceMs)) return { how: "ended", pid: entry.pid };

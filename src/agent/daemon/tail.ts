@@ -1,7 +1,8 @@
 /** The end of a log: its last lines, over the older files where one is not enough, and what comes next. */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { systemClock } from "../../lib/clock.ts";
 import { logFiles } from "./log-file.ts";
+import { sameFile } from "./same-file.ts";
 
 /** How often a followed log is looked at, ms. */
 const LOOK_MS = 200;
@@ -55,7 +56,8 @@ async function* read(
   try {
     while (!signal.aborted) {
       // Asked before the reading: what is written between the two is in a file that is read once more.
-      const replaced = isReplaced(fd, path);
+      // (Between two files there is none: the next one comes.)
+      const replaced = fd === null ? existsSync(path) : sameFile(fd, path) === "other";
       if (fd !== null) {
         if (fstatSync(fd).size < at) at = 0; // emptied in place
         for (let bytes = readAt(fd, at); bytes.length > 0; bytes = readAt(fd, at)) {
@@ -100,12 +102,6 @@ function readEnd(path: string, count: number, from: number, to: number): string 
 function readAt(fd: number, position: number, length = CHUNK_BYTES): Uint8Array {
   const buffer = new Uint8Array(length);
   return buffer.subarray(0, readSync(fd, buffer, 0, length, position));
-}
-
-function isReplaced(fd: number | null, path: string): boolean {
-  const now = statSync(path, { throwIfNoEntry: false });
-  if (!now) return false; // between two files: the next one comes
-  return fd === null || fstatSync(fd).ino !== now.ino;
 }
 
 function openQuietly(path: string): number | null {

@@ -15,5 +15,6 @@ export const agentSubCommands = {
   logs: () => import("./logs.ts").then((module) => module.logsCommand),
   "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
+  continue: () => import("./continue.ts").then((module) => module.continueCommand),
   completion: completionCommand,
 };

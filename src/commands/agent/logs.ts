@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { runtimePlace, runtimePlaces } from "../../agent/control/place.ts";
+import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
 import { logPlaces } from "../../agent/daemon/log-place.ts";
 import { scopeWords, type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
@@ -56,7 +56,8 @@ function countOf(text: string): number {
 /** The running agent's; else the file of one that ran. @throws RexecError `no_log` */
 async function sourceOf(configPath: string): Promise<Source> {
   const { env } = process;
-  const agent = await findAgent(runtimePlaces(configPath, env));
+  const places = runtimePlaces(configPath, env);
+  const agent = await findAgent(places);
   const log = agent?.status?.log;
   if (log) return { file: log };
   const pid = agent?.process?.pid ?? 0;
@@ -68,7 +69,7 @@ async function sourceOf(configPath: string): Promise<Source> {
       hint: `see where with: ls -l /proc/${pid}/fd/2`,
     });
   }
-  const file = logPlaces(runtimePlace(configPath, env), env).find((path) => existsSync(path));
+  const file = places.flatMap((place) => logPlaces(place, env)).find((path) => existsSync(path));
   if (file) return { file };
   const installed = await installedUnit();
   if (installed) return { unit: installed };

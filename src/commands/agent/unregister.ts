@@ -1,9 +1,10 @@
 import { type LoadedConfig, requireAgentId } from "../../agent/config.ts";
 import { runtimePlaces } from "../../agent/control/place.ts";
-import { findAgent } from "../../agent/daemon/find.ts";
+import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
 import { logFiles } from "../../agent/daemon/log-file.ts";
 import { logPlaces } from "../../agent/daemon/log-place.ts";
 import { stopAgent } from "../../agent/daemon/stop.ts";
+import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { runner } from "../../agent/service/run.ts";
 import { ownFolders, removeAtServer, removeFiles } from "../../agent/unregister.ts";
 import { ExitCode, messageOf, RexecError, UsageError } from "../../lib/errors.ts";
@@ -48,6 +49,7 @@ export const unregisterCommand = withHelp(
         return ExitCode.failed;
       }
       const problems: string[] = [];
+      const running = await runningHere(loaded.path);
       const atServer = await removeThere(loaded, agentId);
       if (atServer) {
         say(`not removed at ${loaded.host}: ${atServer}`);
@@ -56,7 +58,7 @@ export const unregisterCommand = withHelp(
           `the server still has agent ${agentId}: delete it in its dashboard, or DELETE /api/agents/${agentId}`,
         );
       }
-      problems.push(...(await removeHere(loaded.path)));
+      problems.push(...(await removeHere(loaded.path, running)));
       for (const problem of problems) say(`could not be done: ${problem}`);
       return problems.length > 0 ? ExitCode.failed : ExitCode.ok;
     },
@@ -93,19 +95,32 @@ async function removeThere(loaded: LoadedConfig, agentId: string): Promise<strin
   }
 }
 
+interface Running {
+  agent: FoundAgent | null;
+  unit: Unit | null;
+  problem: string | null;
+}
+
+/** Before the server's deletion ends it. */
+async function runningHere(configPath: string): Promise<Running> {
+  try {
+    const agent = await findAgent(runtimePlaces(configPath, process.env));
+    return { agent, unit: agent?.process ? unitOf(agent.process.pid) : null, problem: null };
+  } catch (error) {
+    return { agent: null, unit: null, problem: messageOf(error) };
+  }
+}
+
 /** @returns what could not be done */
-async function removeHere(configPath: string): Promise<string[]> {
+async function removeHere(configPath: string, { agent, unit, problem }: Running): Promise<string[]> {
   const { env } = process;
   const places = runtimePlaces(configPath, env);
-  const problems: string[] = [];
+  const problems = problem ? [`the running agent was not stopped: ${problem}`] : [];
   try {
-    const agent = await findAgent(places);
     if (agent) {
-      const stopped = await stopAgent({ agent, graceMs: GRACE_MS, service: true, run: runner(env) });
+      const stopped = await stopAgent({ agent, unit, graceMs: GRACE_MS, service: true, run: runner(env) });
       say(`stopped (pid ${stopped.pid})`);
-      if (stopped.how === "unit") {
-        say(`${stopped.unit.name} is still installed: rexec-agent uninstall removes it`);
-      }
+      if (unit) say(`${unit.name} is still installed: rexec-agent uninstall removes it`);
     }
   } catch (error) {
     problems.push(`the running agent was not stopped: ${messageOf(error)}`);
