@@ -75,6 +75,7 @@ export async function install(
     swap(place);
     tidy(place, null);
   } catch (error) {
+    discard(place.fresh);
     if (!/^E[A-Z]+$/.test(errnoOf(error) ?? "")) throw error;
     throw unwritable(place, error, [place.executable, ...words, "update"]);
   }
