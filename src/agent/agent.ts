@@ -44,9 +44,42 @@ export interface AgentOptions {
   /** What it takes there beside what every agent takes. */
   handlers?: ControlHandlers;
   run?: RunInfo;
+  /** What shells and commands get and how they start, where that is not as usual. */
+  shells?: ShellSettings;
+  /** Follows who is there. */
+  attendant?: Attendant;
   /** Other times than the contract's; for tests. */
   times?: ConnectionTimes;
   context?: Omit<UplinkContext, "subject">;
+}
+
+export interface ShellSettings {
+  /** In place of the agent's own environment. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Added as it is. */
+  extra: Readonly<Record<string, string>>;
+  /** False leaves out what a login would read: /etc/profile sets another PATH. */
+  isLogin: boolean;
+  /** A line that each shell begins with. */
+  greeting(): string;
+}
+
+/** Who wants to know whether anybody is there. */
+export interface Attendant {
+  /** Once, before the first connection. */
+  begin(house: House): void;
+  /** The server says how many people look, or dropped off and are likely to be back. */
+  viewers(count: number): void;
+}
+
+/** What runs here, for an attendant. */
+export interface House {
+  /** Shells and commands that run. */
+  readonly busy: number;
+  /** Shells that were ever started. */
+  readonly shellsStarted: number;
+  /** Shows a line in every shell, as if it had been printed there. */
+  tell(line: string): void;
 }
 
 /** How long the last words may take to reach the server at the end, ms. */
@@ -69,7 +102,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
-  const childEnv = childEnvironment(env, shell, account);
+  const { shells } = options;
+  const childEnv = { ...childEnvironment(shells?.env ?? env, shell, account), ...shells?.extra };
+  const shellArguments = shells?.isLogin === false ? ["-i"] : loginArguments(shell);
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
   const outbox = new Outbox();
@@ -77,7 +112,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
   );
   const openShell = (size: { cols: number; rows: number }) =>
-    openPty({ file: shell, args: loginArguments(shell), env: childEnv, cwd: folder(), ...size });
+    openPty({ file: shell, args: shellArguments, env: childEnv, cwd: folder(), ...size });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({
@@ -85,6 +120,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     outbox,
     logger,
     openShell,
+    greeting: () => shells?.greeting(),
     shell,
     rings: {
       ringSize: config.ringSize ?? rings.ringSize,
@@ -116,7 +152,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
   let link: V2Link | null = null;
   const other = (frame: string) => link?.text(frame) ?? false;
-  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger, other });
+  const viewers = (count: number) => options.attendant?.viewers(count);
+  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger, other, viewers });
   const stats = new StatsTicker(outbox);
   const stopReaping = startReaping({
     sessions,
@@ -159,6 +196,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
+  options.attendant?.begin({
+    get busy() {
+      return sessions.running().length + execs.count + runs.infos().length;
+    },
+    get shellsStarted() {
+      return sessions.started;
+    },
+    tell: (line) => sessions.tell(line),
+  });
   let ending: Promise<void> | null = null;
   const stop = () => {
     logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);

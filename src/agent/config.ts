@@ -17,10 +17,14 @@ export interface ConfigOptions {
   env: Environment;
   /** Where the system-wide file is; only tests name another. */
   systemConfig?: string | undefined;
+  /** Read a file only where one is named: whoever registered this machine for good is none of an ephemeral agent's. */
+  onlyNamed?: boolean | undefined;
 }
 
 /** The default of `dead_after`, ms. */
 const V2_DEAD_MS = 8_000;
+
+const DAY_MS = 86_400_000;
 
 /** Where a value came from. */
 export type Origin = "option" | "environment" | "file" | "default";
@@ -37,6 +41,7 @@ export interface LoadedConfig {
   readonly tokenOrigin: Exclude<Origin, "default"> | null;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
+  readonly autoUpdate: boolean;
 }
 
 /** All that a running agent needs. */
@@ -68,6 +73,8 @@ export interface AgentConfig {
   /** Sessions that nobody uses are ended after, ms; never where it is 0 or not given. */
   readonly idleMs?: number | undefined;
   readonly orphanMs?: number | undefined;
+  /** How often the agent looks for a newer version of itself, ms; never where it is not given. */
+  readonly updateMs?: number | undefined;
 }
 
 /** What `rexec-agent start` was given for this run. */
@@ -76,7 +83,8 @@ export type AgentLimits = Partial<Pick<AgentConfig, "maxSessions" | "idleMs" | "
 /** @throws RexecError of `readConfig`, or `config_missing` where a file was named and is not there */
 export function loadConfig(options: ConfigOptions): LoadedConfig {
   const { env } = options;
-  const found = findConfig(options.config, env, options.systemConfig);
+  const isNamed = Boolean(options.config || env.REXEC_CONFIG);
+  const found = options.onlyNamed && !isNamed ? null : findConfig(options.config, env, options.systemConfig);
   const file = found === null ? null : readConfig(found);
   const settings = file?.settings ?? {};
   const [host, hostOrigin] = pick(options.host, env.REXEC_HOST || env.REXEC_API, settings.api_url) ?? [
@@ -93,6 +101,7 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     tokenOrigin,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
+    autoUpdate: env.REXEC_AUTO_UPDATE ? isOn(env.REXEC_AUTO_UPDATE) : settings.auto_update === true,
   };
 }
 
@@ -117,6 +126,20 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
   const { settings } = file;
   if (!loaded.token)
     throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
+  const { token } = loaded;
+  return configOf(loaded, { token, agentId, name: settings.name ?? hostname() }, limits);
+}
+
+/**
+ * The configuration of an agent that is registered as `who`.
+ * @throws RexecError `bad_liveness`
+ */
+export function configOf(
+  loaded: LoadedConfig,
+  who: Pick<AgentConfig, "token" | "agentId" | "name">,
+  limits: AgentLimits = {},
+): AgentConfig {
+  const settings = loaded.file?.settings ?? {};
   const { ping_interval: pingMs, dead_after: deadMs } = settings;
   if ((deadMs ?? V2_DEAD_MS) <= (pingMs ?? 0) || pingMs === 0) {
     throw new RexecError(`${loaded.path}: dead_after must be longer than ping_interval, which is not 0`, {
@@ -127,10 +150,8 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
   return {
     path: loaded.path,
     host: loaded.host,
-    token: loaded.token,
+    ...who,
     tokenOrigin: loaded.tokenOrigin ?? undefined,
-    agentId,
-    name: settings.name ?? hostname(),
     shell: settings.shell,
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
@@ -145,6 +166,7 @@ export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}
     deadMs,
     idleMs: limits.idleMs ?? settings.idle_timeout,
     orphanMs: limits.orphanMs ?? settings.orphan_timeout,
+    updateMs: loaded.autoUpdate ? (settings.update_interval ?? DAY_MS) : undefined,
   };
 }
 

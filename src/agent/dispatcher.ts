@@ -14,6 +14,8 @@ export interface DispatcherOptions {
   logger: Logger;
   /** What v1 does not know: true where it is rexec.v2's. */
   other?(frame: string): boolean;
+  /** The server says how many viewers there are. */
+  viewers?(count: number): void;
 }
 
 export class Dispatcher {
@@ -77,6 +79,9 @@ export class Dispatcher {
         return;
       case "exec":
         execs.start(message.data);
+        return;
+      case "viewers":
+        this.#options.viewers?.(message.data.count);
         return;
       case "error":
         logger.warn(`the server reports: ${JSON.stringify(message.data)?.slice(0, 300)}`);

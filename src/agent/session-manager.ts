@@ -27,6 +27,8 @@ export interface SessionManagerOptions {
   logger: Logger;
   /** Starts the configured shell; throws where it can't. */
   openShell(size: Size): Pty;
+  /** A line of ours that each session begins with. */
+  greeting?(): string | undefined;
   maxSessions: number;
   /** Bytes of output kept per session, and for all of them. */
   sessionBuffer: number;
@@ -57,6 +59,7 @@ export class SessionManager {
   readonly #rings: RingPool;
   readonly #ended: Ended;
   #closed = false;
+  #started = 0;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
@@ -68,6 +71,16 @@ export class SessionManager {
   /** Sessions, those included whose end the server has not heard of. */
   get count(): number {
     return this.#sessions.size;
+  }
+
+  /** Sessions that were ever started. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Shows a line in all that run. */
+  tell(line: string): void {
+    for (const session of this.running()) session.show(`\r\n${line}\r\n`);
   }
 
   /** Bytes of output that wait for the server. */
@@ -235,7 +248,10 @@ export class SessionManager {
       logger,
       onOver: (over) => this.#onOver(over),
     });
+    const greeting = this.#options.greeting?.();
+    if (greeting) session.show(`${greeting}\r\n`);
     this.#sessions.set(id, session);
+    this.#started += 1;
     return session;
   }
 

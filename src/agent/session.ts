@@ -202,6 +202,11 @@ export class Session implements OutputSource {
     return true;
   }
 
+  /** Text of ours, for whoever looks; the shell knows nothing of it. */
+  show(text: string): void {
+    this.#keep(Buffer.from(text));
+  }
+
   resize(cols: number, rows: number): void {
     this.#size = { cols, rows };
     this.#pty.resize(cols, rows);

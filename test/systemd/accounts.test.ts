@@ -61,6 +61,13 @@ describe.skipIf(why !== null)("services and accounts", () => {
     expect(existsSync(box.path("/var/cache/rexec"))).toBe(false);
   }, 60_000);
 
+  test("--user is refused where no systemd of the account runs, before anything is written", async () => {
+    const { code, err } = await pi("rexec-agent", "install", "--user");
+    expect(err).toContain("no systemd of this account runs");
+    expect(code).toBe(1);
+    expect(existsSync(machine.box.path(USER_FILE))).toBe(false);
+  });
+
   test("--user turns lingering on, or says how, and the agent runs without a login", async () => {
     const { box } = machine;
     await box.must(["systemctl", "start", `user@${PI_UID}.service`]);
@@ -97,7 +104,9 @@ describe.skipIf(why !== null)("services and accounts", () => {
 
   test("--user's goes without a trace", async () => {
     const { box } = machine;
-    expect(await pi("rexec-agent", "uninstall", "--user")).toMatchObject({ code: 0 });
+    const { code, err } = await pi("rexec-agent", "uninstall", "--user");
+    expect(err).toContain("lingering stays on for pi");
+    expect(code).toBe(0);
     expect(await ownUnit("LoadState")).toBe("not-found");
     const left = (await box.changedFiles()).filter((path) => path.startsWith(HOME));
     const own = [".bash_logout", ".bashrc", ".profile", ".rexec/agent.json"].map((name) => `${HOME}/${name}`);

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Boots this machine's own system, its changes on a tmpfs, as a container. Its mounts are in a namespace of their own and
 # its processes die with their parents, so nothing is left of it whatever ends the test.
-#   box.sh MACHINE FOLDER [CGROUP…]
+#   box.sh boot|probe MACHINE FOLDER [CGROUP…]
+# `probe` only runs one command in it, to see whether this machine can.
 set -eu
-machine=$1 folder=$2
-shift 2
+what=$1 machine=$2 folder=$3
+shift 3
 for cgroup in "$@"; do
   mkdir -p "$cgroup"
   echo $$ >"$cgroup/cgroup.procs"
@@ -20,10 +21,12 @@ mount -t tmpfs rexec-run /run/systemd
 # would take this for the first boot, and enable them all again.
 rm -rf "$root"/etc/systemd/system/* "$root"/etc/rc?.d "$root"/etc/rexec "$root"/usr/local/bin/rexec*
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
+set -- systemd-nspawn --quiet --directory="$root" --machine="$machine" --register=no --keep-unit \
+  --link-journal=no --resolv-conf=off --timezone=off
+if [ "$what" = probe ]; then exec "$@" --console=pipe true </dev/null; fi
 while :; do
   code=0
-  setpriv --pdeathsig KILL systemd-nspawn --quiet --directory="$root" --machine="$machine" --boot --register=no \
-    --keep-unit --console=read-only --link-journal=no --resolv-conf=off --timezone=off </dev/null || code=$?
+  setpriv --pdeathsig KILL "$@" --boot --console=read-only </dev/null || code=$?
   # With --keep-unit this is how it says that the container wants to be booted again.
   [ "$code" = 133 ] || exit "$code"
 done

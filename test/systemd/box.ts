@@ -11,6 +11,7 @@ import { until, within } from "../support/wait.ts";
 /** How long a boot may take, ms: CI's machines are slow, and two test files may run on two cores. */
 const BOOT_MS = 120_000;
 const COMMAND_MS = 60_000;
+const PROBE_MS = 30_000;
 
 export interface BoxRan {
   code: number;
@@ -31,11 +32,18 @@ export function whyNoBox(): string | null {
   if (!existsSync("/usr/lib/systemd/systemd") && !existsSync("/lib/systemd/systemd"))
     return "no systemd here";
   // Mounting and making control groups is what an unprivileged container (Docker's) does not let its root do.
-  const probe = `mount -t tmpfs probe /mnt && mkdir /mnt/u /mnt/w /mnt/r &&
-    mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r`;
-  const { exitCode, stderr } = Bun.spawnSync(["unshare", "--mount", "sh", "-c", probe]);
-  if (exitCode !== 0) return `this root may not mount: ${stderr.toString().trim().split("\n").at(-1)}`;
-  return null;
+  const folder = mkdtempSync(join(tmpdir(), "rexec-box-"));
+  const name = `rexec-probe-${process.pid}`;
+  const cgroups = ownCgroups(name);
+  try {
+    const words = launch("probe", name, folder, cgroups);
+    const { exitCode, stderr } = Bun.spawnSync(words, { stdin: "ignore", timeout: PROBE_MS });
+    const said = stderr.toString().trim().split("\n").at(-1);
+    return exitCode === 0 ? null : `this root cannot run a container: ${said || `it left with ${exitCode}`}`;
+  } finally {
+    for (const cgroup of cgroups) removeCgroup(cgroup);
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 export class Box implements AsyncDisposable {
@@ -50,11 +58,7 @@ export class Box implements AsyncDisposable {
     this.#folder = mkdtempSync(join(tmpdir(), "rexec-box-"));
     this.#name = `rexec-box-${process.pid}`;
     this.#cgroups = ownCgroups(this.#name);
-    const script = join(import.meta.dir, "box.sh");
-    // The PID namespace is for the end of it: with its first process, all of it dies.
-    const spaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    const words = ["setpriv", "--pdeathsig", "KILL", "unshare", ...spaces];
-    this.#launcher = Bun.spawn([...words, "sh", script, this.#name, this.#folder, ...this.#cgroups], {
+    this.#launcher = Bun.spawn(launch("boot", this.#name, this.#folder, this.#cgroups), {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -179,6 +183,17 @@ export class Box implements AsyncDisposable {
 }
 
 // --- internal ---
+
+/** The command that mounts and runs a box, in namespaces that take everything away with them. */
+function launch(what: "boot" | "probe", name: string, folder: string, cgroups: readonly string[]): string[] {
+  // The PID namespace is for the end of it: with its first process, all of it dies.
+  const spaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const script = join(import.meta.dir, "box.sh");
+  return [
+    ...["setpriv", "--pdeathsig", "KILL", "unshare", ...spaces],
+    ...["sh", script, what, name, folder, ...cgroups],
+  ];
+}
 
 /** A control group for the box in each hierarchy that systemd uses: two boxes in one would clash. */
 function ownCgroups(name: string): string[] {

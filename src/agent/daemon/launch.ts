@@ -22,7 +22,7 @@ export interface LaunchRequest {
 }
 
 export type Launched = { pid: number; logLines: string[]; logProblem: string | null } & (
-  | { outcome: "connected" }
+  | { outcome: "connected"; text: string | null }
   /** It runs, and tries again. */
   | { outcome: "waiting"; reason: string }
   | { outcome: "ended"; exitCode: number; report: Extract<Report, { state: "failed" }> | null }
@@ -51,7 +51,7 @@ export async function launch({ command, env, log, waitMs, onWaiting }: LaunchReq
   const timer = setTimeout(() => timeUp(null), waitMs);
   const end = await Promise.race([heard.end, late]);
   clearTimeout(timer);
-  if (end === "connected") return { ...about(), outcome: "connected" };
+  if (end === "connected") return { ...about(), outcome: "connected", text: heard.text() };
   if (end === null) {
     const reason = heard.reason() ?? `it said nothing within ${waitMs / 1000} s`;
     return { ...about(), outcome: "waiting", reason };
@@ -74,6 +74,7 @@ function tryToWrite(log: OpenedLog): string | null {
 /** Reads the pipe to the first good news, or to its end, which is that of the child. */
 function listen(pipe: number | null | undefined, onWaiting: (reason: string) => void) {
   let reason: string | null = null;
+  let said: string | null = null;
   let failure: Extract<Report, { state: "failed" }> | null = null;
   const take = (line: string): boolean => {
     const word = report.safeParse(parse(line));
@@ -83,6 +84,7 @@ function listen(pipe: number | null | undefined, onWaiting: (reason: string) => 
       if (reason === null) onWaiting(word.data.reason);
       reason = word.data.reason;
     }
+    if (word.data.state === "connected") said = word.data.text ?? null;
     return word.data.state === "connected";
   };
   const read = async () => {
@@ -94,7 +96,7 @@ function listen(pipe: number | null | undefined, onWaiting: (reason: string) => 
     }
     return "ended";
   };
-  return { end: read(), reason: () => reason, failure: () => failure };
+  return { end: read(), reason: () => reason, text: () => said, failure: () => failure };
 }
 
 function parse(line: string): unknown {

@@ -12,7 +12,8 @@ export const DAEMON_LOG = "REXEC_DAEMON_LOG";
 export const DAEMON_REPORT = "REXEC_DAEMON_REPORT";
 
 export const report = z.discriminatedUnion("state", [
-  z.object({ state: z.literal("connected") }),
+  /** `text`: what the one that waits is to print. */
+  z.object({ state: z.literal("connected"), text: z.optional(z.string()) }),
   /** Not connected yet; it goes on trying. */
   z.object({ state: z.literal("waiting"), reason: z.string() }),
   /** It ends. */
@@ -35,8 +36,13 @@ export class Reporter {
     setCloseOnExec(fd, true);
   }
 
+  /** @param text for whoever waits, to print */
+  connected(text?: string): void {
+    this.#last({ state: "connected", ...(text === undefined ? {} : { text }) });
+  }
+
   state(state: UplinkState): void {
-    if (state.phase === "connected") this.#last({ state: "connected" });
+    if (state.phase === "connected") this.connected();
     else if (state.phase === "waiting" && state.delayMs > 0)
       this.#send({ state: "waiting", reason: state.reason });
   }

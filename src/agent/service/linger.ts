@@ -7,8 +7,7 @@ import type { Run } from "./run.ts";
  * @returns what to tell: what was done, or the command that does it; null where it was so already
  */
 export async function ensureLinger(run: Run, account: string): Promise<string | null> {
-  const { out } = await run(["loginctl", "show-user", account, "--property=Linger", "--value"]);
-  if (out === "yes") return null;
+  if (await lingers(run, account)) return null;
   const { ok, error } = await run(["loginctl", "enable-linger", account]);
   if (ok)
     return `turned lingering on for ${account}: the agent runs from boot on, also while you are logged out`;
@@ -16,4 +15,10 @@ export async function ensureLinger(run: Run, account: string): Promise<string | 
     `the agent ends when you log out, for lingering is off and could not be turned on (${error}); ` +
     `run: sudo loginctl enable-linger ${quoteWord(account)}`
   );
+}
+
+/** Whether they run without it being logged in. */
+export async function lingers(run: Run, account: string): Promise<boolean> {
+  const { out } = await run(["loginctl", "show-user", account, "--property=Linger", "--value"]);
+  return out === "yes";
 }

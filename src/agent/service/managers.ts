@@ -33,10 +33,21 @@ export async function chooseManager(request: ManagerRequest): Promise<Chosen> {
       hint: "start it without one: rexec-agent start --daemon; or name one with --init, such as --init sysv",
     });
   }
+  if (init === "systemd" && init === here && request.scope === "user") await assertUsersManager(request.run);
   return { recipe: await recipeOf(init, request), isHere: init === here };
 }
 
 // --- internal ---
+
+/** An account has one while it is logged in, or lingers; `su` and `sudo -u` log nobody in. */
+async function assertUsersManager(run: Run): Promise<void> {
+  const { ok, error } = await run(["systemctl", "--user", "show-environment"]);
+  if (ok) return;
+  throw new RexecError(`no systemd of this account runs: ${error}`, {
+    code: "no_service_manager",
+    hint: "log in as it (su and sudo do not), or have root let it run without: loginctl enable-linger ACCOUNT",
+  });
+}
 
 function initNamed(name: string): InitSystem {
   const init = INIT_SYSTEMS.find((known) => known === name);

@@ -59,15 +59,13 @@ export async function assertNoneRuns(places: readonly RuntimePlace[]): Promise<v
   });
 }
 
-// --- internal ---
-
 /** This program, as it was started. */
-function ownCommand(): string[] {
+export function ownCommand(): string[] {
   const words = programName() === "rexec" ? ["agent"] : [];
   return Bun.isStandaloneExecutable ? [process.execPath, ...words] : [process.execPath, Bun.main, ...words];
 }
 
-function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
+export function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(args).flatMap(([name, value]) => {
     // citty gives the value of an option under its letter too, and in camel case.
     if (NOT_THE_CHILDS.has(name) || name.length === 1 || /[A-Z]/.test(name)) return [];
@@ -76,7 +74,7 @@ function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   });
 }
 
-function failure(launched: Exclude<Launched, { outcome: "connected" }>, log: string): RexecError {
+export function failure(launched: Exclude<Launched, { outcome: "connected" }>, log: string): RexecError {
   const shown = launched.logLines.map((line) => `  ${line}`).join("\n");
   say(`the last lines of ${log}:\n${shown || "  (none)"}`);
   if (launched.outcome === "waiting") {

@@ -12,4 +12,8 @@ export const agentSubCommands = {
   "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
   completion: () => import("./completion.ts").then((module) => module.completionCommand),
+  update: () => import("./update.ts").then((module) => module.updateCommand),
+  "self-test": () => import("./self-test.ts").then((module) => module.selfTestCommand),
+  "auto-update": () => import("./auto-update.ts").then((module) => module.autoUpdateCommand),
+  continue: () => import("./continue.ts").then((module) => module.continueCommand),
 };

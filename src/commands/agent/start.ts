@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
 import { ownPlaces, type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
-import { daemonChild } from "../../agent/daemon/child.ts";
+import { type DaemonChild, daemonChild } from "../../agent/daemon/child.ts";
 import { runInfo } from "../../agent/daemon/supervisor.ts";
 import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
@@ -13,7 +13,9 @@ import type { Logger } from "../../lib/log.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
+import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
+import { updateWatch } from "./_update-watch.ts";
 
 export const startCommand = withHelp(
   defineCommand({
@@ -36,17 +38,21 @@ export const startCommand = withHelp(
         type: "string",
         valueHint: "TIME",
         description:
-          "End a session in which nothing is typed or printed for so long, such as 30m (default: never)",
+          "End a session in which nothing is typed or printed for so long, such as 30m (default: never). " +
+          "With --ephemeral: leave when nobody has been here for so long",
       },
       "orphan-timeout": {
         type: "string",
         valueHint: "TIME",
         description: "End a session at which nobody has looked for so long, such as 24h (default: never)",
       },
+      ...ephemeralArgs,
     },
     async run({ args }) {
       const daemon = daemonChild(process.env);
       const logger = daemon?.logger(args) ?? agentLogger(args);
+      if (args.ephemeral) return ephemeral(args, logger, daemon);
+      assertNotEphemeral(args);
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
@@ -60,8 +66,10 @@ export const startCommand = withHelp(
       const { signal, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
       signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      using updates = await updateWatch(config, logger);
       const onState = (state: UplinkState) => {
         manager.state(state);
+        updates?.state(state);
         daemon?.reporter?.state(state);
       };
       const run = runInfo(process.env, daemon?.log);
@@ -79,6 +87,7 @@ export const startCommand = withHelp(
     examples: [
       ["rexec-agent start", "Until Ctrl-C or SIGTERM; a second one stops it at once"],
       ["rexec-agent start --daemon", "Returns once it is connected, or says why it is not"],
+      ["rexec-agent start --ephemeral --wait-for-viewer --idle-timeout 10m --timeout 1h", "In a CI job"],
       ["REXEC_LOG=debug rexec-agent start", "To see what it does"],
     ],
     notes: [
@@ -90,6 +99,33 @@ export const startCommand = withHelp(
 );
 
 // --- internal ---
+
+/** @returns the exit code */
+async function ephemeral(
+  args: EphemeralArgs & LimitArgs & DaemonArgs,
+  logger: Logger,
+  daemon: DaemonChild | null,
+): Promise<number> {
+  const { timeout, "idle-timeout": idle, wait, ...others } = args;
+  const times = {
+    timeoutMs: timeout === undefined ? undefined : duration("--timeout", timeout),
+    idleMs: idle === undefined ? undefined : duration("--idle-timeout", idle),
+  };
+  const limits = limitsOf({ ...others, "idle-timeout": undefined });
+  const { startEphemeral, startEphemeralDaemon } = await import("./_ephemeral.ts");
+  if (args.daemon && !daemon) {
+    if (!args["wait-for-viewer"]) return startEphemeralDaemon(args, duration("--wait", wait ?? "15s"));
+    throw new UsageError("--wait-for-viewer holds the job up, and --daemon lets it go on", "leave one out");
+  }
+  const { signal, now } = stopSignals(logger, true);
+  try {
+    await startEphemeral({ args, times, limits, logger, daemon, signal, now });
+  } catch (error) {
+    daemon?.reporter?.failed(error);
+    throw error;
+  }
+  return now.aborted ? Number(now.reason) : 0;
+}
 
 /** @throws RexecError `already_running` where an agent runs at another place of this account */
 async function freePlaces(configPath: string): Promise<RuntimePlace[]> {
@@ -112,6 +148,11 @@ async function betterError(error: unknown, configPath: string): Promise<unknown>
 async function assertNoneRuns(places: readonly RuntimePlace[]): Promise<void> {
   const { assertNoneRuns: assert } = await import("./_daemon.ts");
   await assert(places);
+}
+
+interface DaemonArgs {
+  daemon?: boolean | undefined;
+  wait?: string | undefined;
 }
 
 interface LimitArgs {
@@ -141,8 +182,11 @@ function duration(option: string, text: string): number {
   return ms;
 }
 
-/** `signal` aborts at the first SIGINT, SIGTERM or SIGHUP; at the second `now` does, and the process ends. */
-function stopSignals(logger: Logger): { signal: AbortSignal; now: AbortSignal } {
+/**
+ * `signal` aborts at the first SIGINT, SIGTERM or SIGHUP; at the second `now` does, with the exit code as its reason,
+ * and the process ends; where it `hasDuties` at the third.
+ */
+function stopSignals(logger: Logger, hasDuties = false): { signal: AbortSignal; now: AbortSignal } {
   const graceful = new AbortController();
   const atOnce = new AbortController();
   const names = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
@@ -155,9 +199,10 @@ function stopSignals(logger: Logger): { signal: AbortSignal; now: AbortSignal } 
         graceful.abort();
         return;
       }
+      const isLast = !hasDuties || atOnce.signal.aborted;
       logger.warn(`${name} again: stopping at once`);
-      atOnce.abort();
-      process.exit(128 + number);
+      atOnce.abort(128 + number);
+      if (isLast) process.exit(128 + number);
     });
   }
   return { signal: graceful.signal, now: atOnce.signal };

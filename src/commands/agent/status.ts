@@ -1,8 +1,8 @@
 import { currentAccount } from "../../agent/child-env.ts";
 import type { LoadedConfig } from "../../agent/config.ts";
-import { runtimePlaces } from "../../agent/control/place.ts";
 import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
 import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
+import { knownPlaces } from "../../agent/ephemeral/place.ts";
 import { chooseShell } from "../../agent/shell.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
@@ -16,7 +16,7 @@ export const statusCommand = withHelp(
     args: { ...agentArgs, json: { type: "boolean", description: "As JSON" } },
     async run({ args }) {
       const loaded = loadAgentConfig(args, agentLogger(args));
-      const agent = await findAgent(runtimePlaces(loaded.path, process.env));
+      const agent = await findAgent(knownPlaces(loaded.path, process.env, args.config));
       const facts: Facts = { loaded, agent, unit: agent?.process ? unitOf(agent.process.pid) : null };
       await writeOut(args.json ? asJson(facts) : asBox(facts));
       return agent ? ExitCode.ok : ExitCode.notSetUp;
@@ -40,7 +40,7 @@ interface Facts {
 }
 
 function asBox(facts: Facts): string {
-  const { id, name, host, shell, registered } = registration(facts.loaded);
+  const { id, name, host, shell, registered } = registration(facts);
   const rows: [string, string][] = registered
     ? [
         ["Registered", "✓"],
@@ -84,7 +84,7 @@ function liveRows({ agent, unit, loaded }: Facts): [string, string][] {
     ["Version", version(status.version, status.commit)],
     ["Run by", `${by} (${pid}, since ${ago(status.started_at)})`],
     ...(status.log ? [["Log", status.log] satisfies [string, string]] : []),
-    ...(status.agent_id !== loaded.file?.settings.agent_id
+    ...(status.agent_id !== loaded.file?.settings.agent_id && status.run !== "ephemeral"
       ? [
           ["Note", `it runs as ${status.agent_id}: the configuration was changed since`] satisfies [
             string,
@@ -105,10 +105,11 @@ const RUN_WORDS = {
   launchd: "launchd",
 } as const;
 
-function asJson({ loaded, agent, unit }: Facts): string {
-  const { registered, id, name, host, shell } = registration(loaded);
+function asJson(facts: Facts): string {
+  const { loaded, agent, unit } = facts;
+  const { registered, id, name, host, shell } = registration(facts);
   const { status } = agent ?? { status: null };
-  const facts = {
+  const all = {
     registered,
     id,
     name,
@@ -132,10 +133,15 @@ function asJson({ loaded, agent, unit }: Facts): string {
     token_origin: status?.token_origin ?? loaded.tokenOrigin,
     log: status?.log ?? null,
   };
-  return `${JSON.stringify(facts, null, 2)}\n`;
+  return `${JSON.stringify(all, null, 2)}\n`;
 }
 
-function registration(loaded: LoadedConfig) {
+function registration({ loaded, agent }: Facts) {
+  // No file knows of it.
+  if (agent?.status?.run === "ephemeral") {
+    const { agent_id: id, name, host, shell } = agent.status;
+    return { registered: true, id, name, host, shell };
+  }
   const settings = loaded.file?.settings;
   return {
     registered: Boolean(settings?.agent_id),

@@ -1,6 +1,6 @@
-import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
 import { stopAgent } from "../../agent/daemon/stop.ts";
+import { knownPlaces } from "../../agent/ephemeral/place.ts";
 import { runner } from "../../agent/service/run.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { ExitCode, UsageError } from "../../lib/errors.ts";
@@ -23,7 +23,7 @@ export const stopCommand = withHelp(
       const graceMs = parseDuration(args.grace ?? "10s");
       if (graceMs === null) throw new UsageError(`--grace takes a time such as 10s or 1m, not ${args.grace}`);
       const { path } = loadAgentConfig(args, agentLogger(args));
-      const agent = await findAgent(runtimePlaces(path, process.env));
+      const agent = await findAgent(knownPlaces(path, process.env, args.config));
       if (!agent) {
         say(`no agent runs with the configuration ${path}`);
         return ExitCode.notSetUp;

@@ -1,0 +1,110 @@
+/** Watches who is at an ephemeral agent, warns them before it leaves, and says when it does. */
+import type { Attendant, House } from "../agent.ts";
+import type { UplinkState } from "../uplink-state.ts";
+import { type Farewell, Stay, type StayRules } from "./stay.ts";
+
+export interface WatchOptions {
+  rules: StayRules;
+  /** Called once. */
+  onLeave(why: Farewell): void;
+  /** Somebody is at a shell, for the first time. */
+  onCame(): void;
+}
+
+/** Looks so often, ms. */
+const LOOK_MS = 1_000;
+/** People hear of the end so long before it, ms; where that is in the first half of the time, not. */
+const WARN_MS = [5 * 60_000, 60_000] as const;
+/** While the connection is away, whoever was there still is, for so long: the gateway holds their sessions too, ms. */
+const HOLD_MS = 120_000;
+
+export class Watch implements Attendant, Disposable {
+  readonly #options: WatchOptions;
+  readonly #stay: Stay;
+  readonly #warnings: number[];
+  #house: House | null = null;
+  /** Null where the server does not say: rexec.v1's own servers end a shell when its last viewer leaves. */
+  #viewers: number | null = null;
+  #lostAt: number | null = null;
+  #timer: Timer | null = null;
+  #came = false;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#stay = new Stay(options.rules, performance.now());
+    const { timeoutMs = 0 } = options.rules;
+    this.#warnings = WARN_MS.filter((ms) => ms <= timeoutMs / 2);
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  begin(house: House): void {
+    this.#house = house;
+    this.#look();
+  }
+
+  viewers(count: number): void {
+    this.#viewers = count;
+    this.#look();
+  }
+
+  state({ phase }: UplinkState): void {
+    this.#lostAt = phase === "connected" ? null : (this.#lostAt ?? performance.now());
+  }
+
+  /** How long it stays at most, for people; empty where there is no limit. */
+  get limit(): string {
+    const ms = this.#stay.remaining(performance.now());
+    return Number.isFinite(ms) ? `, at the latest in ${minutes(ms)}` : "";
+  }
+
+  /** Whatever the rules say. */
+  leave(why: Farewell): void {
+    if (!this.#timer) return;
+    this[Symbol.dispose]();
+    this.#house?.tell(`[rexec] ${GOODBYE[why]}`);
+    this.#options.onLeave(why);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  // --- internal ---
+
+  #look(): void {
+    if (!this.#timer) return;
+    const now = performance.now();
+    this.#stay.see(this.#isAnybodyThere(now), (this.#house?.shellsStarted ?? 0) > 0, now);
+    if (this.#stay.cameOnce && !this.#came) {
+      this.#came = true;
+      this.#options.onCame();
+    }
+    this.#warn(this.#stay.remaining(now));
+    const verdict = this.#stay.verdict(now);
+    if (verdict) this.leave(verdict);
+  }
+
+  #isAnybodyThere(now: number): boolean {
+    if (this.#lostAt !== null && now - this.#lostAt > HOLD_MS) return false;
+    return (this.#viewers ?? this.#house?.busy ?? 0) > 0;
+  }
+
+  #warn(remainingMs: number): void {
+    const [next] = this.#warnings;
+    if (next === undefined || remainingMs > next) return;
+    this.#warnings.shift();
+    this.#house?.tell(`[rexec] this machine leaves in ${minutes(remainingMs)}`);
+  }
+}
+
+function minutes(ms: number): string {
+  return ms < 90_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+const GOODBYE: Record<Farewell, string> = {
+  timeout: "time is up: this machine leaves",
+  idle: "nobody is here: this machine leaves",
+  left: "everybody has left: the job goes on",
+  continue: "the job goes on: this machine leaves",
+};

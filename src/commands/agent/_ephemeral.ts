@@ -1,0 +1,188 @@
+/** `start --ephemeral`: what it is made of, and what it says. */
+import { hostname } from "node:os";
+import { basename, dirname, resolve } from "node:path";
+import { type AgentLimits, loadConfig } from "../../agent/config.ts";
+import type { DaemonChild } from "../../agent/daemon/child.ts";
+import { type Launched, launch } from "../../agent/daemon/launch.ts";
+import { openLog } from "../../agent/daemon/log-place.ts";
+import { siftEnvironment } from "../../agent/ephemeral/held-back.ts";
+import { describeJob, type Job } from "../../agent/ephemeral/job.ts";
+import { ephemeralPlace } from "../../agent/ephemeral/place.ts";
+import type { Registration } from "../../agent/ephemeral/registration.ts";
+import { runEphemeral } from "../../agent/ephemeral/run.ts";
+import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
+import { ExitCode, RexecError } from "../../lib/errors.ts";
+import { TOKEN_PLACE } from "../../lib/hints.ts";
+import type { Logger } from "../../lib/log.ts";
+import { quoteWord } from "../../lib/quote.ts";
+import { programName, say, writeOut } from "../_cli.ts";
+import { failure, ownCommand, wordsOf } from "./_daemon.ts";
+import type { EphemeralArgs } from "./_ephemeral-args.ts";
+
+export interface EphemeralRequest {
+  args: EphemeralArgs;
+  times: { timeoutMs?: number | undefined; idleMs?: number | undefined };
+  limits: AgentLimits;
+  logger: Logger;
+  daemon: DaemonChild | null;
+  signal: AbortSignal;
+  now: AbortSignal;
+}
+
+/** @throws RexecError `token_missing`, and as `runEphemeral` */
+export async function startEphemeral(request: EphemeralRequest): Promise<void> {
+  const { args, times, limits, logger, daemon } = request;
+  const { env } = process;
+  const loaded = loadConfig({ ...args, env, onlyNamed: true });
+  const token = tokenOf(loaded.token);
+  if (args.token)
+    logger.warn("--token can be read by everybody on this machine (ps): set REXEC_TOKEN instead");
+  const sifted = siftEnvironment(env, args["keep-env"] === true, words(args["pass-env"]));
+  if (sifted.heldBack.length > 0) {
+    logger.info(
+      `${sifted.heldBack.length} variable(s) that look like secrets are kept from shells (--keep-env hands them over): ${sifted.heldBack.join(", ")}`,
+    );
+  }
+  const rules: StayRules = { ...times, untilLeft: args["wait-for-viewer"] === true };
+  const why = await runEphemeral({
+    ...request,
+    loaded: { ...loaded, token },
+    limits,
+    rules,
+    job: jobOf(args),
+    isNamed: Boolean(args.name?.trim()),
+    workingDir: loaded.file?.settings.working_dir ?? env[FOLDER_VARIABLE] ?? process.cwd(),
+    env,
+    shellEnv: withUs(sifted.env),
+    continueCommand: continueCommand(),
+    place: ephemeralPlace(env[ID_VARIABLE] ?? newId(), env),
+    log: daemon?.log,
+    onState(state) {
+      if (state.phase !== "connected") daemon?.reporter?.state(state);
+    },
+    onConnected(agent) {
+      const text = invitation(agent, loaded.host);
+      if (daemon?.reporter) daemon.reporter.connected(text);
+      else void writeOut(text);
+      logger.info(`${plan(rules)}; ${continueCommand()} ends it`);
+    },
+    onCame: () => logger.info("somebody is at a shell"),
+  });
+  if (why) logger.info(REASONS[why]);
+}
+
+/** `start --ephemeral --daemon`: returns once it is connected, and prints how to get there. */
+export async function startEphemeralDaemon(args: EphemeralArgs, waitMs: number): Promise<number> {
+  const { env } = process;
+  const { token, config, ...others } = args;
+  const id = newId();
+  const place = ephemeralPlace(id, env);
+  const named = config || env.REXEC_CONFIG;
+  const launched = await launch({
+    command: [...ownCommand(), "start", ...wordsOf(others)],
+    // The child is in another folder, and its words can be read by everybody.
+    env: {
+      ...env,
+      ...(token ? { REXEC_TOKEN: token } : {}),
+      ...(named ? { REXEC_CONFIG: resolve(named) } : {}),
+      ...(env.REXEC_CA_FILE ? { REXEC_CA_FILE: resolve(env.REXEC_CA_FILE) } : {}),
+      [FOLDER_VARIABLE]: process.cwd(),
+      [ID_VARIABLE]: id,
+    },
+    log: openLog([place.pid.replace(/\.pid$/, ".log")]),
+    waitMs,
+    onWaiting: (reason) => say(`not connected yet: ${reason}`),
+  });
+  return report(launched, place.pid.replace(/\.pid$/, ".log"));
+}
+
+// --- internal ---
+
+/** From the parent to the child: where its shells start, and the name of its place. */
+const FOLDER_VARIABLE = "REXEC_EPHEMERAL_FOLDER";
+const ID_VARIABLE = "REXEC_EPHEMERAL_ID";
+
+function newId(): string {
+  return crypto.randomUUID().slice(0, 8);
+}
+
+async function report(launched: Launched, log: string): Promise<number> {
+  if (launched.logProblem) say(`warning: ${launched.logProblem}`);
+  if (launched.outcome !== "connected") throw failure(launched, log);
+  await writeOut(launched.text ?? "");
+  say(`it runs in the background (pid ${launched.pid}), log: ${log}`);
+  return 0;
+}
+
+const REASONS: Record<Farewell, string> = {
+  timeout: "left: the time of --timeout is up",
+  idle: "left: nobody has been here for as long as --idle-timeout says",
+  left: "left: everybody has gone",
+  continue: "left: told so by rexec-agent continue",
+};
+
+function tokenOf(token: string | null): string {
+  if (token && /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new RexecError(
+    token ? "that is no API token: it has a space or a strange character in it" : "no token",
+    {
+      code: token ? "bad_token" : "token_missing",
+      hint: `set REXEC_TOKEN, from a secret of the CI system: an API token of the account (${TOKEN_PLACE})`,
+      exitCode: ExitCode.notSetUp,
+    },
+  );
+}
+
+function jobOf(args: EphemeralArgs): Job {
+  const job = describeJob(process.env, hostname());
+  const tags = [...new Set([...job.tags, ...words(args.tags)])];
+  return { ...job, tags, name: args.name?.trim() || job.name };
+}
+
+function words(list: string | undefined): string[] {
+  return (list ?? "")
+    .split(",")
+    .map((word) => word.trim())
+    .filter(Boolean);
+}
+
+/** How to get here. */
+function invitation({ reference }: Registration, host: string): string {
+  return `
+Connect to this machine:
+
+  rexec connect ${quoteWord(reference)}
+
+or in a browser: ${host.replace(/\/+$/, "")}
+`;
+}
+
+/** How long it is going to stay. */
+function plan({ timeoutMs, idleMs, untilLeft }: StayRules): string {
+  const most = timeoutMs === undefined ? "" : `, at most ${time(timeoutMs)} in all`;
+  const idle = idleMs === undefined ? "" : `, or leaves once nobody has been here for ${time(idleMs)}`;
+  const waits = untilLeft ? "waits for somebody to come, until they leave" : "stays until it is stopped";
+  return `${waits}${idle}${most}`;
+}
+
+/** Our own program can be called by its name. */
+function withUs(env: Record<string, string>): Record<string, string> {
+  const { PATH } = env;
+  if (isInPath() || basename(process.execPath) !== programName()) return env;
+  return { ...env, PATH: [...(PATH ? [PATH] : []), dirname(process.execPath)].join(":") };
+}
+
+function isInPath(): boolean {
+  return Bun.which(programName(), { PATH: process.env.PATH ?? "" }) !== null;
+}
+
+function continueCommand(): string {
+  const name = programName();
+  const known = isInPath() || basename(process.execPath) === name;
+  return `${known ? name : quoteWord(process.execPath)} ${name === "rexec" ? "agent " : ""}continue`;
+}
+
+function time(ms: number): string {
+  if (ms % 60_000 === 0) return `${ms / 60_000} min`;
+  return `${ms / 1000} s`;
+}
