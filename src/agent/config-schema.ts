@@ -46,6 +46,9 @@ export const fileSettings = z.object({
   idle_timeout: z.optional(duration),
   /** A session at which nobody has looked for so long is ended; 0 for never. */
   orphan_timeout: z.optional(duration),
+  /** Whether the agent looks for a newer version by itself, and how often. */
+  auto_update: z.optional(z.boolean()),
+  update_interval: z.optional(duration),
 });
 export type FileSettings = z.infer<typeof fileSettings>;
 

@@ -24,6 +24,8 @@ export interface ConfigOptions {
 /** The default of `dead_after`, ms. */
 const V2_DEAD_MS = 8_000;
 
+const DAY_MS = 86_400_000;
+
 /** Where a value came from. */
 export type Origin = "option" | "environment" | "file" | "default";
 
@@ -39,6 +41,7 @@ export interface LoadedConfig {
   readonly tokenOrigin: Exclude<Origin, "default"> | null;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
+  readonly autoUpdate: boolean;
 }
 
 /** All that a running agent needs. */
@@ -70,6 +73,8 @@ export interface AgentConfig {
   /** Sessions that nobody uses are ended after, ms; never where it is 0 or not given. */
   readonly idleMs?: number | undefined;
   readonly orphanMs?: number | undefined;
+  /** How often the agent looks for a newer version of itself, ms; never where it is not given. */
+  readonly updateMs?: number | undefined;
 }
 
 /** What `rexec-agent start` was given for this run. */
@@ -96,6 +101,7 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     tokenOrigin,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
+    autoUpdate: env.REXEC_AUTO_UPDATE ? isOn(env.REXEC_AUTO_UPDATE) : settings.auto_update === true,
   };
 }
 
@@ -160,6 +166,7 @@ export function configOf(
     deadMs,
     idleMs: limits.idleMs ?? settings.idle_timeout,
     orphanMs: limits.orphanMs ?? settings.orphan_timeout,
+    updateMs: loaded.autoUpdate ? (settings.update_interval ?? DAY_MS) : undefined,
   };
 }
 

@@ -195,10 +195,10 @@ async function unknownCommand(path: CommandPath, typed: string): Promise<UsageEr
 /** True where `--help` (or its letter, unless the command uses that for something else) is among the words. */
 function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string[]): boolean {
   const letter = flag === "help" ? "h" : "v";
-  const taken = Object.entries(args).some(
-    ([name, def]) => name === letter || aliasesOf(def).includes(letter),
-  );
-  return words.includes(`--${flag}`) || (!taken && words.includes(`-${letter}`));
+  const names = Object.entries(args).flatMap(([name, def]) => [name, ...aliasesOf(def)]);
+  // `update --version 1.2.3` asks for that version, not for ours.
+  if (names.includes(flag)) return false;
+  return words.includes(`--${flag}`) || (!names.includes(letter) && words.includes(`-${letter}`));
 }
 
 async function report(error: unknown, path: CommandPath): Promise<void> {

@@ -52,6 +52,19 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
 }
 
 /**
+ * A file that a server hands out, as text. It carries no token, and so may be redirected.
+ * @throws as `requestJson`
+ */
+export async function requestText(
+  request: Pick<ApiRequest<never>, "endpoint" | "path" | "timeoutMs" | "signal"> & { method: "GET" | "HEAD" },
+): Promise<string> {
+  const url = httpUrl(request.endpoint, request.path);
+  const { status, text } = await send(request, url, "follow");
+  if (status < 200 || status > 299) throw refusal(status, text, request, url);
+  return text;
+}
+
+/**
  * A failed connection in words, shared by HTTP and WebSocket.
  * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
  */
@@ -108,7 +121,15 @@ function proxyError(error: unknown, proxy: string, url: URL): RexecError {
   );
 }
 
-async function send<T>(request: ApiRequest<T>, url: URL): Promise<{ status: number; text: string }> {
+/** What is sent of a request. */
+type Sent = Omit<ApiRequest<never>, "schema" | "method"> & { method: string };
+
+// A redirect would hand the token to whoever it points at.
+async function send(
+  request: Sent,
+  url: URL,
+  redirect: "manual" | "follow" = "manual",
+): Promise<{ status: number; text: string }> {
   const dial = dialOptions(request.endpoint, url);
   const timeout = AbortSignal.timeout(request.timeoutMs ?? 20_000);
   try {
@@ -121,8 +142,7 @@ async function send<T>(request: ApiRequest<T>, url: URL): Promise<{ status: numb
       },
       ...(request.body ? { body: JSON.stringify(request.body) } : {}),
       signal: request.signal ? AbortSignal.any([request.signal, timeout]) : timeout,
-      // A redirect would hand the token to whoever it points at.
-      redirect: "manual",
+      redirect,
       proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
       ...(dial.tls ? { tls: dial.tls } : {}),
     });
@@ -156,7 +176,7 @@ async function boundedText(response: Response, url: URL): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function refusal<T>(status: number, text: string, request: ApiRequest<T>, url: URL): HttpError {
+function refusal(status: number, text: string, request: Sent, url: URL): HttpError {
   const json = parseJson(text);
   const body = json.ok ? errorBody.safeParse(json.value) : null;
   const said = body?.success ? body.data.error : describeBody(text);

@@ -5,7 +5,12 @@ import { agentStats, systemInfo } from "./v1.ts";
 /** Every error answer. */
 export const errorBody = z.object({ error: z.string(), code: z.optional(z.string()) });
 
-export const versionBody = z.object({ version: z.string(), build: z.optional(z.string()) });
+/** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
+export const versionBody = z.object({
+  version: z.string(),
+  build: z.optional(z.string()),
+  agent_version: z.optional(z.string()),
+});
 
 const user = z.object({
   id: z.string(),

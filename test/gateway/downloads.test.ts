@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newKeyPair, readSigningKey, signFile } from "../../scripts/signing.ts";
 import { call, startGateway } from "../support/gateway.ts";
 
 const FILE = "rexec-agent-linux-amd64";
@@ -57,6 +58,61 @@ describe("downloads", () => {
     writeFileSync(join(here.folder, "SHA256SUMS"), written);
     expect(await (await here.get("SHA256SUMS")).text()).toBe(written);
     expect(await (await here.get(`${FILE}.sha256`)).text()).toBe(written);
+  });
+
+  test("packed forms, signatures and the rest of a release come by their names", async () => {
+    await using here = await stage();
+    const names = [
+      `${FILE}.gz`,
+      `${FILE}.xz`,
+      `${FILE}.minisig`,
+      `${FILE}.gz.minisig`,
+      "rexec-linux-arm64",
+      "SHA256SUMS.minisig",
+      "rexec.cdx.json",
+      "install-agent.sh",
+    ];
+    for (const name of names) expect([name, (await here.get(name)).status]).toEqual([name, 404]);
+    for (const name of names) writeFileSync(join(here.folder, name), `content of ${name}`);
+    for (const name of names) expect(await (await here.get(name)).text()).toBe(`content of ${name}`);
+    const part = await here.get(`${FILE}.gz`, { Range: "bytes=8-" });
+    expect([part.status, await part.text()]).toEqual([206, `of ${FILE}.gz`]);
+  });
+
+  test("a download that goes on gets no part of another build", async () => {
+    await using here = await stage();
+    const tag = (await here.get(FILE)).headers.get("etag") ?? "";
+    const again = await here.get(FILE, { "If-None-Match": tag });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+    const same = await here.get(FILE, { Range: "bytes=10-", "If-Range": tag });
+    expect(same.status).toBe(206);
+    writeFileSync(join(here.folder, FILE), Buffer.alloc(50_000, 1));
+    const other = await here.get(FILE, { Range: "bytes=10-", "If-Range": tag });
+    expect([other.status, (await other.arrayBuffer()).byteLength]).toEqual([200, 50_000]);
+  });
+
+  test("other versions are in folders of their names, and nowhere else", async () => {
+    await using here = await stage();
+    mkdirSync(join(here.folder, "v0.0.9"));
+    mkdirSync(join(here.folder, "other"));
+    for (const folder of ["v0.0.9", "other"]) writeFileSync(join(here.folder, folder, FILE), "old");
+    expect(await (await here.get(`v0.0.9/${FILE}`)).text()).toBe("old");
+    expect(await (await here.get("v0.0.9/SHA256SUMS")).text()).toContain(`  ${FILE}\n`);
+    for (const path of [`v0.1.0/${FILE}`, `other/${FILE}`, `..%2fother/${FILE}`, "v0.0.9/secret"]) {
+      expect([path, (await here.get(path)).status]).toEqual([path, 404]);
+    }
+  });
+
+  test("the version of the agents is what their signature says, and nothing where there is none", async () => {
+    await using here = await stage();
+    const version = async () => (await here.gateway.api("GET", "/api/version")).json.agent_version;
+    expect(await version()).toBeUndefined();
+    const key = readSigningKey(newKeyPair().secretText);
+    const comment = `file:${FILE}\tversion:7.8.9`;
+    writeFileSync(join(here.folder, `${FILE}.minisig`), signFile(CONTENT, key, comment));
+    expect(await version()).toBe("v7.8.9");
+    writeFileSync(join(here.folder, `${FILE}.minisig`), "nonsense");
+    expect(await version()).toBeUndefined();
   });
 
   test("what is not there is a 404 in JSON that says how to make it", async () => {

@@ -131,6 +131,40 @@ describe.skipIf(whyNoMounts !== null)("a machine without a service manager, as c
   }, 60_000);
 });
 
+describe.skipIf(whyNoMounts !== null)("a machine with SysV init", () => {
+  test("gets an init script that starts the agent, and is as it was after --uninstall", async () => {
+    const home = join(folder, "sysv-gateway");
+    const stack = new Stack({
+      rexec: binary("rexec"),
+      agent: binary("rexec-agent"),
+      folder: home,
+      env: { HOME: home },
+    });
+    await stack.startGateway();
+    const container = await Container.start(join(folder, "sysv"), { keepScripts: true });
+    try {
+      const clean = container.changedFiles();
+      const install = (words: string) =>
+        container.run(["sh", "-c", `curl -fsSL ${stack.url}/install-agent.sh | sh -s -- ${words}`], {
+          REXEC_TOKEN: stack.token,
+          HOME: "/root",
+        });
+      const { code, out, err } = await install("--name old");
+      expect(err).not.toContain("error:");
+      expect(out).toContain("ready: ");
+      expect(code).toBe(0);
+      expect(container.changedFiles()).toContain("./etc/init.d/rexec-agent");
+      const status = await container.run(["sh", "-c", "cd / && /etc/init.d/rexec-agent status"], {});
+      expect(status).toMatchObject({ code: 0 });
+      expect((await install("--uninstall")).code).toBe(0);
+      expect(container.changedFiles()).toEqual(clean);
+    } finally {
+      await container.stop();
+      await stack.stop();
+    }
+  }, 90_000);
+});
+
 // --- internal ---
 
 const agentList = z.array(z.looseObject({ id: z.string(), name: z.string() }));
@@ -147,13 +181,15 @@ class Container {
     this.#inside = inside;
   }
 
-  static async start(path: string): Promise<Container> {
+  /** @param keepScripts leave /etc/init.d in it */
+  static async start(path: string, { keepScripts = false } = {}): Promise<Container> {
     mkdirSync(path);
     const script = `set -e
 mount -t tmpfs -o mode=0755 rexec-container "$1"
 mkdir "$1/up" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
-rm -rf "$1"/root/etc/init.d "$1"/root/run/systemd "$1"/root/run/openrc "$1"/root/usr/local/bin/rexec* "$1"/root/etc/rexec "$1"/root/run/rexec
+${keepScripts ? "" : `rm -rf "$1/root/etc/init.d"`}
+rm -rf "$1"/root/run/systemd "$1"/root/run/openrc "$1"/root/usr/local/bin/rexec* "$1"/root/etc/rexec "$1"/root/run/rexec
 mount --rbind /dev "$1/root/dev"
 mount -t proc proc "$1/root/proc"
 echo ready

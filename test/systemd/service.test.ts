@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { binary } from "../support/binaries.ts";
@@ -236,6 +237,26 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(code).toBe(0);
     expect(await byHand.exited).toBe(0);
     await machine.online();
+  }, 120_000);
+
+  test("is given the proxy that it was installed behind, out of others' sight", async () => {
+    const { box } = machine;
+    const good = readFileSync(box.path(CONFIG), "utf8");
+    writeFileSync(box.path(CONFIG), good.replace(/^api_url: .*$/m, "api_url: https://rexec.invalid"));
+    const proxy = { HTTPS_PROXY: "http://me:secret@127.0.0.1:9", NO_PROXY: "localhost" };
+    const { code, err } = await box.run(["rexec-agent", "install"], proxy);
+    expect(err).toContain("wrote /etc/rexec/agent.env");
+    expect(err).toContain("not connected to https://rexec.invalid yet: ");
+    expect(code).toBe(0);
+    expect(statSync(box.path("/etc/rexec/agent.env")).mode & 0o777).toBe(0o600);
+    expect(readFileSync(box.path(FILE), "utf8")).not.toContain("secret");
+    const environ = readFileSync(box.path(`/proc/${await machine.pid()}/environ`), "utf8").split("\0");
+    expect(environ).toContain(`HTTPS_PROXY=${proxy.HTTPS_PROXY}`);
+    expect(environ).toContain("NO_PROXY=localhost");
+    // Without the variables, as behind sudo, what was found once stays.
+    expect((await box.run(["rexec-agent", "install"])).err).toContain("nothing to do");
+    expect((await box.run(["rexec-agent", "install"], proxy)).err).toContain("nothing to do");
+    writeFileSync(box.path(CONFIG), good);
   }, 120_000);
 
   test("goes without a trace", async () => {

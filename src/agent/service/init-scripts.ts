@@ -38,6 +38,7 @@ export function openrcScript(spec: ServiceSpec): string {
     "",
     `unset ${FOREIGN_VARIABLES.join(" ")}`,
     `export BUN_TMPDIR=${CACHE}`,
+    ...readVariables(spec),
     "",
     "depend() {",
     "\tuse net dns logger",
@@ -75,6 +76,7 @@ export function sysvScript(spec: ServiceSpec): string {
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     `unset ${FOREIGN_VARIABLES.join(" ")}`,
     `export PATH BUN_TMPDIR=${CACHE}`,
+    ...readVariables(spec),
     "",
     "start() {",
     `\tmkdir -p ${CACHE} && chmod 700 ${CACHE} && chown ${quoteWord(owner)} ${CACHE} || return 1`,
@@ -104,4 +106,12 @@ export function sysvScript(spec: ServiceSpec): string {
     "\t;;",
     "esac",
   ].join("\n")}\n`;
+}
+
+// --- internal ---
+
+/** Where install found a proxy. */
+function readVariables({ envFile }: ServiceSpec): string[] {
+  const file = quoteWord(envFile);
+  return ["# shellcheck source=/dev/null", `if [ -r ${file} ]; then set -a; . ${file}; set +a; fi`];
 }

@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
 import type { AgentStatus } from "../control/messages.ts";
+import { keepProxy } from "./proxy-env.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
 import { runningAgent, stopAgent } from "./running.ts";
@@ -40,6 +41,10 @@ export async function installService(options: InstallOptions): Promise<Installed
   const running = await runningAgent(spec, options.env);
   const pid = recipe.mainPid === null ? (running?.pid ?? 0) : Number((await run(recipe.mainPid)).out);
   const reasons = reasonsToRestart(options, text, pid, running);
+  if (keepProxy(spec, options.env)) {
+    tell(`wrote ${spec.envFile}, for the proxy of this environment`);
+    reasons.push("the proxy has changed");
+  }
   if (readText(recipe.file) !== text) {
     write(recipe, text);
     tell(`wrote ${recipe.file}`);
@@ -58,7 +63,10 @@ export async function installService(options: InstallOptions): Promise<Installed
  * Stops the service and removes its file and what only it has made.
  * @returns the paths that are gone; none where there was no service
  */
-export async function uninstallService({ recipe, run, tell }: ServiceOptions): Promise<string[]> {
+export async function uninstallService(
+  { recipe, run, tell }: ServiceOptions,
+  envFile: string,
+): Promise<string[]> {
   if (existsSync(recipe.file)) {
     for (const command of recipe.stop) {
       const { ok, error } = await run(command);
@@ -70,7 +78,7 @@ export async function uninstallService({ recipe, run, tell }: ServiceOptions): P
     remove(recipe.file);
     removed.push(recipe.file);
   }
-  for (const path of recipe.leftovers) if (clear(path)) removed.push(path);
+  for (const path of [envFile, ...recipe.leftovers]) if (clear(path)) removed.push(path);
   if (removed.includes(recipe.file)) for (const command of recipe.forget) await run(command);
   return removed;
 }
@@ -174,10 +182,10 @@ function remove(path: string): void {
   }
 }
 
-/** Removes a folder that the service had: drop-ins, or what the runtime unpacked; says whether it is gone. */
+/** Removes what the service had: drop-ins, a proxy, or what the runtime unpacked; says whether it is gone. */
 function clear(path: string): boolean {
   if (!existsSync(path)) return false;
-  if (path.endsWith(".d")) remove(path);
+  if (/\.(d|env)$/.test(path)) remove(path);
   else {
     for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
     if (readdirSync(path).length > 0) return false;

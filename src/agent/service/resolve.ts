@@ -1,12 +1,12 @@
 /** Finds out what the service is to be: which executable, which configuration, as whom; and refuses what would not last. */
 import { existsSync, realpathSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
 import { type AgentConfig, loadConfig, requireRegistered } from "../config.ts";
 import { configDigest } from "../config-digest.ts";
-import { findConfig, SYSTEM_CONFIG } from "../config-file.ts";
+import { findConfig, SYSTEM_CONFIG, userConfig } from "../config-file.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,12 +38,14 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
   const user = isSystem && owner !== 0 ? accountOf(owner).name : null;
   assertLasting(executable, isSystem && user === null);
+  const envFile = envFileOf(scope, request.env);
   return {
     executable,
     words,
     config: path,
     configDigest: configDigest(settings),
     host: settings.host,
+    envFile,
     scope,
     user,
   };
@@ -62,6 +64,11 @@ export function findServiceConfig({ config, env, uid }: ServiceRequest): string 
     if (theirs !== null) return theirs;
   }
   return SYSTEM_CONFIG;
+}
+
+/** Beside the system's configuration, or one's own. */
+export function envFileOf(scope: ServiceSpec["scope"], env: Environment): string {
+  return join(dirname(scope === "system" ? SYSTEM_CONFIG : userConfig(env)), "agent.env");
 }
 
 /** The command that does this as root, for whoever is not. Keeps the configuration that is meant now. */

@@ -17,8 +17,10 @@ export interface ServiceSpec {
   readonly config: string;
   /** `configDigest` of what that file says. */
   readonly configDigest: string;
-  /** Server, for the description. */
+  /** Address of the server. */
   readonly host: string;
+  /** Where further variables stand, if they do: those of a proxy. */
+  readonly envFile: string;
   /** `user`: a service of one person's own service manager. */
   readonly scope: "system" | "user";
   /** Account that a system service runs as; null for root. */

@@ -57,6 +57,8 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "CacheDirectory=rexec",
     "CacheDirectoryMode=0700",
     "Environment=BUN_TMPDIR=%C/rexec",
+    "# Where install found a proxy; readable by its owner alone.",
+    `EnvironmentFile=-${unitText(spec.envFile)}`,
     "# None of these may reach it from the service manager's own environment.",
     `UnsetEnvironment=${FOREIGN_VARIABLES.join(" ")}`,
     "",

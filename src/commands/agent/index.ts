@@ -15,6 +15,9 @@ export const agentSubCommands = {
   logs: () => import("./logs.ts").then((module) => module.logsCommand),
   "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
+  update: () => import("./update.ts").then((module) => module.updateCommand),
+  "self-test": () => import("./self-test.ts").then((module) => module.selfTestCommand),
+  "auto-update": () => import("./auto-update.ts").then((module) => module.autoUpdateCommand),
   continue: () => import("./continue.ts").then((module) => module.continueCommand),
   completion: completionCommand,
 };

@@ -15,6 +15,7 @@ import { ignoresHangup } from "../../pty/procfs.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
+import { updateWatch } from "./_update-watch.ts";
 
 export const startCommand = withHelp(
   defineCommand({
@@ -65,8 +66,10 @@ export const startCommand = withHelp(
       const { signal, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
       signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      using updates = await updateWatch(config, logger);
       const onState = (state: UplinkState) => {
         manager.state(state);
+        updates?.state(state);
         daemon?.reporter?.state(state);
       };
       const run = runInfo(process.env, daemon?.log);

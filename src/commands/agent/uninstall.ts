@@ -1,6 +1,7 @@
 import { currentAccount } from "../../agent/child-env.ts";
 import { uninstallService } from "../../agent/service/install.ts";
 import { lingers } from "../../agent/service/linger.ts";
+import { envFileOf } from "../../agent/service/resolve.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { assertAllowed, serviceArgs, serviceContext } from "./_service.ts";
 
@@ -11,8 +12,11 @@ export const uninstallCommand = withHelp(
     async run({ args }) {
       const context = await serviceContext(args);
       assertAllowed(context, "uninstall", args);
-      const { recipe, run } = context;
-      const removed = await uninstallService({ recipe, run, tell: say });
+      const { request, recipe, run } = context;
+      const removed = await uninstallService(
+        { recipe, run, tell: say },
+        envFileOf(request.scope, request.env),
+      );
       if (removed.length === 0) say("nothing to do: no service is installed");
       else for (const path of removed) say(`removed ${path}`);
       // Somebody else may count on it.

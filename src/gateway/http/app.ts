@@ -10,6 +10,7 @@ import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
 import { agentRoutes } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiDeps, Env } from "./context.ts";
+import { DownloadFolder } from "./download-folder.ts";
 import { downloadRoutes } from "./downloads.ts";
 import { homePage } from "./home.ts";
 import { installerFor } from "./installer.ts";
@@ -51,14 +52,22 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.get("/health", (c) =>
     c.json({ status: "ok", version: VERSION, uptime_seconds: Math.floor((Date.now() - started) / 1000) }),
   );
-  app.get("/api/version", (c) => c.json({ version: `v${VERSION}`, build: COMMIT }));
+  const downloads = new DownloadFolder(options.downloads);
+  app.get("/api/version", (c) => {
+    const agent = downloads.agentVersion();
+    return c.json({
+      version: `v${VERSION}`,
+      build: COMMIT,
+      ...(agent ? { agent_version: `v${agent}` } : {}),
+    });
+  });
   app.get("/install-agent.sh", (c) =>
     c.body(installerFor(c.env.publicUrl), 200, {
       "Content-Type": "text/x-shellscript; charset=utf-8",
       "Cache-Control": "no-store",
     }),
   );
-  app.route("/", downloadRoutes(options.downloads));
+  app.route("/", downloadRoutes(downloads));
   app.route("/api", tokenRoutes(options));
   app.route("/api", agentRoutes(options));
   app.route("/api", sessionRoutes(options));

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openrcScript, sysvScript } from "../../../src/agent/service/init-scripts.ts";
 import { launchdPlist } from "../../../src/agent/service/launchd.ts";
+import { proxyLines } from "../../../src/agent/service/proxy-env.ts";
 import type { ServiceSpec } from "../../../src/agent/service/spec.ts";
 import { systemdUnit } from "../../../src/agent/service/systemd-unit.ts";
 import { parsePlist } from "./plist.ts";
@@ -14,6 +15,7 @@ const SPEC: ServiceSpec = {
   words: [],
   config: "/etc/rexec/agent.yaml",
   configDigest: "",
+  envFile: "/nowhere/agent.env",
   host: "https://rexec.example",
   scope: "system",
   user: null,
@@ -150,6 +152,23 @@ describe("the scripts of OpenRC and SysV init", () => {
     expect(run(["sh", script, "status"]).code).toBe(3);
     expect(run(["sh", script, "stop"]).code).toBe(0);
     expect(run(["sh", script]).code).toBe(2);
+  });
+});
+
+describe("the proxy of a service", () => {
+  const env = { HTTPS_PROXY: "http://me:it's $HOME@proxy:3128", no_proxy: "localhost,.lan", PATH: "/bin" };
+
+  test("is kept as shells read it, with what goes around it", () => {
+    const path = file("agent.env", proxyLines("https://rexec.example", env) ?? "");
+    expect(run(["sh", "-c", `. ${path}; echo "$HTTPS_PROXY $NO_PROXY"`]).out).toBe(
+      "http://me:it%27s $HOME@proxy:3128 localhost,.lan\n",
+    );
+  });
+
+  test("is none where the server is reached directly", () => {
+    expect(proxyLines("https://rexec.example", {})).toBe(null);
+    expect(proxyLines("https://rexec.lan", env)).toBe(null);
+    expect(proxyLines("http://127.0.0.1:8080", { ...env, http_proxy: "http://proxy" })).toBe(null);
   });
 });
 

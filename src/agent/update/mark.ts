@@ -1,0 +1,42 @@
+/** What is remembered beside an executable between its replacement and its first connection, and of one that failed. */
+import { readFileSync, rmSync } from "node:fs";
+import * as z from "zod/mini";
+import { writeFileAtomic } from "../../lib/atomic-file.ts";
+import type { UpdatePlace } from "./place.ts";
+
+const pending = z.object({
+  /** `1.2.3 (commit)` */
+  from: z.string(),
+  to: z.string(),
+  /** RFC 3339 */
+  at: z.string(),
+  /** Starts of the new one that have not led to a connection. */
+  starts: z.int(),
+  /** The one before was connected: the new one has to be. */
+  connected: z.boolean(),
+  /** Process that looks after it, 0 for none. */
+  watcher: z.int(),
+});
+export type PendingUpdate = z.infer<typeof pending>;
+
+const failed = z.object({ version: z.string(), at: z.string(), reason: z.string() });
+export type FailedUpdate = z.infer<typeof failed>;
+
+const mark = z.object({ pending: z.optional(pending), failed: z.optional(failed) });
+export type Mark = z.infer<typeof mark>;
+
+/** Empty where there is none, or nothing that can be read. */
+export function readMark(place: Pick<UpdatePlace, "mark">): Mark {
+  try {
+    const read = mark.safeParse(JSON.parse(readFileSync(place.mark, "utf8")));
+    return read.success ? read.data : {};
+  } catch {
+    return {};
+  }
+}
+
+/** An empty one is no file. @throws the system's error */
+export function writeMark(place: Pick<UpdatePlace, "mark">, { pending, failed }: Mark): void {
+  if (!pending && !failed) rmSync(place.mark, { force: true });
+  else writeFileAtomic(place.mark, `${JSON.stringify({ pending, failed })}\n`, 0o644);
+}

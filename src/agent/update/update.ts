@@ -1,0 +1,175 @@
+/** An update from the first question to the last: what is new, fetched, checked, tried, put in place, and proved. */
+import { existsSync } from "node:fs";
+import { errnoOf, RexecError } from "../../lib/errors.ts";
+import type { PublicKey } from "../../lib/minisign.ts";
+import type { Endpoint } from "../../lib/net.ts";
+import { COMMIT, VERSION } from "../../lib/version.ts";
+import type { Run } from "../service/run.ts";
+import { type DownloadTimes, discard, download } from "./download.ts";
+import { assertReplaceable, lockExecutable, type UpdatePlace, unwritable } from "./place.ts";
+import { findRelease, type Release } from "./release.ts";
+import {
+  awaitAgent,
+  type KnownAgent,
+  knownAgent,
+  type Restarted,
+  restartAgent,
+  runsFile,
+} from "./restart.ts";
+import { testExecutable } from "./self-test.ts";
+import { confirm, note, swap, swapBack, tidy } from "./swap.ts";
+import { sha256Of, unpack, wrongSum } from "./unpack.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface UpdateRequest {
+  endpoint: Endpoint;
+  place: UpdatePlace;
+  program: "rexec-agent" | "rexec";
+  /** In front of a command: `agent` for the CLI's executable. */
+  words: readonly string[];
+  publicKey: PublicKey;
+  /** Of the configuration file. */
+  config: string;
+  env: Environment;
+  run: Run;
+  /** How long the new one may take to connect, ms. */
+  waitMs: number;
+  tell(line: string): void;
+  onProgress?(done: number, total: number | null): void;
+  times?: DownloadTimes;
+  signal?: AbortSignal;
+}
+
+/**
+ * Fetches the release, checks it, tries it and puts it in place. The running agent is not touched yet.
+ * @param versions the wanted one, and what the server said that it offers
+ * @throws RexecError; the executable is then the one that it was
+ */
+export async function install(
+  request: UpdateRequest,
+  versions: { wanted: string; offered: string },
+): Promise<void> {
+  const { place, words, config, env, tell } = request;
+  assertReplaceable(place, [place.executable, ...words, "update"]);
+  using _lock = lockExecutable(place);
+  const release = await findRelease({ ...request }, versions.wanted, versions.offered);
+  try {
+    await fetchAndUnpack(request, release);
+    tell("signature and SHA-256 are right; trying it");
+    const report = await testExecutable({
+      executable: place.fresh,
+      words,
+      config,
+      version: release.version,
+      env,
+    });
+    if (report.pty !== "native")
+      tell("warning: its terminals use the fallback: node-pty's addon cannot be loaded");
+    const agent = await knownAgent(config, env).catch(() => null);
+    const isOurs = agent !== null && runsFile(agent.pid, place.executable);
+    note(place, ({ failed }) => ({
+      ...(failed ? { failed } : {}),
+      ...(isOurs ? { pending: pendingOf(agent, `${report.version} (${report.commit})`) } : {}),
+    }));
+    swap(place);
+    tidy(place, null);
+  } catch (error) {
+    if (!/^E[A-Z]+$/.test(errnoOf(error) ?? "")) throw error;
+    throw unwritable(place, error, [place.executable, ...words, "update"]);
+  }
+}
+
+/** How an update ended for the running agent. */
+export type Finished =
+  /** None runs, or it runs another file: nothing to restart. */
+  | { kind: "installed"; reason: "none-runs" | "runs-another" | "by-hand" }
+  | { kind: "restarted"; how: Restarted };
+
+/**
+ * Restarts the agent and waits for its connection; where there is none in time, everything is as before.
+ * @param version of the new one
+ * @throws RexecError `update_rolled_back`
+ */
+export async function finish(request: UpdateRequest, version: string): Promise<Finished> {
+  const { place, config, env, run, waitMs, tell } = request;
+  const agent = await knownAgent(config, env).catch(() => null);
+  if (!agent) return { kind: "installed", reason: "none-runs" };
+  if (!runsFile(agent.pid, place.old)) return { kind: "installed", reason: "runs-another" };
+  const mustConnect = agent.status?.connection === "connected";
+  note(place, ({ pending, ...rest }) =>
+    pending ? { ...rest, pending: { ...pending, watcher: process.pid } } : rest,
+  );
+  const how = await restartAgent(agent, place.executable, config, run);
+  if (how === "by-hand") {
+    confirm(place);
+    return { kind: "installed", reason: "by-hand" };
+  }
+  tell(`restarted the agent${how === "in-place" ? ", its shells live on" : ""}; waiting for its connection`);
+  const where = { executable: place.executable, config, env };
+  const fared = await awaitAgent(where, { mustConnect, limitMs: waitMs });
+  if (fared.ok) {
+    confirm(place);
+    return { kind: "restarted", how };
+  }
+  tell(`${version} does not do: ${fared.reason}; going back`);
+  const isBack = swapBack(place, version, fared.reason);
+  // Where the new agent has gone back by itself it restarts by itself too.
+  if (isBack) await restartAgent(agent, place.executable, config, run);
+  const back = await awaitAgent(where, { mustConnect, limitMs: waitMs });
+  throw new RexecError(`the update to ${version} was taken back: ${fared.reason}`, {
+    code: "update_rolled_back",
+    hint: back.ok
+      ? `the agent runs as before; rexec-agent logs may say more`
+      : `the former version is in place again, but the agent is not: ${back.reason}; start it`,
+  });
+}
+
+// --- internal ---
+
+function pendingOf({ status }: KnownAgent, to: string) {
+  const connected = status?.connection === "connected";
+  return {
+    from: `${VERSION} (${COMMIT})`,
+    to,
+    at: new Date().toISOString(),
+    starts: 0,
+    connected,
+    watcher: 0,
+  };
+}
+
+async function fetchAndUnpack(request: UpdateRequest, release: Release): Promise<void> {
+  const { endpoint, place, publicKey, onProgress, times, signal, tell } = request;
+  const { path, sha256 } = release.packed ?? release;
+  const part = place.part(sha256);
+  tidy(place, part);
+  const goesOn = existsSync(part);
+  tell(`${goesOn ? "going on with" : "downloading"} ${endpoint.base.host}${path}`);
+  const fetchIt = () =>
+    download({
+      ...{ endpoint, path, target: part },
+      ...(onProgress ? { onProgress } : {}),
+      ...(times ? { times } : {}),
+      ...(signal ? { signal } : {}),
+    });
+  await fetchIt();
+  let sum = await sha256Of(part);
+  // What an earlier attempt left may be of another build, or spoilt by a power cut: once more, from the start.
+  if (sum !== sha256 && goesOn) {
+    discard(part);
+    await fetchIt();
+    sum = await sha256Of(part);
+  }
+  if (sum !== sha256) {
+    discard(part);
+    throw wrongSum(sha256, sum);
+  }
+  const isPacked = release.packed !== null;
+  const checks = { sha256: release.sha256, signature: release.signature, publicKey };
+  try {
+    await unpack({ from: part, isPacked, to: place.fresh, like: place.executable, ...checks });
+  } finally {
+    discard(part);
+  }
+}

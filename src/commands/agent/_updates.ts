@@ -1,0 +1,59 @@
+/** What an update takes of the commands: which program this is, and whom it trusts. */
+import type { LoadedConfig } from "../../agent/config.ts";
+import { runner } from "../../agent/service/run.ts";
+import { type UpdatePlace, updatePlace } from "../../agent/update/place.ts";
+import type { UpdateRequest } from "../../agent/update/update.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { type PublicKey, parsePublicKey } from "../../lib/minisign.ts";
+import { resolveEndpoint } from "../../lib/net.ts";
+import { PUBLIC_KEY } from "../../lib/version.ts";
+import { programName } from "../_cli.ts";
+
+/** The words in front of a command in this program: `rexec agent …` or `rexec-agent …`. */
+export function ownWords(): string[] {
+  return programName() === "rexec" ? ["agent"] : [];
+}
+
+/**
+ * @param executable that is updated, where it is not the one that runs this
+ * @throws RexecError `from_source`, `no_public_key`
+ */
+export function updatesFor(
+  loaded: LoadedConfig,
+  options: Pick<UpdateRequest, "waitMs" | "tell" | "onProgress">,
+  executable = process.execPath,
+): UpdateRequest {
+  return {
+    ...options,
+    endpoint: endpointOf(loaded),
+    place: placeFor(executable),
+    program: programName() === "rexec" ? "rexec" : "rexec-agent",
+    words: ownWords(),
+    publicKey: trustedKey(),
+    config: loaded.path,
+    env: process.env,
+    run: runner(process.env),
+  };
+}
+
+export function endpointOf({ host, insecure, caFile }: LoadedConfig) {
+  return resolveEndpoint({ url: host, insecure, caFile, env: process.env });
+}
+
+// --- internal ---
+
+function placeFor(executable: string): UpdatePlace {
+  if (Bun.isStandaloneExecutable) return updatePlace(executable);
+  throw new RexecError("only a built executable can update itself, not the sources", {
+    code: "from_source",
+    hint: "get newer sources with git, or build them: bun run build",
+  });
+}
+
+function trustedKey(): PublicKey {
+  if (PUBLIC_KEY) return parsePublicKey(PUBLIC_KEY);
+  throw new RexecError("this build trusts nobody's updates: it was made without a public key", {
+    code: "no_public_key",
+    hint: "install again with install-agent.sh of your server, or build with REXEC_PUBLIC_KEY (bun run release does)",
+  });
+}
