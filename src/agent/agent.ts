@@ -17,6 +17,10 @@ import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
 import { type Line, Outbox } from "./outbox.ts";
+import { Pause } from "./pause.ts";
+import type { Inherited } from "./restart/inherited.ts";
+import { restartHandler } from "./restart/on-request.ts";
+import { Restarter } from "./restart/restarter.ts";
 import { SessionManager } from "./session-manager.ts";
 import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell.ts";
 import { StatsReader } from "./stats.ts";
@@ -134,22 +138,31 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     shell,
     run: options.run ?? { kind: "foreground" },
     sessions: () => sessions.running().length,
+    restart: () => restarter.info,
     token: () => credential.token,
   });
-  using _presence = options.places
+  const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
+  const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
+  const inherited = takeOver(options, sessions, runs);
+  const pause = new Pause();
+  const restarter: Restarter = new Restarter({
+    ...{ sessions, runs, execs, outbox, pause, logger, env, signal, inherited },
+    presence: () => presence,
+  });
+  using presence = options.places
     ? await appear({
         places: options.places,
         handlers: {
           status: () => board.read(),
           "reload-token": ({ token }) => reloadToken(credential, token),
+          restart: restartHandler(restarter),
           ...options.handlers,
         },
         logger,
         isRequired: options.run?.kind === "daemon",
       })
     : null;
-  const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
-  const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
+  options.onRestarter?.(restarter);
   let link: V2Link | null = null;
   const other = (frame: string) => link?.text(frame) ?? false;
   const viewers = (count: number) => options.attendant?.viewers(count);
@@ -224,6 +237,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       credential,
       handler,
       logger,
+      pause,
       signal: socketEnds.signal,
     });
   } finally {
@@ -235,6 +249,18 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 }
 
 // --- internal ---
+
+/** The shells and commands of the image before go on here. */
+function takeOver({ inherited, logger }: AgentOptions, sessions: SessionManager, runs: RunManager) {
+  const left = inherited?.open(logger) ?? null;
+  if (!left) return null;
+  sessions.restore(left.sessions);
+  runs.restore(left.runs);
+  logger.info(
+    `restarted in place (${left.reason}): ${left.sessions.sessions.length} shell(s) and ${left.runs.length} command(s) go on`,
+  );
+  return left;
+}
 
 /** Zombies are untidy; an agent that does not start is worse. */
 function reapOrphans(logger: Logger): () => void {

@@ -3,24 +3,29 @@
  * open `/dev/stderr` by name then, and bash, taking a socket on stdin for rshd, reads ~/.bashrc.
  */
 import { closeSync } from "node:fs";
-import { libc } from "../pty/libc.ts";
+import { FdReader } from "../pty/fd-reader.ts";
+import { libc, setCloseOnExec, setNonBlocking } from "../pty/libc.ts";
 import { MasterWriter } from "../pty/master-writer.ts";
 
-const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
-const F_SETFL = 4;
 
 /** The near end of stdin. */
 export interface Stdin {
+  /** Null once it is closed. */
+  readonly fd: number | null;
+  /** What the pipe has not taken, an entry for each call of `write` in their order. */
+  readonly unwritten: Uint8Array[];
   /** Resolves when the pipe has taken it. Rejects where nobody reads it any more. */
   write(bytes: Uint8Array): Promise<void>;
   /** The end of input. Idempotent. */
   end(): void;
 }
 
-/** An output of the command. Call `release` once the stream is read to its end, or is not wanted any more. */
+/** An output of the command. Call `release` once it is read to its end, or is not wanted any more. */
 export interface Output {
-  stream: ReadableStream<Uint8Array>;
+  readonly fd: number;
+  /** Another reader of it; one at a time. */
+  open(): FdReader;
   release(): void;
 }
 
@@ -60,6 +65,18 @@ export function childPipes(withStdin: boolean): ChildPipes {
   };
 }
 
+/** The near end of stdin, which an earlier program image of this process has left open. */
+export function adoptStdin(fd: number): Stdin {
+  setCloseOnExec(fd, true);
+  return stdinOf(fd);
+}
+
+/** An output, which an earlier program image of this process has left open. */
+export function adoptOutput(fd: number): Output {
+  setCloseOnExec(fd, true);
+  return outputOf(fd);
+}
+
 // --- internal ---
 
 /** Our end does not block; neither is inherited by anybody else. */
@@ -68,7 +85,7 @@ function openPipe(ourEnd: "read" | "write"): { ours: number; theirs: number } {
   if (libc().pipe2(ends, O_CLOEXEC) !== 0) throw new Error("no pipe: too many open files");
   const [reading = -1, writing = -1] = ends;
   const pipe = ourEnd === "read" ? { ours: reading, theirs: writing } : { ours: writing, theirs: reading };
-  libc().fcntl(pipe.ours, F_SETFL, O_NONBLOCK);
+  setNonBlocking(pipe.ours);
   return pipe;
 }
 
@@ -76,6 +93,12 @@ function stdinOf(fd: number): Stdin {
   const writer = new MasterWriter(fd, () => true);
   let open = true;
   return {
+    get fd() {
+      return open ? fd : null;
+    },
+    get unwritten() {
+      return writer.unwritten;
+    },
     write: (bytes) => writer.write(bytes),
     end() {
       if (!open) return;
@@ -88,12 +111,13 @@ function stdinOf(fd: number): Stdin {
 
 /** Bun reads on a duplicate of its own, and leaves the one that it was given to us. */
 function outputOf(fd: number): Output {
-  let open = true;
+  let isOpen = true;
   return {
-    stream: Bun.file(fd).stream(),
+    fd,
+    open: () => new FdReader(fd),
     release() {
-      if (!open) return;
-      open = false;
+      if (!isOpen) return;
+      isOpen = false;
       closeSync(fd);
     },
   };

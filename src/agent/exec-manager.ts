@@ -59,6 +59,11 @@ export class ExecManager {
     this.#running.add(run);
   }
 
+  /** Settles when none of those runs that run now. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
   /** Ends every command with its whole process group. */
   async close(): Promise<void> {
     this.#stop.abort();

@@ -2,6 +2,7 @@
 import { messageOf } from "../lib/errors.ts";
 import { checkOptions } from "../pty/check.ts";
 import { trackChild, untrackChild } from "../pty/children.ts";
+import type { FdReader } from "../pty/fd-reader.ts";
 import { LoopTurn } from "../pty/turn.ts";
 import type { Capture, StreamName } from "./capture.ts";
 import { type ChildPipes, childPipes, type Output } from "./child-pipes.ts";
@@ -141,30 +142,26 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function openReader(stream: ReadableStream<Uint8Array>) {
-  return stream.getReader();
-}
-
 /** Reads one stream to its end, so that the command never waits for us. */
 class Pipe {
   readonly done: Promise<void>;
-  readonly #reader: ReturnType<typeof openReader>;
+  readonly #reader: FdReader;
   readonly #turn = new LoopTurn();
 
-  constructor({ stream, release }: Output, name: StreamName, capture: Capture) {
-    this.#reader = openReader(stream);
-    this.done = this.#read(name, capture).finally(release);
+  constructor(output: Output, name: StreamName, capture: Capture) {
+    this.#reader = output.open();
+    this.done = this.#read(name, capture).finally(output.release);
   }
 
   cancel(): void {
-    this.#reader.cancel().catch(() => {});
+    this.#reader.cancel();
   }
 
   async #read(name: StreamName, capture: Capture): Promise<void> {
     try {
       for (;;) {
-        const { done, value } = await this.#reader.read();
-        if (done) return;
+        const value = await this.#reader.read();
+        if (value === null) return;
         capture.push(name, value);
         await this.#turn.after(value.length);
       }

@@ -62,6 +62,11 @@ export class OutputBuffer {
     return this.length > 0 && (final || unfinishedTail(this.#peek(this.length)) < this.length);
   }
 
+  /** A copy of everything held. */
+  copy(): Uint8Array {
+    return this.#peek(this.length).slice();
+  }
+
   /** Forgets everything held. */
   clear(): void {
     this.#drop(this.length);

@@ -1,13 +1,17 @@
 /** The sessions of this machine: one shell per id. They know nothing of connections and outlive them. */
+import type { ByteRing } from "../lib/byte-ring.ts";
 import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
+import { AdoptedPty } from "../pty/adopted.ts";
 import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { Outbox } from "./outbox.ts";
-import { INPUT_BUFFER_BYTES, Session } from "./session.ts";
+import type { SavedSession, SavedSessions } from "./restart/schema.ts";
+import { Session, type SessionOptions } from "./session.ts";
+import { INPUT_BUFFER_BYTES } from "./session-input.ts";
 import { Ended } from "./v2/ended.ts";
 import { Refusal } from "./v2/refusal.ts";
 import { RingPool, type RingSizes } from "./v2/rings.ts";
@@ -203,6 +207,42 @@ export class SessionManager {
     await Promise.all([...this.#sessions.values()].map((session) => session.stop(graceMs)));
   }
 
+  /** The terminals of those that have not ended. */
+  get terminals(): Pty[] {
+    return [...this.#sessions.values()].map(({ pty }) => pty).filter((pty) => pty !== null);
+  }
+
+  /** For another program image of this process. Views of what there is: true until something changes. */
+  save(): SavedSessions {
+    return {
+      isV2: this.#rings.isV2,
+      sessions: [...this.#sessions.values()].map((session) => session.save()),
+      ended: this.#ended.remaining.map(({ session, leftMs }) => ({ session: session.save(), leftMs })),
+      earlySizes: [...this.#earlySizes].map(([id, size]) => ({ id, ...size })),
+      again: [...this.#again],
+    };
+  }
+
+  /** What the image before had. To be called once, before anything else. */
+  restore({ isV2, sessions, ended, earlySizes, again }: SavedSessions): void {
+    if (isV2) this.#rings.serveV2();
+    const all = [...sessions, ...ended.map(({ session }) => session)];
+    const rings = all.map(() => this.#rings.open()); // all before any is filled: each has its share then
+    const made = all.map((saved, index) => this.#revive(saved, rings[index] ?? this.#rings.open()));
+    for (const session of made.slice(0, sessions.length)) {
+      this.#sessions.set(session.id, session);
+      if (session.state === "stopping") this.stop(session.id);
+    }
+    for (const [index, { leftMs }] of ended.entries()) {
+      const session = made[sessions.length + index];
+      if (!session) continue;
+      this.#rings.settle(session.ring);
+      this.#ended.add(session, leftMs);
+    }
+    for (const { id, cols, rows } of earlySizes) this.#earlySizes.set(id, { cols, rows });
+    for (const id of again) this.#again.add(id);
+  }
+
   /** Ends all and takes no new ones. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -224,7 +264,7 @@ export class SessionManager {
 
   /** @throws Refusal, or what the PTY throws where it can't be started */
   #open(id: string, size: Size, onStart: () => void = () => {}): Session {
-    const { outbox, logger, openShell, maxSessions, sessionBuffer, shell, holdMs } = this.#options;
+    const { logger, openShell, maxSessions, shell } = this.#options;
     if (this.#closed) throw new Refusal("failed", "the agent is stopping");
     if (this.#sessions.size >= maxSessions) {
       throw new Refusal(
@@ -235,24 +275,23 @@ export class SessionManager {
     const pty = openShell(size);
     logger.info(`session ${id} started (pid ${pty.pid})`);
     onStart();
-    const session = new Session({
-      id,
-      pty,
-      command: shell,
-      size,
-      ring: this.#rings.open(),
-      holdMs,
-      outbox,
-      budget: this.#budget,
-      bufferBytes: sessionBuffer,
-      logger,
-      onOver: (over) => this.#onOver(over),
-    });
-    const greeting = this.#options.greeting?.();
-    if (greeting) session.show(`${greeting}\r\n`);
+    const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
     this.#sessions.set(id, session);
-    this.#started += 1;
     return session;
+  }
+
+  #make(its: Pick<SessionOptions, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
+    const { outbox, logger, sessionBuffer: bufferBytes, holdMs } = this.#options;
+    const onOver = (over: Session) => this.#onOver(over);
+    return new Session({ ...its, outbox, logger, bufferBytes, holdMs, budget: this.#budget, onOver });
+  }
+
+  #revive(saved: SavedSession, ring: ByteRing): Session {
+    const { id, command, cols, rows } = saved;
+    ring.restart(saved.ring.start);
+    for (const part of saved.ring.parts) ring.append(part);
+    const pty = saved.pty && new AdoptedPty({ ...saved.pty, unwritten: [] });
+    return this.#make({ id, pty, command, size: { cols, rows }, ring, saved });
   }
 
   #onOver(session: Session): void {

@@ -6,15 +6,16 @@
 import type { ByteRing } from "../lib/byte-ring.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { OUTPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { type Pty, PtyClosedError, type PtyExit } from "../pty/pty.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
-import { OutputBuffer } from "./output-buffer.ts";
+import type { SavedSession } from "./restart/schema.ts";
+import { SessionInput } from "./session-input.ts";
+import { V1Feed } from "./v1-feed.ts";
 import { Pace } from "./v2/pace.ts";
-import { Typing, type ViewerTyping } from "./v2/typing.ts";
+import type { Typing, ViewerTyping } from "./v2/typing.ts";
 
 /**
  * running: the shell runs. stopping: it was told to end. drained: it has ended and all its output was read; some may
@@ -22,14 +23,10 @@ import { Typing, type ViewerTyping } from "./v2/typing.ts";
  */
 export type SessionState = "running" | "stopping" | "drained" | "over";
 
-/** Input that a session keeps while its program does not read, bytes. */
-export const INPUT_BUFFER_BYTES = 8 * 1024 * 1024;
-/** What one piece of input costs at least: the promise and the array around it. */
-const INPUT_OVERHEAD = 256;
-
 export interface SessionOptions {
   id: string;
-  pty: Pty;
+  /** Null where it has ended already. */
+  pty: Pty | null;
   /** What was started, for lists. */
   command: string;
   size: { cols: number; rows: number };
@@ -43,16 +40,17 @@ export interface SessionOptions {
   logger: Logger;
   /** Called once, when the session is over. */
   onOver(session: Session): void;
+  /** As an earlier program image left it, its ring included; otherwise it begins now. */
+  saved?: SavedSession;
 }
 
 export class Session implements OutputSource {
   readonly id: string;
   readonly pid: number;
   /** A UUID: the same name started again has another one. */
-  readonly instance = crypto.randomUUID();
+  readonly instance: string;
   readonly ring: ByteRing;
   readonly pace: Pace;
-  readonly typing = new Typing();
   /** When something was last typed or printed, or it was started; performance.now(). */
   activeAt = performance.now();
   /** When somebody was last seen to look at it; performance.now(). */
@@ -60,19 +58,18 @@ export class Session implements OutputSource {
   /** Attachments that only type. */
   typists = 0;
   readonly #options: SessionOptions;
-  readonly #pty: Pty;
-  readonly #buffer = new OutputBuffer();
+  readonly #pty: Pty | null;
+  readonly #input: SessionInput;
+  readonly #v1: V1Feed;
   readonly #ended = Promise.withResolvers<void>();
   #state: SessionState = "running";
   #exit: PtyExit | null = null;
   #wake: (() => void) | null = null;
   #waitsForBudget = false;
-  #queuedInput = 0;
-  #refusing = false;
-  /** A server of rexec.v1 wants all output. */
-  #forV1 = false;
+  /** Read, and waiting for room. */
+  #inHand: Uint8Array = NOTHING;
   #size: { cols: number; rows: number };
-  readonly #startedAt = Date.now();
+  #startedAt = Date.now();
   #lastOutputAt: number | null = null;
   #endedAt: number | null = null;
 
@@ -83,8 +80,23 @@ export class Session implements OutputSource {
     this.#size = { ...options.size };
     this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
     this.#pty = options.pty;
-    this.pid = options.pty.pid;
-    void this.#pump();
+    this.pid = options.pty?.pid ?? 0;
+    this.#v1 = new V1Feed(options.budget, options.bufferBytes);
+    this.#input = new SessionInput(options.pty, options.id, options.logger);
+    this.instance = options.saved?.instance ?? crypto.randomUUID();
+    if (options.saved) this.#restore(options.saved);
+    if (!this.#isFinal) void this.#pump();
+    else this.#ended.resolve();
+    if (this.pending > 0) options.outbox.ready(this);
+  }
+
+  get typing(): Typing {
+    return this.#input.typing;
+  }
+
+  /** Its terminal; null where it has ended. */
+  get pty(): Pty | null {
+    return this.#isFinal ? null : this.#pty;
   }
 
   get state(): SessionState {
@@ -103,7 +115,7 @@ export class Session implements OutputSource {
 
   /** A server of rexec.v1 is told all. */
   get isForV1(): boolean {
-    return this.#forV1;
+    return this.#v1.isOn;
   }
 
   get info(): SessionInfo {
@@ -125,12 +137,8 @@ export class Session implements OutputSource {
 
   /** From now on a server of rexec.v1 gets all output, beginning with what was printed last. */
   serveV1(): void {
-    if (this.#forV1 || this.#state === "over") return;
-    this.#forV1 = true;
-    const recent = recentLines(this.ring);
-    if (recent.length === 0) return;
-    this.#options.budget.take(recent.length);
-    this.#buffer.push(recent);
+    if (this.#v1.isOn || this.#state === "over") return;
+    this.#v1.begin(this.ring);
     if (this.pending > 0) this.#options.outbox.ready(this);
   }
 
@@ -141,14 +149,12 @@ export class Session implements OutputSource {
 
   /** Bytes; one more for the end of the session, which is a frame of its own. */
   get pending(): number {
-    if (this.#buffer.canTake(this.#isFinal)) return this.#buffer.length;
-    return this.#state === "drained" ? 1 : 0;
+    return this.#v1.pending(this.#isFinal) || (this.#state === "drained" ? 1 : 0);
   }
 
   takeFrame(): string | null {
-    const bytes = this.#buffer.take(OUTPUT_CHUNK_BYTES, this.#isFinal);
+    const bytes = this.#v1.take(this.#isFinal);
     if (bytes.length > 0) {
-      this.#options.budget.give(bytes.length);
       const frame = encodeAgent.shellOutput(this.id, bytes);
       this.#wakeUp();
       return frame;
@@ -163,29 +169,13 @@ export class Session implements OutputSource {
   }
 
   /**
-   * Input for the shell. What it does not read is kept up to `INPUT_BUFFER_BYTES`; beyond that the rest is refused
-   * until all that was kept has been read, so that a paste has one end and no hole.
-   * @returns false where the input was refused
+   * Input for the shell.
+   * @returns false where it was refused: the shell does not read, and as much as is kept waits for it already
    */
   write(data: Uint8Array): boolean {
     this.activeAt = performance.now();
     if (this.#state !== "running" || data.length === 0) return this.#state === "running";
-    const cost = data.length + INPUT_OVERHEAD;
-    if (this.#refusing || this.#queuedInput + cost > INPUT_BUFFER_BYTES) {
-      this.#refusing = this.#queuedInput > 0;
-      return false;
-    }
-    this.#queuedInput += cost;
-    const settle = () => {
-      this.#queuedInput -= cost;
-      if (this.#queuedInput === 0) this.#refusing = false;
-    };
-    this.#pty.write(data).then(settle, (error) => {
-      settle();
-      if (!(error instanceof PtyClosedError))
-        this.#options.logger.warn(`session ${this.id}: input: ${messageOf(error)}`);
-    });
-    return true;
+    return this.#input.write(data);
   }
 
   /**
@@ -196,9 +186,8 @@ export class Session implements OutputSource {
     const fresh = typing.accept(offset, bytes);
     if (!fresh) return false;
     this.activeAt = performance.now();
-    const settle = () => typing.written(fresh.length);
-    if (fresh.length === 0 || this.#state !== "running") settle();
-    else this.#pty.write(fresh).then(settle, settle);
+    if (fresh.length > 0 && this.#state === "running") this.#input.type(typing, fresh);
+    else typing.written(fresh.length);
     return true;
   }
 
@@ -209,18 +198,51 @@ export class Session implements OutputSource {
 
   resize(cols: number, rows: number): void {
     this.#size = { cols, rows };
-    this.#pty.resize(cols, rows);
+    this.#pty?.resize(cols, rows);
   }
 
   /** Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it. */
   async stop(graceMs: number): Promise<void> {
     if (this.#state === "running") this.#state = "stopping";
     this.#wakeUp();
-    await this.#pty.close(graceMs);
+    await this.#pty?.close(graceMs);
     await this.ended;
   }
 
+  /** For another program image of this process; its terminal is frozen and drained. */
+  save(): SavedSession {
+    const pty = this.pty?.state() ?? null;
+    const now = performance.now();
+    return {
+      ...{ id: this.id, instance: this.instance, command: this.#options.command },
+      ...{ state: this.#state, pty, exit: this.#exit, ...this.#size },
+      ...{ startedAt: this.#startedAt, lastOutputAt: this.#lastOutputAt, endedAt: this.#endedAt },
+      idleMs: now - this.activeAt,
+      unwatchedMs: now - this.watchedAt,
+      ring: { start: this.ring.start, parts: this.ring.parts() },
+      inHand: this.#inHand,
+      left: this.pace.left,
+      ...this.#v1.save(),
+      ...this.#input.save(pty?.unwritten ?? []),
+    };
+  }
+
   // --- internal ---
+
+  #restore(saved: SavedSession): void {
+    const now = performance.now();
+    this.activeAt = now - saved.idleMs;
+    this.watchedAt = now - saved.unwatchedMs;
+    this.#state = saved.state;
+    this.#exit = saved.exit;
+    this.#startedAt = saved.startedAt;
+    this.#lastOutputAt = saved.lastOutputAt;
+    this.#endedAt = saved.endedAt;
+    this.#inHand = saved.inHand;
+    this.#v1.restore(saved);
+    if (saved.left) this.pace.hold(saved.left);
+    this.#input.restore(saved);
+  }
 
   get #isFinal(): boolean {
     return this.#state === "drained" || this.#state === "over";
@@ -233,44 +255,43 @@ export class Session implements OutputSource {
 
   /** Moves output from the PTY to the buffer, only as long as there is room: that is what stops a flooding program. */
   async #pump(): Promise<void> {
+    const pty = this.#pty;
     try {
       for (;;) {
+        if (this.#inHand.length > 0) await this.#keepPieces();
         if (!this.#mayRead()) await this.#room();
-        const chunk = await this.#pty.read();
-        if (chunk === null) break;
+        const chunk = await pty?.read();
+        if (!chunk) break;
         if (chunk.length <= this.#freeRoom) this.#keep(chunk);
-        else await this.#keepPieces(chunk);
+        else this.#inHand = chunk;
       }
     } catch (error) {
       if (!(error instanceof PtyClosedError)) {
         this.#options.logger.error(`session ${this.id}: reading its terminal failed: ${messageOf(error)}`);
-        void this.#pty.close();
+        void pty?.close();
       }
     }
-    this.#exit = await this.#pty.exited;
+    this.#exit = (await pty?.exited) ?? null;
     this.#state = "drained";
     this.#endedAt = Date.now();
     this.#ended.resolve();
     this.pace.advance();
-    if (this.#forV1) this.#options.outbox.ready(this);
+    if (this.#v1.isOn) this.#options.outbox.ready(this);
     else this.#isOver();
   }
 
   /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
-  async #keepPieces(chunk: Uint8Array): Promise<void> {
-    let rest = chunk;
-    for (;;) {
-      const room = this.#freeRoom;
-      if (rest.length <= room) break;
-      this.#keep(rest.subarray(0, room));
-      rest = rest.subarray(room);
-      await this.#room();
+  async #keepPieces(): Promise<void> {
+    while (this.#inHand.length > 0) {
+      const piece = this.#inHand.subarray(0, this.#freeRoom);
+      this.#inHand = this.#inHand.subarray(piece.length);
+      this.#keep(piece);
+      if (this.#inHand.length > 0) await this.#room();
     }
-    this.#keep(rest);
   }
 
   get #freeRoom(): number {
-    const free = this.#state !== "running" || (this.#forV1 && this.#v1WantsMore);
+    const free = this.#state !== "running" || this.#v1Reads;
     return free ? Number.POSITIVE_INFINITY : this.pace.room;
   }
 
@@ -280,38 +301,18 @@ export class Session implements OutputSource {
     this.activeAt = performance.now();
     this.ring.append(chunk);
     this.pace.advance();
-    if (!this.#forV1) return;
-    const { budget, bufferBytes, outbox } = this.#options;
-    // Read on for a faster reader, while this one's server takes nothing.
-    if (this.pace.isHeld && this.#buffer.length + chunk.length > 2 * bufferBytes) this.#skip();
-    budget.take(chunk.length);
-    this.#buffer.push(chunk);
-    if (this.#buffer.canTake(false)) outbox.ready(this);
+    if (this.#v1.isOn && this.#v1.push(chunk, this.pace.isHeld)) this.#options.outbox.ready(this);
   }
 
-  /** What waits for a server of rexec.v1 gives way to word of how much it was. */
-  #skip(): void {
-    const lost = this.#buffer.length;
-    this.#options.budget.give(lost);
-    this.#buffer.clear();
-    const marker = Buffer.from(
-      `\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`,
-    );
-    this.#options.budget.take(marker.length);
-    this.#buffer.push(marker);
-  }
-
-  /** Room of its own, and of the common budget; one chunk each is always allowed, so that nobody starves. */
   #mayRead(): boolean {
     if (this.#state !== "running") return true;
     const { pace } = this;
-    if (pace.isHeld) return pace.wantsMore || (this.#forV1 && this.#v1WantsMore);
-    return !this.#forV1 || this.#v1WantsMore;
+    if (pace.isHeld) return pace.wantsMore || this.#v1Reads;
+    return !this.#v1.isOn || this.#v1Reads;
   }
 
-  get #v1WantsMore(): boolean {
-    if (this.#buffer.length < 4) return true;
-    return this.#buffer.length < this.#options.bufferBytes && this.#options.budget.hasRoom;
+  get #v1Reads(): boolean {
+    return this.#v1.isOn && this.#v1.wantsMore;
   }
 
   async #room(): Promise<void> {
@@ -335,11 +336,4 @@ export class Session implements OutputSource {
   }
 }
 
-/** What a server of rexec.v1 is shown of a session that it did not start, bytes. */
-const RECENT_BYTES = 64 * 1024;
-
-function recentLines(ring: ByteRing): Uint8Array {
-  const from = Math.max(ring.start, ring.end - RECENT_BYTES);
-  const bytes = ring.read(from, RECENT_BYTES);
-  return from === 0 ? bytes : bytes.subarray(bytes.indexOf(10) + 1);
-}
+const NOTHING = new Uint8Array(0);

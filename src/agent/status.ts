@@ -18,6 +18,7 @@ interface Subject {
   shell: string;
   run: RunInfo;
   sessions: () => number;
+  restart: () => NonNullable<AgentStatus["restart"]>;
   /** The one in use. */
   token: () => string;
 }
@@ -48,7 +49,7 @@ export class StatusBoard {
   }
 
   read(): AgentStatus {
-    const { config, shell, run, sessions, token } = this.#subject;
+    const { config, shell, run, sessions, restart, token } = this.#subject;
     const connected = this.#connectedAt;
     return {
       pid: process.pid,
@@ -66,6 +67,7 @@ export class StatusBoard {
       connected_since: connected?.toISOString() ?? null,
       protocol: connected ? (this.#isV2 ? "rexec.v2" : "rexec.v1") : null,
       sessions: sessions(),
+      restart: restart(),
       last_error: this.#lastError,
       token_origin: config.tokenOrigin ?? "file",
       log: run.log ?? null,

@@ -11,6 +11,7 @@ import {
 } from "./connection.ts";
 import type { Credential } from "./credential.ts";
 import type { Line } from "./outbox.ts";
+import { Pause } from "./pause.ts";
 import {
   type Auth,
   dialMs,
@@ -28,6 +29,8 @@ export interface UplinkOptions {
   logger: Logger;
   /** Ends it; the open connection is closed with 1001. */
   signal: AbortSignal;
+  /** Takes the connection down for a while. */
+  pause?: Pause;
   clock?: Clock;
   times?: ConnectionTimes;
   context?: Omit<UplinkContext, "subject">;
@@ -46,6 +49,7 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     handler,
     logger,
     signal,
+    pause = new Pause(),
     clock = systemClock,
     times = TIMES,
     onState,
@@ -84,7 +88,7 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
       served = true;
       handler.binary(bytes);
     };
-    using turn = new Turn(signal, credential);
+    using turn = new Turn(signal, credential, pause);
     const end = await runConnection(
       { ...target, token: credential.token, auth: authOf(state) },
       { text: (frame) => handler.text(frame), binary, opened },
@@ -95,6 +99,11 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     if (signal.aborted) continue;
     const at = clock.now();
     const renew = () => go({ type: "renewed", at: clock.now(), served });
+    if (pause.isOn) {
+      await pause.passed();
+      renew();
+      continue;
+    }
     if (turn.renewed) {
       logger.info("connecting anew, with another token");
       renew();
@@ -116,7 +125,9 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
     logger.warn(next.delayMs > 0 ? `${next.reason}; next try in ${seconds} s` : next.reason);
     await clock.sleep(next.delayMs, turn.signal);
-    if (turn.renewed) renew();
+    const wasPaused = pause.isOn;
+    await pause.passed();
+    if (turn.renewed || wasPaused) renew();
     else go({ type: "waited" });
   }
 }
@@ -130,7 +141,7 @@ class Turn implements Disposable {
   readonly #end = () => this.#ends.abort("the agent stops");
   renewed = false;
 
-  constructor(whole: AbortSignal, credential: Credential) {
+  constructor(whole: AbortSignal, credential: Credential, pause: Pause) {
     this.#whole = whole;
     if (whole.aborted) this.#end();
     else whole.addEventListener("abort", this.#end, { once: true });
@@ -138,6 +149,7 @@ class Turn implements Disposable {
       this.renewed = true;
       this.#ends.abort("the agent connects anew");
     };
+    pause.onBegin = (reason) => this.#ends.abort(reason);
   }
 
   /** Its reason is for the server. */

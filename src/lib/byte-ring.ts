@@ -78,6 +78,13 @@ export class ByteRing {
     return this.#buffer.subarray(at, Math.min(at + length, this.#buffer.length));
   }
 
+  /** All that is kept, as views that are true until the ring changes. */
+  parts(): Uint8Array<ArrayBuffer>[] {
+    const head = this.view(this.#start, this.length);
+    const tail = this.view(this.#start + head.length, this.length);
+    return [head, tail].filter(({ length }) => length > 0);
+  }
+
   /**
    * Forgets everything before `offset`.
    * @param keepsMemory where more is about to come; otherwise that of a ring that became empty is let go

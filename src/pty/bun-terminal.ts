@@ -4,11 +4,12 @@ import { trackChild, untrackChild } from "./children.ts";
 import { forkFailed } from "./errors.ts";
 import { signalName } from "./exit-status.ts";
 import { GRACE_MS, hangUp } from "./hangup.ts";
+import { Gate } from "./gate.ts";
 import { duplicate, ptyNumber } from "./libc.ts";
 import { MasterWriter } from "./master-writer.ts";
 import { OutputQueue } from "./output-queue.ts";
-import { type ProcessEntry, readProcess, slaveNumber } from "./procfs.ts";
-import { type Pty, PtyClosedError, type PtyExit, type PtyOptions } from "./pty.ts";
+import { isAlive, type ProcessEntry, readProcess, slaveNumber } from "./procfs.ts";
+import { type Pty, PtyClosedError, type PtyExit, type PtyOptions, type PtyState } from "./pty.ts";
 import { terminalSide } from "./size.ts";
 
 /** See `Pty`; made by `openPty`, which checks the options first. */
@@ -19,6 +20,9 @@ export class BunTerminalPty implements Pty {
   readonly #terminal: Bun.Terminal;
   readonly #output: OutputQueue;
   readonly #entry: ProcessEntry | null;
+  readonly #gate = new Gate();
+  /** On its way to the reader. */
+  #inHand: Uint8Array | null = null;
   #exit: PtyExit | null = null;
   #closing: Promise<PtyExit> | null = null;
   #master: number | null = null;
@@ -61,8 +65,14 @@ export class BunTerminalPty implements Pty {
   }
 
   async read(): Promise<Uint8Array | null> {
+    await this.#gate.passed();
     const chunk = await this.#output.read();
-    if (chunk !== null) return chunk;
+    if (chunk !== null) {
+      this.#inHand = chunk;
+      await this.#gate.passed();
+      this.#inHand = null;
+      return chunk;
+    }
     await this.exited;
     this.#release();
     return null;
@@ -83,6 +93,34 @@ export class BunTerminalPty implements Pty {
     const leader = { entry: this.#entry, exited: this.exited, hasExited: () => this.#exit !== null };
     this.#closing ??= hangUp(leader, () => this.#release(), graceMs);
     return this.#closing;
+  }
+
+  get isSettled(): boolean {
+    return this.#exit !== null || this.#entry === null || isAlive(this.#entry);
+  }
+
+  freeze(): void {
+    this.#gate.shut();
+  }
+
+  /** Bun pushes all that it reads. */
+  async drain(): Promise<void> {
+    this.#output.release();
+  }
+
+  thaw(): void {
+    this.#gate.open();
+  }
+
+  state(): PtyState {
+    return {
+      fd: this.#master,
+      pid: this.pid,
+      start: this.#entry?.start ?? null,
+      exit: this.#exit,
+      unread: [...(this.#inHand ? [this.#inHand] : []), ...this.#output.unread],
+      unwritten: this.#writer?.unwritten ?? [],
+    };
   }
 
   #release(): void {

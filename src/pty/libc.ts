@@ -11,12 +11,15 @@ const PR_GET_CHILD_SUBREAPER = 37;
 const TCOOFF = 0;
 const TCOON = 1;
 
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
 const F_DUPFD_CLOEXEC = 1030;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** Which pseudo-terminal a master is of: _IOR('T', 0x30, unsigned int), the same on x86-64 and arm64. */
 const TIOCGPTN = 0x80045430n;
+const TIOCSWINSZ = 0x5414n;
 
 let memo: ReturnType<typeof open> | null = null;
 let path: string | null = null;
@@ -48,10 +51,8 @@ export function redirect(fd: number, target: number): void {
  * @throws Error where the file system has no locks (some network ones)
  */
 export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
-  const { flock, __errno_location } = libc();
-  if (flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
-  const place = __errno_location();
-  const errno = place === null ? 0 : read.i32(place);
+  if (libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
+  const errno = lastErrno();
   if (errno === constants.errno.EAGAIN) return false;
   throw new Error(`the file system gives no lock (errno ${errno})`);
 }
@@ -65,6 +66,31 @@ export function ptyNumber(fd: number): number | null {
 /** Reaps the child `pid` if it is dead, without waiting; says whether it did. The status is thrown away. */
 export function reapNow(pid: number): boolean {
   return libc().waitpid(pid, null, WNOHANG) === pid;
+}
+
+/** Waits for the child `pid` without blocking: its wait status, or that it runs, or that it is none of ours (any more). */
+export function waitNow(pid: number): number | "runs" | "none" {
+  const status = new Int32Array(1);
+  const found = libc().waitpid(pid, status, WNOHANG);
+  if (found === 0) return "runs";
+  return found === pid ? (status[0] ?? 0) : "none";
+}
+
+/** Tells a terminal, by its master, its size. */
+export function setTerminalSize(fd: number, cols: number, rows: number): void {
+  libc().ioctl(fd, TIOCSWINSZ, Uint16Array.of(rows, cols, 0, 0));
+}
+
+/** Our end of a pipe or terminal does not block. */
+export function setNonBlocking(fd: number): void {
+  // Of the flags that can be set only these matter: the way of access is fixed.
+  libc().fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/** The error number of the last call that failed; to be asked right after it. */
+export function lastErrno(): number {
+  const place = libc().__errno_location();
+  return place === null ? 0 : read.i32(place);
 }
 
 /** Whether orphaned descendants of this process become its children (PR_SET_CHILD_SUBREAPER). */
@@ -98,6 +124,10 @@ function open() {
   return dlopen(libcPath(), {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+    epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+    execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+    memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+    sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },

@@ -1,4 +1,6 @@
 /** Reads a PTY master, one chunk when one is asked for. */
+import { FdReader } from "./fd-reader.ts";
+import { Gate } from "./gate.ts";
 import { PtyClosedError } from "./pty.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
@@ -22,18 +24,28 @@ export class MasterReader {
   readonly #tail = new Tail(() => this.cancel());
   readonly #cancelled = Promise.withResolvers<void>();
   readonly #turn = new LoopTurn();
-  #reader: ReturnType<typeof openReader>;
+  readonly #gate = new Gate();
+  /** Null where the next read has to begin anew. */
+  #reader: FdReader | null = null;
+  /** Read, and not given out yet. */
+  #ahead: Uint8Array[];
   #leaderGone = false;
   #ended = false;
   #reading = false;
 
-  constructor(fd: number, exited: Promise<unknown>) {
+  /** @param unread what an earlier reader had read of it and not given out */
+  constructor(fd: number, exited: Promise<unknown>, unread: readonly Uint8Array[] = []) {
     this.#fd = fd;
-    this.#reader = openReader(fd);
+    this.#ahead = [...unread];
     this.#exited = exited.then(() => {
       this.#leaderGone = true;
       this.#tail.leaderExited();
     });
+  }
+
+  /** Read of the master, and not given out: complete after `drain`. */
+  get unread(): readonly Uint8Array[] {
+    return this.#ahead;
   }
 
   /** The next chunk, or null at the end of all output. @throws Error where the last call has not settled. */
@@ -41,18 +53,23 @@ export class MasterReader {
     if (this.#reading) throw new Error("read() was called before the last read() settled");
     this.#reading = true;
     try {
-      while (!this.#ended) {
+      for (;;) {
+        if (this.#gate.isShut) await Promise.race([this.#gate.passed(), this.#cancelled.promise]);
+        if (this.#ended) return null;
+        const [known] = this.#ahead;
+        if (known) {
+          await this.#turn.after(known.length);
+          if (this.#gate.isShut) continue;
+          this.#ahead.shift();
+          return known;
+        }
         const final = this.#leaderGone;
         const chunk = await this.#next();
-        if (chunk !== null) {
-          await this.#turn.after(chunk.length);
-          return chunk;
-        }
-        if (this.#ended) break;
-        if (final) this.cancel();
-        else await this.#reopen();
+        if (chunk !== null) this.#ahead.unshift(chunk);
+        else if (this.#ended || this.#gate.isShut) continue;
+        else if (final) this.cancel();
+        else await this.#pause();
       }
-      return null;
     } finally {
       this.#reading = false;
     }
@@ -64,22 +81,39 @@ export class MasterReader {
     this.#ended = true;
     this.#tail.stop();
     this.#cancelled.resolve();
-    this.#reader.cancel().catch(() => {}); // already at its end, by EIO
+    this.#reader?.cancel();
+    this.#reader = null;
+  }
+
+  /** From now on nothing is given out. */
+  freeze(): void {
+    this.#gate.shut();
+  }
+
+  /** While it is frozen: takes what was read ahead, within this turn of the event loop, and reads no more. */
+  async drain(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = null;
+    if (reader) this.#ahead.push(...(await reader.drain()));
+  }
+
+  /** As before. */
+  thaw(): void {
+    this.#gate.open();
   }
 
   /** A chunk, or null where the stream ended. */
   async #next(): Promise<Uint8Array | null> {
+    this.#reader ??= new FdReader(this.#fd);
+    const reader = this.#reader;
     this.#tail.waiting();
     try {
-      for (;;) {
-        const { done, value } = await this.#reader.read();
-        if (done) return null;
-        if (value.length > 0) {
-          this.#tail.saw(value.length);
-          return value;
-        }
-      }
+      const chunk = await reader.read();
+      if (chunk !== null) this.#tail.saw(chunk.length);
+      else if (this.#reader === reader) this.#reader = null;
+      return chunk;
     } catch (error) {
+      if (this.#reader === reader) this.#reader = null;
       if (isEio(error)) return null;
       throw this.#ended ? new PtyClosedError("the PTY was closed while it was read") : error;
     } finally {
@@ -87,17 +121,12 @@ export class MasterReader {
     }
   }
 
-  async #reopen(): Promise<void> {
+  async #pause(): Promise<void> {
     await Promise.race([this.#exited, this.#cancelled.promise, Bun.sleep(RETRY_MS)]);
-    if (!this.#ended) this.#reader = openReader(this.#fd);
   }
 }
 
 /** Whether the error is EIO: of a master, that no process has its slave open. */
 export function isEio(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EIO";
-}
-
-function openReader(fd: number) {
-  return Bun.file(fd).stream().getReader();
 }

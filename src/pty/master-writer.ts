@@ -18,6 +18,7 @@ export class MasterWriter {
   readonly #fd: number;
   readonly #leaderGone: () => boolean;
   #last: Promise<void> | null = null;
+  readonly #pending: { data: Uint8Array; written: number }[] = [];
   #closed = false;
 
   constructor(fd: number, leaderGone: () => boolean) {
@@ -25,12 +26,20 @@ export class MasterWriter {
     this.#leaderGone = leaderGone;
   }
 
+  /** What the kernel has not taken yet, an entry for each call of `write` in their order. */
+  get unwritten(): Uint8Array[] {
+    return this.#pending.map(({ data, written }) => data.subarray(written));
+  }
+
   /** Resolves when the kernel has taken all bytes; `data` must stay as it is until then. */
   write(data: Uint8Array): Promise<void> {
+    const item = { data, written: 0 };
+    this.#pending.push(item);
     // With nothing before it a keystroke is in the kernel when this call returns.
-    const sent = this.#last === null ? this.#send(data) : this.#last.then(() => this.#send(data));
+    const sent = this.#last === null ? this.#send(item) : this.#last.then(() => this.#send(item));
     this.#last = sent;
     const settle = () => {
+      this.#pending.splice(this.#pending.indexOf(item), 1);
       if (this.#last === sent) this.#last = null;
     };
     sent.then(settle, settle);
@@ -42,13 +51,13 @@ export class MasterWriter {
     this.#closed = true;
   }
 
-  async #send(data: Uint8Array): Promise<void> {
-    let offset = 0;
+  async #send(item: { data: Uint8Array; written: number }): Promise<void> {
+    const { data } = item;
     let wait: number = WAIT_MS[0];
     let turn = performance.now();
-    while (offset < data.length) {
-      const written = this.#tryWrite(data, offset);
-      offset += written;
+    while (item.written < data.length) {
+      const written = this.#tryWrite(data, item.written);
+      item.written += written;
       if (written === 0) {
         await Bun.sleep(wait);
         wait = Math.min(wait * 2, WAIT_MS[1]);

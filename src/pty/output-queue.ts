@@ -35,6 +35,16 @@ export class OutputQueue {
     this.#tty = tty;
   }
 
+  /** Output that was not given out. */
+  get unread(): readonly Uint8Array[] {
+    return this.#chunks;
+  }
+
+  /** Lets the program write, for whoever reads its terminal next. */
+  release(): void {
+    if (this.#suspended && !this.#ended) this.#suspended = !this.#suspend(false);
+  }
+
   push(data: Uint8Array): void {
     if (this.#ended) return;
     this.#tail.saw(data.length);

@@ -16,7 +16,10 @@ export interface PtyOptions {
   rows: number;
 }
 
-/** How the program ended: exactly one of the two is not null. */
+/**
+ * How the program ended: one of the two is not null. Both are where nobody can say, as it ended in the instant in which
+ * this process was replaced (see docs/restart.md).
+ */
 export interface PtyExit {
   /** 0 to 255, or null where a signal ended it. */
   exitCode: number | null;
@@ -29,7 +32,7 @@ export interface Pty {
   /** The child: session leader and leader of its own process group. */
   readonly pid: number;
   /** Which backend serves it. */
-  readonly backend: "native" | "bun";
+  readonly backend: "native" | "bun" | "adopted";
   /**
    * The next chunk of output (never empty), or null at the end of all output, which comes only once `exited` has
    * settled. One call at a time. Not calling it is the flow control: after 0.2 to 1.5 MB the kernel blocks the
@@ -53,6 +56,33 @@ export interface Pty {
    * left in the background stay, as they do when one logs out of any terminal.
    */
   close(graceMs?: number): Promise<PtyExit>;
+  /**
+   * From now on no output is given out, `read()` waits, so that this process can be replaced by another program image
+   * (`replaceProcess`) that goes on with `state()`.
+   */
+  freeze(): void;
+  /** Takes what the runtime has read ahead, within one turn of the event loop; nothing more is read then. */
+  drain(): Promise<void>;
+  /** It was not replaced: reading goes on. */
+  thaw(): void;
+  /** False in the moment between the program's end and our knowing how: its exit status would be lost. */
+  readonly isSettled: boolean;
+  /** After `freeze` and `drain`, in the turn of the event loop in which the process is replaced. */
+  state(): PtyState;
+}
+
+/** What the next program image of this process needs to go on with a PTY. */
+export interface PtyState {
+  /** The master; null where it is closed. */
+  fd: number | null;
+  pid: number;
+  /** Start time of the program, in clock ticks since boot; null where it is not known. */
+  start: number | null;
+  exit: PtyExit | null;
+  /** Output that was read and not given out. */
+  unread: Uint8Array[];
+  /** Input that the kernel has not taken, an entry for each call of `write`. */
+  unwritten: Uint8Array[];
 }
 
 /** The PTY ended before the operation could be done. */

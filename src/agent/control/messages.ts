@@ -54,6 +54,15 @@ export const agentStatus = z.object({
   /** What is spoken with the server. */
   protocol: z.nullable(z.enum(["rexec.v1", "rexec.v2"])),
   sessions: z.int(),
+  /** How often it was replaced in place, what was kept the last time, and why the last attempt failed. */
+  restart: z.optional(
+    z.object({
+      count: z.int(),
+      sessions: z.int(),
+      commands: z.int(),
+      problem: z.nullable(z.string()),
+    }),
+  ),
   /** Why the last connection ended, or the last attempt at one failed. */
   last_error: z.nullable(z.object({ message: z.string(), at: z.string() })),
   /** Where the token came from. */

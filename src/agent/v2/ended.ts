@@ -5,7 +5,7 @@ const MAX_ENDED = 16;
 const ENDED_MS = 5 * 60_000;
 
 export class Ended {
-  readonly #sessions = new Map<string, { session: Session; timer: Timer }>();
+  readonly #sessions = new Map<string, { session: Session; timer: Timer; until: number }>();
   readonly #onGone: (session: Session) => void;
 
   constructor(onGone: (session: Session) => void) {
@@ -16,11 +16,17 @@ export class Ended {
     return [...this.#sessions.values()].map(({ session }) => session);
   }
 
-  add(session: Session): void {
+  /** Each, and how long it can still be read, ms. */
+  get remaining(): { session: Session; leftMs: number }[] {
+    const now = performance.now();
+    return [...this.#sessions.values()].map(({ session, until }) => ({ session, leftMs: Math.max(0, until - now) }));
+  }
+
+  add(session: Session, ms = ENDED_MS): void {
     const { instance } = session;
-    const timer = setTimeout(() => this.#remove(instance), ENDED_MS);
+    const timer = setTimeout(() => this.#remove(instance), ms);
     timer.unref();
-    this.#sessions.set(instance, { session, timer });
+    this.#sessions.set(instance, { session, timer, until: performance.now() + ms });
     for (const [oldest] of this.#sessions) {
       if (this.#sessions.size <= MAX_ENDED) break;
       this.#remove(oldest);

@@ -69,19 +69,27 @@ export class Pace {
   /** @param announced otherwise what it asked for stands for the hold time, in case that it comes back */
   leave(reader: PaceReader, announced: boolean): void {
     if (!this.#readers.delete(reader)) return;
-    if (!announced && reader.hold && this.#holdMs > 0) {
-      const { consumed, limit } = reader.cursor;
-      this.#left = {
-        consumed: Math.max(consumed, this.#left?.consumed ?? 0),
-        limit: Math.max(limit, this.#left?.limit ?? 0),
-      };
-      this.#timer ??= setTimeout(() => {
-        this.#forgetLeft();
-        this.#onChange();
-      }, this.#holdMs);
-      this.#timer.unref();
-    }
+    if (!announced && reader.hold) this.hold(reader.cursor);
     this.#onChange();
+  }
+
+  /** What was asked for over the connection that was lost last. */
+  get left(): { consumed: number; limit: number } | null {
+    return this.#left;
+  }
+
+  /** Lets what was asked for stand for the hold time. */
+  hold({ consumed, limit }: { consumed: number; limit: number }): void {
+    if (this.#holdMs <= 0) return;
+    this.#left = {
+      consumed: Math.max(consumed, this.#left?.consumed ?? 0),
+      limit: Math.max(limit, this.#left?.limit ?? 0),
+    };
+    this.#timer ??= setTimeout(() => {
+      this.#forgetLeft();
+      this.#onChange();
+    }, this.#holdMs);
+    this.#timer.unref();
   }
 
   /** There is more in the ring, or the end. */

@@ -34,6 +34,11 @@ export class RingPool {
     this.#sizes = sizes;
   }
 
+  /** Whether there was ever a server that resumes. */
+  get isV2(): boolean {
+    return this.#isV2;
+  }
+
   /** There is a server that resumes: from now on rings have their full size. */
   serveV2(): void {
     if (this.#isV2) return;

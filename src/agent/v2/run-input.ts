@@ -1,20 +1,28 @@
 /** The stdin of a command: each byte once, in order, over any number of connections; then its end. */
 import { StreamReceiver } from "../../lib/stream.ts";
 import type { Stdin } from "../child-pipes.ts";
+import type { SavedRun } from "../restart/schema.ts";
 import { UNAPPLIED_BYTES } from "./typing.ts";
 
 export class RunInput {
   /** Told of each change of `applied`. */
   onApplied: (() => void) | null = null;
   readonly #stdin: Stdin | null;
-  readonly #receiver = new StreamReceiver(0);
+  readonly #receiver: StreamReceiver;
+  /** What the pipe has not taken, in order; of the first it may have a part. */
+  readonly #pending: Uint8Array[] = [];
   #queue: Promise<void> = Promise.resolve();
   #applied = 0;
   #closed = false;
   #finished = false;
 
-  constructor(stdin: Stdin | null) {
+  /** @param saved as an earlier program image left it */
+  constructor(stdin: Stdin | null, saved?: SavedRun["stdin"]) {
     this.#stdin = stdin;
+    this.#receiver = new StreamReceiver(saved?.accepted ?? 0);
+    this.#applied = saved?.applied ?? 0;
+    for (const bytes of saved?.pending ?? []) this.#enqueue(bytes);
+    if (saved?.finished) this.fin(saved.accepted);
   }
 
   get accepted(): number {
@@ -54,11 +62,28 @@ export class RunInput {
     this.#stdin?.end();
   }
 
+  /** For another program image of this process. */
+  save(): SavedRun["stdin"] {
+    const [rest] = this.#stdin?.unwritten ?? [];
+    const pending = rest ? [rest, ...this.#pending.slice(1)] : this.#pending;
+    const waiting = pending.reduce((sum, { length }) => sum + length, 0);
+    const { accepted } = this;
+    return {
+      fd: this.#stdin?.fd ?? null,
+      accepted,
+      applied: accepted - waiting,
+      finished: this.#finished,
+      pending,
+    };
+  }
+
   // --- internal ---
 
   #enqueue(bytes: Uint8Array): void {
+    this.#pending.push(bytes);
     this.#queue = this.#queue.then(async () => {
       if (!this.#closed) await this.#write(bytes);
+      this.#pending.shift();
       this.#applied += bytes.length;
       this.onApplied?.();
     });

@@ -3,8 +3,9 @@ import type { Logger } from "../../lib/log.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import { endGroup, whyNotStarted } from "../exec.ts";
 import type { Outbox } from "../outbox.ts";
+import type { SavedRun } from "../restart/schema.ts";
 import { Refusal } from "./refusal.ts";
-import { Run } from "./run.ts";
+import { Run, type RunOptions } from "./run.ts";
 import { RunChannel } from "./run-channel.ts";
 
 /** Commands at a time, ended ones that may be asked for again included. */
@@ -63,6 +64,19 @@ export class RunManager {
     return true;
   }
 
+  /** Those that are known here, ended ones included. */
+  get all(): Run[] {
+    return [...this.#runs.values()];
+  }
+
+  /** What an earlier program image of this process had; their openers have the hold time to come back. */
+  restore(saved: readonly SavedRun[]): void {
+    for (const one of saved) {
+      const run = this.#make({ saved: one });
+      if (!one.abandoned) run.left(false);
+    }
+  }
+
   /** Ends all and takes no new ones. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -78,17 +92,21 @@ export class RunManager {
   // --- internal ---
 
   #start(request: Extract<OpenerMessage, { type: "run" }>): Run {
-    const { shell, env, holdMs, folder } = this.#options;
+    const { shell, env, folder } = this.#options;
     if (this.#closed) throw new Refusal("failed", "the agent is stopping");
     this.#makeRoom();
     const cwd = request.cwd ?? folder();
     try {
-      const run = new Run({ request, shell, cwd, env, holdMs, onGone: (gone) => this.#forget(gone) });
-      this.#runs.set(run.id, run);
-      return run;
+      return this.#make({ request, shell, cwd, env });
     } catch (error) {
       throw new Refusal("failed", whyNotStarted(error, shell, cwd));
     }
+  }
+
+  #make(from: RunOptions["from"]): Run {
+    const run = new Run({ from, holdMs: this.#options.holdMs, onGone: (gone) => this.#forget(gone) });
+    this.#runs.set(run.id, run);
+    return run;
   }
 
   /** An ended one gives its place to a new one. */

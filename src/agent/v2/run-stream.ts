@@ -1,7 +1,9 @@
 /** One output stream of a command: what was read of its pipe and is not acknowledged yet. Nothing is ever dropped. */
 import { ByteRing } from "../../lib/byte-ring.ts";
+import type { FdReader } from "../../pty/fd-reader.ts";
 import { LoopTurn } from "../../pty/turn.ts";
 import type { Output } from "../child-pipes.ts";
+import type { SavedStream } from "../restart/schema.ts";
 
 /** Most that is kept unacknowledged, bytes; the largest window there is. */
 const UNACKED_BYTES = 1024 * 1024;
@@ -19,7 +21,11 @@ export class RunStream {
   /** Told of new bytes and of the end. */
   onAdvance: (() => void) | null = null;
   readonly done: Promise<void>;
-  readonly #reader: ReturnType<typeof openReader>;
+  readonly #output: Output | null;
+  #reader: FdReader | null = null;
+  /** Read, and not in the ring. */
+  #ahead: Uint8Array[] = [];
+  #frozen = false;
   #reading = false;
   readonly #turn = new LoopTurn();
   #consumed = 0;
@@ -29,10 +35,15 @@ export class RunStream {
   #wake: (() => void) | null = null;
   #letGo: Timer | null = null;
 
-  /** @param exited settles when the command itself has ended */
-  constructor({ stream, release }: Output, exited: Promise<unknown>) {
-    this.#reader = openReader(stream);
-    this.done = this.#pump().finally(release);
+  /**
+   * @param output null where it was closed already
+   * @param exited settles when the command itself has ended
+   * @param saved as an earlier program image left it
+   */
+  constructor(output: Output | null, exited: Promise<unknown>, saved?: SavedStream) {
+    this.#output = output;
+    if (saved) this.#restore(saved);
+    this.done = output ? this.#pump(output).finally(output.release) : this.#over();
     void exited.then(() => this.#exited());
   }
 
@@ -55,9 +66,52 @@ export class RunStream {
     this.#wakeUp();
   }
 
+  /** From now on nothing is read but what is read already. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  /** Takes what the runtime has read ahead, within this turn of the event loop. */
+  async drain(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = null;
+    if (reader) this.#ahead.push(...(await reader.drain()));
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    this.#wakeUp();
+  }
+
+  /** For another program image of this process, after `freeze` and `drain`. */
+  save(): SavedStream {
+    return {
+      fd: this.#isOver ? null : (this.#output?.fd ?? null),
+      ring: { start: this.ring.start, parts: this.ring.parts() },
+      unread: this.#ahead,
+      consumed: this.#consumed,
+      limit: this.#limit,
+      lastAt: this.lastAt,
+    };
+  }
+
   // --- internal ---
 
+  #restore({ ring, unread, consumed, limit, lastAt }: SavedStream): void {
+    this.ring.restart(ring.start);
+    for (const part of ring.parts) this.#keep(part);
+    this.#ahead = unread;
+    this.#consumed = consumed;
+    this.#limit = limit;
+    this.lastAt = lastAt;
+  }
+
+  async #over(): Promise<void> {
+    this.#isOver = true;
+  }
+
   get #mayRead(): boolean {
+    if (this.#frozen) return false;
     const { end } = this.ring;
     return this.#discards || (end < this.#limit && end - this.#consumed < UNACKED_BYTES);
   }
@@ -73,7 +127,7 @@ export class RunStream {
     this.#letGo.unref();
   }
 
-  async #pump(): Promise<void> {
+  async #pump(output: Output): Promise<void> {
     try {
       for (;;) {
         while (!this.#mayRead) {
@@ -81,21 +135,28 @@ export class RunStream {
             this.#wake = resolve;
           });
         }
-        this.#reading = true;
-        const result = await this.#reader.read();
-        this.#reading = false;
-        if (result.done) break;
+        const chunk = this.#ahead.shift() ?? (await this.#next(output));
+        if (chunk === null && this.#frozen) continue; // cut off, or at its end, which shows again
+        if (chunk === null) break;
         if (this.#discards) continue;
-        this.#keep(result.value);
+        this.#keep(chunk);
         this.onAdvance?.();
-        await this.#turn.after(result.value.length);
+        await this.#turn.after(chunk.length);
       }
     } catch {
       // The pipe broke with its process: what there is was read.
     }
-    this.#reader.cancel().catch(() => {});
+    this.#reader?.cancel();
     this.#isOver = true;
     this.onAdvance?.();
+  }
+
+  async #next(output: Output): Promise<Uint8Array | null> {
+    this.#reader ??= output.open();
+    this.#reading = true;
+    const chunk = await this.#reader.read();
+    this.#reading = false;
+    return chunk;
   }
 
   #keep(bytes: Uint8Array): void {
@@ -113,9 +174,9 @@ export class RunStream {
   #exited(): void {
     let at = this.ring.end;
     const timer = setInterval(() => {
-      if (this.#isOver || (this.#reading && this.ring.end === at)) {
+      if (this.#isOver || (this.#reading && !this.#frozen && this.ring.end === at)) {
         clearInterval(timer);
-        this.#reader.cancel().catch(() => {});
+        this.#reader?.cancel();
       }
       at = this.ring.end;
     }, PIPE_GRACE_MS);
@@ -125,10 +186,4 @@ export class RunStream {
     this.#wake?.();
     this.#wake = null;
   }
-}
-
-// --- internal ---
-
-function openReader(stream: ReadableStream<Uint8Array>) {
-  return stream.getReader();
 }

@@ -1,19 +1,25 @@
 /** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
-import { trackChild, untrackChild } from "../../pty/children.ts";
-import { childPipes } from "../child-pipes.ts";
-import { endGroup, signalGroup, signalOf, spawnGroup, timeoutOf } from "../exec.ts";
+import type { PtyExit } from "../../pty/pty.ts";
+import { endGroup, signalGroup, timeoutOf } from "../exec.ts";
+import type { SavedRun } from "../restart/schema.ts";
+import { isSettled, type RunChild, startChild, takeChild } from "./run-child.ts";
 import { RunInput } from "./run-input.ts";
 import { RunStream } from "./run-stream.ts";
 
 export interface RunOptions {
+  /** What is to be started, or was by an earlier program image. */
+  from: RunStart | { saved: SavedRun };
+  holdMs: number;
+  /** It has ended and nobody comes for it any more. */
+  onGone(run: Run): void;
+}
+
+export interface RunStart {
   request: Extract<OpenerMessage, { type: "run" }>;
   shell: string;
   cwd: string;
   env: Readonly<Record<string, string>>;
-  holdMs: number;
-  /** It has ended and nobody comes for it any more. */
-  onGone(run: Run): void;
 }
 
 export interface RunEnd {
@@ -48,32 +54,46 @@ export class Run {
   /** Settles when it has ended and its pipes were read. Never rejects. */
   readonly over: Promise<void>;
   readonly #options: RunOptions;
-  readonly #instance = crypto.randomUUID();
-  readonly #startedAt = Date.now();
+  readonly #child: RunChild;
+  readonly #instance: string;
+  readonly #command: string;
+  readonly #startedAt: number;
   readonly #timeout: Timer | null;
-  #timedOut = false;
+  /** Unix ms. */
+  readonly #timeoutAt: number | null;
+  #timedOut: boolean;
+  #exit: PtyExit | null = null;
   #end: RunEnd | null = null;
-  #endedAt: number | null = null;
+  #endedAt: number | null;
   #hold: Timer | null = null;
   #abandoned = false;
 
   /** @throws the system's error where it can't be started */
   constructor(options: RunOptions) {
-    const { request, shell, cwd, env } = options;
+    const { from } = options;
+    const saved = "saved" in from ? from.saved : undefined;
     this.#options = options;
-    this.id = request.run;
-    const { stdin, stdout, stderr, ...ends } = childPipes(true);
-    const child = spawnGroup({ shell, cwd, command: request.command, env: { ...env, ...request.env } }, ends);
-    trackChild(child.pid);
-    this.pid = child.pid;
-    this.stdin = new RunInput(stdin);
-    this.stdout = new RunStream(stdout, child.exited);
-    this.stderr = new RunStream(stderr, child.exited);
-    this.#timeout = timeoutOf(request.timeout_ms, () => {
+    this.#child = "saved" in from ? takeChild(from.saved) : start(from);
+    const { id, command, timeoutMs } = "saved" in from ? from.saved : wishOf(from);
+    this.id = id;
+    this.#command = command;
+    this.#instance = saved?.instance ?? crypto.randomUUID();
+    this.#startedAt = saved?.startedAt ?? Date.now();
+    this.#endedAt = saved?.endedAt ?? null;
+    this.#timedOut = saved?.timedOut ?? false;
+    const { pid, exited, stdin, stdout, stderr } = this.#child;
+    this.pid = pid;
+    this.stdin = new RunInput(stdin, saved?.stdin);
+    this.stdout = new RunStream(stdout, exited, saved?.stdout);
+    this.stderr = new RunStream(stderr, exited, saved?.stderr);
+    this.#timeoutAt = timeoutMs === null ? null : Date.now() + timeoutMs;
+    this.#timeout = timeoutOf(timeoutMs ?? undefined, () => {
       this.#timedOut = true;
-      void endGroup(this.pid);
+      void endGroup(pid);
     });
-    this.over = this.#watch(child);
+    this.over = this.#watch();
+    if (saved?.abandoned) this.abandon();
+    else if (saved?.timedOut && saved.exit === null) void endGroup(pid); // the earlier image was at it
   }
 
   /** How it ended; null before its pipes were read to their ends. */
@@ -86,7 +106,7 @@ export class Run {
       session: this.id,
       instance: this.#instance,
       kind: "run",
-      command: this.#options.request.command.slice(0, 200),
+      command: this.#command.slice(0, 200),
       started_at: this.#startedAt,
       last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
       ended_at: this.#endedAt,
@@ -145,20 +165,62 @@ export class Run {
     signalGroup(this.pid, "SIGKILL");
   }
 
+  /** False in the moment between its end and our knowing how. */
+  get isSettled(): boolean {
+    return isSettled(this.#child, this.#exit);
+  }
+
+  /** From now on nothing is read of its pipes. */
+  freeze(): void {
+    this.stdout.freeze();
+    this.stderr.freeze();
+  }
+
+  async drain(): Promise<void> {
+    await this.stdout.drain();
+    await this.stderr.drain();
+  }
+
+  thaw(): void {
+    this.stdout.thaw();
+    this.stderr.thaw();
+  }
+
+  /** For another program image of this process, after `freeze` and `drain`. */
+  save(): SavedRun {
+    return {
+      ...{ id: this.id, instance: this.#instance, command: this.#command },
+      ...{ pid: this.pid, start: this.#child.entry?.start ?? null, exit: this.#exit },
+      ...{ startedAt: this.#startedAt, endedAt: this.#endedAt, timedOut: this.#timedOut },
+      timeoutMs: this.#timeoutAt === null ? null : Math.max(0, this.#timeoutAt - Date.now()),
+      abandoned: this.#abandoned,
+      stdout: this.stdout.save(),
+      stderr: this.stderr.save(),
+      stdin: this.stdin.save(),
+    };
+  }
+
   // --- internal ---
 
-  async #watch(child: Bun.Subprocess): Promise<void> {
-    await child.exited;
-    untrackChild(child.pid);
+  async #watch(): Promise<void> {
+    const exit = await this.#child.exited;
+    this.#exit = exit;
     this.stdin.close();
     await Promise.all([this.stdout.done, this.stderr.done]);
     if (this.#timeout) clearTimeout(this.#timeout);
-    this.#endedAt = Date.now();
-    this.#end = {
-      exit_code: child.signalCode ? null : child.exitCode,
-      signal: signalOf(child),
-      timed_out: this.#timedOut,
-    };
+    this.#endedAt ??= Date.now();
+    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#timedOut };
     this.stdout.onAdvance?.();
   }
+}
+
+// --- internal ---
+
+/** @throws the system's error where it can't be started */
+function start({ request, shell, cwd, env }: RunStart): RunChild {
+  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
+}
+
+function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs"> {
+  return { id: request.run, command: request.command, timeoutMs: request.timeout_ms ?? null };
 }

@@ -1,10 +1,13 @@
 /** What viewers type into one session: each viewer's bytes once, in order, over any number of connections. */
 import { StreamReceiver } from "../../lib/stream.ts";
+import type { SavedSession } from "../restart/schema.ts";
 
 /** What of a viewer's input may be unapplied, bytes. */
 export const UNAPPLIED_BYTES = 256 * 1024;
 /** Viewers that are remembered; the longest silent one is forgotten first. */
 const MAX_VIEWERS = 64;
+
+type SavedTyping = SavedSession["viewers"][number];
 
 /** One viewer's input. */
 export class ViewerTyping {
@@ -12,8 +15,15 @@ export class ViewerTyping {
   onApplied: (() => void) | null = null;
   /** When it last attached or typed, performance.now(). */
   heardAt = performance.now();
-  readonly #receiver = new StreamReceiver(0);
+  #receiver = new StreamReceiver(0);
   #applied = 0;
+
+  /** Goes on where another program image was. */
+  restore({ accepted, applied, silentMs }: Omit<SavedTyping, "id">): void {
+    this.#receiver = new StreamReceiver(accepted);
+    this.#applied = applied;
+    this.heardAt = performance.now() - silentMs;
+  }
 
   /** How much was taken over: it is written even where the connection drops. */
   get accepted(): number {
@@ -53,6 +63,25 @@ export class Typing {
     this.#viewers.set(viewer, typing);
     while (this.#viewers.size > MAX_VIEWERS && this.#forgetOne(typing)) {}
     return typing;
+  }
+
+  idOf(typing: ViewerTyping): string | null {
+    for (const [id, known] of this.#viewers) if (known === typing) return id;
+    return null; // forgotten
+  }
+
+  save(): SavedTyping[] {
+    const now = performance.now();
+    return [...this.#viewers].map(([id, { accepted, applied, heardAt }]) => ({
+      id,
+      accepted,
+      applied,
+      silentMs: now - heardAt,
+    }));
+  }
+
+  restore(saved: readonly SavedTyping[]): void {
+    for (const { id, ...typing } of saved) this.of(id).restore(typing);
   }
 
   // --- internal ---

@@ -1,0 +1,89 @@
+/** The receiving side: this process was another program image of the agent before, and may have been left its shells. */
+import { closeSync } from "node:fs";
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { setCloseOnExec } from "../../pty/libc.ts";
+import { listProcesses, type ProcessEntry, readProcess, signalProcess } from "../../pty/procfs.ts";
+import { type Parcel, unpack } from "./parcel.ts";
+import { type Handover, HANDOVER_VERSION, handover } from "./schema.ts";
+
+/** Descriptor of the memfd; or `CHECK`. Taken out of the environment at once. */
+export const HANDOVER = "REXEC_HANDOVER";
+/** The value that asks a program whether it would start, and what it can take. */
+export const CHECK = "check";
+
+/** What the program that is asked prints. */
+export interface Readiness {
+  handover: number[];
+  version: string;
+}
+
+/** What was left to this image. */
+export class Inherited {
+  readonly #parcel: Parcel;
+  readonly #fd: number;
+
+  private constructor(parcel: Parcel, fd: number) {
+    this.#parcel = parcel;
+    this.#fd = fd;
+  }
+
+  /** Null where there is nothing: the usual start. @param env the variable is taken out of it */
+  static take(env: Record<string, string | undefined>): Inherited | null {
+    const value = env[HANDOVER];
+    delete env[HANDOVER];
+    const fd = Number(value);
+    if (!value || !Number.isSafeInteger(fd) || fd < 3) return null;
+    const parcel = unpack(fd);
+    // Somebody else's, by a variable that was passed on.
+    if (parcel?.about.pid !== process.pid) return null;
+    // Nobody that is started meanwhile may have them.
+    for (const one of [fd, ...parcel.about.fds]) setCloseOnExec(one, true);
+    return new Inherited(parcel, fd);
+  }
+
+  /** Null where it is of a version that this program does not read, or damaged: its shells are hung up then, and it is said. */
+  open(logger: Logger): Handover | null {
+    const { version } = this.#parcel.about;
+    try {
+      if (version !== HANDOVER_VERSION) throw new Error(`it is of version ${version}, not ${HANDOVER_VERSION}`);
+      const content = handover.parse(this.#parcel.content());
+      closeSync(this.#fd);
+      return content;
+    } catch (error) {
+      logger.error(`what the program before has left cannot be read: ${messageOf(error)}`);
+      this.abandon(logger);
+      return null;
+    }
+  }
+
+  /** Ends what was left, as a terminal line that is lost does. */
+  abandon(logger: Logger): void {
+    const { leaders, fds } = this.#parcel.about;
+    const alive = leaders.flatMap(({ pid, start }) => {
+      const entry = readProcess(pid);
+      return entry && entry.start === start ? [entry] : [];
+    });
+    if (alive.length > 0) logger.error(`${alive.length} shells and commands are ended: nobody could serve them any more`);
+    for (const leader of alive) hangUpAll(leader);
+    for (const fd of [this.#fd, ...fds]) closeQuietly(fd);
+  }
+}
+
+// --- internal ---
+
+function hangUpAll(leader: ProcessEntry): void {
+  const members = listProcesses().filter(({ session, pid }) => session === leader.pid && pid !== leader.pid);
+  for (const member of [leader, ...members]) {
+    signalProcess(member, "SIGHUP");
+    signalProcess(member, "SIGCONT"); // a stopped process takes no signal before it runs again
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // closed already
+  }
+}

@@ -1,0 +1,21 @@
+/** Ways to ask a running agent to restart in place: over its control socket, and by SIGUSR2. */
+import type { ControlHandlers } from "../control/server.ts";
+import type { Restarter } from "./restarter.ts";
+
+/** Answers what will be kept once it is clear that it can be done, and then does it. */
+export function restartHandler(restarter: Restarter): NonNullable<ControlHandlers["restart"]> {
+  return async ({ binary }, { afterwards }) => {
+    const { go, ...kept } = await restarter.prepare({ binary, reason: "asked for over the control socket" });
+    afterwards(() => go().catch(() => {})); // it has said why
+    return kept;
+  };
+}
+
+/** Does it now. Where it does not succeed it has said why, and the agent goes on. */
+export async function restartInPlace(
+  restarter: Restarter,
+  request: { binary?: string | undefined; reason: string },
+): Promise<void> {
+  const { go } = await restarter.prepare(request);
+  await go();
+}

@@ -1,0 +1,97 @@
+/** What of a session's output a server of rexec.v1 has not taken: kept up to a bound, beyond which the terminal waits. */
+import type { ByteRing } from "../lib/byte-ring.ts";
+import { OUTPUT_CHUNK_BYTES } from "../protocol/limits.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import { OutputBuffer } from "./output-buffer.ts";
+import type { SavedSession } from "./restart/schema.ts";
+
+/** What such a server is shown of a session that it did not start, bytes. */
+const RECENT_BYTES = 64 * 1024;
+
+export class V1Feed {
+  readonly #buffer = new OutputBuffer();
+  readonly #budget: ByteBudget;
+  readonly #bound: number;
+  #isOn = false;
+
+  /** @param bound bytes that are kept */
+  constructor(budget: ByteBudget, bound: number) {
+    this.#budget = budget;
+    this.#bound = bound;
+  }
+
+  /** There is a server of rexec.v1 that is told all. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** Begins with what was printed last. */
+  begin(ring: ByteRing): void {
+    this.#isOn = true;
+    this.#push(recentLines(ring));
+  }
+
+  /** Bytes that can be sent; at the end of the session also those of an unfinished character. */
+  pending(isFinal: boolean): number {
+    return this.#buffer.canTake(isFinal) ? this.#buffer.length : 0;
+  }
+
+  /** The next of them, empty where there are none. */
+  take(isFinal: boolean): Uint8Array {
+    const bytes = this.#buffer.take(OUTPUT_CHUNK_BYTES, isFinal);
+    this.#budget.give(bytes.length);
+    return bytes;
+  }
+
+  /**
+   * @param isLed somebody else sets the pace: what waits here gives way to word of how much it was
+   * @returns whether there is something to send
+   */
+  push(chunk: Uint8Array, isLed: boolean): boolean {
+    if (isLed && this.#buffer.length + chunk.length > 2 * this.#bound) this.#skip();
+    this.#push(chunk);
+    return this.#buffer.canTake(false);
+  }
+
+  /** Room of its own, and of the common budget; one chunk each is always allowed, so that nobody starves. */
+  get wantsMore(): boolean {
+    if (this.#buffer.length < 4) return true;
+    return this.#buffer.length < this.#bound && this.#budget.hasRoom;
+  }
+
+  save(): Pick<SavedSession, "isForV1" | "buffer"> {
+    return { isForV1: this.#isOn, buffer: this.#buffer.copy() };
+  }
+
+  restore({ isForV1, buffer }: Pick<SavedSession, "isForV1" | "buffer">): void {
+    this.#isOn = isForV1;
+    this.#push(buffer);
+  }
+
+  // --- internal ---
+
+  #push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#budget.take(bytes.length);
+    this.#buffer.push(bytes);
+  }
+
+  #skip(): void {
+    const lost = this.#buffer.length;
+    this.#budget.give(lost);
+    this.#buffer.clear();
+    this.#push(
+      Buffer.from(
+        `\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`,
+      ),
+    );
+  }
+}
+
+// --- internal ---
+
+function recentLines(ring: ByteRing): Uint8Array {
+  const from = Math.max(ring.start, ring.end - RECENT_BYTES);
+  const bytes = ring.read(from, RECENT_BYTES);
+  return from === 0 ? bytes : bytes.subarray(bytes.indexOf(10) + 1);
+}
