@@ -1,4 +1,5 @@
 /** `start --ephemeral`: an agent that registers, serves, leaves, and is gone. It writes no configuration. */
+import { rmSync } from "node:fs";
 import type { Logger } from "../../lib/log.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { type AgentOptions, runAgent } from "../agent.ts";
@@ -106,6 +107,8 @@ export async function runEphemeral(options: EphemeralOptions): Promise<Farewell 
     await Promise.race([running, aborted(now)]);
     return why;
   } finally {
+    // What `runAgent` would have taken away, had it been given the time.
+    if (now.aborted) for (const path of [place.socket, place.pid]) rmSync(path, { force: true });
     const left = await unregister(
       { endpoint, token },
       agent,
