@@ -32,7 +32,12 @@ const PROGRAMS = [
 ] as const;
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 
-type Program = (typeof PROGRAMS)[number];
+/** A source to start from; the tests have one that is broken on purpose. */
+interface Program {
+  readonly name: string;
+  /** Below the project's folder. */
+  readonly entry: string;
+}
 type Architecture = (typeof ARCHITECTURES)[number];
 
 /** One executable to be made. */

@@ -723,7 +723,8 @@ FILES
 }
 
 remove_files() {
-  for each in "$binary" "$binary.old" "$config" "${config%/*}/agent.env" "$config.bak" "$config.new" "$bin_dir"/.rexec-install.*; do
+  for each in "$binary" "$binary.old" "$config" "${config%/*}/agent.env" "$config.bak" "$config.new" \
+    "$bin_dir"/.rexec-install.* "$bin_dir"/.rexec-agent.*; do
     remove "$each"
   done
   # Logs and sockets of this agent alone: others may run with other configurations, and in ~/.rexec the CLI and the

@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 /**
  * Makes dist/ complete, as it is handed out: the executables, each also as .gz and .xz, the installer, a bill of
- * materials, SHA256SUMS, and a .minisig of each where there is a key.
+ * materials, SHA256SUMS, and, where there is a key, a .minisig of each and the public key.
  *
  *   REXEC_SIGNING_KEY=FILE bun run release      signed; the public half is built in as who may sign updates
  *   bun run release                             unsigned: such executables never update themselves
@@ -33,6 +33,7 @@ import { newKeyPair, publicKeyText, readSigningKey, type SigningKey, signFile } 
 const ROOT = join(import.meta.dir, "..");
 const INSTALLER = "install-agent.sh";
 const SBOM = "rexec.cdx.json";
+const PUBLIC_KEY = "rexec.pub";
 const SUMS = "SHA256SUMS";
 /** Of zlib: 6 % smaller at 12, and eight times as long. */
 const GZIP_LEVEL = 9;
@@ -64,8 +65,10 @@ export async function makeRelease(options: ReleaseOptions): Promise<string[]> {
     await eachOf(plain, availableParallelism(), (file) => pack(folder, file, xzPreset));
     copyFileSync(join(ROOT, INSTALLER), join(folder, INSTALLER));
     chmodSync(join(folder, INSTALLER), 0o755);
-    const packed = [...plain.flatMap((file) => [file, `${file}.gz`, `${file}.xz`]), INSTALLER].sort();
-    const files = packed.map((name) => ({ name, sha256: sha256(join(folder, name)) }));
+    if (key) writeFileSync(join(folder, PUBLIC_KEY), publicKeyText(key));
+    const packed = plain.flatMap((file) => [file, `${file}.gz`, `${file}.xz`]);
+    packed.push(INSTALLER, ...(key ? [PUBLIC_KEY] : []));
+    const files = packed.sort().map((name) => ({ name, sha256: sha256(join(folder, name)) }));
     const { makeSbom } = await import("./sbom.ts"); // which needs a dependency
     writeFileSync(join(folder, SBOM), makeSbom(ROOT, { ...stamp, time }, files));
     const listed = [...files, { name: SBOM, sha256: sha256(join(folder, SBOM)) }];
@@ -74,7 +77,8 @@ export async function makeRelease(options: ReleaseOptions): Promise<string[]> {
     const made = [...listed.map(({ name }) => name), SUMS];
     if (key) for (const name of [...made]) made.push(sign(folder, name, key, options));
     // Signatures of an earlier release would belong to nothing; SHA256SUMS comes last, when all that it lists is there.
-    for (const name of made) rmSync(join(outDir, `${name}.minisig`), { force: true });
+    for (const name of [...made, PUBLIC_KEY]) rmSync(join(outDir, `${name}.minisig`), { force: true });
+    rmSync(join(outDir, PUBLIC_KEY), { force: true });
     const isSums = (name: string) => Number(name.startsWith(SUMS));
     for (const name of made.toSorted((a, b) => isSums(a) - isSums(b))) {
       renameSync(join(folder, name), join(outDir, name));

@@ -73,9 +73,10 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     let open = false;
     const opened = (line: Line, isV2: boolean) => {
       open = true;
+      // Before the state: whoever waits for it may look into the log at once.
+      logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
       credential.accepted();
-      logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       handler.opened(line, isV2);
     };
     let served = false;

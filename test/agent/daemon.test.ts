@@ -58,9 +58,20 @@ describe("start --daemon", () => {
     expect(await isOnline()).toBe(true);
   });
 
+  test("starts one where several are started in the same moment, and the others say so", async () => {
+    const all = await Promise.all([1, 2, 3, 4].map(() => account.run(["start", "-d"])));
+    expect(all.map(({ code }) => code).sort()).toEqual([0, 1, 1, 1]);
+    for (const { code, err } of all) {
+      expect(err).toMatch(
+        code === 0 ? /^started "box" in the background/ : /error: .* runs already \(pid \d+/,
+      );
+    }
+    expect(await account.json()).toMatchObject({ connected: true, pid: account.pid });
+  });
+
   test("says why it is not connected, with the log's last lines, and leaves it trying", async () => {
     await account.stack.stopGateway();
-    const { code, err } = await account.run(["start", "--daemon", "--wait", "1s"]);
+    const { code, err } = await account.run(["start", "--daemon", "--wait", "3s"]);
     expect(code).toBe(1);
     expect(err).toMatch(/the last lines of \S+agent\.log:\n( {2}.*\n)* {2}.*refuses the connection/);
     expect(err).toMatch(/error: it runs \(pid \d+\), but is not connected: .*refuses the connection/);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { siftEnvironment } from "../../src/agent/ephemeral/held-back.ts";
 import { describeJob } from "../../src/agent/ephemeral/job.ts";
-import { SECOND_THOUGHTS_MS, Stay } from "../../src/agent/ephemeral/stay.ts";
+import { type Farewell, SECOND_THOUGHTS_MS, Stay } from "../../src/agent/ephemeral/stay.ts";
+import { Watch } from "../../src/agent/ephemeral/watch.ts";
+import { within } from "../support/wait.ts";
 
 const MINUTE = 60_000;
 
@@ -158,5 +160,46 @@ describe("the name of a CI job", () => {
 
   test("is the host's where there is no job", () => {
     expect(describeJob({}, "box")).toMatchObject({ name: "box", tags: ["ephemeral"] });
+  });
+});
+
+describe("watching who is there", () => {
+  const house = {
+    busy: 0,
+    shellsStarted: 0,
+    lines: [] as string[],
+    tell: (line: string) => void house.lines.push(line),
+  };
+
+  async function leaves(during: (watch: Watch) => Promise<void>): Promise<{ why: Farewell; ms: number }> {
+    const left = Promise.withResolvers<Farewell>();
+    using watch = new Watch({
+      rules: { idleMs: 300, untilLeft: false },
+      onCame() {},
+      onLeave: left.resolve,
+    });
+    const since = performance.now();
+    watch.begin(house);
+    await during(watch);
+    const why = await within(left.promise, 10_000, "it to leave");
+    return { why, ms: performance.now() - since };
+  }
+
+  test("goes by the server's count where it says one, and else by whether anything runs", async () => {
+    const told = await leaves(async (watch) => {
+      watch.viewers(1);
+      await Bun.sleep(1_500);
+      watch.viewers(0);
+    });
+    expect(told.why).toBe("idle");
+    expect(told.ms).toBeGreaterThan(1_800);
+    house.busy = 1;
+    const untold = await leaves(async () => {
+      await Bun.sleep(1_500);
+      house.busy = 0;
+    });
+    expect(untold.why).toBe("idle");
+    expect(untold.ms).toBeGreaterThan(1_800);
+    expect(house.lines).toContain("[rexec] nobody is here: this machine leaves");
   });
 });

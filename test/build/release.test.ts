@@ -40,7 +40,15 @@ function release(outDir: string, { signed = true, files = [AGENT] } = {}) {
 }
 
 describe("a release", () => {
-  const FILES = ["SHA256SUMS", "install-agent.sh", AGENT, `${AGENT}.gz`, `${AGENT}.xz`, "rexec.cdx.json"];
+  const FILES = [
+    "SHA256SUMS",
+    "install-agent.sh",
+    AGENT,
+    `${AGENT}.gz`,
+    `${AGENT}.xz`,
+    "rexec.cdx.json",
+    "rexec.pub",
+  ];
 
   test("has every file in every form, each signed, and is the same twice", async () => {
     const [first, second] = [join(folder, "first"), join(folder, "second")];

@@ -20,15 +20,15 @@ export class Machine implements AsyncDisposable {
     readonly folder: string,
   ) {}
 
-  /** @param isBare nothing of ours is on it yet */
-  static async start({ isBare = false } = {}): Promise<Machine> {
+  /** @param options `isBare`: nothing of ours is on it yet; `downloads`: what the gateway hands out */
+  static async start({ isBare = false, downloads = distFolder } = {}): Promise<Machine> {
     const folder = mkdtempSync(join(tmpdir(), "rexec-machine-"));
     const stack = new Stack({
       rexec: binary("rexec"),
       agent: binary("rexec-agent"),
       folder,
       env: { HOME: folder, NO_COLOR: "1" },
-      gatewayArgs: ["--downloads", distFolder],
+      gatewayArgs: ["--downloads", downloads],
     });
     const box = await Box.boot();
     const machine = new Machine(box, stack, folder);

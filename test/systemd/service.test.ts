@@ -80,6 +80,28 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(await box.show(UNIT, "ActiveState")).toBe("active");
   }, 60_000);
 
+  test("is known to the agent's own commands: logs, start, stop", async () => {
+    const { box } = machine;
+    const pid = await machine.pid();
+    const logs = await box.run(["rexec-agent", "logs", "-n", "50"]);
+    expect(logs.out).toMatch(/\[info\] connected to 127\.0\.0\.1:\d+/);
+    expect(logs.code).toBe(0);
+    const second = await box.run(["rexec-agent", "start", "--daemon"]);
+    expect(second.err).toMatch(
+      new RegExp(`runs already \\(pid ${pid}, since .* run by systemd, connected\\)`),
+    );
+    expect(second.code).toBe(1);
+    const refused = await box.run(["rexec-agent", "stop"]);
+    expect(refused.err).toContain(`error: systemd runs the agent (${UNIT}, pid ${pid})`);
+    expect(refused.err).toContain(`sudo systemctl stop ${UNIT}`);
+    expect(await box.run(["rexec-agent", "stop", "--service"])).toMatchObject({ code: 0 });
+    expect(await box.show(UNIT, "ActiveState")).toBe("inactive");
+    expect(await box.run(["rexec-agent", "status"])).toMatchObject({ code: 3 });
+    expect((await box.run(["rexec-agent", "logs", "-n", "5"])).out).toContain("stopping");
+    await box.must(["systemctl", "start", UNIT]);
+    await machine.online();
+  }, 60_000);
+
   test("has the token neither in the unit nor in the environment or the arguments", async () => {
     const { box } = machine;
     const token = /rexec_\w+/.exec(readFileSync(box.path(CONFIG), "utf8"))?.[0] ?? "";

@@ -1,4 +1,5 @@
 /** Asks a running agent over its control socket. */
+import { statSync } from "node:fs";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 import {
   type AgentStatus,
@@ -23,6 +24,7 @@ export async function askAgent(
   request: ControlRequest,
   { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {},
 ): Promise<ControlAnswer | null> {
+  if (!isThere(place.socket)) return null;
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const timer = setTimeout(
     () => reject(silent(`the running agent did not answer within ${timeoutMs / 1000} s`)),
@@ -53,13 +55,7 @@ export async function askAgent(
   } catch (error) {
     const code = errnoOf(error);
     if (code === "ENOENT" || code === "ECONNREFUSED" || code === "ENOTDIR") return null;
-    if (code === "EACCES" || code === "EPERM") {
-      throw new RexecError(`may not ask the agent at ${place.socket}: ${messageOf(error)}`, {
-        code: "agent_forbidden",
-        hint: "run this as the account that the agent runs as (sudo)",
-        cause: error,
-      });
-    }
+    if (code === "EACCES" || code === "EPERM") throw forbidden(place.socket, error);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -81,6 +77,24 @@ export async function askStatus(
 }
 
 // --- internal ---
+
+/** For a path too long for an address Bun says no more than "Failed to connect" where there is nothing. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (errnoOf(error) === "EACCES") throw forbidden(path, error);
+    return false;
+  }
+}
+
+function forbidden(path: string, cause: unknown): RexecError {
+  return new RexecError(`may not ask the agent at ${path}: ${messageOf(cause)}`, {
+    code: "agent_forbidden",
+    hint: "run this as the account that the agent runs as (sudo)",
+    cause,
+  });
+}
 
 function parseAnswer(line: string): ControlAnswer {
   try {

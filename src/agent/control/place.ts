@@ -1,7 +1,7 @@
 /** Where a running agent can be found: a folder for its control socket and its pid file. Never /tmp. */
 import { realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { SYSTEM_CONFIG, userConfig } from "../config-file.ts";
 
@@ -45,7 +45,9 @@ export function runtimePlaces(
   if (uid !== 0) others.push(userPlace(configPath, env, uid));
   const owner = statSync(configPath, { throwIfNoEntry: false })?.uid ?? uid;
   if (uid === 0 && owner !== 0) {
-    const theirs = { HOME: accountOf(owner).home };
+    const folder = dirname(configPath);
+    const home = basename(folder) === ".rexec" ? dirname(folder) : accountOf(owner).home;
+    const theirs = { HOME: home };
     others.push(userPlace(configPath, theirs, owner), ...ownPlaces(configPath, theirs, owner));
   }
   return [first, ...others.filter(({ pid }) => pid !== first.pid)];

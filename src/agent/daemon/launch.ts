@@ -53,7 +53,7 @@ export async function launch({ command, env, log, waitMs, onWaiting }: LaunchReq
   clearTimeout(timer);
   if (end === "connected") return { ...about(), outcome: "connected", text: heard.text() };
   if (end === null) {
-    const reason = heard.reason() ?? `it said nothing within ${waitMs / 1000} s`;
+    const reason = heard.reason() ?? `it is still connecting after ${waitMs / 1000} s`;
     return { ...about(), outcome: "waiting", reason };
   }
   const exitCode = await child.exited;

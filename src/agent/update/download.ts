@@ -48,6 +48,10 @@ export async function download(options: DownloadOptions): Promise<void> {
       if (!failure.again || failures >= times.attempts) throw failure.error;
       await Bun.sleep(backoffDelay({ ...times, healthyAfterMs: 0 }, failures));
     }
+  } catch (error) {
+    // What filled the disk is in everybody's way.
+    if (isDisk(error)) discard(target);
+    throw error;
   } finally {
     closeSync(fd);
   }

@@ -1,7 +1,6 @@
 /** What is remembered beside an executable between its replacement and its first connection, and of one that failed. */
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import * as z from "zod/mini";
-import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import type { UpdatePlace } from "./place.ts";
 
 const pending = z.object({
@@ -37,6 +36,17 @@ export function readMark(place: Pick<UpdatePlace, "mark">): Mark {
 
 /** An empty one is no file. @throws the system's error */
 export function writeMark(place: Pick<UpdatePlace, "mark">, { pending, failed }: Mark): void {
-  if (!pending && !failed) rmSync(place.mark, { force: true });
-  else writeFileAtomic(place.mark, `${JSON.stringify({ pending, failed })}\n`, 0o644);
+  // Not a name of its own for each process: what one that was killed has left is then nobody's.
+  const half = halfMark(place);
+  if (!pending && !failed) {
+    for (const path of [half, place.mark]) rmSync(path, { force: true });
+    return;
+  }
+  writeFileSync(half, `${JSON.stringify({ pending, failed })}\n`, { mode: 0o644, flush: true });
+  renameSync(half, place.mark);
+}
+
+/** A note that is being written. */
+export function halfMark({ mark }: Pick<UpdatePlace, "mark">): string {
+  return `${mark}.new`;
 }

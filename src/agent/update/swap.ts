@@ -11,8 +11,8 @@ import {
   renameSync,
   rmSync,
 } from "node:fs";
-import { basename, join } from "node:path";
-import { type Mark, readMark, writeMark } from "./mark.ts";
+import { join } from "node:path";
+import { halfMark, type Mark, readMark, writeMark } from "./mark.ts";
 import type { UpdatePlace } from "./place.ts";
 
 /** The old one stays as `NAME.old`. @throws the system's error; the executable is then the old one */
@@ -54,11 +54,10 @@ export function note(place: UpdatePlace, change: (mark: Mark) => Mark): void {
 
 /** Removes what an update that was killed has left, but for the download that the next one goes on with. */
 export function tidy(place: UpdatePlace, keepPart: string | null): void {
-  for (const path of [place.fresh, `${place.fresh}.old`]) rmSync(path, { force: true });
-  const halfNote = `.${basename(place.mark)}.`;
+  for (const path of [place.fresh, `${place.fresh}.old`, halfMark(place)]) rmSync(path, { force: true });
   for (const name of readdirSync(place.folder)) {
     const path = join(place.folder, name);
-    if ((place.isPart(name) && path !== keepPart) || name.startsWith(halfNote)) rmSync(path, { force: true });
+    if (place.isPart(name) && path !== keepPart) rmSync(path, { force: true });
   }
 }
 

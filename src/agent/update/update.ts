@@ -75,6 +75,7 @@ export async function install(
     swap(place);
     tidy(place, null);
   } catch (error) {
+    discard(place.fresh);
     if (!/^E[A-Z]+$/.test(errnoOf(error) ?? "")) throw error;
     throw unwritable(place, error, [place.executable, ...words, "update"]);
   }
@@ -84,7 +85,7 @@ export async function install(
 export type Finished =
   /** None runs, or it runs another file: nothing to restart. */
   | { kind: "installed"; reason: "none-runs" | "runs-another" | "by-hand" }
-  | { kind: "restarted"; how: Restarted };
+  | { kind: "restarted"; how: Restarted; connected: boolean };
 
 /**
  * Restarts the agent and waits for its connection; where there is none in time, everything is as before.
@@ -110,7 +111,7 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
   const fared = await awaitAgent(where, { mustConnect, limitMs: waitMs });
   if (fared.ok) {
     confirm(place);
-    return { kind: "restarted", how };
+    return { kind: "restarted", how, connected: mustConnect };
   }
   tell(`${version} does not do: ${fared.reason}; going back`);
   const isBack = swapBack(place, version, fared.reason);
@@ -123,6 +124,12 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
       ? `the agent runs as before; rexec-agent logs may say more`
       : `the former version is in place again, but the agent is not: ${back.reason}; start it`,
   });
+}
+
+/** Whether the agent still runs the former version, which is kept: an update was killed before it restarted it. */
+export async function isUnfinished({ place, config, env }: UpdateRequest): Promise<boolean> {
+  const agent = await knownAgent(config, env).catch(() => null);
+  return agent !== null && runsFile(agent.pid, place.old);
 }
 
 // --- internal ---

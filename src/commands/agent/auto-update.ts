@@ -1,6 +1,7 @@
 import { readMark } from "../../agent/update/mark.ts";
+import type { UpdatePlace } from "../../agent/update/place.ts";
 import { offeredVersion } from "../../agent/update/release.ts";
-import { finish, install } from "../../agent/update/update.ts";
+import { finish, install, isUnfinished } from "../../agent/update/update.ts";
 import { VERSION } from "../../lib/version.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
@@ -41,22 +42,27 @@ export const autoUpdateCommand = withHelp(
       const offered = await offeredVersion({ endpoint });
       const request = updatesFor(loaded, { waitMs: WAIT_MS, tell });
       const failed = readMark(request.place).failed?.version;
+      // An update may have been killed right before it restarted the agent.
+      if (offered === VERSION && (await isUnfinished(request)))
+        return handOver(request.place, loaded.path, offered);
       if (Bun.semver.order(offered, VERSION) <= 0 || offered === failed) {
         logger.debug(`update: nothing newer than ${VERSION}${offered === failed ? " that works here" : ""}`);
         return 0;
       }
       tell(`the server offers ${offered}, this is ${VERSION}`);
       await install(request, { wanted: offered, offered });
-      const { old, executable } = request.place;
-      const words = [`--finish=${offered}`, `--of=${executable}`, `--config=${loaded.path}`];
-      const stdio = ["ignore", "ignore", "inherit"] as const;
-      Bun.spawn([old, ...ownWords(), "auto-update", ...words], {
-        cwd: "/",
-        detached: true,
-        stdio: [...stdio],
-      }).unref();
-      return 0;
+      return handOver(request.place, loaded.path, offered);
     },
   }),
   { examples: [["rexec-agent auto-update", "Now, and without a word to a person"]] },
 );
+
+// --- internal ---
+
+/** To a process of the former version, which is kept, and which the agent is not waited by. */
+function handOver({ old, executable }: UpdatePlace, config: string, version: string): number {
+  const words = [`--finish=${version}`, `--of=${executable}`, `--config=${config}`];
+  const command = [old, ...ownWords(), "auto-update", ...words];
+  Bun.spawn(command, { cwd: "/", detached: true, stdio: ["ignore", "ignore", "inherit"] }).unref();
+  return 0;
+}

@@ -1,13 +1,9 @@
 /** The agent's commands, the same in `rexec-agent …` and `rexec agent …`. */
-import { completionCommand } from "./completion.ts";
-import { doctorCommand } from "./doctor.ts";
-import { registerCommand } from "./register.ts";
-import { startCommand } from "./start.ts";
 
 export const agentSubCommands = {
-  register: registerCommand,
-  start: startCommand,
-  doctor: doctorCommand,
+  register: () => import("./register.ts").then((module) => module.registerCommand),
+  start: () => import("./start.ts").then((module) => module.startCommand),
+  doctor: () => import("./doctor.ts").then((module) => module.doctorCommand),
   install: () => import("./install.ts").then((module) => module.installCommand),
   uninstall: () => import("./uninstall.ts").then((module) => module.uninstallCommand),
   unregister: () => import("./unregister.ts").then((module) => module.unregisterCommand),
@@ -15,9 +11,9 @@ export const agentSubCommands = {
   logs: () => import("./logs.ts").then((module) => module.logsCommand),
   "refresh-token": () => import("./refresh-token.ts").then((module) => module.refreshTokenCommand),
   status: () => import("./status.ts").then((module) => module.statusCommand),
+  completion: () => import("./completion.ts").then((module) => module.completionCommand),
   update: () => import("./update.ts").then((module) => module.updateCommand),
   "self-test": () => import("./self-test.ts").then((module) => module.selfTestCommand),
   "auto-update": () => import("./auto-update.ts").then((module) => module.autoUpdateCommand),
   continue: () => import("./continue.ts").then((module) => module.continueCommand),
-  completion: completionCommand,
 };

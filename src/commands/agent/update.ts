@@ -1,8 +1,8 @@
 import { bare, offeredVersion } from "../../agent/update/release.ts";
-import { finish, install } from "../../agent/update/update.ts";
+import { type Finished, finish, install } from "../../agent/update/update.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
-import { VERSION } from "../../lib/version.ts";
+import { PUBLIC_KEY, VERSION } from "../../lib/version.ts";
 import { defineCommand, say, withHelp, writeOut } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
 import { progressBar } from "./_progress.ts";
@@ -35,8 +35,12 @@ export const updateCommand = withHelp(
       const wanted = asked ?? offered;
       if (args.check) return check(wanted, offered, args.json === true);
       const order = Bun.semver.order(wanted, VERSION);
+      const bar = progressBar(process.stderr);
+      const request = () => updatesFor(loaded, { waitMs, tell: bar.say, onProgress: bar.show });
       if (order === 0 && !args.force) {
         say(`${VERSION} is here already${asked ? "" : ", and is what the server offers"}`);
+        // An update may have been killed right before it restarted the agent.
+        if (PUBLIC_KEY) report(await finish(request(), VERSION), VERSION, ["none-runs", "runs-another"]);
         return 0;
       }
       if (order < 0 && !args["allow-downgrade"]) {
@@ -45,13 +49,10 @@ export const updateCommand = withHelp(
           hint: "with --allow-downgrade it is taken all the same",
         });
       }
-      const bar = progressBar(process.stderr);
-      const request = updatesFor(loaded, { waitMs, tell: bar.say, onProgress: bar.show });
-      await install(request, { wanted, offered }).finally(bar.end);
-      say(`${request.place.executable} is ${wanted} now; ${VERSION} is kept as ${request.place.old}`);
-      const done = await finish(request, wanted);
-      if (done.kind === "restarted") say(`the agent runs ${wanted}, and is connected`);
-      else say(REMARKS[done.reason]);
+      const update = request();
+      await install(update, { wanted, offered }).finally(bar.end);
+      say(`${update.place.executable} is ${wanted} now; ${VERSION} is kept as ${update.place.old}`);
+      report(await finish(update, wanted), wanted);
       return 0;
     },
   }),
@@ -73,6 +74,12 @@ export const updateCommand = withHelp(
 );
 
 // --- internal ---
+
+function report(done: Finished, version: string, unsaid: readonly string[] = []): void {
+  if (done.kind === "restarted")
+    say(`the agent runs ${version}${done.connected ? ", and is connected" : ""}`);
+  else if (!unsaid.includes(done.reason)) say(REMARKS[done.reason]);
+}
 
 const REMARKS = {
   "none-runs": "no agent runs with this configuration: nothing to restart",

@@ -9,7 +9,7 @@ const BINARY = /^rexec(-agent)?-(linux|darwin)-(amd64|arm64|armv7)$/;
 /** Those that a build makes. */
 const BUILT = /^rexec(-agent)?-linux-(amd64|arm64)$/;
 const SUMS = "SHA256SUMS";
-const OTHERS: ReadonlySet<string> = new Set([SUMS, "install-agent.sh", "rexec.cdx.json"]);
+const OTHERS: ReadonlySet<string> = new Set([SUMS, "install-agent.sh", "rexec.cdx.json", "rexec.pub"]);
 /** Folder of another version than the main one: `v1.2.3`. */
 const VERSION_FOLDER = /^v\d+\.\d+\.\d+([-+][\w.+-]+)?$/;
 
