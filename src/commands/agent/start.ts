@@ -63,10 +63,11 @@ export const startCommand = withHelp(
         const { startDaemon } = await import("./_daemon.ts");
         return startDaemon({ config, args, waitMs: duration("--wait", args.wait ?? "15s") });
       }
-      const { signal, now } = stopSignals(logger);
+      const { signal: told, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
-      signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      told.addEventListener("abort", () => manager.stopping(), { once: true });
       using updates = await updateWatch(config, logger);
+      const signal = updates ? AbortSignal.any([told, updates.signal]) : told;
       const onState = (state: UplinkState) => {
         manager.state(state);
         updates?.state(state);
@@ -77,10 +78,13 @@ export const startCommand = withHelp(
         const places = await freePlaces(config.path);
         await runAgent({ config, logger, env: process.env, signal, now, places, onState, run });
       } catch (error) {
+        updates?.failed(error);
+        updates?.leave();
         const better = await betterError(error, config.path);
         daemon?.reporter?.failed(better);
         throw better;
       }
+      updates?.leave();
     },
   }),
   {
