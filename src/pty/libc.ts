@@ -48,12 +48,16 @@ export function redirect(fd: number, target: number): void {
  * @throws Error where the file system has no locks (some network ones)
  */
 export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
-  const { flock, __errno_location } = libc();
-  if (flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
-  const place = __errno_location();
-  const errno = place === null ? 0 : read.i32(place);
-  if (errno === constants.errno.EAGAIN) return false;
-  throw new Error(`the file system gives no lock (errno ${errno})`);
+  if (libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
+  const why = errno();
+  if (why === constants.errno.EAGAIN) return false;
+  throw new Error(`the file system gives no lock (errno ${why})`);
+}
+
+/** Of the last call that failed, 0 where it cannot be told. */
+export function errno(): number {
+  const place = libc().__errno_location();
+  return place === null ? 0 : read.i32(place);
 }
 
 /** N of the /dev/pts/N that this master belongs to, or null where it is not a master. */
@@ -78,6 +82,18 @@ export function suspendOutput(fd: number, suspended: boolean): boolean {
   return libc().tcflow(fd, suspended ? TCOOFF : TCOON) === 0;
 }
 
+/**
+ * Blanks variables in the memory that /proc/PID/environ shows, to root too. Afterwards this process knows nothing of
+ * them either: whoever needs one has read it before.
+ */
+export function blankVariables(names: readonly string[]): void {
+  const { getenv, strlen, memset } = libc();
+  for (const name of names) {
+    const value = getenv(Buffer.from(`${name}\0`));
+    if (value !== null) memset(value, 0, strlen(value));
+  }
+}
+
 /** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
 export function libc(): ReturnType<typeof open> {
   memo ??= open();
@@ -99,6 +115,7 @@ function open() {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },
+    execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
@@ -109,6 +126,9 @@ function open() {
     tcflow: { args: ["i32", "i32"], returns: "i32" },
     tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
     tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
+    getenv: { args: ["ptr"], returns: "ptr" },
+    strlen: { args: ["ptr"], returns: "u64" },
+    memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
     cfmakeraw: { args: ["ptr"], returns: "void" },
   }).symbols;
 }

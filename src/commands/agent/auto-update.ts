@@ -5,7 +5,8 @@ import { finish, install, isUnfinished } from "../../agent/update/update.ts";
 import { VERSION } from "../../lib/version.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
-import { endpointOf, ownWords, updatesFor } from "./_updates.ts";
+import { ownWords } from "./_own-words.ts";
+import { endpointOf, updatesFor } from "./_updates.ts";
 
 /** How long a new version may take to connect, ms. */
 const WAIT_MS = 60_000;
