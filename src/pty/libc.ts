@@ -82,6 +82,18 @@ export function suspendOutput(fd: number, suspended: boolean): boolean {
   return libc().tcflow(fd, suspended ? TCOOFF : TCOON) === 0;
 }
 
+/**
+ * Blanks variables in the memory that /proc/PID/environ shows, to root too. Afterwards this process knows nothing of
+ * them either: whoever needs one has read it before.
+ */
+export function blankVariables(names: readonly string[]): void {
+  const { getenv, strlen, memset } = libc();
+  for (const name of names) {
+    const value = getenv(Buffer.from(`${name}\0`));
+    if (value !== null) memset(value, 0, strlen(value));
+  }
+}
+
 /** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
 export function libc(): ReturnType<typeof open> {
   memo ??= open();
@@ -114,6 +126,9 @@ function open() {
     tcflow: { args: ["i32", "i32"], returns: "i32" },
     tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
     tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
+    getenv: { args: ["ptr"], returns: "ptr" },
+    strlen: { args: ["ptr"], returns: "u64" },
+    memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
     cfmakeraw: { args: ["ptr"], returns: "void" },
   }).symbols;
 }

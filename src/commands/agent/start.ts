@@ -97,6 +97,8 @@ export const startCommand = withHelp(
     notes: [
       "Reconnects for ever: within a second at first, then with growing pauses of up to 30 seconds. Only a server that " +
         "rejects the token (401), the account (403) or the agent's id (404) ends it, with exit code 4.",
+      "With --ephemeral every end that was asked for has exit code 0: a time that is up, the last viewer, rexec-agent continue, " +
+        "a signal. Variables that look like secrets are kept from its shells, and REXEC_TOKEN always is.",
       ENVIRONMENT_NOTE,
     ],
   },
@@ -112,8 +114,9 @@ async function ephemeral(
 ): Promise<number> {
   const { timeout, "idle-timeout": idle, wait, ...others } = args;
   const times = {
-    timeoutMs: timeout === undefined ? undefined : duration("--timeout", timeout),
-    idleMs: idle === undefined ? undefined : duration("--idle-timeout", idle),
+    // As elsewhere, 0 is for never.
+    timeoutMs: timeout === undefined ? undefined : duration("--timeout", timeout) || undefined,
+    idleMs: idle === undefined ? undefined : duration("--idle-timeout", idle) || undefined,
   };
   const limits = limitsOf({ ...others, "idle-timeout": undefined });
   const { startEphemeral, startEphemeralDaemon } = await import("./_ephemeral.ts");
