@@ -9,6 +9,7 @@ import { COMMIT, VERSION } from "../../src/lib/version.ts";
 import { recordingLogger } from "../support/agent.ts";
 import { Releases, rewrite } from "../support/releases.ts";
 import { sha256, UpdateStage } from "../support/update-stage.ts";
+import { V1Viewer } from "../support/v1-viewer.ts";
 import { until, within } from "../support/wait.ts";
 
 const releases = new Releases();
@@ -363,6 +364,26 @@ describe("auto_update", () => {
     expect(await stage.status()).toMatchObject({ running: true, connected: true });
     expect(stage.files).toEqual(["rexec-agent", "rexec-agent.old"]);
   }, 90_000);
+
+  test("ends no shell that somebody has open", async () => {
+    await using stage = await UpdateStage.start(now, offer, { auto_update: true, update_interval: "2s" });
+    expect((await stage.run(["start", "--daemon"])).code).toBe(0);
+    const { agent_id: id } = JSON.parse(readFileSync(stage.config, "utf8"));
+    const viewer = await V1Viewer.connect(stage.gateway, id, "v1");
+    viewer.send({ type: "input", data: "kept=$((40+2)); echo set-$kept\n" });
+    await viewer.sees("set-42", 10_000);
+    await until(() => stage.installed === sha256(newer), 40_000, "the new executable to be in place");
+    await Bun.sleep(2_500); // another look, which could end it too
+    viewer.send({ type: "input", data: "echo still-$kept\n" });
+    await viewer.sees("still-42", 10_000);
+    viewer.send({ type: "input", data: "exit\n" });
+    await until(
+      async () => (await stage.status()).version === "1.1.0",
+      40_000,
+      "the agent to be the new one",
+    );
+    viewer.ws.close();
+  }, 120_000);
 
   test("looks first at some moment of the first hour, then once a day, give or take a tenth", () => {
     const day = 86_400_000;

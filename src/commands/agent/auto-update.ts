@@ -37,7 +37,10 @@ export const autoUpdateCommand = withHelp(
       const tell = (line: string) => logger.info(`update: ${line}`);
       const endpoint = endpointOf(loaded);
       if (args.finish) {
-        await finish(updatesFor(loaded, { waitMs: WAIT_MS, tell }, args.of), args.finish);
+        const request = { ...updatesFor(loaded, { waitMs: WAIT_MS, tell }, args.of), sparesShells: true };
+        const done = await finish(request, args.finish);
+        if (done.kind === "installed" && done.reason === "put-off")
+          tell("shells are open, so the agent restarts another time");
         return 0;
       }
       const offered = await offeredVersion({ endpoint });
