@@ -189,8 +189,7 @@ export class ShellChannel implements ChannelEvents {
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
     const { cols = 80 } = terminal.size() ?? {};
-    if (snapshot.head.skipped > 0)
-      this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
+    if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
   }
 
   #tellSkipped(bytes: number, shape: (text: string) => string): void {
