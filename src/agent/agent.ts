@@ -52,6 +52,10 @@ export interface AgentOptions {
   shells?: ShellSettings;
   /** Follows who is there. */
   attendant?: Attendant;
+  /** What the program image before this one has left. */
+  inherited?: Inherited | null;
+  /** Given, once, the means to replace this process by another program. */
+  onRestarter?(restarter: Restarter): void;
   /** Other times than the contract's; for tests. */
   times?: ConnectionTimes;
   context?: Omit<UplinkContext, "subject">;
@@ -252,7 +256,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
 /** The shells and commands of the image before go on here. */
 function takeOver({ inherited, logger }: AgentOptions, sessions: SessionManager, runs: RunManager) {
-  const left = inherited?.open(logger) ?? null;
+  const left = inherited?.open() ?? null;
   if (!left) return null;
   sessions.restore(left.sessions);
   runs.restore(left.runs);

@@ -58,7 +58,10 @@ export class SessionInput {
       return { viewer: writer && this.typing.idOf(writer), bytes };
     });
     const viewers = this.typing.save().map(({ accepted, ...viewer }) => {
-      const waiting = input.reduce((sum, { viewer: id, bytes }) => sum + (id === viewer.id ? bytes.length : 0), 0);
+      const waiting = input.reduce(
+        (sum, { viewer: id, bytes }) => sum + (id === viewer.id ? bytes.length : 0),
+        0,
+      );
       return { ...viewer, accepted, applied: accepted - waiting };
     });
     return { viewers, input };

@@ -13,6 +13,7 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
 import type { SavedSession } from "./restart/schema.ts";
 import { SessionInput } from "./session-input.ts";
+import { farewell } from "./session-text.ts";
 import { V1Feed } from "./v1-feed.ts";
 import { Pace } from "./v2/pace.ts";
 import type { Typing, ViewerTyping } from "./v2/typing.ts";
@@ -72,6 +73,8 @@ export class Session implements OutputSource {
   #startedAt = Date.now();
   #lastOutputAt: number | null = null;
   #endedAt: number | null = null;
+  /** Said behind its last output: why it was ended. */
+  #farewell = "";
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -201,9 +204,15 @@ export class Session implements OutputSource {
     this.#pty?.resize(cols, rows);
   }
 
-  /** Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it. */
-  async stop(graceMs: number): Promise<void> {
-    if (this.#state === "running") this.#state = "stopping";
+  /**
+   * Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it.
+   * @param why for whoever looks, behind all of that
+   */
+  async stop(graceMs: number, why?: string): Promise<void> {
+    if (this.#state === "running") {
+      this.#state = "stopping";
+      if (why !== undefined) this.#farewell = farewell(why);
+    }
     this.#wakeUp();
     await this.#pty?.close(graceMs);
     await this.ended;
@@ -221,6 +230,7 @@ export class Session implements OutputSource {
       unwatchedMs: now - this.watchedAt,
       ring: { start: this.ring.start, parts: this.ring.parts() },
       inHand: this.#inHand,
+      farewell: this.#farewell,
       left: this.pace.left,
       ...this.#v1.save(),
       ...this.#input.save(pty?.unwritten ?? []),
@@ -239,6 +249,7 @@ export class Session implements OutputSource {
     this.#lastOutputAt = saved.lastOutputAt;
     this.#endedAt = saved.endedAt;
     this.#inHand = saved.inHand;
+    this.#farewell = saved.farewell;
     this.#v1.restore(saved);
     if (saved.left) this.pace.hold(saved.left);
     this.#input.restore(saved);
@@ -272,6 +283,7 @@ export class Session implements OutputSource {
       }
     }
     this.#exit = (await pty?.exited) ?? null;
+    this.show(this.#farewell);
     this.#state = "drained";
     this.#endedAt = Date.now();
     this.#ended.resolve();

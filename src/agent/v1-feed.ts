@@ -4,9 +4,7 @@ import { OUTPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import type { SavedSession } from "./restart/schema.ts";
-
-/** What such a server is shown of a session that it did not start, bytes. */
-const RECENT_BYTES = 64 * 1024;
+import { recentLines } from "./session-text.ts";
 
 export class V1Feed {
   readonly #buffer = new OutputBuffer();
@@ -81,17 +79,7 @@ export class V1Feed {
     this.#budget.give(lost);
     this.#buffer.clear();
     this.#push(
-      Buffer.from(
-        `\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`,
-      ),
+      Buffer.from(`\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`),
     );
   }
-}
-
-// --- internal ---
-
-function recentLines(ring: ByteRing): Uint8Array {
-  const from = Math.max(ring.start, ring.end - RECENT_BYTES);
-  const bytes = ring.read(from, RECENT_BYTES);
-  return from === 0 ? bytes : bytes.subarray(bytes.indexOf(10) + 1);
 }

@@ -52,9 +52,15 @@ export function redirect(fd: number, target: number): void {
  */
 export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
   if (libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
-  const errno = lastErrno();
-  if (errno === constants.errno.EAGAIN) return false;
-  throw new Error(`the file system gives no lock (errno ${errno})`);
+  const why = errno();
+  if (why === constants.errno.EAGAIN) return false;
+  throw new Error(`the file system gives no lock (errno ${why})`);
+}
+
+/** Of the last call that failed, 0 where it cannot be told. */
+export function errno(): number {
+  const place = libc().__errno_location();
+  return place === null ? 0 : read.i32(place);
 }
 
 /** N of the /dev/pts/N that this master belongs to, or null where it is not a master. */
@@ -87,12 +93,6 @@ export function setNonBlocking(fd: number): void {
   libc().fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
-/** The error number of the last call that failed; to be asked right after it. */
-export function lastErrno(): number {
-  const place = libc().__errno_location();
-  return place === null ? 0 : read.i32(place);
-}
-
 /** Whether orphaned descendants of this process become its children (PR_SET_CHILD_SUBREAPER). */
 export function isSubreaper(): boolean {
   const flag = new Int32Array(1);
@@ -102,6 +102,18 @@ export function isSubreaper(): boolean {
 /** Suspends or restarts the output of the terminal that `fd` (its slave) is open on; says whether it could. */
 export function suspendOutput(fd: number, suspended: boolean): boolean {
   return libc().tcflow(fd, suspended ? TCOOFF : TCOON) === 0;
+}
+
+/**
+ * Blanks variables in the memory that /proc/PID/environ shows, to root too. Afterwards this process knows nothing of
+ * them either: whoever needs one has read it before.
+ */
+export function blankVariables(names: readonly string[]): void {
+  const { getenv, strlen, memset } = libc();
+  for (const name of names) {
+    const value = getenv(Buffer.from(`${name}\0`));
+    if (value !== null) memset(value, 0, strlen(value));
+  }
 }
 
 /** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
@@ -125,10 +137,10 @@ function open() {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
-    execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     memfd_create: { args: ["ptr", "u32"], returns: "i32" },
     sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },
+    execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
@@ -139,6 +151,9 @@ function open() {
     tcflow: { args: ["i32", "i32"], returns: "i32" },
     tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
     tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
+    getenv: { args: ["ptr"], returns: "ptr" },
+    strlen: { args: ["ptr"], returns: "u64" },
+    memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
     cfmakeraw: { args: ["ptr"], returns: "void" },
   }).symbols;
 }

@@ -2,7 +2,7 @@
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { lastErrno, libc, setCloseOnExec } from "./libc.ts";
+import { errno, libc, setCloseOnExec } from "./libc.ts";
 
 export interface Replacement {
   /** Absolute path of the program. */
@@ -23,7 +23,8 @@ export class ExecError extends Error {
   readonly code: string;
 
   constructor(path: string, errno: number) {
-    const code = Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
+    const code =
+      Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
     super(`${path} cannot be executed: ${code}`);
     this.code = code;
   }
@@ -43,10 +44,10 @@ export function replaceProcess({ path, argv, env, keep, shield = [] }: Replaceme
   const unshield = shield.map(ignoreSignal);
   for (const fd of keep) setCloseOnExec(fd, false);
   libc().execve(program, args.pointers, environment.pointers);
-  const errno = lastErrno();
+  const why = errno();
   for (const fd of keep) setCloseOnExec(fd, true);
   for (const undo of unshield) undo();
-  throw new ExecError(path, errno);
+  throw new ExecError(path, why);
 }
 
 // --- internal ---

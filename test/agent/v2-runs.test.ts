@@ -181,10 +181,11 @@ test("one that ended while nobody was there is told of when somebody comes", asy
   expect(again.out.text).toBe("late\n");
 });
 
-test("an unknown command is not started on a resume, and one that can't start is refused", async () => {
+test("an unknown command is not started on a resume, and one that can't start is refused in words", async () => {
   await start();
   const gone = opener.run(crypto.randomUUID(), "touch /tmp/never", { resume: true });
   await until(() => gone.refused?.code === "gone", 2_000, "gone");
   const failed = opener.run(crypto.randomUUID(), "true", { cwd: "/does/not/exist" });
   await until(() => failed.refused?.code === "failed", 2_000, "failed");
+  expect(failed.refused?.message).toContain("the working folder /does/not/exist does not exist");
 });

@@ -96,8 +96,13 @@ describe("fish", () => {
     expect(complete("rexec-agent register --token ")).toEqual([""]);
   });
 
-  test.skipIf(missing !== "")(`knows every command that there is${missing}`, () => {
-    const names = Object.keys(agentSubCommands);
+  test.skipIf(missing !== "")(`knows every command that there is${missing}`, async () => {
+    const commands = await Promise.all(Object.values(agentSubCommands).map((load) => load()));
+    const metas = await Promise.all(
+      commands.map(async ({ meta }) => (typeof meta === "function" ? meta() : meta)),
+    );
+    const names = metas.flatMap((meta) => (meta && !meta.hidden ? (meta.name ?? []) : []));
+    expect(names).toContain("register");
     expect(complete("rexec-agent ")).toEqual(expect.arrayContaining(names));
     expect(complete("rexec agent ")).toEqual(expect.arrayContaining(names));
   });

@@ -121,6 +121,10 @@ describe("start --ephemeral", () => {
     await terminal.type("pwd; echo $REXEC_CONTROL\r");
     await terminal.see(step.workspace);
     await terminal.see(/\/rexec\/ephemeral-\w+\.sock/);
+    const headers = { authorization: `Bearer ${world.stack.token}` };
+    const path = `/api/agents/${(await named("words"))?.id}/status`;
+    const status = await (await fetch(`${world.stack.url}${path}`, { headers })).json();
+    expect(status).toMatchObject({ status: "online", sessions: 1 });
     expect(step.stdout.match(/rexec connect/g)).toHaveLength(1);
     expect(step.stdout).toContain(world.stack.url);
   });
@@ -205,14 +209,15 @@ describe("start --ephemeral", () => {
       await using step = new Step(["start", "--ephemeral", "--name", "env", ...options], env);
       await using terminal = world.terminal(["connect", await step.reference()]);
       await terminal.see(/[$#] $/);
-      await terminal.type("env > inside; echo done-$((1+1))\r");
+      await terminal.type("env > inside; cat /proc/$PPID/environ > outside; echo done-$((1+1))\r");
       await terminal.see("done-2");
       const command = await world.rexec(["exec", "env", "--", "env"]);
       step.child.kill();
       await step.exit();
       await isGone("env");
       const shell = await Bun.file(join(step.workspace, "inside")).text();
-      return { shell, command: command.stdout.toString(), log: step.stderr };
+      const parent = await Bun.file(join(step.workspace, "outside")).text();
+      return { shell, parent, command: command.stdout.toString(), log: step.stderr };
     };
     const usual = await environmentOf();
     for (const inside of [usual.shell, usual.command]) {
@@ -220,6 +225,8 @@ describe("start --ephemeral", () => {
       expect(inside).toContain("PATH=/opt/of-the-job:");
       expect(inside).not.toMatch(/s3cr3t|postgres:|REXEC_TOKEN/);
     }
+    expect(usual.parent).toContain("BUILD_MODE=fast\0");
+    expect(usual.parent).not.toMatch(/s3cr3t|postgres:|rexec_[0-9a-f]/);
     expect(usual.log).toContain("4 variable(s) that look like secrets are kept from shells");
     expect(usual.log).toContain("AUTHORIZATION, DATABASE_URL, DEPLOY_KEY, REXEC_TOKEN");
     expect(usual.log).not.toMatch(/s3cr3t|pw@db/);
@@ -279,6 +286,29 @@ describe("start --ephemeral", () => {
     expect(await stop.exit()).toBe(0);
     await isGone("behind");
     expect(existsSync(join(parent.home, ".rexec"))).toBe(false);
+  });
+
+  test("that somebody deletes while it runs leaves with 4", async () => {
+    await using step = start("--name", "deleted");
+    await step.reference();
+    const headers = { authorization: `Bearer ${world.stack.token}` };
+    const agent = await named("deleted");
+    await fetch(`${world.stack.url}/api/agents/${agent?.id}`, { method: "DELETE", headers });
+    expect(await step.exit()).toBe(4);
+  });
+
+  test("a second signal cuts it short, and the server is told all the same", async () => {
+    await using step = start("--name", "hurried");
+    await using terminal = world.terminal(["connect", await step.reference()]);
+    await terminal.see(/[$#] $/);
+    await terminal.type("trap '' HUP; echo deaf-$((1+1)); sleep 20\r");
+    await terminal.see("deaf-2");
+    step.child.kill("SIGINT");
+    await until(() => step.stderr.includes("SIGINT"), 5_000, "the first signal to be heard");
+    step.child.kill("SIGTERM");
+    expect(await step.exit(10_000)).toBe(143);
+    expect(await named("hurried")).toBeUndefined();
+    expect(readdirSync(join(step.home, "t", "rexec"))).toEqual([]);
   });
 
   test("without a token it leaves with 3, with a wrong one with 4, and its options alone with 2", async () => {

@@ -81,7 +81,10 @@ describe("what cannot be used is a clear error", () => {
   });
 
   test("an address that is none of this machine's", async () => {
-    expect(await refusalOf({ host: "192.0.2.1" })).toMatchObject({ code: "cannot_listen" });
+    for (const host of ["192.0.2.1", "300.1.1.1", "no-such-name.invalid"]) {
+      const message = `cannot listen on ${host}:0: this machine has no such address`;
+      expect(await refusalOf({ host })).toMatchObject({ code: "cannot_listen", message });
+    }
   });
 
   test("a certificate that is missing, or none", async () => {

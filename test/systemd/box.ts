@@ -120,13 +120,16 @@ export class Box implements AsyncDisposable {
   }
 
   /**
-   * Files that differ from the outer machine's: made, changed or removed in the box; not those that a running system
-   * writes by itself, nor those in its own memory (/run, /tmp).
+   * Files that differ from the outer machine's, made or changed in the box; not those that a running system writes by
+   * itself, nor those in its own memory (/run, /tmp).
    */
   async changedFiles(): Promise<string[]> {
     const [launcher = 0] = childrenOf(this.#launcher.pid);
     const upper = join(`/proc/${launcher}/root`, this.#folder, "up");
-    const found = Bun.spawnSync(["find", ".", "!", "-type", "d"], { cwd: upper }).stdout.toString();
+    // Character devices are what an overlay notes removals by, and those depend on what the outer machine happens to
+    // have: box.sh takes an agent's configuration out of the box, for example, where there is one outside.
+    const search = ["find", ".", "!", "-type", "d", "!", "-type", "c"];
+    const found = Bun.spawnSync(search, { cwd: upper }).stdout.toString();
     const paths = found.split("\n").map((path) => path.slice(1));
     return paths.filter((path) => path && !/^\/var\/(log|lib\/systemd|lib\/private)\//.test(path)).sort();
   }

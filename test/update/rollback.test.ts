@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pauses } from "../../src/agent/update/auto.ts";
 import { guardUpdate } from "../../src/agent/update/guard.ts";
@@ -9,6 +9,7 @@ import { COMMIT, VERSION } from "../../src/lib/version.ts";
 import { recordingLogger } from "../support/agent.ts";
 import { Releases, rewrite } from "../support/releases.ts";
 import { sha256, UpdateStage } from "../support/update-stage.ts";
+import { V1Viewer } from "../support/v1-viewer.ts";
 import { until, within } from "../support/wait.ts";
 
 const releases = new Releases();
@@ -60,6 +61,30 @@ describe("a new version that does not do", () => {
     expect(stage.installed).toBe(sha256(now));
     expect(await stage.status()).toMatchObject({ running: true, version: "1.0.0", connected: true });
   }, 90_000);
+});
+
+describe("a new version that does not do, with nobody left who watches it", () => {
+  test("makes way for the former one, in the same process", async () => {
+    const mute = await releases.buildMute("1.2.0");
+    await using stage = await UpdateStage.start(mute, offer);
+    copyFileSync(now, `${stage.agent}.old`);
+    const pending = {
+      from: "1.0.0 (test)",
+      to: "1.2.0 (test)",
+      at: "",
+      starts: 3,
+      connected: true,
+      watcher: 0,
+    };
+    writeMark(updatePlace(stage.agent), { pending });
+    const agent = stage.spawn(["start"]);
+    await until(async () => (await stage.status()).connected, 20_000, "the former one to be connected");
+    expect(await stage.status()).toMatchObject({ running: true, version: "1.0.0", pid: agent.pid });
+    expect(stage.installed).toBe(sha256(now));
+    expect(readMark(updatePlace(stage.agent)).failed?.version).toBe("1.2.0");
+    agent.kill("SIGTERM");
+    expect(await within(agent.exited, 10_000, "its end")).toBe(0);
+  }, 60_000);
 });
 
 describe("an update that is killed", () => {
@@ -169,11 +194,25 @@ describe("the first life of a new version, with nobody who watches it", () => {
       watcher: 0,
     };
     writeMark(place, { pending: { ...base, ...pending } });
-    const backs: string[] = [];
+    let backs = 0;
     const logger = recordingLogger();
     const guard = (limitMs = 60_000) =>
-      guardUpdate({ executable, logger, limitMs, onBack: (reason) => void backs.push(reason) });
-    return { place, executable, logger, guard, backs, content: () => readFileSync(executable, "utf8") };
+      guardUpdate({
+        executable,
+        logger,
+        limitMs,
+        onBack: () => {
+          backs += 1;
+        },
+      });
+    return {
+      place,
+      executable,
+      logger,
+      guard,
+      backs: () => backs,
+      content: () => readFileSync(executable, "utf8"),
+    };
   }
 
   test("is proved by a connection", () => {
@@ -191,25 +230,41 @@ describe("the first life of a new version, with nobody who watches it", () => {
     const { place, guard, content, backs } = stage();
     using watching = guard(50);
     watching.state(dialling);
-    await until(() => backs.length === 1, 5_000, "it to go back");
+    await until(() => backs() === 1, 5_000, "it to go back");
     expect(content()).toBe("old");
     expect(readMark(place)).toEqual({ failed: expect.objectContaining({ version: VERSION }) });
   });
 
   test("ends in the former one where it has started thrice for nothing", () => {
-    const { guard, content, place } = stage();
+    const { guard, content, place, backs } = stage();
     for (let start = 1; start <= 3; start += 1) guard()[Symbol.dispose]();
     expect(content()).toBe("new");
-    expect(() => guard()).toThrow("was taken back");
-    expect(content()).toBe("old");
+    guard();
+    expect([content(), backs()]).toEqual(["old", 1]);
     expect(readMark(place).failed?.version).toBe(VERSION);
+  });
+
+  test("ends in the former one where the server refuses it for good", () => {
+    const { guard, content, backs } = stage();
+    using watching = guard();
+    watching.state(dialling);
+    watching.failed("401");
+    expect([content(), backs()]).toEqual(["old", 1]);
+  });
+
+  test("is over with the connection: what ends it later is no cause to go back", () => {
+    const { guard, content, backs } = stage();
+    using watching = guard();
+    watching.state(connected);
+    watching.failed("401");
+    expect([content(), backs()]).toEqual(["new", 0]);
   });
 
   test("goes on where the former one was not connected either", async () => {
     const { guard, content, backs } = stage({ connected: false });
     using _watching = guard(20);
     await Bun.sleep(100); // five times the limit
-    expect([content(), backs]).toEqual(["new", []]);
+    expect([content(), backs()]).toEqual(["new", 0]);
   });
 
   test("is nobody's business in another version, or with a note that cannot be read", () => {
@@ -309,6 +364,26 @@ describe("auto_update", () => {
     expect(await stage.status()).toMatchObject({ running: true, connected: true });
     expect(stage.files).toEqual(["rexec-agent", "rexec-agent.old"]);
   }, 90_000);
+
+  test("ends no shell that somebody has open", async () => {
+    await using stage = await UpdateStage.start(now, offer, { auto_update: true, update_interval: "2s" });
+    expect((await stage.run(["start", "--daemon"])).code).toBe(0);
+    const { agent_id: id } = JSON.parse(readFileSync(stage.config, "utf8"));
+    const viewer = await V1Viewer.connect(stage.gateway, id, "v1");
+    viewer.send({ type: "input", data: "kept=$((40+2)); echo set-$kept\n" });
+    await viewer.sees("set-42", 10_000);
+    await until(() => stage.installed === sha256(newer), 40_000, "the new executable to be in place");
+    await Bun.sleep(2_500); // another look, which could end it too
+    viewer.send({ type: "input", data: "echo still-$kept\n" });
+    await viewer.sees("still-42", 10_000);
+    viewer.send({ type: "input", data: "exit\n" });
+    await until(
+      async () => (await stage.status()).version === "1.1.0",
+      40_000,
+      "the agent to be the new one",
+    );
+    viewer.ws.close();
+  }, 120_000);
 
   test("looks first at some moment of the first hour, then once a day, give or take a tenth", () => {
     const day = 86_400_000;

@@ -1,4 +1,6 @@
 /** `start --ephemeral`: an agent that registers, serves, leaves, and is gone. It writes no configuration. */
+import { rmSync } from "node:fs";
+import { RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { type AgentOptions, runAgent } from "../agent.ts";
@@ -82,6 +84,11 @@ export async function runEphemeral(options: EphemeralOptions): Promise<Farewell 
       places: [place],
       run: { kind: "ephemeral", log: options.log },
       handlers: {
+        restart() {
+          throw new RexecError("an ephemeral agent is not restarted: it would be another one", {
+            code: "ephemeral",
+          });
+        },
         continue(_, { afterwards }) {
           // Whoever said so sees the answer first.
           afterwards(() => setTimeout(() => watch.leave("continue"), ANSWER_MS));
@@ -106,6 +113,8 @@ export async function runEphemeral(options: EphemeralOptions): Promise<Farewell 
     await Promise.race([running, aborted(now)]);
     return why;
   } finally {
+    // What `runAgent` would have taken away, had it been given the time.
+    if (now.aborted) for (const path of [place.socket, place.pid]) rmSync(path, { force: true });
     const left = await unregister(
       { endpoint, token },
       agent,

@@ -13,7 +13,7 @@ export interface WatchOptions {
 
 /** Looks so often, ms. */
 const LOOK_MS = 1_000;
-/** People hear of the end so long before it, ms; where that is in the first half of the time, not. */
+/** People hear of the end so long before it, ms; not where that is in the first half of the time. */
 const WARN_MS = [5 * 60_000, 60_000] as const;
 /** While the connection is away, whoever was there still is, for so long: the gateway holds their sessions too, ms. */
 const HOLD_MS = 120_000;

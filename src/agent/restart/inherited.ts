@@ -5,7 +5,7 @@ import type { Logger } from "../../lib/log.ts";
 import { setCloseOnExec } from "../../pty/libc.ts";
 import { listProcesses, type ProcessEntry, readProcess, signalProcess } from "../../pty/procfs.ts";
 import { type Parcel, unpack } from "./parcel.ts";
-import { type Handover, HANDOVER_VERSION, handover } from "./schema.ts";
+import { HANDOVER_VERSION, type Handover, handover } from "./schema.ts";
 
 /** Descriptor of the memfd; or `CHECK`. Taken out of the environment at once. */
 export const HANDOVER = "REXEC_HANDOVER";
@@ -19,17 +19,20 @@ export interface Readiness {
 }
 
 /** What was left to this image. */
-export class Inherited {
+export class Inherited implements Disposable {
   readonly #parcel: Parcel;
   readonly #fd: number;
+  readonly #logger: Logger;
+  #isOpen = false;
 
-  private constructor(parcel: Parcel, fd: number) {
+  private constructor(parcel: Parcel, fd: number, logger: Logger) {
     this.#parcel = parcel;
     this.#fd = fd;
+    this.#logger = logger;
   }
 
   /** Null where there is nothing: the usual start. @param env the variable is taken out of it */
-  static take(env: Record<string, string | undefined>): Inherited | null {
+  static take(env: Record<string, string | undefined>, logger: Logger): Inherited | null {
     const value = env[HANDOVER];
     delete env[HANDOVER];
     const fd = Number(value);
@@ -39,32 +42,37 @@ export class Inherited {
     if (parcel?.about.pid !== process.pid) return null;
     // Nobody that is started meanwhile may have them.
     for (const one of [fd, ...parcel.about.fds]) setCloseOnExec(one, true);
-    return new Inherited(parcel, fd);
+    return new Inherited(parcel, fd, logger);
   }
 
   /** Null where it is of a version that this program does not read, or damaged: its shells are hung up then, and it is said. */
-  open(logger: Logger): Handover | null {
+  open(): Handover | null {
     const { version } = this.#parcel.about;
     try {
-      if (version !== HANDOVER_VERSION) throw new Error(`it is of version ${version}, not ${HANDOVER_VERSION}`);
+      if (version !== HANDOVER_VERSION)
+        throw new Error(`it is of version ${version}, not ${HANDOVER_VERSION}`);
       const content = handover.parse(this.#parcel.content());
       closeSync(this.#fd);
+      this.#isOpen = true;
       return content;
     } catch (error) {
-      logger.error(`what the program before has left cannot be read: ${messageOf(error)}`);
-      this.abandon(logger);
+      this.#logger.error(`what the program before has left cannot be read: ${messageOf(error)}`);
+      this[Symbol.dispose]();
       return null;
     }
   }
 
-  /** Ends what was left, as a terminal line that is lost does. */
-  abandon(logger: Logger): void {
+  /** What was left and nobody took over is ended, as by a terminal line that is lost. */
+  [Symbol.dispose](): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
     const { leaders, fds } = this.#parcel.about;
     const alive = leaders.flatMap(({ pid, start }) => {
       const entry = readProcess(pid);
       return entry && entry.start === start ? [entry] : [];
     });
-    if (alive.length > 0) logger.error(`${alive.length} shells and commands are ended: nobody could serve them any more`);
+    if (alive.length > 0)
+      this.#logger.error(`${alive.length} shells and commands are ended: nobody could serve them any more`);
     for (const leader of alive) hangUpAll(leader);
     for (const fd of [this.#fd, ...fds]) closeQuietly(fd);
   }

@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, readSync, writeSync } from "node:fs";
 import { RexecError } from "../../lib/errors.ts";
-import { lastErrno, libc } from "../../pty/libc.ts";
+import { errno, libc } from "../../pty/libc.ts";
 import { type Envelope, envelope } from "./schema.ts";
 
 const MFD_CLOEXEC = 1;
@@ -16,7 +16,7 @@ const MAGIC = 0x52584831;
 export function pack(about: Envelope, content: unknown): number {
   const fd = libc().memfd_create(Buffer.from("rexec-handover\0"), MFD_CLOEXEC);
   if (fd < 0) {
-    throw new RexecError(`no memory file can be made for the state (errno ${lastErrno()})`, {
+    throw new RexecError(`no memory file can be made for the state (errno ${errno()})`, {
       code: "restart_unsupported",
     });
   }

@@ -35,7 +35,9 @@ export function programOf(env: Program["env"], path: string = OWN_PATH): Program
  * @throws RexecError `restart_refused`
  */
 export async function assertStarts({ path, argv, env }: Program): Promise<string> {
-  const checkEnv = Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_FOR_THE_CHECK.includes(name)));
+  const checkEnv = Object.fromEntries(
+    Object.entries(env).filter(([name]) => !NOT_FOR_THE_CHECK.includes(name)),
+  );
   try {
     const child = Bun.spawn([path, ...argv.slice(1)], {
       argv0: argv[0] ?? path,
@@ -45,9 +47,11 @@ export async function assertStarts({ path, argv, env }: Program): Promise<string
       killSignal: "SIGKILL",
     });
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    if (child.exitCode !== 0) throw new Error(lastLine(stderr) || `it ends with ${child.exitCode ?? child.signalCode}`);
+    if (child.exitCode !== 0)
+      throw new Error(lastLine(stderr) || `it ends with ${child.exitCode ?? child.signalCode}`);
     const { handover, version } = readiness.parse(JSON.parse(stdout));
-    if (!handover.includes(HANDOVER_VERSION)) throw new Error(`version ${version} cannot take over open shells`);
+    if (!handover.includes(HANDOVER_VERSION))
+      throw new Error(`version ${version} cannot take over open shells`);
     return version;
   } catch (error) {
     throw new RexecError(`${path} would not start in the agent's place: ${messageOf(error)}`, {

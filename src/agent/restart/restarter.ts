@@ -16,7 +16,7 @@ import type { RunManager } from "../v2/run-manager.ts";
 import { HANDOVER } from "./inherited.ts";
 import { pack } from "./parcel.ts";
 import { assertStarts, type Program, programOf } from "./program.ts";
-import { type Envelope, type Handover, HANDOVER_VERSION } from "./schema.ts";
+import { type Envelope, HANDOVER_VERSION, type Handover } from "./schema.ts";
 
 export interface RestarterOptions {
   sessions: SessionManager;
@@ -56,7 +56,7 @@ export interface Prepared {
   readonly sessions: number;
   readonly commands: number;
   /** Does not settle where it succeeds. @throws RexecError `restart_failed`; the agent goes on as before then */
-  go(): Promise<never>;
+  go(): Promise<void>;
 }
 
 /** How long what is on its way to the server may take, ms. */
@@ -115,14 +115,14 @@ export class Restarter {
 
   // --- internal ---
 
-  async #go(program: Program, reason: string): Promise<never> {
+  async #go(program: Program, reason: string): Promise<void> {
     const { sessions, runs, logger, pause } = this.#options;
     if (this.#isBusy) throw new RexecError("it is restarting already", { code: "restart_busy" });
     this.#isBusy = true;
     logger.info(`restarting in place (${reason}): ${program.path}`);
     try {
       await this.#comeToRest();
-      return await this.#replace(program, reason);
+      await this.#replace(program, reason);
     } catch (error) {
       for (const one of [...sessions.terminals, ...runs.all]) one.thaw();
       pause.end();
@@ -150,7 +150,7 @@ export class Restarter {
   }
 
   /** Ends in a turn of the event loop in which everything stands still: what comes meanwhile waits in the kernel. */
-  async #replace(program: Program, reason: string): Promise<never> {
+  async #replace(program: Program, reason: string): Promise<void> {
     const { sessions, runs, signal } = this.#options;
     const deadline = performance.now() + SETTLE_MS;
     closeAllOnExec();
@@ -164,7 +164,8 @@ export class Restarter {
       const parcel = pack(about, content);
       try {
         // As late as can be: node-pty waits for its children in threads, and what one of these has learnt by then is lost.
-        if (all.every(({ isSettled }) => isSettled) || performance.now() > deadline) this.#execute(program, parcel, about);
+        if (all.every(({ isSettled }) => isSettled) || performance.now() > deadline)
+          this.#execute(program, parcel, about);
       } finally {
         closeSync(parcel);
       }
@@ -172,7 +173,7 @@ export class Restarter {
     }
   }
 
-  #execute(program: Program, parcel: number, about: Envelope): never {
+  #execute(program: Program, parcel: number, about: Envelope): void {
     const lock = this.#options.presence();
     lock?.keepOverExec(true);
     try {
@@ -203,7 +204,9 @@ function envelopeOf({ sessions, runs }: Handover): Envelope {
   return {
     version: HANDOVER_VERSION,
     pid: process.pid,
-    leaders: [...terminals, ...runs].filter(({ exit }) => exit === null).map(({ pid, start }) => ({ pid, start })),
+    leaders: [...terminals, ...runs]
+      .filter(({ exit }) => exit === null)
+      .map(({ pid, start }) => ({ pid, start })),
     fds: [...terminals.map(({ fd }) => fd), ...pipes].filter((fd) => fd !== null),
   };
 }

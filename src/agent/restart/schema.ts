@@ -54,14 +54,14 @@ const savedSession = z.object({
   ring: savedRing,
   /** Output that is not in the ring yet, as there was no room. */
   inHand: bytes,
+  /** Said behind its last output: why it was ended. */
+  farewell: z.string(),
   /** What was asked for over the connection that was given up. */
   left: z.nullable(z.object({ consumed: z.int(), limit: z.int() })),
   isForV1: z.boolean(),
   /** What a server of rexec.v1 has not taken. */
   buffer: bytes,
-  viewers: z.array(
-    z.object({ id: z.string(), accepted: z.int(), applied: z.int(), silentMs: z.number() }),
-  ),
+  viewers: z.array(z.object({ id: z.string(), accepted: z.int(), applied: z.int(), silentMs: z.number() })),
   /** Input that the terminal has not taken, in order; of a viewer of rexec.v2, or of nobody in particular. */
   input: z.array(z.object({ viewer: z.nullable(z.string()), bytes })),
 });

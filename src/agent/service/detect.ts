@@ -10,7 +10,8 @@ export function detectInit(root = "/", system = platform()): InitSystem | null {
   // sd_booted(3): the folder is there where systemd runs, not only is installed.
   if (has("run/systemd/system")) return "systemd";
   if (has("run/openrc") || has("sbin/openrc-run")) return "openrc";
-  // A container has /etc/init.d too, but nobody who runs what is in it; these register scripts.
+  // Says that scripts can be registered, not that an init runs them: a container with Debian's tools passes for one.
+  // install-agent.sh decides in the same way; change both together.
   if (has("etc/init.d") && ["usr/sbin/update-rc.d", "sbin/chkconfig", "usr/sbin/chkconfig"].some(has)) {
     return "sysv";
   }

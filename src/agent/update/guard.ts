@@ -3,7 +3,7 @@
  * watches too (update.ts); this is for when that one is gone: after a power cut, or where a service manager ended it.
  */
 import { existsSync } from "node:fs";
-import { messageOf, RexecError } from "../../lib/errors.ts";
+import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import type { UplinkState } from "../uplink-state.ts";
@@ -20,56 +20,51 @@ export interface GuardOptions {
   /** Of this program. */
   executable: string;
   logger: Logger;
-  /** The old program is in its place again: this one has to make way. */
-  onBack(reason: string): void;
+  /** The former program is in its place again: this one has to make way for it. */
+  onBack(): void;
   limitMs?: number;
 }
 
 export interface Guard extends Disposable {
   /** Give it every state of the uplink. */
   state(state: UplinkState): void;
+  /** The agent ends with an error: where it has proved nothing yet, the former program takes its place. */
+  failed(reason: string): void;
 }
 
-/**
- * Looks whether this is the first life of a new version.
- * @throws RexecError `update_rolled_back` where it has failed too often: the next start is the old one's
- */
+/** Looks whether this is the first life of a new version. `onBack` may be called before it returns. */
 export function guardUpdate({ executable, logger, onBack, limitMs = LIMIT_MS }: GuardOptions): Guard {
-  const idle: Guard = { state() {}, [Symbol.dispose]() {} };
+  const idle: Guard = { state() {}, failed() {}, [Symbol.dispose]() {} };
   const place = placeOf(executable);
   const pending = place && readMark(place).pending;
   if (!place || !pending) return idle;
-  const self = `${VERSION} (${COMMIT})`;
-  if (pending.to !== self) {
+  if (pending.to !== `${VERSION} (${COMMIT})`) {
     // The old one is back, or was never replaced.
     tryTo(logger, () => note(place, ({ failed }) => (failed ? { failed } : {})));
     return idle;
   }
-  const version = pending.to.split(" ")[0] ?? pending.to;
+  let isOpen = true;
+  const goBack = (reason: string) => {
+    if (!isOpen) return;
+    isOpen = false;
+    if (pending.connected && back(place, VERSION, reason, logger)) onBack();
+  };
   const starts = pending.starts + 1;
-  if (starts > MOST_STARTS && back(place, version, `${MOST_STARTS} starts brought no connection`, logger)) {
-    throw new RexecError(
-      `the update to ${version} was taken back: ${MOST_STARTS} starts brought no connection`,
-      {
-        code: "update_rolled_back",
-        hint: `${pending.from} is in place again: start it`,
-      },
-    );
+  if (starts > MOST_STARTS) {
+    goBack(`${MOST_STARTS} starts brought no connection`);
+    return idle;
   }
   tryTo(logger, () => note(place, (mark) => ({ ...mark, pending: { ...pending, starts } })));
-  let isProved = false;
-  const timer = setTimeout(() => {
-    const reason = `it was not connected ${limitMs / 1000} s after its start`;
-    if (!isProved && pending.connected && back(place, version, reason, logger)) onBack(reason);
-  }, limitMs);
+  const timer = setTimeout(() => goBack(`it was not connected ${limitMs / 1000} s after its start`), limitMs);
   return {
     state({ phase }) {
-      if (phase !== "connected" || isProved) return;
-      isProved = true;
+      if (phase !== "connected" || !isOpen) return;
+      isOpen = false;
       clearTimeout(timer);
       confirm(place);
       logger.info(`updated from ${pending.from} to ${pending.to}`);
     },
+    failed: (reason) => goBack(reason),
     [Symbol.dispose]: () => clearTimeout(timer),
   };
 }

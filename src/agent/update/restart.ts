@@ -8,6 +8,7 @@ import { type FoundAgent, findAgent } from "../daemon/find.ts";
 import { stopAgent } from "../daemon/stop.ts";
 import { scopeWords, type Unit, unitOf } from "../daemon/supervisor.ts";
 import type { Run } from "../service/run.ts";
+import { SERVICE } from "../service/spec.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -22,8 +23,16 @@ export interface KnownAgent {
   readonly env: Environment;
 }
 
-/** `by-hand`: nothing here can restart it without ending it for good. */
-export type Restarted = "in-place" | "unit" | "daemon" | "by-hand";
+/** `by-hand`: nothing here can restart it without ending it for good. `put-off`: people's shells would have ended. */
+export type Restarted = "in-place" | "unit" | "daemon" | "by-hand" | "put-off";
+
+export interface RestartRequest {
+  /** That it is to run now. */
+  executable: string;
+  config: string;
+  run: Run;
+  sparesShells?: boolean | undefined;
+}
 
 const POLL_MS = 100;
 /** How long one may take to replace itself in place, ms; its answer comes before. */
@@ -59,18 +68,22 @@ export function runsFile(pid: number, executable: string): boolean {
 /**
  * In place where the agent can do that, since its shells live on then; else by whoever runs it.
  * @param agent as it was when it was well
+ * @param sparesShells rather not at all than at the cost of open shells
  * @throws RexecError of `stopAgent`
  */
 export async function restartAgent(
   agent: KnownAgent,
-  executable: string,
-  config: string,
-  run: Run,
+  { executable, config, run, sparesShells = false }: RestartRequest,
 ): Promise<Restarted> {
   const now = await findAgent(placesOf(config, agent.env, agent)).catch(() => null);
   if (now && (await restartInPlace(now.place, executable))) return "in-place";
+  if (sparesShells && (now?.status?.sessions ?? 0) > 0) return "put-off";
   if (agent.unit) {
     await run(["systemctl", ...scopeWords(agent.unit), "--no-block", "restart", agent.unit.name]);
+    return "unit";
+  }
+  if (agent.status?.run === "openrc") {
+    await run(["rc-service", SERVICE, "restart"]);
     return "unit";
   }
   if (agent.status?.run !== "daemon") return "by-hand";

@@ -35,6 +35,8 @@ export interface UpdateRequest {
   run: Run;
   /** How long the new one may take to connect, ms. */
   waitMs: number;
+  /** Leave the agent alone where a restart would end open shells. */
+  sparesShells?: boolean;
   tell(line: string): void;
   onProgress?(done: number, total: number | null): void;
   times?: DownloadTimes;
@@ -84,7 +86,7 @@ export async function install(
 /** How an update ended for the running agent. */
 export type Finished =
   /** None runs, or it runs another file: nothing to restart. */
-  | { kind: "installed"; reason: "none-runs" | "runs-another" | "by-hand" }
+  | { kind: "installed"; reason: "none-runs" | "runs-another" | "by-hand" | "put-off" }
   | { kind: "restarted"; how: Restarted; connected: boolean };
 
 /**
@@ -101,11 +103,10 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
   note(place, ({ pending, ...rest }) =>
     pending ? { ...rest, pending: { ...pending, watcher: process.pid } } : rest,
   );
-  const how = await restartAgent(agent, place.executable, config, run);
-  if (how === "by-hand") {
-    confirm(place);
-    return { kind: "installed", reason: "by-hand" };
-  }
+  const restart = { executable: place.executable, config, run };
+  const how = await restartAgent(agent, { ...restart, sparesShells: request.sparesShells });
+  // What is noted stays: whenever the new one starts, it has to prove itself.
+  if (how === "by-hand" || how === "put-off") return { kind: "installed", reason: how };
   tell(`restarted the agent${how === "in-place" ? ", its shells live on" : ""}; waiting for its connection`);
   const where = { executable: place.executable, config, env };
   const fared = await awaitAgent(where, { mustConnect, limitMs: waitMs });
@@ -116,7 +117,7 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
   tell(`${version} does not do: ${fared.reason}; going back`);
   const isBack = swapBack(place, version, fared.reason);
   // Where the new agent has gone back by itself it restarts by itself too.
-  if (isBack) await restartAgent(agent, place.executable, config, run);
+  if (isBack) await restartAgent(agent, restart);
   const back = await awaitAgent(where, { mustConnect, limitMs: waitMs });
   throw new RexecError(`the update to ${version} was taken back: ${fared.reason}`, {
     code: "update_rolled_back",

@@ -19,7 +19,10 @@ export class Ended {
   /** Each, and how long it can still be read, ms. */
   get remaining(): { session: Session; leftMs: number }[] {
     const now = performance.now();
-    return [...this.#sessions.values()].map(({ session, until }) => ({ session, leftMs: Math.max(0, until - now) }));
+    return [...this.#sessions.values()].map(({ session, until }) => ({
+      session,
+      leftMs: Math.max(0, until - now),
+    }));
   }
 
   add(session: Session, ms = ENDED_MS): void {

@@ -147,6 +147,7 @@ export class RunStream {
       // The pipe broke with its process: what there is was read.
     }
     this.#reader?.cancel();
+    this.#reader = null;
     this.#isOver = true;
     this.onAdvance?.();
   }

@@ -6,7 +6,8 @@ import type { AgentArgs } from "./_options.ts";
 export const ephemeralArgs = {
   ephemeral: {
     type: "boolean",
-    description: "For CI jobs: register, serve, unregister at the end; reads and writes no configuration",
+    description:
+      "For CI jobs: register, serve, unregister at the end; reads no configuration but one that is named, and writes none",
   },
   timeout: {
     type: "string",

@@ -11,10 +11,11 @@ import { ephemeralPlace } from "../../agent/ephemeral/place.ts";
 import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
 import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
-import { ExitCode, RexecError } from "../../lib/errors.ts";
+import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { quoteWord } from "../../lib/quote.ts";
+import { blankVariables } from "../../pty/libc.ts";
 import { programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
@@ -32,7 +33,7 @@ export interface EphemeralRequest {
 /** @throws RexecError `token_missing`, and as `runEphemeral` */
 export async function startEphemeral(request: EphemeralRequest): Promise<void> {
   const { args, times, limits, logger, daemon } = request;
-  const { env } = process;
+  const env = { ...process.env };
   const loaded = loadConfig({ ...args, env, onlyNamed: true });
   const token = tokenOf(loaded.token);
   if (args.token)
@@ -43,6 +44,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
       `${sifted.heldBack.length} variable(s) that look like secrets are kept from shells (--keep-env hands them over): ${sifted.heldBack.join(", ")}`,
     );
   }
+  blank(["REXEC_TOKEN", ...sifted.heldBack], logger);
   const rules: StayRules = { ...times, untilLeft: args["wait-for-viewer"] === true };
   const why = await runEphemeral({
     ...request,
@@ -163,6 +165,18 @@ function plan({ timeoutMs, idleMs, untilLeft }: StayRules): string {
   const idle = idleMs === undefined ? "" : `, or leaves once nobody has been here for ${time(idleMs)}`;
   const waits = untilLeft ? "waits for somebody to come, until they leave" : "stays until it is stopped";
   return `${waits}${idle}${most}`;
+}
+
+/**
+ * A shell's parent is this process: `cat /proc/$PPID/environ` would show what is held back all the same. But for proxies,
+ * which the runtime may look up at any time.
+ */
+function blank(names: readonly string[], logger: Logger): void {
+  try {
+    blankVariables(names.filter((name) => !/_proxy$/i.test(name)));
+  } catch (error) {
+    logger.warn(`what is kept from shells can be read in /proc/${process.pid}/environ: ${messageOf(error)}`);
+  }
 }
 
 /** Our own program can be called by its name. */

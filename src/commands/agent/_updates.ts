@@ -8,11 +8,7 @@ import { type PublicKey, parsePublicKey } from "../../lib/minisign.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { PUBLIC_KEY } from "../../lib/version.ts";
 import { programName } from "../_cli.ts";
-
-/** The words in front of a command in this program: `rexec agent …` or `rexec-agent …`. */
-export function ownWords(): string[] {
-  return programName() === "rexec" ? ["agent"] : [];
-}
+import { ownWords } from "./_own-words.ts";
 
 /**
  * @param executable that is updated, where it is not the one that runs this

@@ -1,25 +1,41 @@
 /** What a running agent does for its updates: it proves a new version that it is, and looks for the next one. */
+import { existsSync } from "node:fs";
 import type { AgentConfig } from "../../agent/config.ts";
 import { autoUpdate } from "../../agent/update/auto.ts";
-import { guardUpdate } from "../../agent/update/guard.ts";
+import type { Guard, GuardOptions } from "../../agent/update/guard.ts";
+import { markPath } from "../../agent/update/mark-path.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
+import { ExitCode, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { ownWords } from "./_updates.ts";
+import { execute } from "../../pty/exec.ts";
+import { ownWords } from "./_own-words.ts";
 
 export interface UpdateWatch extends Disposable {
   /** Give it every state of the uplink. */
   state(state: UplinkState): void;
+  /** The agent ends with that error. */
+  failed(error: unknown): void;
+  /** Aborts where the former program is in its place again: then the agent is to end, and `leave` to be called. */
+  readonly signal: AbortSignal;
+  /** Goes on as the former program, in this very process; returns where there is no cause to. */
+  leave(): void;
 }
 
-/** @throws RexecError `update_rolled_back` where this program has failed too often, and is replaced by the former one */
-export function watchUpdates({ config, logger }: { config: AgentConfig; logger: Logger }): UpdateWatch {
+export async function watchUpdates({
+  config,
+  logger,
+}: {
+  config: AgentConfig;
+  logger: Logger;
+}): Promise<UpdateWatch> {
   using undo = new DisposableStack();
-  const onBack = (reason: string) => {
-    // What comes next is the service manager's, or a person's: the former version is in place.
-    logger.error(`ending: ${reason}`);
-    process.exit(1);
+  const ends = new AbortController();
+  const onBack = () => ends.abort();
+  const leave = () => {
+    if (ends.signal.aborted) execute(process.execPath, process.argv.slice(2), process.env);
   };
-  const guard = undo.use(guardUpdate({ executable: process.execPath, logger, onBack }));
+  const guard = undo.use(await guardOf({ executable: process.execPath, logger, onBack }));
+  leave(); // nothing has been opened yet
   const command = [process.execPath, ...ownWords(), "auto-update", `--config=${config.path}`];
   const auto =
     config.updateMs === undefined
@@ -28,9 +44,24 @@ export function watchUpdates({ config, logger }: { config: AgentConfig; logger: 
   const all = undo.move();
   return {
     state(state) {
-      guard.state(state);
+      guard?.state(state);
       auto?.state(state);
     },
+    failed(error) {
+      // That an agent runs already, for example, says nothing of the version.
+      if (error instanceof RexecError && error.exitCode === ExitCode.rejected) guard?.failed(error.message);
+    },
+    signal: ends.signal,
+    leave,
     [Symbol.dispose]: () => all.dispose(),
   };
+}
+
+// --- internal ---
+
+/** Null where this is not the first life of a version: nearly always. */
+async function guardOf(options: GuardOptions): Promise<Guard | null> {
+  if (!existsSync(markPath(options.executable))) return null;
+  const { guardUpdate } = await import("../../agent/update/guard.ts");
+  return guardUpdate(options);
 }

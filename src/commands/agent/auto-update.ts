@@ -5,7 +5,8 @@ import { finish, install, isUnfinished } from "../../agent/update/update.ts";
 import { VERSION } from "../../lib/version.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
-import { endpointOf, ownWords, updatesFor } from "./_updates.ts";
+import { ownWords } from "./_own-words.ts";
+import { endpointOf, updatesFor } from "./_updates.ts";
 
 /** How long a new version may take to connect, ms. */
 const WAIT_MS = 60_000;
@@ -36,7 +37,10 @@ export const autoUpdateCommand = withHelp(
       const tell = (line: string) => logger.info(`update: ${line}`);
       const endpoint = endpointOf(loaded);
       if (args.finish) {
-        await finish(updatesFor(loaded, { waitMs: WAIT_MS, tell }, args.of), args.finish);
+        const request = { ...updatesFor(loaded, { waitMs: WAIT_MS, tell }, args.of), sparesShells: true };
+        const done = await finish(request, args.finish);
+        if (done.kind === "installed" && done.reason === "put-off")
+          tell("shells are open, so the agent restarts another time");
         return 0;
       }
       const offered = await offeredVersion({ endpoint });

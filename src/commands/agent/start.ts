@@ -4,12 +4,17 @@ import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
 import { ownPlaces, type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { type DaemonChild, daemonChild } from "../../agent/daemon/child.ts";
 import { runInfo } from "../../agent/daemon/supervisor.ts";
+import { CHECK, HANDOVER, Inherited, type Readiness } from "../../agent/restart/inherited.ts";
+import { restartInPlace } from "../../agent/restart/on-request.ts";
+import type { Restarter } from "../../agent/restart/restarter.ts";
+import { HANDOVER_VERSION } from "../../agent/restart/schema.ts";
 import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
+import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
@@ -49,8 +54,12 @@ export const startCommand = withHelp(
       ...ephemeralArgs,
     },
     async run({ args }) {
+      const isAsked = process.env[HANDOVER] === CHECK;
       const daemon = daemonChild(process.env);
       const logger = daemon?.logger(args) ?? agentLogger(args);
+      using inherited = Inherited.take(process.env, logger);
+      if (isAsked && args.ephemeral)
+        throw new UsageError("an agent of --ephemeral is not restarted in place");
       if (args.ephemeral) return ephemeral(args, logger, daemon);
       assertNotEphemeral(args);
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
@@ -63,10 +72,12 @@ export const startCommand = withHelp(
         const { startDaemon } = await import("./_daemon.ts");
         return startDaemon({ config, args, waitMs: duration("--wait", args.wait ?? "15s") });
       }
-      const { signal, now } = stopSignals(logger);
+      if (isAsked) return sayReady();
+      const { signal: told, now } = stopSignals(logger);
       using manager = supervise(process.env, config.host);
-      signal.addEventListener("abort", () => manager.stopping(), { once: true });
+      told.addEventListener("abort", () => manager.stopping(), { once: true });
       using updates = await updateWatch(config, logger);
+      const signal = updates ? AbortSignal.any([told, updates.signal]) : told;
       const onState = (state: UplinkState) => {
         manager.state(state);
         updates?.state(state);
@@ -74,13 +85,18 @@ export const startCommand = withHelp(
       };
       const run = runInfo(process.env, daemon?.log);
       try {
-        const places = await freePlaces(config.path);
-        await runAgent({ config, logger, env: process.env, signal, now, places, onState, run });
+        const places = inherited ? ownPlaces(config.path, process.env) : await freePlaces(config.path);
+        const onRestarter = (restarter: Restarter) => restartOnSignal(restarter);
+        const { env } = process;
+        await runAgent({ config, logger, env, signal, now, places, onState, run, inherited, onRestarter });
       } catch (error) {
+        updates?.failed(error);
+        updates?.leave();
         const better = await betterError(error, config.path);
         daemon?.reporter?.failed(better);
         throw better;
       }
+      updates?.leave();
     },
   }),
   {
@@ -93,12 +109,26 @@ export const startCommand = withHelp(
     notes: [
       "Reconnects for ever: within a second at first, then with growing pauses of up to 30 seconds. Only a server that " +
         "rejects the token (401), the account (403) or the agent's id (404) ends it, with exit code 4.",
+      "With --ephemeral every end that was asked for has exit code 0: a time that is up, the last viewer, rexec-agent continue, " +
+        "a signal. Variables that look like secrets are kept from its shells, and REXEC_TOKEN always is.",
       ENVIRONMENT_NOTE,
     ],
   },
 );
 
 // --- internal ---
+
+/** The answer to an agent that asks whether this program could take its place. */
+function sayReady(): number {
+  const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
+  process.stdout.write(`${JSON.stringify(readiness)}\n`);
+  return 0;
+}
+
+/** Replaces this process by the program that is in its place now; shells stay. Where that fails it has said why. */
+function restartOnSignal(restarter: Restarter): void {
+  process.on("SIGUSR2", () => void restartInPlace(restarter, { reason: "SIGUSR2" }).catch(() => {}));
+}
 
 /** @returns the exit code */
 async function ephemeral(
@@ -108,8 +138,9 @@ async function ephemeral(
 ): Promise<number> {
   const { timeout, "idle-timeout": idle, wait, ...others } = args;
   const times = {
-    timeoutMs: timeout === undefined ? undefined : duration("--timeout", timeout),
-    idleMs: idle === undefined ? undefined : duration("--idle-timeout", idle),
+    // As elsewhere, 0 is for never.
+    timeoutMs: timeout === undefined ? undefined : duration("--timeout", timeout) || undefined,
+    idleMs: idle === undefined ? undefined : duration("--idle-timeout", idle) || undefined,
   };
   const limits = limitsOf({ ...others, "idle-timeout": undefined });
   const { startEphemeral, startEphemeralDaemon } = await import("./_ephemeral.ts");

@@ -84,6 +84,7 @@ function report(done: Finished, version: string, unsaid: readonly string[] = [])
 const REMARKS = {
   "none-runs": "no agent runs with this configuration: nothing to restart",
   "runs-another": "the agent that runs was started from another file: it was not restarted",
+  "put-off": "the agent that runs still is the former version: shells are open",
   "by-hand": "the agent that runs still is the former version: restart it when it suits you",
 } as const;
 
