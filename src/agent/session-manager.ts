@@ -158,7 +158,7 @@ export class SessionManager {
   kill(id: string): boolean {
     const session = this.#sessions.get(id) ?? [...this.#sessions.values()].find((one) => one.instance === id);
     if (!session) return false;
-    this.stop(session.id);
+    this.stop(session.id, "this shell was ended on request (rexec kill)");
     return true;
   }
 
@@ -190,23 +190,23 @@ export class SessionManager {
       this.#earlySizes.set(id, { cols, rows });
   }
 
-  /** Ends one. */
-  stop(id: string): void {
+  /** Ends one. @param why for whoever looks */
+  stop(id: string, why?: string): void {
     this.#again.delete(id);
-    void this.#sessions.get(id)?.stop(GRACE_MS);
+    void this.#sessions.get(id)?.stop(GRACE_MS, why);
   }
 
-  /** Ends all. Resolves when every shell is gone. */
-  async stopAll(graceMs = GRACE_MS): Promise<void> {
+  /** Ends all. Resolves when every shell is gone. @param why for whoever looks */
+  async stopAll(why?: string): Promise<void> {
     this.#again.clear();
     this.#earlySizes.clear();
-    await Promise.all([...this.#sessions.values()].map((session) => session.stop(graceMs)));
+    await Promise.all([...this.#sessions.values()].map((session) => session.stop(GRACE_MS, why)));
   }
 
   /** Ends all and takes no new ones. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.stopAll();
+    await this.stopAll("the agent was stopped, and this shell with it");
   }
 
   // --- internal ---

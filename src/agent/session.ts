@@ -13,6 +13,7 @@ import { type Pty, PtyClosedError, type PtyExit } from "../pty/pty.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
 import { OutputBuffer } from "./output-buffer.ts";
+import { farewell, recentLines } from "./session-text.ts";
 import { Pace } from "./v2/pace.ts";
 import { Typing, type ViewerTyping } from "./v2/typing.ts";
 
@@ -75,6 +76,8 @@ export class Session implements OutputSource {
   readonly #startedAt = Date.now();
   #lastOutputAt: number | null = null;
   #endedAt: number | null = null;
+  /** Said behind its last output: why it was ended. */
+  #farewell = "";
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -212,9 +215,15 @@ export class Session implements OutputSource {
     this.#pty.resize(cols, rows);
   }
 
-  /** Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it. */
-  async stop(graceMs: number): Promise<void> {
-    if (this.#state === "running") this.#state = "stopping";
+  /**
+   * Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it.
+   * @param why for whoever looks, behind all of that
+   */
+  async stop(graceMs: number, why?: string): Promise<void> {
+    if (this.#state === "running") {
+      this.#state = "stopping";
+      if (why !== undefined) this.#farewell = farewell(why);
+    }
     this.#wakeUp();
     await this.#pty.close(graceMs);
     await this.ended;
@@ -248,6 +257,7 @@ export class Session implements OutputSource {
       }
     }
     this.#exit = await this.#pty.exited;
+    this.show(this.#farewell);
     this.#state = "drained";
     this.#endedAt = Date.now();
     this.#ended.resolve();
@@ -333,13 +343,4 @@ export class Session implements OutputSource {
     this.#wake?.();
     this.#wake = null;
   }
-}
-
-/** What a server of rexec.v1 is shown of a session that it did not start, bytes. */
-const RECENT_BYTES = 64 * 1024;
-
-function recentLines(ring: ByteRing): Uint8Array {
-  const from = Math.max(ring.start, ring.end - RECENT_BYTES);
-  const bytes = ring.read(from, RECENT_BYTES);
-  return from === 0 ? bytes : bytes.subarray(bytes.indexOf(10) + 1);
 }

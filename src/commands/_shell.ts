@@ -135,7 +135,8 @@ function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachSt
     const text = printable(statusText(status, name));
     if (!v2 || !terminal.shown) void writeErr(statusLine(status, text));
     // The line under the cursor is the shell's, and stays as it wrote it.
-    else if (text) void terminal.notice(isGoodNews(status) ? clearOverlay() : overlay(text));
+    else if (isGoodNews(status)) void terminal.notice(clearOverlay());
+    else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));
   };
 }
 

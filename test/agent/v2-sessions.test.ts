@@ -262,6 +262,7 @@ test("a session at which nobody looks is ended after the orphan time, and one th
   await opener.answered(look);
   opener.control({ type: "hold", channel: channel.number, hold: false });
   await until(() => channel.ended, 5_000, "the end of the one");
+  expect(channel.out.text).toMatch(/rexec: nobody looked at it for \d+ s, so this shell was ended\r\n$/);
   expect(look.ended).toBeNull();
   await agent.stop();
   opener.cut();
@@ -271,5 +272,25 @@ test("a session at which nobody looks is ended after the orphan time, and one th
   await opener.answered(idle);
   opener.type(busy, 0, "while :; do echo .; sleep 0.1; done\r");
   await until(() => idle.ended, 5_000, "the end of the idle one");
+  expect(idle.out.text).toMatch(
+    /rexec: nothing was typed or printed for \d+ s, so this shell was ended\r\n$/,
+  );
   expect(busy.ended).toBeNull();
 }, 15_000);
+
+test("who looks at a shell that others end is told why, behind its last words", async () => {
+  await start();
+  const killed = opener.attach("main", NEW);
+  const stopped = opener.attach("split-1", NEW);
+  await opener.answered(killed);
+  await opener.answered(stopped);
+  opener.type(killed, 0, "printf 'last-''words'; exec sleep 1000\r");
+  await opener.printed(killed, "last-words");
+  opener.control({ type: "kill", session: "main" });
+  await until(() => killed.ended, 5_000, "the end");
+  expect(killed.ended?.signal).toBe("SIGHUP");
+  expect(killed.out.text).toMatch(/\r\nrexec: this shell was ended on request \(rexec kill\)\r\n$/);
+  await agent.stop();
+  await until(() => stopped.ended, 5_000, "the end with the agent");
+  expect(stopped.out.text).toMatch(/rexec: the agent was stopped, and this shell with it\r\n$/);
+});

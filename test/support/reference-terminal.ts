@@ -1,5 +1,6 @@
 /** What a terminal shows that saw every byte: what others are compared with. */
 import { SerializeAddon } from "@xterm/addon-serialize";
+import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { Terminal } from "@xterm/headless";
 import { TerminalState } from "../../src/gateway/v2/terminal-state.ts";
 import { until } from "./wait.ts";
@@ -13,6 +14,8 @@ export class ReferenceTerminal {
   constructor(size = { cols: 80, rows: 24 }) {
     this.terminal = new Terminal({ ...size, scrollback: 1000, allowProposedApi: true, logLevel: "off" });
     this.terminal.loadAddon(this.#serializer);
+    this.terminal.loadAddon(new Unicode11Addon());
+    this.terminal.unicode.activeVersion = "11";
     this.#state = new TerminalState(this.terminal);
   }
 

@@ -32,6 +32,8 @@ export class V2Shell {
   readonly sizes: { cols: number; rows: number }[] = [];
   /** Input of all viewers in the order in which it was applied. */
   readonly input: Uint8Array[] = [];
+  /** Columns that each piece of it found. */
+  readonly colsAtInput: number[] = [];
   /** How far each viewer's input was applied. */
   readonly applied = new Map<string, StreamReceiver>();
   /** Held back where a test does not want input to be applied. */
@@ -396,7 +398,10 @@ export class V2Agent {
     const applied = session.applied.get(viewer);
     const fresh = applied?.accept(offset, bytes);
     if (!applied || !fresh) throw new Error(`input jumped from ${applied?.next} to ${offset}`);
-    if (fresh.length > 0) session.input.push(Uint8Array.from(fresh));
+    if (fresh.length > 0) {
+      session.input.push(Uint8Array.from(fresh));
+      session.colsAtInput.push(session.cols);
+    }
     const consumed = applied.next;
     this.frame({
       kind: "ack",

@@ -27,7 +27,7 @@ export function startReaping({ sessions, logger, idleMs, orphanMs, isConnected }
       const reason = reasonToEnd(now - session.activeAt, now - session.watchedAt, idleMs, orphanMs);
       if (reason === null) continue;
       logger.info(`session ${session.id}: ${reason}, so it is ended`);
-      sessions.stop(session.id);
+      sessions.stop(session.id, `${reason}, so this shell was ended`);
     }
   };
   const timer = setInterval(look, Math.min(LOOK_MS, Math.min(...limits) / 4));

@@ -55,12 +55,22 @@ export function marker(text: string): string {
   return `\x1b[0m\r\n\x1b[7m rexec: ${text} \x1b[0m\r\n`;
 }
 
-/** A line over the top row, which leaves the cursor and its attributes where they were. */
-export function overlay(text: string): string {
-  return `\x1b7\x1b[1;1H\x1b[0;7m rexec: ${text} \x1b[0m\x1b[K\x1b8`;
+/**
+ * A line over the top row, which leaves the cursor and its attributes where they were.
+ * @param cols of the terminal: what does not fit would cover a second row
+ */
+export function overlay(text: string, cols: number): string {
+  return `\x1b7\x1b[1;1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K\x1b8`;
 }
 
 /** Takes an overlay away; what stood under it is not known here. */
 export function clearOverlay(): string {
   return "\x1b7\x1b[1;1H\x1b[0m\x1b[2K\x1b8";
+}
+
+// --- internal ---
+
+/** As much of it as goes into a row, and nothing in the last column, which would put the cursor behind it. */
+function fitted(text: string, cols: number): string {
+  return Bun.stringWidth(text) < cols ? text : `${Bun.sliceAnsi(text, 0, Math.max(0, cols - 2))}…`;
 }

@@ -188,7 +188,8 @@ export class ShellChannel implements ChannelEvents {
     sink.push(snapshot.bytes);
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
-    if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, overlay);
+    const { cols = 80 } = terminal.size() ?? {};
+    if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
   }
 
   #tellSkipped(bytes: number, shape: (text: string) => string): void {

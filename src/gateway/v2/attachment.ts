@@ -200,11 +200,9 @@ export class Attachment implements PeerChannel, MirrorReader {
   }
 
   #type(offset: number, bytes: Uint8Array): void {
-    if (!this.#input.relay(offset, bytes)) {
-      this.#peer.broken("input beyond the limit");
-      return;
-    }
+    // Ahead of the bytes: what they start is to find the size of whoever typed them.
     this.#mirror?.size.typed(this.viewer);
+    if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
   }
 
   #ack(consumed: number, limit: number): void {

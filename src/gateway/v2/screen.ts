@@ -3,6 +3,7 @@
  * parses only some 8 MB a second. `docs/protocol-v2.md` ("The screen") says what is left out when.
  */
 import { SerializeAddon } from "@xterm/addon-serialize";
+import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { Terminal } from "@xterm/headless";
 import type { ByteRing } from "../../lib/byte-ring.ts";
 import { SkippedModes } from "./modes.ts";
@@ -152,6 +153,9 @@ export class Screen {
       logLevel: "off",
     });
     this.#terminal = terminal;
+    // By xterm's own tables, of 2010, an emoji is as narrow as a letter: nobody's terminal draws it so.
+    terminal.loadAddon(new Unicode11Addon());
+    terminal.unicode.activeVersion = "11";
     this.#serializer = new SerializeAddon();
     terminal.loadAddon(this.#serializer);
     this.#state = new TerminalState(terminal);

@@ -61,6 +61,12 @@ describe("a new viewer sees what one that saw every byte sees", () => {
     await sameAfter("\x1b[1;32muser\x1b[0m:\x1b[34m~/漢字\x1b[0m$ echo é e\u0301 🙂\x1b[5D");
   });
 
+  test("emoji as wide as terminals draw them, also where a program says where each thing stands", async () => {
+    const { viewer } = await sameAfter("🙂x👍y\r\n", "😀\x1b[2;3Hz\x1b[2;4H🚀\x1b[2;6H.");
+    const lines = [0, 1].map((row) => viewer.terminal.buffer.active.getLine(row)?.translateToString(true));
+    expect(lines).toEqual(["🙂x👍y", "😀z🚀."]);
+  });
+
   test("scrollback of more lines than are kept", async () => {
     const lines = Array.from({ length: 3000 }, (_, line) => `\x1b[3${line % 8}mline ${line}\x1b[0m\r\n`);
     const { viewer } = await sameAfter(lines.join(""));

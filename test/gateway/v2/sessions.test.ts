@@ -36,6 +36,20 @@ describe("the size of a session", () => {
     await two[Symbol.asyncDispose]();
   });
 
+  test("is there before what was typed at it: a program that this starts draws for whoever started it", async () => {
+    await using here = await v2Stage();
+    const shell = here.agent.shell("main");
+    await using one = here.viewer({ cols: 80, rows: 24 });
+    await one.attach();
+    await using two = here.viewer({ cols: 100, rows: 30 });
+    await two.attach();
+    one.type("a");
+    await until(() => shell.typed.length === 1, 2_000, "the first one's input");
+    two.type("b");
+    await until(() => shell.typed.length === 2, 2_000, "the second one's input");
+    expect(shell.colsAtInput).toEqual([80, 100]);
+  });
+
   test("stays for a moment when its viewer drops off, which may be back at once", async () => {
     await using here = await v2Stage({ timings: { sizeGraceMs: 300, tickMs: 20 } });
     const shell = here.agent.shell("main");
