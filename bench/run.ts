@@ -4,6 +4,7 @@ import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { readStamp } from "../build.ts";
 import { say } from "../scripts/say.ts";
+import { messageOf } from "../src/lib/errors.ts";
 import { writePayload } from "../test/chaos/world.ts";
 import { type Figures, type Results, type SubjectName, table } from "./figures.ts";
 import * as measure from "./measure.ts";
@@ -42,7 +43,7 @@ export async function bench({ runs, subjects }: BenchOptions): Promise<number> {
   for (let run = 1; run <= runs; run += 1) {
     for (const name of subjects.filter((subject) => !(subject in without))) {
       say(`run ${run} of ${runs}: ${name}`);
-      const figures = await one(name, join(folder, `${name}-${run}`), payloads);
+      const figures = await one(name, join(folder, `${name}-${run}`), payloads).catch(messageOf);
       if (typeof figures === "string") without[name] = figures;
       else results[name] = [...(results[name] ?? []), figures];
     }

@@ -24,9 +24,8 @@ export async function begin(terminal: Terminal): Promise<void> {
  * The shell line of a session that is to be measured: the line discipline does nothing, and `cat` answers. It says
  * READY when it is so.
  */
-export function sessionLine(file?: string): string {
-  const bulk = file ? `cat ${file}; printf 'DO%s' NE; ` : "";
-  return `stty raw -echo; printf 'RE%s' ADY; ${bulk}exec cat`;
+function bulkLine(file: string): string {
+  return `stty raw -echo; printf 'RE%s' ADY; cat ${file}; printf 'DO%s' NE; exec cat`;
 }
 
 /** Resolves when the output, from now on, holds the text. */
@@ -51,8 +50,9 @@ export function heard(terminal: Terminal, text: string | RegExp, ms = WAIT_MS): 
 
 /** Puts the session's terminal out of the way; `cat` answers from then on. */
 export async function bare(terminal: Terminal): Promise<void> {
-  const ready = heard(terminal, "READY");
-  terminal.write(`${sessionLine()}\n`);
+  // Characters that stand nowhere else: mosh sends of a word only the letters that its screen does not have there already.
+  const ready = heard(terminal, Buffer.from("≡").toString("latin1"));
+  terminal.write("stty raw -echo; printf '\\342\\211\\241'; exec cat\n");
   await ready;
 }
 
@@ -126,7 +126,7 @@ export async function bulkSeconds(
     clearTimeout(timer);
     resolve((performance.now() - start) / 1000);
   };
-  terminal.write(`${sessionLine(file)}\n`);
+  terminal.write(`${bulkLine(file)}\n`);
   const seconds = await promise;
   if (count !== size + 4) throw new Error(`${count} bytes arrived, ${size + 4} were sent`);
   return seconds;
