@@ -3,6 +3,8 @@ import { median } from "./figures.ts";
 import type { Terminal } from "./terminals.ts";
 
 const WAIT_MS = 60_000;
+/** Who waits so long for a prompt has gone home. */
+const INTERRUPT_MS = 20_000;
 /** Stands where nothing else is: the prompt of the remote shell once `begin` has been there. */
 const PROMPT = "BENCH> ";
 
@@ -51,7 +53,7 @@ export function heard(terminal: Terminal, text: string | RegExp, ms = WAIT_MS): 
 /** Puts the session's terminal out of the way; `cat` answers from then on. */
 export async function bare(terminal: Terminal): Promise<void> {
   // Characters that stand nowhere else: mosh sends of a word only the letters that its screen does not have there already.
-  const ready = heard(terminal, Buffer.from("≡").toString("latin1"));
+  const ready = heard(terminal, new TextDecoder("latin1").decode(Buffer.from("≡")));
   terminal.write("stty raw -echo; printf '\\342\\211\\241'; exec cat\n");
   await ready;
 }
@@ -88,7 +90,7 @@ export async function interruptMs(
     terminal.onData = () => {};
     terminal.write(`${command}\n`);
     await Bun.sleep(floodMs);
-    const prompt = heard(terminal, PROMPT);
+    const prompt = heard(terminal, PROMPT, INTERRUPT_MS);
     const start = performance.now();
     terminal.write("\x03");
     await prompt;
