@@ -1,6 +1,6 @@
 /**
  * `bun run bench`: one table for this build, by rexec.v2 and by v1, beside the same figures for OpenSSH and mosh in
- * the same run. `--runs N` (default 3) repeats each measurement; the table shows medians, bench/results/ gets every
+ * the same run. `--runs N` (default 3) repeats each measurement (but v1's); the table shows medians, bench/results/ gets every
  * value as JSON. `--only rexec.v2,sshd` measures those.
  */
 import { ensureDeps } from "../scripts/ensure-deps.ts";

@@ -3,6 +3,8 @@ import { median } from "./figures.ts";
 import type { Terminal } from "./terminals.ts";
 
 const WAIT_MS = 60_000;
+/** Who waits so long for a prompt has gone home. */
+const INTERRUPT_MS = 20_000;
 /** Stands where nothing else is: the prompt of the remote shell once `begin` has been there. */
 const PROMPT = "BENCH> ";
 
@@ -24,9 +26,8 @@ export async function begin(terminal: Terminal): Promise<void> {
  * The shell line of a session that is to be measured: the line discipline does nothing, and `cat` answers. It says
  * READY when it is so.
  */
-export function sessionLine(file?: string): string {
-  const bulk = file ? `cat ${file}; printf 'DO%s' NE; ` : "";
-  return `stty raw -echo; printf 'RE%s' ADY; ${bulk}exec cat`;
+function bulkLine(file: string): string {
+  return `stty raw -echo; printf 'RE%s' ADY; cat ${file}; printf 'DO%s' NE; exec cat`;
 }
 
 /** Resolves when the output, from now on, holds the text. */
@@ -51,8 +52,9 @@ export function heard(terminal: Terminal, text: string | RegExp, ms = WAIT_MS): 
 
 /** Puts the session's terminal out of the way; `cat` answers from then on. */
 export async function bare(terminal: Terminal): Promise<void> {
-  const ready = heard(terminal, "READY");
-  terminal.write(`${sessionLine()}\n`);
+  // Characters that stand nowhere else: mosh sends of a word only the letters that its screen does not have there already.
+  const ready = heard(terminal, new TextDecoder("latin1").decode(Buffer.from("≡")));
+  terminal.write("stty raw -echo; printf '\\342\\211\\241'; exec cat\n");
   await ready;
 }
 
@@ -88,7 +90,7 @@ export async function interruptMs(
     terminal.onData = () => {};
     terminal.write(`${command}\n`);
     await Bun.sleep(floodMs);
-    const prompt = heard(terminal, PROMPT);
+    const prompt = heard(terminal, PROMPT, INTERRUPT_MS);
     const start = performance.now();
     terminal.write("\x03");
     await prompt;
@@ -126,7 +128,7 @@ export async function bulkSeconds(
     clearTimeout(timer);
     resolve((performance.now() - start) / 1000);
   };
-  terminal.write(`${sessionLine(file)}\n`);
+  terminal.write(`${bulkLine(file)}\n`);
   const seconds = await promise;
   if (count !== size + 4) throw new Error(`${count} bytes arrived, ${size + 4} were sent`);
   return seconds;

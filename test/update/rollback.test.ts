@@ -382,6 +382,7 @@ describe("auto_update", () => {
       40_000,
       "the agent to be the new one",
     );
+    await until(() => stage.files.length === 2, 10_000, "the note to be taken away");
     viewer.ws.close();
   }, 120_000);
 

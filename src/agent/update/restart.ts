@@ -104,14 +104,20 @@ export type Fared = { ok: true } | { ok: false; reason: string };
 /**
  * Waits until the agent of that configuration runs `executable` and is connected.
  * @param mustConnect false: that it runs is enough
+ * @param isProved it has said so itself, whatever became of it since
  */
 export async function awaitAgent(
   { executable, config, env }: { executable: string; config: string; env: Environment },
-  { mustConnect, limitMs }: { mustConnect: boolean; limitMs: number },
+  {
+    mustConnect,
+    limitMs,
+    isProved = () => false,
+  }: { mustConnect: boolean; limitMs: number; isProved?: () => boolean },
 ): Promise<Fared> {
   const deadline = performance.now() + limitMs;
   let reason = "it did not start";
   for (;;) {
+    if (isProved()) return { ok: true };
     const status = await statusOf(config, env);
     if (status && runsFile(status.pid, executable)) {
       if (status.connection === "connected" || !mustConnect) return { ok: true };

@@ -6,6 +6,7 @@ import type { Endpoint } from "../../lib/net.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import type { Run } from "../service/run.ts";
 import { type DownloadTimes, discard, download } from "./download.ts";
+import { readMark } from "./mark.ts";
 import { assertReplaceable, lockExecutable, type UpdatePlace, unwritable } from "./place.ts";
 import { findRelease, type Release } from "./release.ts";
 import {
@@ -103,13 +104,19 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
   note(place, ({ pending, ...rest }) =>
     pending ? { ...rest, pending: { ...pending, watcher: process.pid } } : rest,
   );
+  const isNoted = readMark(place).pending !== undefined;
   const restart = { executable: place.executable, config, run };
   const how = await restartAgent(agent, { ...restart, sparesShells: request.sparesShells });
   // What is noted stays: whenever the new one starts, it has to prove itself.
   if (how === "by-hand" || how === "put-off") return { kind: "installed", reason: how };
   tell(`restarted the agent${how === "in-place" ? ", its shells live on" : ""}; waiting for its connection`);
   const where = { executable: place.executable, config, env };
-  const fared = await awaitAgent(where, { mustConnect, limitMs: waitMs });
+  // The new one takes the note away when it is connected: then a person may have stopped it since.
+  const isProved = () => {
+    const { pending, failed } = readMark(place);
+    return isNoted && !pending && failed?.version !== version;
+  };
+  const fared = await awaitAgent(where, { mustConnect, limitMs: waitMs, isProved });
   if (fared.ok) {
     confirm(place);
     return { kind: "restarted", how, connected: mustConnect };
