@@ -125,17 +125,26 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(await machine.pid()).toBe(pid);
   });
 
-  test("is restarted with a changed configuration", async () => {
+  test("is restarted in place with a changed configuration, with its shells open", async () => {
     const pid = await machine.pid();
+    await using shell = machine.shell();
+    await shell.see(/[$#] /, 20_000);
+    await shell.type("unset HISTFILE; kept=$((40+2)); echo set-$kept\r");
+    await shell.see("set-42");
     appendFileSync(machine.box.path(CONFIG), "max_sessions: 32\n");
     const { code, err } = await install();
     expect(err).toContain("restarting it: the configuration has changed");
+    expect(err).toContain("its shells stay open");
     expect(code).toBe(0);
-    expect(await machine.pid()).not.toBe(pid);
+    expect(await machine.pid()).toBe(pid);
     expect((await install()).err).toContain("nothing to do");
+    await machine.box.must(["systemctl", "reload", UNIT]);
+    await shell.type("echo still-$kept\r");
+    await shell.see("still-42", 20_000);
+    expect(await machine.pid()).toBe(pid);
   }, 60_000);
 
-  test("is restarted with a new executable", async () => {
+  test("is restarted in place with a new executable", async () => {
     const { box } = machine;
     const pid = await machine.pid();
     copyFileSync(binary("rexec-agent"), box.path("/usr/local/bin/rexec-agent.new"));
@@ -143,7 +152,8 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     const { code, err } = await install();
     expect(err).toContain("restarting it: the executable has changed");
     expect(code).toBe(0);
-    expect(await machine.pid()).not.toBe(pid);
+    expect(await machine.pid()).toBe(pid);
+    expect((await install()).err).toContain("nothing to do");
     await machine.online();
   }, 60_000);
 

@@ -13,8 +13,8 @@ export interface Program {
   env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Of this process, before somebody puts another file in its place: /proc would show that one as deleted. */
-const OWN_PATH = process.execPath;
+/** Where this program is, or was: Linux says so of a file that has been replaced, and this may be asked after that. */
+const OWN_PATH = process.execPath.replace(/ \(deleted\)$/, "");
 /** How long it may take to say that it would start, ms. */
 const CHECK_MS = 8_000;
 /** Of the service manager, which is not to be told anything by the one that is only asked. */

@@ -8,11 +8,16 @@ import type { AgentStatus } from "../control/messages.ts";
 import { keepProxy } from "./proxy-env.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
-import { runningAgent, stopAgent } from "./running.ts";
+import { answeringAgent, restartAgent, runningAgent, stopAgent } from "./running.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 /** Unit of the times in /proc (USER_HZ): 100 on every Linux that we build for. */
 const TICKS_PER_SECOND = 100;
+
+const EXECUTABLE = "the executable has changed";
+const CONFIGURATION = "the configuration has changed";
+/** For these the agent can restart in its own process, which keeps its shells. */
+const IN_PLACE: ReadonlySet<string> = new Set([EXECUTABLE, CONFIGURATION]);
 
 export interface ServiceOptions {
   recipe: Recipe;
@@ -38,8 +43,10 @@ export type Installed = "started" | "restarted" | "unchanged";
 export async function installService(options: InstallOptions): Promise<Installed> {
   const { recipe, spec, run, tell } = options;
   const text = recipe.text(spec);
-  const running = await runningAgent(spec, options.env);
+  let running = await runningAgent(spec, options.env);
   const pid = recipe.mainPid === null ? (running?.pid ?? 0) : Number((await run(recipe.mainPid)).out);
+  // One that is just being replaced in its process answers in a moment.
+  if (pid > 0) running ??= await answeringAgent(spec, options.env);
   const reasons = reasonsToRestart(options, text, pid, running);
   if (keepProxy(spec, options.env)) {
     tell(`wrote ${spec.envFile}, for the proxy of this environment`);
@@ -55,6 +62,10 @@ export async function installService(options: InstallOptions): Promise<Installed
   if (isActive && reasons.length === 0) return "unchanged";
   if (running && (!isActive || running.pid !== pid)) await stopOther(options, running);
   if (isActive) tell(`restarting it: ${reasons.join(" and ")}`);
+  // What the service manager itself has to know anew takes a new process.
+  if (isActive && running?.pid === pid && reasons.every((reason) => IN_PLACE.has(reason))) {
+    if (await inPlace(options)) return "restarted";
+  }
   await begin(options, isActive ? recipe.restart : recipe.start);
   return isActive ? "restarted" : "started";
 }
@@ -94,11 +105,11 @@ function reasonsToRestart(
 ): string[] {
   const reasons = readText(recipe.file) === text ? [] : ["the service's file is new or has changed"];
   if (!pid) return reasons;
-  if (!isSameFile(`/proc/${pid}/exe`, spec.executable)) reasons.push("the executable has changed");
+  if (!isSameFile(`/proc/${pid}/exe`, spec.executable)) reasons.push(EXECUTABLE);
   const digest = running?.pid === pid ? running.config_digest : undefined;
   // One that does not answer is not asked; a token that it was given meanwhile makes no difference then.
   if (digest === undefined ? changedSince(spec.config, pid) : digest !== spec.configDigest)
-    reasons.push("the configuration has changed");
+    reasons.push(CONFIGURATION);
   return reasons;
 }
 
@@ -112,6 +123,18 @@ async function stopOther({ recipe, run, tell }: InstallOptions, other: AgentStat
 }
 
 /** The last of the commands is the one that counts. */
+/** Whether it could. */
+async function inPlace({ spec, env, tell }: InstallOptions): Promise<boolean> {
+  try {
+    await restartAgent(spec, env);
+    tell("its shells stay open");
+    return true;
+  } catch (error) {
+    tell(`not in place, so its shells end: ${messageOf(error)}`);
+    return false;
+  }
+}
+
 async function begin({ recipe, run, tell }: InstallOptions, commands: readonly Command[]): Promise<void> {
   for (const command of commands.slice(0, -1)) await run(command);
   const last = commands.at(-1);

@@ -5,10 +5,14 @@ import { isAlive, readProcess } from "../../pty/procfs.ts";
 import { askStatus } from "../control/client.ts";
 import type { AgentStatus } from "../control/messages.ts";
 import { runtimePlaces } from "../control/place.ts";
+import { findAgent } from "../daemon/find.ts";
+import { restartRunning } from "../restart/ask.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 /** How long an agent may take to say where it stands with the server, ms. */
 const SETTLE_MS = 25_000;
+/** How long one that is known to run may take to answer at all, ms. */
+const ANSWER_MS = 2_000;
 /** How long one may take to end its shells, ms. */
 const STOP_MS = 40_000;
 const POLL_MS = 50;
@@ -17,14 +21,31 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What it says of itself, or null where none runs, or none that answers. */
 export async function runningAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
-  const uid = uidOf(spec);
-  // Root asks the socket of another account's agent in that account's folders.
-  const theirs = uid === process.getuid?.() ? env : { HOME: accountOf(uid).home };
-  for (const place of runtimePlaces(spec.config, theirs, uid)) {
+  for (const place of placesOf(spec, env)) {
     const status = await askStatus(place).catch(() => null);
     if (status) return status;
   }
   return null;
+}
+
+/**
+ * Restarts it in place, where its shells stay open.
+ * @throws RexecError where it cannot: it goes on as before, unless it says otherwise
+ */
+export async function restartAgent(spec: ServiceSpec, env: Environment): Promise<void> {
+  const agent = await findAgent(placesOf(spec, env));
+  if (!agent) throw new RexecError("it does not answer", { code: "not_running" });
+  await restartRunning(agent);
+}
+
+/** The same, given a moment to answer. */
+export async function answeringAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
+  const deadline = performance.now() + ANSWER_MS;
+  for (;;) {
+    const status = await runningAgent(spec, env);
+    if (status || performance.now() > deadline) return status;
+    await Bun.sleep(POLL_MS);
+  }
 }
 
 /** Waits until it is connected, or has found that it cannot be now; null where it says nothing in time. */
@@ -56,6 +77,13 @@ export async function stopAgent({ pid }: AgentStatus): Promise<void> {
 }
 
 // --- internal ---
+
+function placesOf(spec: ServiceSpec, env: Environment) {
+  const uid = uidOf(spec);
+  // Root asks the socket of another account's agent in that account's folders.
+  const theirs = uid === process.getuid?.() ? env : { HOME: accountOf(uid).home };
+  return runtimePlaces(spec.config, theirs, uid);
+}
 
 function uidOf({ user, scope }: ServiceSpec): number {
   if (user === null) return scope === "system" ? 0 : (process.getuid?.() ?? 0);

@@ -30,6 +30,8 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "NotifyAccess=main",
     `ExecStart=${words(commandOf(spec, "start"))}`,
     ...(spec.user === null ? [] : [`User=${unitText(spec.user)}`]),
+    "# In the same process: shells stay open.",
+    "ExecReload=/bin/kill -USR2 $MAINPID",
     "Restart=always",
     ...pauses(isSystem, version),
     "# 2: the command line is wrong; 3: not registered; 4: the server rejects it. No restart mends these.",
