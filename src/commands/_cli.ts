@@ -208,8 +208,15 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
   if (error instanceof UsageError) {
     lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
   }
-  if (process.env.REXEC_LOG === "debug") lines.push(redact(Bun.inspect(error, { colors: false })));
+  if (process.env.REXEC_LOG === "debug") lines.push(redact(traceOf(error)));
   await writeErr(`${lines.join("\n")}\n`);
+}
+
+/** Without the source text that Bun.inspect adds: in a compiled program that is screenfuls of minified lines. */
+function traceOf(error: unknown): string {
+  if (!(error instanceof Error)) return Bun.inspect(error, { colors: false });
+  const own = error.stack ?? String(error);
+  return error.cause === undefined ? own : `${own}\ncaused by ${traceOf(error.cause)}`;
 }
 
 function widthOf(stream: NodeJS.WriteStream): number {

@@ -107,7 +107,7 @@ const EXIT_CODES: Record<string, string> = {
   [ExitCode.ok]: "fine",
   [ExitCode.failed]: "failed",
   [ExitCode.usage]: "the command line was wrong",
-  [ExitCode.notSetUp]: "not registered, or not logged in",
+  [ExitCode.notSetUp]: "not registered, not running, or not logged in",
   [ExitCode.rejected]: "rejected by the server",
 };
 

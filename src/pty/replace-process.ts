@@ -30,6 +30,11 @@ export class ExecError extends Error {
   }
 }
 
+/** All descriptors of this process, that of the listing included. */
+export function openDescriptors(): number[] {
+  return readdirSync("/proc/self/fd").map(Number);
+}
+
 /** Leaves nothing open to another program but stdin, stdout and stderr, whatever the runtime has opened. */
 export function closeAllOnExec(): void {
   for (const fd of openDescriptors()) if (fd > 2) closeOnExec(fd);
@@ -55,10 +60,6 @@ export function replaceProcess({ path, argv, env, keep, shield = [] }: Replaceme
 const SIG_IGN = 1n;
 /** Larger than `struct sigaction` of any libc (152 bytes on Linux); its first word is the handler. */
 const SIGACTION_BYTES = 256;
-
-function openDescriptors(): number[] {
-  return readdirSync("/proc/self/fd").map(Number);
-}
 
 function closeOnExec(fd: number): void {
   try {

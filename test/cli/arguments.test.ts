@@ -134,7 +134,7 @@ describe("help", () => {
     async (name) => {
       const text = (await rexec([name, "--help"])).stdout.toString();
       expect(text).toContain("Examples:\n  # ");
-      expect(text).toContain("not registered, or not logged in");
+      expect(text).toContain("not registered, not running, or not logged in");
       for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
     },
   );

@@ -48,6 +48,13 @@ describe("a command that the server or the way to it refuses", () => {
     const ran = await rexec(["ls"], loggedIn(server.url, { REXEC_LOG: "debug" }));
     expect(ran.stderr).not.toContain(TOKEN);
   });
+
+  test("says where it came from at debug, without pages of source text", async () => {
+    await using server = new V1Server({ intercept: () => json({ error: "no" }, 401) });
+    const ran = await rexec(["ls"], loggedIn(server.url, { REXEC_LOG: "debug" }));
+    expect(ran.stderr).toMatch(/^\s+at \S+/m);
+    expect(ran.stderr).not.toMatch(/^\s*\d+ \| /m);
+  });
 });
 
 describe("logging in", () => {

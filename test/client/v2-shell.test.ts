@@ -403,6 +403,38 @@ describe("the line", () => {
     await until(() => shell.typed === "kept", 5_000, "input");
   });
 
+  test("tells nobody of an agent that is back within a second, as after a restart in place", async () => {
+    await using gateway = new V2Gateway({ onShell: greeting });
+    const { terminal, shell } = await connected(gateway);
+    await using _ = terminal;
+    await terminal.see("ready$ ");
+    gateway.broadcast({ type: "agent_status", status: "offline" });
+    gateway.broadcast({ type: "agent_status", status: "online" });
+    const attached = { info: shell.info, starts: [7, 0] as [number, number], input: 0, created: false };
+    gateway.broadcast({ type: "attached", channel: 0, ...attached });
+    await Bun.sleep(2_000); // longer than what a notice waits
+    shell.write("and on");
+    await terminal.see("and on");
+    expect(terminal.shown).not.toMatch(/offline|is back/);
+  });
+
+  test("has a full-screen program draw itself anew over word of an agent that was away", async () => {
+    await using gateway = new V2Gateway({ onShell: greeting });
+    const { terminal, shell } = await connected(gateway);
+    await using _ = terminal;
+    await terminal.see("ready$ ");
+    shell.write("\x1b[?1049hFULL");
+    await terminal.see("FULL");
+    gateway.broadcast({ type: "agent_status", status: "offline" });
+    await terminal.see("box went offline");
+    gateway.broadcast({ type: "agent_status", status: "online" });
+    const attached = { info: shell.info, starts: [7, 0] as [number, number], input: 0, created: false };
+    gateway.broadcast({ type: "attached", channel: 0, ...attached });
+    const sizes = () => gateway.heard.flatMap((each) => (each.type === "resize" ? [each.rows] : []));
+    await until(() => sizes().length >= 2, 5_000, "two sizes");
+    expect(sizes().slice(-2)).toEqual([29, 30]);
+  });
+
   test("says once that the size is another's", async () => {
     await using gateway = new V2Gateway({ onShell: greeting });
     const { terminal, shell } = await connected(gateway);

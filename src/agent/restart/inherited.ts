@@ -2,8 +2,10 @@
 import { closeSync } from "node:fs";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { setCloseOnExec } from "../../pty/libc.ts";
+import { adoptChild } from "../../pty/adopt-child.ts";
+import { ptyNumber, setCloseOnExec } from "../../pty/libc.ts";
 import { listProcesses, type ProcessEntry, readProcess, signalProcess } from "../../pty/procfs.ts";
+import { openDescriptors } from "../../pty/replace-process.ts";
 import { type Parcel, unpack } from "./parcel.ts";
 import { HANDOVER_VERSION, type Handover, handover } from "./schema.ts";
 
@@ -38,8 +40,14 @@ export class Inherited implements Disposable {
     const fd = Number(value);
     if (!value || !Number.isSafeInteger(fd) || fd < 3) return null;
     const parcel = unpack(fd);
-    // Somebody else's, by a variable that was passed on.
-    if (parcel?.about.pid !== process.pid) return null;
+    if (parcel?.about.pid !== process.pid) {
+      // Damaged, or a variable that somebody has passed on. A terminal without an owner would hold its shell for ever.
+      const masters = openDescriptors().filter((one) => ptyNumber(one) !== null);
+      if (masters.length > 0)
+        logger.error(`nothing is known of ${masters.length} terminals that are open: they are closed`);
+      for (const one of masters) closeQuietly(one);
+      return null;
+    }
     // Nobody that is started meanwhile may have them.
     for (const one of [fd, ...parcel.about.fds]) setCloseOnExec(one, true);
     return new Inherited(parcel, fd, logger);
@@ -51,10 +59,12 @@ export class Inherited implements Disposable {
     try {
       if (version !== HANDOVER_VERSION)
         throw new Error(`it is of version ${version}, not ${HANDOVER_VERSION}`);
-      const content = handover.parse(this.#parcel.content());
+      const content = handover.safeParse(this.#parcel.content());
+      if (!content.success)
+        throw new Error(`it breaks the schema at ${content.error.issues[0]?.path.join(".")}`);
       closeSync(this.#fd);
       this.#isOpen = true;
-      return content;
+      return content.data;
     } catch (error) {
       this.#logger.error(`what the program before has left cannot be read: ${messageOf(error)}`);
       this[Symbol.dispose]();
@@ -72,8 +82,11 @@ export class Inherited implements Disposable {
       return entry && entry.start === start ? [entry] : [];
     });
     if (alive.length > 0)
-      this.#logger.error(`${alive.length} shells and commands are ended: nobody could serve them any more`);
+      this.#logger.error(
+        `${alive.length} shell(s) and command(s) are ended: nobody could serve them any more`,
+      );
     for (const leader of alive) hangUpAll(leader);
+    for (const { pid } of leaders) void adoptChild(pid); // so that none stays as a zombie
     for (const fd of [this.#fd, ...fds]) closeQuietly(fd);
   }
 }

@@ -1,4 +1,4 @@
-/** Ways to ask a running agent to restart in place: over its control socket, and by SIGUSR2. */
+/** Ways to have a running agent restart in place: over its control socket, and from within. */
 import type { ControlHandlers } from "../control/server.ts";
 import type { Restarter } from "./restarter.ts";
 
@@ -11,11 +11,8 @@ export function restartHandler(restarter: Restarter): NonNullable<ControlHandler
   };
 }
 
-/** Does it now. Where it does not succeed it has said why, and the agent goes on. */
-export async function restartInPlace(
-  restarter: Restarter,
-  request: { binary?: string | undefined; reason: string },
-): Promise<void> {
-  const { go } = await restarter.prepare(request);
+/** Does it now, with what is in this program's place. Where it does not succeed it has said why, and the agent goes on. */
+export async function restartInPlace(restarter: Restarter, reason: string): Promise<void> {
+  const { go } = await restarter.prepare({ reason });
   await go();
 }

@@ -22,7 +22,8 @@ export function pack(about: Envelope, content: unknown): number {
   }
   const blobs: Uint8Array[] = [];
   let at = 0;
-  const body = JSON.stringify(content, (_, value: unknown) => {
+  const body = JSON.stringify(content, function (this: Record<string, unknown>, name) {
+    const value = this[name]; // as it is: a Buffer comes here as what its toJSON has made of it
     if (!(value instanceof Uint8Array)) return value;
     const place = [at, value.length];
     blobs.push(value);

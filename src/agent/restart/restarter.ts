@@ -98,6 +98,7 @@ export class Restarter {
     try {
       const program = programOf(env, request.binary);
       const version = await assertStarts(program);
+      this.#problem = null;
       return {
         version,
         sessions: sessions.running().length,

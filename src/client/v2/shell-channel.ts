@@ -14,6 +14,8 @@ type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Ended = Extract<OwnerMessage, { type: "ended" }>;
 
 const CHANNEL = 0;
+/** An outage shorter than this is not worth a word, ms. */
+export const NOTICED_AFTER_MS = 1_500;
 /** The viewer id of the gateway itself. */
 const GATEWAY = "gateway";
 
@@ -26,6 +28,7 @@ export class ShellChannel implements ChannelEvents {
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
   #snapshot: Snapshot | null = null;
+  #absence: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     context: AttachContext,
@@ -69,6 +72,7 @@ export class ShellChannel implements ChannelEvents {
   }
 
   dispose(): void {
+    clearTimeout(this.#absence);
     this.#stopResizing();
     this.#state.journal.detached();
     this.#state.output.detached();
@@ -87,9 +91,7 @@ export class ShellChannel implements ChannelEvents {
       case "size":
         return void this.#size(message);
       case "agent_status":
-        // Nobody is there to take input until the next `attached`.
-        if (message.status === "offline") this.#state.journal.detached();
-        return void this.#context.status({ kind: "agent", online: message.status === "online" });
+        return void this.#agentStatus(message.status === "online");
       case "sessions":
         return;
     }
@@ -126,6 +128,22 @@ export class ShellChannel implements ChannelEvents {
   }
 
   // --- internal ---
+
+  #agentStatus(online: boolean): void {
+    const state = this.#state;
+    clearTimeout(this.#absence);
+    if (online) {
+      if (state.toldAbsence) this.#context.status({ kind: "agent", online });
+      return;
+    }
+    // Nobody is there to take input until the next `attached`.
+    state.journal.detached();
+    // An agent that restarts in place is away for a tenth of a second.
+    this.#absence = setTimeout(() => {
+      state.toldAbsence = true;
+      this.#context.status({ kind: "agent", online });
+    }, NOTICED_AFTER_MS);
+  }
 
   #control(message: Parameters<typeof encodeControl>[0]): void {
     this.#connection.send(encodeControl(message));
@@ -168,6 +186,9 @@ export class ShellChannel implements ChannelEvents {
       },
     });
     if (lost > 0) this.#context.status({ kind: "input_lost", bytes: lost });
+    // What was told stood on the screen of a program that doesn't know of it.
+    if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
+    state.toldAbsence = false;
     this.#onAttached(this);
   }
 

@@ -14,6 +14,8 @@ export class ShellState {
   instance: string | null = null;
   /** We have what stands before the cursor: all bytes from the first on, or a picture that came to its end. */
   hasPast = false;
+  /** The person was told that the agent is away. */
+  toldAbsence = false;
   /** The person was told once that sizes differ. */
   sizeTold = false;
 

@@ -7,13 +7,11 @@ import type { Connection } from "../socket.ts";
 import { isFinal, openViewer } from "../viewer.ts";
 import { sessionGone } from "./refusals.ts";
 import { Retry } from "./retry.ts";
-import { ShellChannel } from "./shell-channel.ts";
+import { NOTICED_AFTER_MS, ShellChannel } from "./shell-channel.ts";
 import { ShellState } from "./shell-state.ts";
 
 /** Input that was typed just before leaving gets this long to arrive, ms. */
 const LAST_INPUT_MS = 1_000;
-/** An outage shorter than this is not worth a word, ms. */
-const NOTICED_AFTER_MS = 1_500;
 
 /**
  * @param first open already

@@ -7,12 +7,14 @@ import { markPath } from "../../agent/update/mark-path.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { execute } from "../../pty/exec.ts";
+import { replaceProcess } from "../../pty/replace-process.ts";
 import { ownWords } from "./_own-words.ts";
 
 export interface UpdateWatch extends Disposable {
   /** Give it every state of the uplink. */
   state(state: UplinkState): void;
+  /** How the former program takes over with all shells, now that there may be some. */
+  goBackBy(restart: () => Promise<void>): void;
   /** The agent ends with that error. */
   failed(error: unknown): void;
   /** Aborts where the former program is in its place again: then the agent is to end, and `leave` to be called. */
@@ -30,9 +32,11 @@ export async function watchUpdates({
 }): Promise<UpdateWatch> {
   using undo = new DisposableStack();
   const ends = new AbortController();
-  const onBack = () => ends.abort();
+  let restart: (() => Promise<void>) | null = null;
+  const onBack = () => void (restart?.().catch(() => ends.abort()) ?? ends.abort());
   const leave = () => {
-    if (ends.signal.aborted) execute(process.execPath, process.argv.slice(2), process.env);
+    const { execPath: path, env } = process;
+    if (ends.signal.aborted) replaceProcess({ path, argv: [path, ...process.argv.slice(2)], env, keep: [] });
   };
   const guard = undo.use(await guardOf({ executable: process.execPath, logger, onBack }));
   leave(); // nothing has been opened yet
@@ -47,7 +51,11 @@ export async function watchUpdates({
       guard?.state(state);
       auto?.state(state);
     },
+    goBackBy(how) {
+      restart = how;
+    },
     failed(error) {
+      restart = null; // its shells are gone
       // That an agent runs already, for example, says nothing of the version.
       if (error instanceof RexecError && error.exitCode === ExitCode.rejected) guard?.failed(error.message);
     },

@@ -57,7 +57,6 @@ export const startCommand = withHelp(
       const isAsked = process.env[HANDOVER] === CHECK;
       const daemon = daemonChild(process.env);
       const logger = daemon?.logger(args) ?? agentLogger(args);
-      using inherited = Inherited.take(process.env, logger);
       if (isAsked && args.ephemeral)
         throw new UsageError("an agent of --ephemeral is not restarted in place");
       if (args.ephemeral) return ephemeral(args, logger, daemon);
@@ -77,6 +76,7 @@ export const startCommand = withHelp(
       using manager = supervise(process.env, config.host);
       told.addEventListener("abort", () => manager.stopping(), { once: true });
       using updates = await updateWatch(config, logger);
+      using inherited = Inherited.take(process.env, logger); // not before: the former program may have to take it
       const signal = updates ? AbortSignal.any([told, updates.signal]) : told;
       const onState = (state: UplinkState) => {
         manager.state(state);
@@ -86,7 +86,10 @@ export const startCommand = withHelp(
       const run = runInfo(process.env, daemon?.log);
       try {
         const places = inherited ? ownPlaces(config.path, process.env) : await freePlaces(config.path);
-        const onRestarter = (restarter: Restarter) => restartOnSignal(restarter);
+        const onRestarter = (restarter: Restarter) => {
+          process.on("SIGUSR2", () => void restartInPlace(restarter, "SIGUSR2").catch(() => {}));
+          updates?.goBackBy(() => restartInPlace(restarter, "the update is taken back"));
+        };
         const { env } = process;
         await runAgent({ config, logger, env, signal, now, places, onState, run, inherited, onRestarter });
       } catch (error) {
@@ -123,11 +126,6 @@ function sayReady(): number {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
   process.stdout.write(`${JSON.stringify(readiness)}\n`);
   return 0;
-}
-
-/** Replaces this process by the program that is in its place now; shells stay. Where that fails it has said why. */
-function restartOnSignal(restarter: Restarter): void {
-  process.on("SIGUSR2", () => void restartInPlace(restarter, { reason: "SIGUSR2" }).catch(() => {}));
 }
 
 /** @returns the exit code */
