@@ -110,6 +110,7 @@ export class V2Agent {
   #again: Timer | null = null;
   #disposed = false;
   connections = 0;
+  readonly closes: { code: number; reason: string }[] = [];
   /** Bytes of output that went over the wire. */
   dataBytes = 0;
 
@@ -230,6 +231,19 @@ export class V2Agent {
     if (this.isOpen) this.#ws?.send(encodeFrame(frame));
   }
 
+  /** As it is. */
+  raw(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.isOpen) this.#ws?.send(bytes);
+  }
+
+  /** Numbers of a session's channels that have output. */
+  outputChannels(name: string): number[] {
+    const channels = [...this.#channels.values()];
+    return channels
+      .filter(({ session, cursor }) => session.name === name && cursor)
+      .map(({ number }) => number);
+  }
+
   /** A control message that matches, heard or to come. */
   async hears(matches: (message: { type: string; [field: string]: unknown }) => boolean, what: string) {
     return until(() => this.heard.find(matches) ?? null, 5_000, what);
@@ -287,7 +301,8 @@ export class V2Agent {
       this.connections += 1;
       resolve(true);
     });
-    ws.addEventListener("close", () => {
+    ws.addEventListener("close", ({ code, reason }) => {
+      this.closes.push({ code, reason });
       clearInterval(poll);
       resolve(false);
       if (this.#ws !== ws) return;

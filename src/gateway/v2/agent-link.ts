@@ -85,7 +85,9 @@ export class AgentLink {
     if (message.type === "sessions") this.#listed(message.sessions);
     else if ("channel" in message && message.channel !== undefined)
       this.#channels.get(message.channel)?.control(message);
-    else if (message.type === "refused") this.#nonsense(`it refused: ${message.message}`);
+    // Somebody wanted to end what is not there (any more).
+    else if (message.type === "refused" && message.code !== "gone")
+      this.#nonsense(`it refused: ${message.message}`);
   }
 
   bytes(bytes: Uint8Array): void {

@@ -1,5 +1,5 @@
 /** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
-import { CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
+import { CLOSE_POLICY, CLOSE_PROTOCOL, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import {
   encodeControl,
   MAX_CONTROL_BYTES,
@@ -9,6 +9,7 @@ import {
 } from "../../protocol/v2/control.ts";
 import { decodeFrame, encodeFrame, type Frame, MAX_DATA_BYTES } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../sockets/connection.ts";
+import { RequestRate } from "./request-rate.ts";
 
 /** A viewer's channel; none of these may throw or wait. */
 export interface PeerChannel {
@@ -31,7 +32,12 @@ export interface PeerEvents {
 
 /** Output is handed to the socket while less than this waits in it. */
 const OUTPUT_BYTES = 128 * 1024;
-const MAX_CHANNELS = 1_024;
+/** Of a viewer: the agent's connection has 1,024 for all of them. */
+const MAX_CHANNELS = 64;
+/** Answers and frames of commands may wait up to here; their windows keep far below it who reads at all. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
+/** Messages that make no sense. */
+const MAX_INVALID = 1_000;
 
 export class Peer {
   /** The client's own id. */
@@ -39,6 +45,8 @@ export class Peer {
   readonly connection: Connection;
   readonly #channels = new Map<number, PeerChannel>();
   readonly #events: PeerEvents;
+  readonly #rate = new RequestRate(performance.now());
+  #invalid = 0;
   #pumping = false;
 
   constructor(id: string, connection: Connection, events: PeerEvents) {
@@ -49,11 +57,11 @@ export class Peer {
 
   /** Control and acks go at once: ahead of all output that the socket has not been given. */
   send(message: OwnerInput): void {
-    this.connection.send(encodeControl(message));
+    if (this.#reads) this.connection.send(encodeControl(message));
   }
 
   frame(frame: Frame): void {
-    this.connection.sendBytes(encodeFrame(frame));
+    if (this.#reads) this.connection.sendBytes(encodeFrame(frame));
   }
 
   /** It broke the rules. */
@@ -68,12 +76,12 @@ export class Peer {
 
   text(text: string): void {
     if (text.length > MAX_CONTROL_BYTES) {
-      this.connection.close(1009, `a control message may have ${MAX_CONTROL_BYTES} bytes`);
+      this.connection.close(CLOSE_TOO_BIG, `a control message may have ${MAX_CONTROL_BYTES} bytes`);
       return;
     }
     const parsed = parseOpener(text);
     if (parsed.ok) this.#take(parsed.value);
-    else if (parsed.problem === "invalid") this.#refuse(undefined, "bad_message", parsed.reason);
+    else if (parsed.problem === "invalid") this.#nonsense(parsed.reason);
   }
 
   bytes(bytes: Uint8Array): void {
@@ -107,6 +115,13 @@ export class Peer {
 
   // --- internal ---
 
+  /** Whoever asks for more and takes nothing is let go before that costs the memory of all. */
+  get #reads(): boolean {
+    if (this.connection.buffered <= UNREAD_BYTES) return true;
+    this.connection.close(CLOSE_POLICY, "it does not read what it asked for");
+    return false;
+  }
+
   get #hasRoom(): boolean {
     return this.connection.isOpen && this.connection.buffered < OUTPUT_BYTES;
   }
@@ -124,10 +139,10 @@ export class Peer {
         this.#open(message);
         break;
       case "kill":
-        this.#events.onKill(message.session);
+        if (this.#isWelcome()) this.#events.onKill(message.session);
         break;
       case "list":
-        this.#events.onList(this);
+        if (this.#isWelcome()) this.#events.onList(this);
         break;
       case "detach":
         this.#detach(message.channel);
@@ -139,6 +154,7 @@ export class Peer {
 
   #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
     const { channel } = message;
+    if (!this.#isWelcome(channel)) return;
     if (this.#channels.has(channel)) this.#refuse(channel, "bad_message", `channel ${channel} is in use`);
     else if (this.#channels.size >= MAX_CHANNELS)
       this.#refuse(channel, "too_many_channels", `a connection may have ${MAX_CHANNELS} channels`);
@@ -149,6 +165,20 @@ export class Peer {
     const channel = this.#channels.get(number);
     this.#channels.delete(number);
     channel?.left(true);
+  }
+
+  #nonsense(reason: string): void {
+    this.#invalid += 1;
+    if (this.#invalid > MAX_INVALID)
+      this.connection.close(CLOSE_POLICY, `${MAX_INVALID} messages that make no sense`);
+    else this.#refuse(undefined, "bad_message", reason);
+  }
+
+  /** Each request is an answer of the agent's, which all viewers share: one that floods it with them is refused. */
+  #isWelcome(channel?: number): boolean {
+    if (this.#rate.allows(performance.now())) return true;
+    this.#refuse(channel, "too_many_channels", "too many requests");
+    return false;
   }
 
   #refuse(channel: number | undefined, code: "bad_message" | "too_many_channels", message: string): void {

@@ -7,6 +7,7 @@ import type { OpenerMessage } from "../../protocol/v2/control.ts";
 import type { Frame } from "../../protocol/v2/frames.ts";
 import type { AgentLink, ChannelMessage } from "./agent-link.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
+import { RunOrder } from "./run-order.ts";
 
 type Run = Extract<OpenerMessage, { type: "run" }>;
 
@@ -14,6 +15,7 @@ export class RunRelay implements PeerChannel {
   readonly #peer: Peer;
   readonly #run: Run;
   readonly #onGone: (relay: RunRelay, announced: boolean) => void;
+  readonly #order = new RunOrder();
   #link: AgentLink | null = null;
   #channel = 0;
 
@@ -33,7 +35,10 @@ export class RunRelay implements PeerChannel {
     this.#link = link;
     this.#channel = link.open({
       control: (message) => this.#fromAgent(message),
-      frame: (frame) => this.#peer.frame({ ...frame, channel: this.#run.channel }),
+      frame: (frame) => {
+        this.#order.fromAgent(frame);
+        this.#peer.frame({ ...frame, channel: this.#run.channel });
+      },
     });
     link.control({ ...this.#run, channel: this.#channel });
   }
@@ -60,7 +65,11 @@ export class RunRelay implements PeerChannel {
   }
 
   frame(frame: Frame): void {
-    this.#link?.frame({ ...frame, channel: this.#channel });
+    // It may be late, and for the command that had this channel before.
+    if (!this.#order.isAttached) return;
+    const wrong = this.#order.check(frame);
+    if (wrong !== null) this.#peer.broken(wrong);
+    else this.#link?.frame({ ...frame, channel: this.#channel });
   }
 
   sendPiece(): boolean {
@@ -77,6 +86,7 @@ export class RunRelay implements PeerChannel {
 
   #fromAgent(message: ChannelMessage): void {
     const { channel } = this.#run;
+    if (message.type === "attached") this.#order.attached(message);
     this.#peer.send({ ...message, channel });
     if (message.type !== "ended" && message.type !== "refused") return;
     this.#link?.close(this.#channel);

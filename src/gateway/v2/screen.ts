@@ -26,6 +26,9 @@ const PARSED_BYTES = 512 * 1024;
 const SLICE_BYTES = 32 * 1024;
 /** Looked through for a place where no sequence and no character is cut in two. */
 const ALIGN_BYTES = 4 * 1024;
+/** A terminal has 12 bytes a cell, of lines that were written and of all its rows: larger ones are drawn this large. */
+const MOST_COLS = 1_000;
+const MOST_ROWS = 500;
 const ESCAPE = 0x1b;
 const LINE_FEED = 0x0a;
 /** CAN ends a sequence that was cut in two. */
@@ -54,7 +57,7 @@ export class Screen {
   /** Output goes on at the ring's start. @param scrollback lines */
   constructor(ring: ByteRing, size: TerminalSize, scrollback: number) {
     this.#ring = ring;
-    this.#size = size;
+    this.#size = drawn(size);
     this.#scrollback = scrollback;
     this.#position = ring.start;
   }
@@ -66,7 +69,7 @@ export class Screen {
 
   /** The size from the ring's end on. */
   resize(size: TerminalSize): void {
-    this.#sizes.push({ from: this.#ring.end, size });
+    this.#sizes.push({ from: this.#ring.end, size: drawn(size) });
     if (this.#sizes.length > 64) this.#sizes.shift();
   }
 
@@ -190,6 +193,10 @@ export class Screen {
 }
 
 // --- internal ---
+
+function drawn({ cols, rows }: TerminalSize): TerminalSize {
+  return { cols: Math.min(Math.max(cols, 1), MOST_COLS), rows: Math.min(Math.max(rows, 1), MOST_ROWS) };
+}
 
 /** Resolves when it was parsed; xterm keeps the bytes until then. */
 function written(terminal: Terminal, bytes: Uint8Array): Promise<void> {

@@ -4,12 +4,13 @@
  */
 import * as z from "zod/mini";
 import { type Parsed, parseMessage } from "../parse.ts";
+import { MAX_OFFSET } from "./frames.ts";
 
 /** Most bytes of one control message. */
 export const MAX_CONTROL_BYTES = 1024 * 1024;
 
 const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
-const offset = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
 const id = z.string().check(z.minLength(1), z.maxLength(256));
 
@@ -27,8 +28,9 @@ export const sessionInfo = z.object({
   signal: z.nullable(z.string()),
   /** Bytes of output so far. */
   bytes: offset,
-  cols: z.number(),
-  rows: z.number(),
+  /** A command's may be 0: it has no terminal. */
+  cols: z.int().check(z.minimum(0), z.maximum(65_535)),
+  rows: z.int().check(z.minimum(0), z.maximum(65_535)),
   /** Viewers attached; filled in by the gateway. */
   viewers: z.number(),
 });

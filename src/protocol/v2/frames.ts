@@ -10,6 +10,9 @@ export const SUBPROTOCOL_V2 = "rexec.v2";
 /** Most payload bytes of one DATA frame, plain. */
 export const MAX_DATA_BYTES = 64 * 1024;
 
+/** The largest offset: what lies ahead of one (a window, a frame) is a number that travels, too. */
+export const MAX_OFFSET = 2 ** 52;
+
 /** The streams of a session. */
 export const Stream = { input: 0, output: 1, stderr: 2 } as const;
 export type Stream = (typeof Stream)[keyof typeof Stream];
@@ -110,7 +113,7 @@ function assemble({ kind, stream, channel, a, b, rest }: Parts): Frame | string 
   if (rest.length > MAX_DATA_BYTES) return `${rest.length} bytes of payload`;
   const carries = kind === KIND.data || kind === KIND.zstd || kind === KIND.screen;
   if (!carries && rest.length > 0) return "bytes after the end";
-  if (carries && !Number.isSafeInteger(a + MAX_DATA_BYTES)) return "an offset too large";
+  if (a > MAX_OFFSET || (kind === KIND.gap && b > MAX_OFFSET)) return "an offset too large";
   if (kind === KIND.data) return { kind: "data", stream, channel, offset: a, bytes: rest };
   if (kind === KIND.screen) return { kind: "screen", stream, channel, position: a, bytes: rest };
   if (kind === KIND.fin) return { kind: "fin", stream, channel, offset: a };
