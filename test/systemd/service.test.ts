@@ -80,6 +80,32 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(await box.show(UNIT, "ActiveState")).toBe("active");
   }, 60_000);
 
+  test("is restarted in place with an open shell and the same main process, by command and by signal", async () => {
+    const { box } = machine;
+    const pid = await machine.pid();
+    await using shell = machine.shell();
+    await shell.see(/[$#] $/);
+    await shell.type("unset HISTFILE; kept=yes; echo pid=$$\r");
+    const [, its] = await shell.see(/pid=(\d+)/);
+    const { code, err } = await box.run(["rexec-agent", "restart"]);
+    expect(err).toContain(`in place (pid ${pid}`);
+    expect(err).toContain("1 shell and 0 commands kept");
+    expect(code).toBe(0);
+    await box.must(["systemctl", "kill", "-s", "USR2", "--kill-who=main", UNIT]);
+    await until(
+      async () => (await box.must(["rexec-agent", "status", "--json"])).includes('"restarts": 2'),
+      20_000,
+      () => "the second replacement",
+    );
+    await shell.type("echo [$kept] still=$$\r");
+    await shell.see(`[yes] still=${its}`, 20_000);
+    expect(await machine.pid()).toBe(pid);
+    expect(await box.show(UNIT, "NRestarts")).toBe("0");
+    expect(await box.show(UNIT, "ActiveState")).toBe("active");
+    await shell.type("exit\r");
+    await shell.exit();
+  });
+
   test("is known to the agent's own commands: logs, start, stop", async () => {
     const { box } = machine;
     const pid = await machine.pid();

@@ -124,6 +124,7 @@ function asJson(facts: Facts): string {
     connection: status?.connection ?? null,
     protocol: status?.protocol ?? null,
     sessions: status?.sessions ?? null,
+    restarts: status?.restart?.count ?? null,
     last_error: status?.last_error ?? null,
     version: status?.version ?? VERSION,
     commit: status?.commit ?? COMMIT,
