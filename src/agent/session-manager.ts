@@ -276,7 +276,10 @@ export class SessionManager {
     logger.info(`session ${id} started (pid ${pty.pid})`);
     onStart();
     const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
+    const greeting = this.#options.greeting?.();
+    if (greeting) session.show(`${greeting}\r\n`);
     this.#sessions.set(id, session);
+    this.#started += 1;
     return session;
   }
 

@@ -102,7 +102,7 @@ export class Restarter {
       return {
         version,
         sessions: sessions.running().length,
-        commands: runs.infos().length,
+        commands: runs.infos().filter(({ ended_at }) => ended_at === null).length,
         go: () => this.#go(program, request.reason),
       };
     } catch (error) {
