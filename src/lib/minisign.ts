@@ -102,7 +102,11 @@ export function commentFields(comment: string): Readonly<Record<string, string |
 /** A key's number as minisign prints it: its bytes are a little-endian integer. */
 export function keyIdText(bytes: Uint8Array): string {
   // As minisign prints it: a number, without zeros in front.
-  return Buffer.from(bytes).reverse().toString("hex").toUpperCase().replace(/^0+(?=.)/, "");
+  return Buffer.from(bytes)
+    .reverse()
+    .toString("hex")
+    .toUpperCase()
+    .replace(/^0+(?=.)/, "");
 }
 
 // --- internal ---
