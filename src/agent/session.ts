@@ -68,7 +68,7 @@ export class Session implements OutputSource {
   #wake: (() => void) | null = null;
   #waitsForBudget = false;
   /** Read, and waiting for room. */
-  #inHand: Uint8Array = NOTHING;
+  #inHand: Uint8Array = new Uint8Array(0);
   #size: { cols: number; rows: number };
   #startedAt = Date.now();
   #lastOutputAt: number | null = null;
@@ -347,5 +347,3 @@ export class Session implements OutputSource {
     this.#wake = null;
   }
 }
-
-const NOTHING = new Uint8Array(0);
