@@ -1,13 +1,13 @@
 /** Gives a registered agent another token: proven at the server first, written to the file, handed to the running agent. */
-import * as z from "zod/mini";
+
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { TOKEN_PLACE } from "../lib/hints.ts";
-import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import { askAgent } from "./control/client.ts";
 import type { FoundAgent } from "./daemon/find.ts";
+import { statusOf } from "./probe.ts";
 
 /** How long the agent may take to answer: it waits for the server's word, ms. */
 const AGENT_MS = 15_000;
@@ -69,15 +69,7 @@ export function checkToken(token: string): void {
 
 /** An agent's own token may not read the profile, and a server may not know our shorter question: one yes is enough. */
 async function assertUsable(endpoint: Endpoint, agentId: string, token: string): Promise<void> {
-  const ask = async (path: string): Promise<number> => {
-    try {
-      await requestJson({ endpoint, method: "GET", path, token, schema: z.unknown() });
-      return 200;
-    } catch (error) {
-      if (error instanceof HttpError && [401, 403, 404].includes(error.status)) return error.status;
-      throw error;
-    }
-  };
+  const ask = (path: string) => statusOf(endpoint, path, token);
   const origin = endpoint.base.origin;
   if ((await ask("/api/profile")) === 401) {
     throw rejected(

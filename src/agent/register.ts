@@ -11,6 +11,7 @@ import type { LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import type { FileSettings } from "./config-schema.ts";
+import { statusOf } from "./probe.ts";
 import { checkToken } from "./refresh-token.ts";
 
 /** What a person gave; undefined where nothing was said. */
@@ -103,17 +104,6 @@ async function findKnown(
 function isSameServer({ file, host }: LoadedConfig): boolean {
   const before = file?.settings.api_url;
   return before === undefined || before.replace(/\/+$/, "") === host.replace(/\/+$/, "");
-}
-
-/** 200, 401, 403 or 404. @throws RexecError for anything else */
-async function statusOf(endpoint: Endpoint, path: string, token: string): Promise<number> {
-  try {
-    await requestJson({ endpoint, method: "GET", path, token, schema: z.unknown() });
-    return 200;
-  } catch (error) {
-    if (error instanceof HttpError && [401, 403, 404].includes(error.status)) return error.status;
-    throw error;
-  }
 }
 
 /** The stored token, which may do less, as long as it is valid; else the one that was given. */
