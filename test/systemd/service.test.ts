@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import * as z from "zod/mini";
 import { binary } from "../support/binaries.ts";
 import { until } from "../support/wait.ts";
 import { whyNoBox } from "./box.ts";
@@ -33,6 +34,11 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
   afterAll(() => machine?.[Symbol.asyncDispose](), 60_000);
 
   const install = (...args: string[]) => machine.box.run(["rexec-agent", "install", ...args]);
+  /** How often it has restarted in place; none while it does and does not answer. */
+  const restarts = async () => {
+    const { out } = await machine.box.run(["rexec-agent", "status", "--json"]);
+    return z.object({ restarts: z.number() }).safeParse(JSON.parse(out)).data?.restarts ?? -1;
+  };
 
   test("is refused to a machine that is not registered", async () => {
     const { code, err } = await install();
@@ -164,7 +170,10 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(code).toBe(0);
     expect(await machine.pid()).toBe(pid);
     expect((await install()).err).toContain("nothing to do");
+    const before = await restarts();
     await machine.box.must(["systemctl", "reload", UNIT]);
+    // It is a signal to the agent: `systemctl` does not wait until it has restarted.
+    await until(async () => (await restarts()) > before, 20_000, "the agent to have restarted");
     await shell.type("echo still-$kept\r");
     await shell.see("still-42", 20_000);
     expect(await machine.pid()).toBe(pid);
