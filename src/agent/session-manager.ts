@@ -10,8 +10,9 @@ import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { Outbox } from "./outbox.ts";
 import type { SavedSession, SavedSessions } from "./restart/schema.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session } from "./session.ts";
 import { INPUT_BUFFER_BYTES } from "./session-input.ts";
+import type { SessionOptions } from "./session-options.ts";
 import { Ended } from "./v2/ended.ts";
 import { Refusal } from "./v2/refusal.ts";
 import { RingPool, type RingSizes } from "./v2/rings.ts";
@@ -99,6 +100,7 @@ export class SessionManager {
   announce(isV2: boolean): void {
     if (isV2) this.#rings.serveV2();
     for (const session of this.#sessions.values()) {
+      session.wantV1(true);
       if (!isV2) session.serveV1();
       else if (!session.isForV1) continue;
       if (session.state === "running") this.#options.outbox.control(encodeAgent.shellStarted(session.id));
@@ -113,6 +115,7 @@ export class SessionManager {
     if (known?.state === "running") {
       outbox.control(encodeAgent.shellStarted(id));
       known.serveV1();
+      known.wantV1(true);
       return;
     }
     outbox.control(encodeAgent.shellStarting(id));
@@ -164,6 +167,11 @@ export class SessionManager {
     if (!session) return false;
     this.stop(session.id, "this shell was ended on request (rexec kill)");
     return true;
+  }
+
+  /** Whether the server has somebody who takes that session's output by v1. */
+  wantV1(id: string, wanted: boolean): void {
+    this.#sessions.get(id)?.wantV1(wanted);
   }
 
   input(requested: string, data: Uint8Array): void {
@@ -283,7 +291,7 @@ export class SessionManager {
     return session;
   }
 
-  #make(its: Pick<SessionOptions, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
+  #make(its: Pick<SessionOptions<Session>, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
     const { outbox, logger, sessionBuffer: bufferBytes, holdMs } = this.#options;
     const onOver = (over: Session) => this.#onOver(over);
     return new Session({ ...its, outbox, logger, bufferBytes, holdMs, budget: this.#budget, onOver });

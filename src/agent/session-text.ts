@@ -4,15 +4,29 @@ import type { ByteRing } from "../lib/byte-ring.ts";
 /** What a server of rexec.v1 is shown of a session that it did not start, bytes. */
 const RECENT_BYTES = 64 * 1024;
 
-/** The last whole lines. */
+/** Where no line begins in so many bytes, what is shown begins in the middle of one. */
+const LINE_BYTES = 4 * 1024;
+
+/** The last lines, and mostly whole ones. */
 export function recentLines(ring: ByteRing): Uint8Array {
   const from = Math.max(ring.start, ring.end - RECENT_BYTES);
   const bytes = ring.read(from, RECENT_BYTES);
-  return from === 0 ? bytes : bytes.subarray(bytes.indexOf(10) + 1);
+  if (from === 0) return bytes;
+  const line = bytes.subarray(0, LINE_BYTES).indexOf(LINE_FEED);
+  return bytes.subarray(line < 0 ? Math.max(0, bytes.findIndex(beginsCharacter)) : line + 1);
 }
 
 /** Why it was ended, as a line behind its last output. */
 export function farewell(why: string): string {
   // CAN ends a sequence that was cut in two; a program that was killed has left its own screen on.
   return `\x18\x1b[?47l\x1b[0m\r\nrexec: ${why}\r\n`;
+}
+
+// --- internal ---
+
+const LINE_FEED = 10;
+
+/** Not the second or a later byte of one in UTF-8. */
+function beginsCharacter(byte: number): boolean {
+  return (byte & 0xc0) !== 0x80;
 }

@@ -5,14 +5,13 @@
  */
 import type { ByteRing } from "../lib/byte-ring.ts";
 import { messageOf } from "../lib/errors.ts";
-import type { Logger } from "../lib/log.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { type Pty, PtyClosedError, type PtyExit } from "../pty/pty.ts";
-import type { ByteBudget } from "./byte-budget.ts";
-import type { Outbox, OutputSource } from "./outbox.ts";
+import type { OutputSource } from "./outbox.ts";
 import type { SavedSession } from "./restart/schema.ts";
 import { SessionInput } from "./session-input.ts";
+import type { SessionOptions } from "./session-options.ts";
 import { farewell } from "./session-text.ts";
 import { V1Feed } from "./v1-feed.ts";
 import { Pace } from "./v2/pace.ts";
@@ -23,27 +22,6 @@ import type { Typing, ViewerTyping } from "./v2/typing.ts";
  * not be sent yet. over: `shell_stopped` was handed to the line, where a server of rexec.v1 was to be told.
  */
 export type SessionState = "running" | "stopping" | "drained" | "over";
-
-export interface SessionOptions {
-  id: string;
-  /** Null where it has ended already. */
-  pty: Pty | null;
-  /** What was started, for lists. */
-  command: string;
-  size: { cols: number; rows: number };
-  ring: ByteRing;
-  /** How long what was asked for over a lost connection stands, ms. */
-  holdMs: number;
-  outbox: Outbox;
-  budget: ByteBudget;
-  /** Bytes of output kept while the server does not take them. */
-  bufferBytes: number;
-  logger: Logger;
-  /** Called once, when the session is over. */
-  onOver(session: Session): void;
-  /** As an earlier program image left it, its ring included; otherwise it begins now. */
-  saved?: SavedSession;
-}
 
 export class Session implements OutputSource {
   readonly id: string;
@@ -58,7 +36,7 @@ export class Session implements OutputSource {
   watchedAt = performance.now();
   /** Attachments that only type. */
   typists = 0;
-  readonly #options: SessionOptions;
+  readonly #options: SessionOptions<Session>;
   readonly #pty: Pty | null;
   readonly #input: SessionInput;
   readonly #v1: V1Feed;
@@ -76,7 +54,7 @@ export class Session implements OutputSource {
   /** Said behind its last output: why it was ended. */
   #farewell = "";
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions<Session>) {
     this.#options = options;
     this.id = options.id;
     this.ring = options.ring;
@@ -143,6 +121,13 @@ export class Session implements OutputSource {
     if (this.#v1.isOn || this.#state === "over") return;
     this.#v1.begin(this.ring);
     if (this.pending > 0) this.#options.outbox.ready(this);
+  }
+
+  /** Whether anybody takes what a server of rexec.v1 gets; they hear later what they missed, or how much it was. */
+  wantV1(wanted: boolean): void {
+    this.#v1.want(wanted, this.ring);
+    if (this.pending > 0) this.#options.outbox.ready(this);
+    this.#wakeUp();
   }
 
   /** Settles when the shell has ended and its output was read. Never rejects. */
@@ -220,6 +205,7 @@ export class Session implements OutputSource {
 
   /** For another program image of this process; its terminal is frozen and drained. */
   save(): SavedSession {
+    this.#v1.want(true, this.ring);
     const pty = this.pty?.state() ?? null;
     const now = performance.now();
     return {
@@ -284,6 +270,7 @@ export class Session implements OutputSource {
     }
     this.#exit = (await pty?.exited) ?? null;
     this.show(this.#farewell);
+    this.#v1.want(true, this.ring);
     this.#state = "drained";
     this.#endedAt = Date.now();
     this.#ended.resolve();
@@ -303,7 +290,7 @@ export class Session implements OutputSource {
   }
 
   get #freeRoom(): number {
-    const free = this.#state !== "running" || this.#v1Reads;
+    const free = this.#state !== "running" || this.#v1.wantsMore;
     return free ? Number.POSITIVE_INFINITY : this.pace.room;
   }
 
@@ -319,12 +306,8 @@ export class Session implements OutputSource {
   #mayRead(): boolean {
     if (this.#state !== "running") return true;
     const { pace } = this;
-    if (pace.isHeld) return pace.wantsMore || this.#v1Reads;
-    return !this.#v1.isOn || this.#v1Reads;
-  }
-
-  get #v1Reads(): boolean {
-    return this.#v1.isOn && this.#v1.wantsMore;
+    if (pace.isHeld) return pace.wantsMore || this.#v1.wantsMore;
+    return !this.#v1.isWanted || this.#v1.wantsMore;
   }
 
   async #room(): Promise<void> {

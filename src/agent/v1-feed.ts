@@ -11,6 +11,9 @@ export class V1Feed {
   readonly #budget: ByteBudget;
   readonly #bound: number;
   #isOn = false;
+  #isWanted = true;
+  /** Bytes that came while nobody took them: the last ones of the ring. */
+  #missed = 0;
 
   /** @param bound bytes that are kept */
   constructor(budget: ByteBudget, bound: number) {
@@ -21,6 +24,19 @@ export class V1Feed {
   /** There is a server of rexec.v1 that is told all. */
   get isOn(): boolean {
     return this.#isOn;
+  }
+
+  /** Somebody takes what it is told. */
+  get isWanted(): boolean {
+    return this.#isOn && this.#isWanted;
+  }
+
+  /** Nothing is sent while it is not wanted; afterwards what was missed, or its end with word of how much it was. */
+  want(wanted: boolean, ring: ByteRing): void {
+    if (!this.#isOn || wanted === this.#isWanted) return;
+    this.#isWanted = wanted;
+    if (wanted) this.#catchUp(ring);
+    else this.#missed = this.#clear();
   }
 
   /** Begins with what was printed last. */
@@ -46,6 +62,10 @@ export class V1Feed {
    * @returns whether there is something to send
    */
   push(chunk: Uint8Array, isLed: boolean): boolean {
+    if (!this.#isWanted) {
+      this.#missed += chunk.length;
+      return false;
+    }
     if (isLed && this.#buffer.length + chunk.length > 2 * this.#bound) this.#skip();
     this.#push(chunk);
     return this.#buffer.canTake(false);
@@ -53,6 +73,7 @@ export class V1Feed {
 
   /** Room of its own, and of the common budget; one chunk each is always allowed, so that nobody starves. */
   get wantsMore(): boolean {
+    if (!this.isWanted) return false;
     if (this.#buffer.length < 4) return true;
     return this.#buffer.length < this.#bound && this.#budget.hasRoom;
   }
@@ -74,12 +95,34 @@ export class V1Feed {
     this.#buffer.push(bytes);
   }
 
-  #skip(): void {
-    const lost = this.#buffer.length;
-    this.#budget.give(lost);
+  #clear(): number {
+    const { length } = this.#buffer;
+    this.#budget.give(length);
     this.#buffer.clear();
-    this.#push(
-      Buffer.from(`\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`),
-    );
+    return length;
   }
+
+  #catchUp(ring: ByteRing): void {
+    const missed = this.#missed;
+    this.#missed = 0;
+    if (missed <= Math.min(this.#bound, ring.length)) {
+      this.#push(ring.read(ring.end - missed, missed));
+      return;
+    }
+    const recent = recentLines(ring);
+    this.#push(marker(missed - recent.length));
+    this.#push(recent);
+  }
+
+  #skip(): void {
+    this.#push(marker(this.#clear()));
+  }
+}
+
+// --- internal ---
+
+function marker(lost: number): Uint8Array {
+  return Buffer.from(
+    `\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`,
+  );
 }

@@ -255,6 +255,42 @@ test("one session is shown to v1 and to v2 at the same time", async () => {
   await until(() => opener.heard.some(({ type }) => type === "shell_stopped"), 5_000, "the end by v1");
 });
 
+test("output that nobody takes by v1 is not sent by v1, nor sets the pace; they hear of it when they do", async () => {
+  await start();
+  const channel = opener.attach("main", NEW);
+  await opener.answered(channel);
+  opener.control({ type: "shell_start", data: { session_id: "main", new_session: false } });
+  const frames = () => opener.heard.filter(({ type }) => type === "shell_output");
+  const v1 = () =>
+    frames()
+      .map(({ data }) => Buffer.from(String((data as { data: string }).data), "base64").toString())
+      .join("");
+  let typed = 0;
+  const type = (text: string) => {
+    opener.type(channel, typed, text);
+    typed += text.length;
+  };
+  type("stty -echo; echo re''ady\r");
+  await until(() => v1().includes("ready"), 5_000, "output by v1");
+  opener.control({ type: "v1_output", session: "main", wanted: false });
+  const before = frames().length;
+  // Ten rings of it, and a reader that takes them in pieces: whoever sets the pace has it all.
+  type("head -c 20000000 /dev/zero | tr '\\0' x; echo all-''done\r");
+  await opener.printed(channel, "all-done", 20_000);
+  expect(channel.out.gaps).toEqual([]);
+  expect(frames().length).toBe(before);
+  opener.control({ type: "v1_output", session: "main", wanted: true });
+  await until(() => v1().includes("all-done"), 5_000, "its end by v1");
+  expect(v1()).toMatch(/\[rexec: \d{8} bytes of output skipped/);
+  opener.control({ type: "v1_output", session: "main", wanted: false });
+  type("seq 1 2000; echo all-''shown\r");
+  await opener.printed(channel, "all-shown");
+  opener.control({ type: "v1_output", session: "main", wanted: true });
+  await until(() => v1().includes("all-shown"), 5_000, "what was missed");
+  const numbers = Array.from({ length: 2_000 }, (_, i) => `${i + 1}\r\n`).join("");
+  expect(v1()).toContain(numbers);
+}, 40_000);
+
 test("a session at which nobody looks is ended after the orphan time, and one that is idle after the idle time", async () => {
   await start({ orphanMs: 400 });
   const channel = opener.attach("main", NEW);

@@ -327,7 +327,7 @@ export class V2Agent {
     else if (message.type === "list")
       this.send({ type: "sessions", sessions: [...this.shells.values()].map(({ info }) => info) });
     else if (message.type === "kill") this.end(message.session, 137);
-    else this.#ofChannel(message);
+    else if (message.type !== "v1_output") this.#ofChannel(message);
   }
 
   #ofChannel(message: Extract<OpenerMessage, { channel: number }>): void {

@@ -92,6 +92,9 @@ export class V2Link {
       case "detach":
         this.#close(message.channel);
         return;
+      case "v1_output":
+        sessions.wantV1(message.session, message.wanted);
+        return;
       default:
         this.#channels.get(message.channel)?.control(message);
     }

@@ -14,6 +14,7 @@ import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { Session } from "./session.ts";
 import type { Uplink } from "./uplink.ts";
+import { V1Demand } from "./v1-demand.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** "Try again later" (IANA's registry of WebSocket close codes). */
@@ -31,6 +32,10 @@ export class Room {
   /** Those that speak rexec.v2, and what they look at. */
   readonly desk: Desk;
   readonly #attendance: Attendance;
+  readonly #demand = new V1Demand({
+    isLed: (session) => this.desk.watches(session),
+    tell: (session, wanted) => this.uplink?.link?.control({ type: "v1_output", session, wanted }),
+  });
   readonly #sessions = new Map<string, Session>();
   /** Split sessions to be ended as soon as the agent is back. */
   readonly #doomed = new Set<string>();
@@ -96,6 +101,7 @@ export class Room {
       );
     }
     this.uplink = uplink;
+    this.#demand.reset();
     this.systemInfo = null;
     this.stats = null;
     if (this.#absence) clearTimeout(this.#absence);
@@ -123,6 +129,7 @@ export class Room {
   startShell(session: Session): void {
     session.apply("start_sent");
     const newSession = session.id !== MAIN_SESSION;
+    this.#demand.reset(session.id);
     this.uplink?.send(encodeServer.shellStart({ session_id: session.id, new_session: newSession }));
   }
 
@@ -213,6 +220,7 @@ export class Room {
     // By v2 each viewer is sent what it has room for: nobody there is ever a reason to stop.
     if (!this.desk.isWatched && shouldPause(connection.isPaused, waiting)) connection.pause();
     else connection.resume();
+    if (this.uplink?.link) this.#demand.update(this.#sessions.values());
   }
 
   /** The agent does not take this viewer's input: it is not read until the agent does. */

@@ -141,7 +141,10 @@ export class Desk {
 
   #attach(peer: Peer, message: Extract<OpenerMessage, { type: "attach" }>): PeerChannel {
     const attachment = new Attachment(peer, message, {
-      mirror: (info) => this.#mirror(info),
+      mirror: (info) => {
+        queueMicrotask(() => this.#events.onWatch()); // it is about to join
+        return this.#mirror(info);
+      },
       onGone: (gone) => this.#attachments.delete(gone),
       screenEveryMs: this.#options.timings.screenEveryMs,
     });

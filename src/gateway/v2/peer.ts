@@ -147,6 +147,8 @@ export class Peer {
       case "detach":
         this.#detach(message.channel);
         break;
+      case "v1_output":
+        break; // ours to say, to an agent
       default:
         this.#channels.get(message.channel)?.control(message);
     }

@@ -92,6 +92,8 @@ const fromOpener = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hold"), channel, hold: z.boolean() }),
   z.object({ type: z.literal("kill"), session: id }),
   z.object({ type: z.literal("list") }),
+  /** To an agent: whether anybody takes what it sends of that session by v1. True before anything is said. */
+  z.object({ type: z.literal("v1_output"), session: id, wanted: z.boolean() }),
 ]);
 /** From the side that attaches. */
 export type OpenerMessage = z.infer<typeof fromOpener>;

@@ -250,6 +250,37 @@ describe("beside v1", () => {
     await viewer.sees("by v2");
   }, 20_000);
 
+  test("what nobody takes by v1 the agent need not send by v1, while somebody reads it by v2", async () => {
+    await using here = await v2Stage();
+    const said = () =>
+      here.agent.heard
+        .filter(({ type }) => type === "v1_output")
+        .map(({ session, wanted }) => [session, wanted]);
+    const old = await V1Viewer.connect(here.gateway, here.agentId, "old");
+    here.agent.send({ type: "shell_started", data: { session_id: "main" } });
+    await using viewer = here.viewer();
+    await viewer.attach();
+    expect(said()).toEqual([]);
+    old.ws.pause();
+    const data = Buffer.alloc(64 * KIB, "x").toBase64();
+    const send = async () => {
+      here.agent.send({ type: "shell_output", data: { session_id: "main", data } });
+      await Bun.sleep(1);
+      return said().length > 0;
+    };
+    await until(send, 10_000, "its buffer to fill");
+    expect(said()).toEqual([["main", false]]);
+    old.ws.resume();
+    await until(() => said().length === 2, 5_000, "it to be read");
+    expect(said()[1]).toEqual(["main", true]);
+    old.ws.terminate();
+    await until(() => said().length === 3, 5_000, "nobody to be left by v1");
+    expect(said()[2]).toEqual(["main", false]);
+    viewer.detach();
+    await until(() => said().length === 4, 5_000, "nobody to be left by v2");
+    expect(said()[3]).toEqual(["main", true]);
+  }, 20_000);
+
   test("a viewer that offers both gets v1 where the agent speaks v1", async () => {
     const { startGateway } = await import("../../support/gateway.ts");
     const { V1Agent } = await import("../../support/v1-agent.ts");
