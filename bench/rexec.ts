@@ -63,7 +63,15 @@ export async function startRexec({
         // By v1 there are no names, and two viewers of one shell only at the shared one.
         const terminal = client(version === "rexec.v1" ? ["--new"] : ["--session", latest]);
         await begin(terminal);
-        return terminal;
+        if (version === "rexec.v1") return terminal;
+        // By v2 a shell outlives its viewers: its flood would go on beside what is measured next.
+        const session = latest;
+        const leave = terminal.close;
+        const close = async () => {
+          await leave();
+          await ended([binary("rexec"), "kill", "--yes", id, session], stack.clientEnv);
+        };
+        return Object.assign(terminal, { close });
       },
       ...(version === "rexec.v2" ? { second: async () => client(["--session", latest]) } : {}),
       async stop() {
@@ -76,4 +84,11 @@ export async function startRexec({
     await stack.stop();
     throw error;
   }
+}
+
+// --- internal ---
+
+async function ended(command: string[], env: Record<string, string | undefined>): Promise<void> {
+  const child = Bun.spawn(command, { env, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")}: ${await child.stderr.text()}`);
 }
