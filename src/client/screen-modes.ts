@@ -3,17 +3,23 @@
  * the connection ends under a full-screen program. (Undoing all that might be on would move the cursor: leaving an
  * alternate screen that was never entered restores an old position.)
  */
-const ESC = 0x1b;
 /** A longer sequence is none that we follow. */
 const LONGEST = 64;
 
 const ALTERNATE = [47, 1047, 1049];
 
-type State = "text" | "escape" | "csi" | "skip";
+/**
+ * The sequences that count: private modes, margins, key levels and other keys, cursor shape, soft reset; keypad, full
+ * reset. Most of what is looked at are colours, which have to fail fast.
+ */
+const SEQUENCE = /\x1b(?:\[(?:\?([\d;]+)([hl])|([<>])([\d;]*)([um])|([\d;]*)(r| q)|!p)|[=>c])/g;
+
+/** One that has its end, whatever it is. Strings (titles) count as text. */
+const COMPLETE = /^\x1b(?:\[[^@-~\x1b]*[@-~]|[()*+#% ][\s\S]|[^[()*+#% \x1b])/;
 
 export class ScreenModes {
-  #state: State = "text";
-  #sequence = "";
+  /** What came last of a sequence that goes on. */
+  #cut = "";
   readonly #on = new Set<number>();
   #cursorHidden = false;
   #keypad = false;
@@ -25,7 +31,7 @@ export class ScreenModes {
 
   /** What came last was complete: no sequence and no character is left open. */
   get atRest(): boolean {
-    return this.#state === "text" && !this.#openCharacter;
+    return this.#cut === "" && !this.#openCharacter;
   }
 
   /** An alternate screen is on. */
@@ -35,14 +41,15 @@ export class ScreenModes {
 
   /** To be shown everything that goes to the screen. */
   push(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#openCharacter = endsInside(bytes);
-    for (let at = 0; at < bytes.length; at += 1) {
-      if (this.#state === "text") {
-        at = bytes.indexOf(ESC, at);
-        if (at < 0) return;
-        this.#state = "escape";
-      } else this.#step(bytes[at] ?? 0);
-    }
+    if (bytes.length === 0) return;
+    this.#openCharacter = endsInside(bytes);
+    const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const text = this.#cut === "" ? piece : this.#cut + piece;
+    SEQUENCE.lastIndex = 0;
+    for (let match = SEQUENCE.exec(text); match; match = SEQUENCE.exec(text)) this.#note(match);
+    const last = text.lastIndexOf("\x1b");
+    const tail = last < 0 || text.length - last > LONGEST ? "" : text.slice(last);
+    this.#cut = COMPLETE.test(tail) ? "" : tail;
   }
 
   /** What brings the terminal back; empty where nothing is on. */
@@ -73,37 +80,23 @@ export class ScreenModes {
 
   // --- internal ---
 
-  #step(byte: number): void {
-    const char = String.fromCharCode(byte);
-    if (byte === ESC) {
-      this.#state = "escape";
-      this.#sequence = "";
-    } else if (this.#state === "escape") this.#escape(char);
-    else if (this.#state === "skip" || this.#sequence.length >= LONGEST) this.#state = "text";
-    else if (byte >= 0x40 && byte <= 0x7e) {
-      this.#csi(this.#sequence, char);
-      this.#state = "text";
-    } else this.#sequence += char;
+  #note(match: RegExpExecArray): void {
+    const [sequence, modes, to, level, number = "", key, margins, final] = match;
+    if (modes !== undefined) for (const mode of modes.split(";")) this.#setMode(Number(mode), to === "h");
+    else if (level !== undefined) this.#setKeys(level, number, key ?? "");
+    else if (final === "r") this.#margins = margins !== "";
+    else if (final === " q") this.#cursorShape = margins !== "" && margins !== "0";
+    else if (sequence === "\x1b=") this.#keypad = true;
+    else if (sequence === "\x1b>") this.#keypad = false;
+    else this.reset();
   }
 
-  #escape(char: string): void {
-    this.#sequence = "";
-    this.#state = char === "[" ? "csi" : "()*+#% ".includes(char) ? "skip" : "text";
-    if (char === "=") this.#keypad = true;
-    if (char === ">") this.#keypad = false;
-    if (char === "c") this.reset();
-  }
-
-  #csi(sequence: string, final: string): void {
-    if (sequence.startsWith("?") && (final === "h" || final === "l")) {
-      for (const mode of sequence.slice(1).split(";")) this.#setMode(Number(mode), final === "h");
-    } else if (final === "r" && /^[\d;]*$/.test(sequence)) this.#margins = sequence !== "";
-    else if (final === "u" && sequence.startsWith(">")) this.#keyLevels += 1;
-    else if (final === "u" && sequence.startsWith("<")) {
-      this.#keyLevels = Math.max(0, this.#keyLevels - Math.max(1, Number(sequence.slice(1)) || 1));
-    } else if (final === "m" && sequence.startsWith(">4")) this.#otherKeys = /^>4;[1-9]/.test(sequence);
-    else if (final === "q" && sequence.endsWith(" ")) this.#cursorShape = !/^0? $/.test(sequence);
-    else if (final === "p" && sequence === "!") this.reset();
+  /** kitty's levels (`u`) and xterm's other keys (`m`). */
+  #setKeys(level: string, number: string, key: string): void {
+    if (key === "m") {
+      if (level === ">" && number.startsWith("4")) this.#otherKeys = /^4;[1-9]/.test(number);
+    } else if (level === ">") this.#keyLevels += 1;
+    else this.#keyLevels = Math.max(0, this.#keyLevels - Math.max(1, Number(number) || 1));
   }
 
   #setMode(mode: number, on: boolean): void {

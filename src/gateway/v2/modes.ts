@@ -7,25 +7,29 @@
 const LONGEST = 512;
 /** Colours and attributes since the last reset that are kept. */
 const MAX_ATTRIBUTES = 32;
-const ATTRIBUTES_CHARS = 1024;
+/** Colours come by the thousand: only the end of all that was taken is looked at. */
+const ATTRIBUTES_BYTES = 1024;
+const EMPTY = new Uint8Array(0);
 const ALTERNATE_SCREENS = new Set(["47", "1047", "1049"]);
 
 export class SkippedModes {
   /** Sequences under the mode that they set: only the last one of each counts, in the order of those. */
   readonly #modes = new Map<string, string>();
-  #attributes: string[] = [];
+  /** The end of what was taken, where the last colours are. */
+  #end: Uint8Array = EMPTY;
   #cut = "";
 
   /** Output that is left out; any pieces, in order. */
   take(bytes: Uint8Array): void {
-    const text = this.#cut + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const text = this.#cut === "" ? piece : this.#cut + piece;
     let end = 0;
     SEQUENCE.lastIndex = 0;
     for (let match = SEQUENCE.exec(text); match; match = SEQUENCE.exec(text)) {
       end = SEQUENCE.lastIndex;
       this.#note(match);
     }
-    this.#noteAttributes(text);
+    this.#end = endOf(this.#end, bytes);
     const last = text.lastIndexOf("\x1b");
     const tail = last >= end && text.length - last <= LONGEST ? text.slice(last) : "";
     this.#cut = COMPLETE.test(tail) ? "" : tail;
@@ -33,9 +37,9 @@ export class SkippedModes {
 
   /** What puts a terminal into the modes of what was taken, as bytes; empty where that changed none. */
   flush(): Uint8Array {
-    const sequences = [...this.#modes.values(), ...this.#attributes].join("");
+    const sequences = [...this.#modes.values(), ...attributesIn(this.#end)].join("");
     this.#modes.clear();
-    this.#attributes = [];
+    this.#end = EMPTY;
     this.#cut = "";
     return Buffer.from(sequences, "latin1");
   }
@@ -45,7 +49,7 @@ export class SkippedModes {
   #note([sequence, privateModes, to]: RegExpExecArray): void {
     if (privateModes !== undefined) for (const mode of privateModes.split(";")) this.#private(mode, to ?? "");
     else if (sequence === "\x1bc") this.#reset(sequence);
-    else this.#set(keyOf(sequence), sequence);
+    else if (!OTHER_MODE.test(sequence)) this.#set(keyOf(sequence), sequence);
   }
 
   #private(mode: string, to: string): void {
@@ -56,18 +60,8 @@ export class SkippedModes {
     this.#set(key, left ? `\x1b[?${mode}l${sequence}` : sequence);
   }
 
-  /** Colours come by the thousand: only the end of each piece is looked at, where the last ones are. */
-  #noteAttributes(text: string): void {
-    for (const [sequence, attributes] of text.slice(-ATTRIBUTES_CHARS).matchAll(ATTRIBUTES)) {
-      if (!attributes || attributes === "0") this.#attributes = [];
-      if (attributes !== undefined) this.#attributes.push(sequence);
-      if (this.#attributes.length > MAX_ATTRIBUTES) this.#attributes.shift();
-    }
-  }
-
   #reset(sequence: string): void {
     this.#modes.clear();
-    this.#attributes = [];
     this.#modes.set("c", sequence);
   }
 
@@ -91,7 +85,26 @@ const COMPLETE = /^\x1b(?:\[[ -?]*[@-~]|[()].|[^[\]()])/;
  * other sequences, which have to fail fast.
  */
 const SEQUENCE =
-  /\x1b(?:\[(?:\?([\d;]+)([hl])|\d*;?\d*r|(?:4|20)[hl]|\d* q|!p)|[=>c]|[()][ -~]|\](?:0|2);[^\x07\x1b]{0,256}(?:\x07|\x1b\\))|[\x0e\x0f]/g;
+  /\x1b(?:\[(?:\?([\d;]+)([hl])|[\d;]*(?:[rhl]| q)|!p)|[=>c]|[()][ -~]|\](?:0|2);[^\x07\x1b]{0,256}(?:\x07|\x1b\\))|[\x0e\x0f]/g;
+
+/** A copy of the last bytes of both. */
+function endOf(before: Uint8Array, bytes: Uint8Array): Uint8Array {
+  const all = bytes.length < ATTRIBUTES_BYTES ? Buffer.concat([before, bytes]) : bytes;
+  return new Uint8Array(all.subarray(-ATTRIBUTES_BYTES));
+}
+
+/** Those that hold at the end. */
+function attributesIn(bytes: Uint8Array): string[] {
+  let held: string[] = [];
+  for (const [sequence, attributes] of Buffer.from(bytes).toString("latin1").matchAll(ATTRIBUTES)) {
+    if (!attributes || attributes === "0") held = [];
+    if (attributes !== undefined) held.push(sequence);
+  }
+  return held.slice(-MAX_ATTRIBUTES);
+}
+
+/** Sets what no screen shows: neither insert nor newline mode. */
+const OTHER_MODE = /^\x1b\[(?!(?:4|20)[hl])[\d;]*[hl]$/;
 
 /** The same for sequences of which the later one undoes the earlier. */
 function keyOf(sequence: string): string {

@@ -24,6 +24,8 @@ export interface Snapshot extends TerminalSize {
 const PARSED_BYTES = 512 * 1024;
 /** Parsed in one go, about 4 ms: then whoever else waits has a turn. */
 const SLICE_BYTES = 32 * 1024;
+/** Looked through for modes in one go. */
+const SKIPPED_BYTES = 64 * 1024;
 /** Looked through for a place where no sequence and no character is cut in two. */
 const ALIGN_BYTES = 4 * 1024;
 /** A terminal has 12 bytes a cell, of lines that were written and of all its rows: larger ones are drawn this large. */
@@ -76,7 +78,7 @@ export class Screen {
   /** To be called before the ring forgets or loses what comes before `offset`: takes the modes of it at least. */
   leave(offset: number): void {
     while (this.#position < Math.min(offset, this.#ring.end)) {
-      this.#skip(this.#ring.read(this.#position, Math.min(offset - this.#position, 64 * 1024)));
+      this.#skip(this.#ring.view(this.#position, Math.min(offset - this.#position, SKIPPED_BYTES)));
     }
   }
 
