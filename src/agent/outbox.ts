@@ -49,7 +49,7 @@ const SMALL_BYTES = 4 * 1024;
 const SMALL_RUN = 16;
 /** Frames that go out at once within a window; after that they are gathered. */
 const WINDOW_MS = 2;
-const WINDOW_FRAMES = 8;
+const WINDOW_FRAMES = 3;
 /** Output that is worth a frame by itself and is not gathered, bytes. */
 const WORTH_SENDING = 48 * 1024;
 /** Gathering and waiting for room, ms. Bun's WebSocket has no event for "drained". */
