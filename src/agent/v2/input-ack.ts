@@ -2,6 +2,10 @@
 import { encodeFrame, Stream } from "../../protocol/v2/frames.ts";
 import type { Outbox, OutFrame, OutputSource } from "../outbox.ts";
 
+/** So much is told of at once, and less within this time: an echo is not to stand behind the ack of its own key. */
+const ACK_BYTES = 16 * 1024;
+const ACK_DELAY_MS = 10;
+
 /** What an ack says. */
 export interface Applied {
   readonly applied: number;
@@ -13,6 +17,7 @@ export class InputAck implements OutputSource {
   readonly #outbox: Outbox;
   readonly #input: Applied;
   #told = -1;
+  #timer: Timer | null = null;
 
   constructor(channel: number, outbox: Outbox, input: Applied) {
     this.#channel = channel;
@@ -26,7 +31,8 @@ export class InputAck implements OutputSource {
 
   /** It may have changed. */
   changed(): void {
-    if (this.pending > 0) this.#outbox.urgent(this);
+    if (this.#told < 0 || this.#input.applied - this.#told >= ACK_BYTES) this.#tell();
+    else if (this.pending > 0) this.#timer ??= setTimeout(() => this.#tell(), ACK_DELAY_MS);
   }
 
   takeFrame(): OutFrame | null {
@@ -43,6 +49,19 @@ export class InputAck implements OutputSource {
   }
 
   close(): void {
+    this.#stopTimer();
     this.#outbox.forget(this);
+  }
+
+  // --- internal ---
+
+  #tell(): void {
+    this.#stopTimer();
+    if (this.pending > 0) this.#outbox.urgent(this);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 }
