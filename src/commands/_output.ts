@@ -1,5 +1,6 @@
 /** Results to stdout and words to stderr, whole: also through a slow pipe, and quietly where the reader has left. */
-import { write } from "node:fs";
+import { constants, openSync, write, writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
 
 /** What a shell shows for a program that SIGPIPE ended. */
@@ -46,6 +47,7 @@ export function colourful(stream: NodeJS.WriteStream): boolean {
 // --- internal ---
 
 type Fd = 1 | 2;
+const direct: Record<Fd, number | null> = { 1: null, 2: null };
 const tails: Record<Fd, Promise<void>> = { 1: Promise.resolve(), 2: Promise.resolve() };
 
 function enqueue(fd: Fd, data: string | Uint8Array): Promise<void> {
@@ -57,7 +59,7 @@ function enqueue(fd: Fd, data: string | Uint8Array): Promise<void> {
 
 /** `fs.write` and not `process.stdout`: its promise means that the kernel has the bytes, on a pipe and a TTY alike. */
 async function writeAll(fd: Fd, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
+  let offset = writeNow(fd, bytes);
   while (offset < bytes.length) {
     const { written, error } = await writeOnce(fd, bytes.subarray(offset));
     offset += written;
@@ -67,6 +69,30 @@ async function writeAll(fd: Fd, bytes: Uint8Array): Promise<void> {
     // Whoever shares the terminal or pipe with us may have made it non-blocking.
     if (code === "EAGAIN") await Bun.sleep(2);
     else if (code !== "EINTR") throw error;
+  }
+}
+
+/**
+ * What a terminal takes at once, without the turn by another thread that `fs.write` is: an echo waits for nothing else.
+ * @returns bytes that were taken
+ */
+function writeNow(fd: Fd, bytes: Uint8Array): number {
+  direct[fd] ??= openDirect(fd);
+  if (direct[fd] < 0) return 0;
+  try {
+    return writeSync(direct[fd], bytes);
+  } catch {
+    return 0; // no room now, or an error, of which the other way tells
+  }
+}
+
+/** O_NONBLOCK, on a description of its own: the one that we were given is shared with others. -1 where there is none. */
+function openDirect(fd: Fd): number {
+  if (!isatty(fd)) return -1;
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  } catch {
+    return -1;
   }
 }
 

@@ -11,7 +11,7 @@ import { messageOf, RexecError } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
-import { stdinBytes } from "./_stdin.ts";
+import { stdinBytes, terminalBytes } from "./_stdin.ts";
 
 export interface ShellWish {
   server: Server;
@@ -64,7 +64,7 @@ function localTerminal(): LocalTerminal {
   return new LocalTerminal({
     interactive: process.stdin.isTTY === true,
     shown: process.stdout.isTTY === true,
-    input: { [Symbol.asyncIterator]: stdinBytes },
+    input: { [Symbol.asyncIterator]: process.stdin.isTTY ? terminalBytes : stdinBytes },
     screens: [process.stdout, process.stderr],
     write: writeOut,
     enterRaw,

@@ -1,7 +1,8 @@
 /** Our own stdin: as bytes, as a whole, or as a secret that a person types unseen. */
-import { read } from "node:fs";
+import { constants, openSync, read } from "node:fs";
 import { readAll } from "../client/stdin.ts";
 import { errnoOf, RexecError } from "../lib/errors.ts";
+import { FdReader } from "../pty/fd-reader.ts";
 import { say, writeErr } from "./_output.ts";
 
 /** Somebody may not know that we wait for them. */
@@ -21,6 +22,21 @@ export async function* stdinBytes(): AsyncGenerator<Uint8Array> {
     else if (code === "EIO" || code === "EBADF" || (!error && length === 0)) return;
     else if (error) throw error;
     else yield buffer.slice(0, length);
+  }
+}
+
+/**
+ * The same of a terminal that is in raw mode, through the event loop: `fs.read` takes a turn by another thread, and so
+ * does each key then. On a description of its own, as reading like that sets O_NONBLOCK, which others would share.
+ */
+export async function* terminalBytes(): AsyncGenerator<Uint8Array> {
+  const fd = openTerminal();
+  if (fd === null) return yield* stdinBytes();
+  const reader = new FdReader(fd);
+  try {
+    for (let bytes = await reader.read(); bytes; bytes = await reader.read()) yield bytes;
+  } catch (error) {
+    if (errnoOf(error) !== "EIO") throw error; // the terminal is gone
   }
 }
 
@@ -107,4 +123,12 @@ function edit(before: string, keys: string): { typed: string; done: boolean } {
 
 function cancelled(): RexecError {
   return new RexecError("cancelled", { code: "cancelled", exitCode: 128 + 2 });
+}
+
+function openTerminal(): number | null {
+  try {
+    return openSync("/proc/self/fd/0", constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  } catch {
+    return null; // without /proc, or with a terminal of somebody else's
+  }
 }
