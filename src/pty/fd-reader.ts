@@ -5,8 +5,8 @@
  * it read another one (measured with strace). All of that would be lost to the next program image of this process. A
  * stream has no way to say "read no more, and give what you have"; `cancel()` throws it away.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
-import { libc, ptyNumber, redirect } from "./libc.ts";
+import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { eventLoops, libc, ptyNumber, redirect } from "./libc.ts";
 
 export class FdReader {
   readonly #fd: number;
@@ -82,7 +82,7 @@ function cutOff(fd: number): void {
   const copies = open.filter((other) => other !== fd && same(other));
   if (copies.length === 0) return; // it never read, or is at its end
   const { epoll_ctl } = libc();
-  const loops = open.filter((other) => linkOf(other) === "anon_inode:[eventpoll]");
+  const loops = eventLoops();
   const nothing = openSync("/dev/null", "r");
   try {
     for (const copy of copies) {
@@ -110,13 +110,5 @@ function statOf(fd: number) {
     return fstatSync(fd);
   } catch {
     return null; // the listing's own
-  }
-}
-
-function linkOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return "";
   }
 }

@@ -1,6 +1,6 @@
 /** The few libc calls that Bun has no API for, through bun:ffi. */
-import { dlopen, read } from "bun:ffi";
-import { readFileSync } from "node:fs";
+import { dlopen, FFIType, read } from "bun:ffi";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { constants } from "node:os";
 
 const F_SETFD = 2;
@@ -116,6 +116,17 @@ export function blankVariables(names: readonly string[]): void {
   }
 }
 
+/** Descriptors of this process's event loops; none where /proc does not tell. */
+export function eventLoops(): number[] {
+  try {
+    return readdirSync("/proc/self/fd")
+      .map(Number)
+      .filter((fd) => linkOf(fd) === "anon_inode:[eventpoll]");
+  } catch {
+    return [];
+  }
+}
+
 /** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
 export function libc(): ReturnType<typeof open> {
   memo ??= open();
@@ -132,6 +143,14 @@ function libcPath(): string {
   return path ?? "libc.so.6";
 }
 
+function linkOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return ""; // the listing's own
+  }
+}
+
 function open() {
   return dlopen(libcPath(), {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
@@ -144,6 +163,8 @@ function open() {
     flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+    read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+    ppoll: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
     pipe2: { args: ["ptr", "i32"], returns: "i32" },
     prctl: { args: ["i32", "ptr", "u64", "u64", "u64"], returns: "i32" },
     socket: { args: ["i32", "i32", "i32"], returns: "i32" },

@@ -2,6 +2,7 @@
 import { FdReader } from "./fd-reader.ts";
 import { Gate } from "./gate.ts";
 import { PtyClosedError } from "./pty.ts";
+import { Surge, SurgeGauge } from "./surge.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
 
@@ -27,6 +28,10 @@ export class MasterReader {
   readonly #gate = new Gate();
   /** Null where the next read has to begin anew. */
   #reader: FdReader | null = null;
+  readonly #gauge = new SurgeGauge();
+  /** Set while it pours: there is no reader then. */
+  #surge: Surge | null = null;
+  #draining: Promise<void> | null = null;
   /** Read, and not given out yet. */
   #ahead: Uint8Array[];
   #leaderGone = false;
@@ -90,11 +95,12 @@ export class MasterReader {
     this.#gate.shut();
   }
 
-  /** While it is frozen: takes what was read ahead, within this turn of the event loop, and reads no more. */
-  async drain(): Promise<void> {
-    const reader = this.#reader;
-    this.#reader = null;
-    if (reader) this.#ahead.push(...(await reader.drain()));
+  /** Takes what was read ahead, within this turn of the event loop; a later read begins anew. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#cutOff().finally(() => {
+      this.#draining = null;
+    });
+    return this.#draining;
   }
 
   /** As before. */
@@ -104,21 +110,52 @@ export class MasterReader {
 
   /** A chunk, or null where the stream ended. */
   async #next(): Promise<Uint8Array | null> {
-    this.#reader ??= new FdReader(this.#fd);
-    const reader = this.#reader;
     this.#tail.waiting();
     try {
-      const chunk = await reader.read();
+      const chunk = (await this.#poured()) ?? (await this.#streamed());
       if (chunk !== null) this.#tail.saw(chunk.length);
-      else if (this.#reader === reader) this.#reader = null;
+      return chunk;
+    } finally {
+      this.#tail.saw(0);
+    }
+  }
+
+  async #streamed(): Promise<Uint8Array | null> {
+    if (this.#ended || this.#gate.isShut) return null;
+    this.#reader ??= new FdReader(this.#fd);
+    const reader = this.#reader;
+    try {
+      const chunk = await reader.read();
+      if (chunk === null) {
+        if (this.#reader === reader) this.#reader = null;
+      } else if (this.#gauge.pours(chunk.length)) {
+        await this.drain(); // behind this chunk
+        this.#surge = new Surge(this.#fd);
+      }
       return chunk;
     } catch (error) {
       if (this.#reader === reader) this.#reader = null;
       if (isEio(error)) return null;
       throw this.#ended ? new PtyClosedError("the PTY was closed while it was read") : error;
-    } finally {
-      this.#tail.saw(0);
     }
+  }
+
+  /** The next chunk of what pours; null where it does not (any more), or nothing may be read now. */
+  async #poured(): Promise<Uint8Array | null> {
+    while (this.#surge) {
+      await new Promise(setImmediate);
+      if (this.#ended || this.#gate.isShut) return null;
+      const chunk = this.#surge.take();
+      if (chunk === null) this.#surge = null;
+      else if (chunk.length > 0) return chunk;
+    }
+    return null;
+  }
+
+  async #cutOff(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = null;
+    if (reader) this.#ahead.push(...(await reader.drain()));
   }
 
   async #pause(): Promise<void> {

@@ -98,4 +98,61 @@ describe.each(backends)("much data on the %s backend", (backend) => {
     }
     expect(hash.digest("hex")).toBe(sha256(sent));
   });
+
+  test("output that pours, stops and pours again arrives unchanged", async () => {
+    const sent = bytes(12_000_000);
+    const path = join(folder, "bursts");
+    writeFileSync(path, sent);
+    const part = `dd if=${path} bs=400000 count=1 status=none`;
+    const pty = script(
+      backend,
+      `stty raw; i=0; while [ $i -lt 30 ]; do ${part} skip=$i; sleep 0.0$((i % 4)); i=$((i+1)); done`,
+    );
+    expect(await hashAll(pty)).toBe(sha256(sent));
+  });
+
+  test("a reader that is frozen and drained in the middle of it all loses nothing", async () => {
+    const sent = bytes(12_000_000);
+    const path = join(folder, "frozen");
+    writeFileSync(path, sent);
+    const pty = script(backend, `stty raw; exec cat ${path}`);
+    const hash = new Bun.CryptoHasher("sha256");
+    let freezes = 0;
+    const timer = setInterval(() => {
+      freezes += 1;
+      pty.freeze();
+      void pty.drain().then(() => pty.thaw());
+    }, 7);
+    for (let chunk = await pty.read(); chunk; chunk = await within(pty.read(), 5_000, "more output"))
+      hash.update(chunk);
+    clearInterval(timer);
+    expect(hash.digest("hex")).toBe(sha256(sent));
+    expect(freezes).toBeGreaterThan(5);
+  });
+});
+
+test("a terminal that pours leaves the others their turns", async () => {
+  const flood = script("native", "exec cat /dev/zero");
+  const other = script("native", "stty raw -echo; echo ready; exec cat");
+  await readUntil(other, "ready");
+  const sizes: number[] = [];
+  let isOver = false;
+  const reading = (async () => {
+    while (!isOver) sizes.push((await flood.read())?.length ?? 0);
+  })();
+  await until(() => sizes.length > 100, 10_000, "the flood");
+  const before = sizes.length;
+  const between: number[] = [];
+  for (let key = 0; key < 100; key += 1) {
+    const count = sizes.length;
+    await other.write(Uint8Array.of(120));
+    await within(other.read(), 5_000, "the echo");
+    between.push(sizes.length - count);
+  }
+  isOver = true;
+  await reading;
+  // Of the runtime's own reader a chunk has up to 140 KB.
+  expect(Math.max(...sizes.slice(before))).toBeLessThanOrEqual(32 * 1024);
+  expect(between.sort((a, b) => a - b)[50]).toBeLessThan(8);
+  await Promise.all([flood.close(), other.close()]);
 });
