@@ -59,13 +59,13 @@ export async function startRexec({
         return [stack.gatewayPid];
       },
       async shell() {
-        latest = `bench-${crypto.randomUUID()}`;
+        const session = `bench-${crypto.randomUUID()}`;
+        latest = session;
         // By v1 there are no names, and two viewers of one shell only at the shared one.
-        const terminal = client(version === "rexec.v1" ? ["--new"] : ["--session", latest]);
+        const terminal = client(version === "rexec.v1" ? ["--new"] : ["--session", session]);
         await begin(terminal);
         if (version === "rexec.v1") return terminal;
         // By v2 a shell outlives its viewers: its flood would go on beside what is measured next.
-        const session = latest;
         const leave = terminal.close;
         const close = async () => {
           await leave();

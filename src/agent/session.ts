@@ -257,7 +257,7 @@ export class Session implements OutputSource {
       for (;;) {
         if (this.#inHand.length > 0) await this.#keepPieces();
         if (!this.#mayRead()) await this.#room();
-        const chunk = await pty?.read();
+        const chunk = await pty?.read(true);
         if (!chunk) break;
         if (chunk.length <= this.#freeRoom) this.#keep(chunk);
         else this.#inHand = chunk;
@@ -300,7 +300,7 @@ export class Session implements OutputSource {
     this.activeAt = performance.now();
     this.ring.append(chunk);
     this.pace.advance();
-    if (this.#v1.isOn && this.#v1.push(chunk, this.pace.isHeld)) this.#options.outbox.ready(this);
+    if (this.#v1.isOn && this.#v1.push(chunk.slice(), this.pace.isHeld)) this.#options.outbox.ready(this);
   }
 
   #mayRead(): boolean {

@@ -47,8 +47,8 @@ export class MasterPty implements Pty {
     if (master.fd === null) this.#stop();
   }
 
-  async read(): Promise<Uint8Array | null> {
-    const chunk = await this.#reader.read();
+  async read(isLent = false): Promise<Uint8Array | null> {
+    const chunk = await this.#reader.read(isLent);
     if (chunk === null) this.#release();
     return chunk;
   }

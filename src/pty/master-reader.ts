@@ -53,8 +53,8 @@ export class MasterReader {
     return this.#ahead;
   }
 
-  /** The next chunk, or null at the end of all output. @throws Error where the last call has not settled. */
-  async read(): Promise<Uint8Array | null> {
+  /** See `Pty`. @throws Error where the last call has not settled. */
+  async read(isLent: boolean): Promise<Uint8Array | null> {
     if (this.#reading) throw new Error("read() was called before the last read() settled");
     this.#reading = true;
     try {
@@ -66,7 +66,7 @@ export class MasterReader {
           await this.#turn.after(known.length);
           if (this.#gate.isShut) continue;
           this.#ahead.shift();
-          return known;
+          return isLent || known.buffer !== this.#surge?.buffer.buffer ? known : known.slice();
         }
         const final = this.#leaderGone;
         const chunk = await this.#next();

@@ -37,8 +37,9 @@ export interface Pty {
    * The next chunk of output (never empty), or null at the end of all output, which comes only once `exited` has
    * settled. One call at a time. Not calling it is the flow control: after 0.2 to 1.5 MB the kernel blocks the
    * program. Read to the null or call `close()`: until then the terminal stays open.
+   * @param isLent the chunk may be written over by the next call: whoever keeps it copies it
    */
-  read(): Promise<Uint8Array | null>;
+  read(isLent?: boolean): Promise<Uint8Array | null>;
   /**
    * Writes input; resolves once the kernel has taken all of it, in the order of the calls. Rejects with
    * `PtyClosedError` where the PTY ended first. Callers bound what they have outstanding by awaiting, and leave

@@ -19,10 +19,9 @@ const POLLIN = 1;
 /** Bytes of `struct pollfd`, in 32-bit words: the descriptor, then what is asked for and what is found. */
 const POLLFD_WORDS = 2;
 
-/** All that pour share it: what was read is copied before the next turn. */
-const buffer = new Uint8Array(TURN_BYTES);
-
 export class Surge {
+  /** Where it reads to, turn by turn: a flood leaves no garbage behind. */
+  readonly buffer = new Uint8Array(TURN_BYTES);
   readonly #fd: number;
   readonly #polled: Int32Array;
   readonly #timeout = BigInt64Array.of(0n, WAIT_NS);
@@ -37,21 +36,21 @@ export class Surge {
   }
 
   /**
-   * What there is now, at most `TURN_BYTES`, maybe nothing; null where it does not pour any more, or was hung up, so that
-   * it is to be read as before. To be called once a turn of the event loop.
+   * What there is now, at most `TURN_BYTES`, maybe nothing, in `buffer`, so true until the next call; null where it does
+   * not pour any more, or was hung up, so that it is to be read as before. To be called once a turn of the event loop.
    */
   take(): Uint8Array | null {
     const now = performance.now();
     const length = this.#over ? 0 : this.#fill(now + TURN_MS);
     if (length > 0) this.#lastAt = now;
     else if (this.#over || now - this.#lastAt > SILENCE_MS) return null;
-    return buffer.slice(0, length);
+    return this.buffer.subarray(0, length);
   }
 
   // --- internal ---
 
   #fill(deadline: number): number {
-    const place = Number(ptr(buffer));
+    const place = Number(ptr(this.buffer));
     const { read } = libc();
     let length = 0;
     while (length < TURN_BYTES) {
