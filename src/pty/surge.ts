@@ -10,7 +10,7 @@ import { eventLoops, libc } from "./libc.ts";
 /** A turn: so many bytes, or so long, ms. */
 const TURN_BYTES = 32 * 1024;
 const TURN_MS = 0.5;
-/** How long more is waited for within a turn, ns: the kernel passes on 4 KB at a time, some 20 µs apart. */
+/** How long a turn waits where there is nothing, ns: the kernel passes on 4 KB at a time, some 20 µs apart. */
 const WAIT_NS = 50_000n;
 /** Silence that ends it, ms. */
 const SILENCE_MS = 4;
@@ -56,7 +56,8 @@ export class Surge {
     while (length < TURN_BYTES) {
       const count = Number(read(this.#fd, place + length, TURN_BYTES - length));
       if (count > 0) length += count;
-      else if (!this.#wait()) break;
+      // What is there is sent while the kernel passes on more: waiting for that here made it a fifth slower.
+      else if (length > 0 || !this.#wait()) break;
       if (performance.now() > deadline) break;
     }
     return length;
