@@ -1,4 +1,4 @@
-/** OpenSSH: ssh and sshd. */
+/** OpenSSH: ssh and sshd, straight, or through a jump host, which stands where our gateway does. */
 import { ChaosProxy } from "../test/chaos/proxy.ts";
 import { family } from "../test/support/proc.ts";
 import { startSshd } from "./sshd.ts";
@@ -9,13 +9,13 @@ import { begin } from "./workloads.ts";
 /** The server, or why there is none. */
 export async function startOpenssh(
   folder: string,
-  proxied: boolean,
+  { proxied, jumps = false }: { proxied: boolean; jumps?: boolean },
 ): Promise<(Subject & { startMs: number }) | string> {
   const sshd = await startSshd(folder);
   if (typeof sshd === "string") return sshd;
   const viewer = proxied ? await ChaosProxy.to(sshd.port, { narrow: true }) : undefined;
   return {
-    name: "sshd",
+    name: jumps ? "ssh -J" : "sshd",
     startMs: sshd.startMs,
     legs: viewer ? { viewer } : {},
     get serverPids() {
@@ -23,7 +23,8 @@ export async function startOpenssh(
     },
     gatewayPids: [],
     async shell() {
-      const terminal = ptyTerminal([...sshd.client(viewer?.port), "/bin/sh"], process.env);
+      const client = jumps ? sshd.jumpingClient() : sshd.client(viewer?.port);
+      const terminal = ptyTerminal([...client, "/bin/sh"], process.env);
       await begin(terminal);
       return terminal;
     },

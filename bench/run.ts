@@ -67,8 +67,8 @@ async function one(name: SubjectName, folder: string, payloads: measure.Payloads
   }
   const start = (proxied: boolean) => {
     const place = join(folder, proxied ? "proxied" : "straight");
-    return name === "sshd"
-      ? startOpenssh(place, proxied)
+    return name === "sshd" || name === "ssh -J"
+      ? startOpenssh(place, { proxied, jumps: name !== "sshd" })
       : startRexec({ version: name, folder: place, proxied });
   };
   const straight = await start(false);
@@ -81,10 +81,11 @@ async function one(name: SubjectName, folder: string, payloads: measure.Payloads
   };
   await ended(straight, async () => {
     await add("memory", measure.resident(straight));
-    if (name !== "sshd") await add("stalled viewers", measure.stalled(straight, figures, payloads));
+    if (name.startsWith("rexec")) await add("stalled viewers", measure.stalled(straight, figures, payloads));
     await add("echo and interrupts", measure.interactive(straight, payloads));
     await add("throughput", measure.throughput(straight, payloads));
   });
+  if (name === "ssh -J") return figures;
   const proxied = await start(true);
   if (typeof proxied === "string") return proxied;
   await ended(proxied, async () => {

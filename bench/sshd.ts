@@ -10,14 +10,16 @@ export interface Sshd {
   startMs: number;
   /** The client's command line up to the remote command. */
   client(port?: number): string[];
+  /** The same by way of a jump host, which this server is itself. */
+  jumpingClient(): string[];
   stop(): Promise<void>;
 }
 
 /** Starts it, or says why it cannot be had. */
 export async function startSshd(folder: string): Promise<Sshd | string> {
   const sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find(existsSync);
-  const ssh = Bun.which("ssh");
-  if (!sshd || !ssh) return "openssh-server is not installed (Debian: openssh-server)";
+  const program = Bun.which("ssh");
+  if (!sshd || !program) return "openssh-server is not installed (Debian: openssh-server)";
   const home = join(folder, "sshd");
   mkdirSync(home, { recursive: true, mode: 0o700 });
   // As root sshd insists on the folder that its package would make at boot.
@@ -59,22 +61,23 @@ export async function startSshd(folder: string): Promise<Sshd | string> {
     "LogLevel=ERROR",
     "IdentitiesOnly=yes",
   ];
+  const target = `${Bun.spawnSync(["id", "-un"]).stdout.toString().trim()}@127.0.0.1`;
+  const ssh = (...more: string[]) => [
+    program,
+    ...["-F", "none", "-i", join(home, "user")],
+    ...options.flatMap((option) => ["-o", option]),
+    ...more,
+  ];
   return {
     pid: child.pid,
     port,
     startMs: performance.now() - start,
-    client: (via = port) => [
-      ssh,
-      "-F",
-      "none",
-      "-tt",
-      "-i",
-      join(home, "user"),
-      "-p",
-      String(via),
-      ...options.flatMap((option) => ["-o", option]),
-      `${Bun.spawnSync(["id", "-un"]).stdout.toString().trim()}@127.0.0.1`,
-    ],
+    client: (via = port) => ssh("-tt", "-p", String(via), target),
+    jumpingClient: () => {
+      // -J knows no key of the jump host's own.
+      const jump = ssh("-p", String(port), "-W", "%h:%p", target).join(" ");
+      return ssh("-tt", "-p", String(port), "-o", `ProxyCommand=${jump}`, target);
+    },
     stop: async () => {
       child.kill();
       await child.exited;
