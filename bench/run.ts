@@ -47,7 +47,9 @@ export async function bench({ runs, subjects }: BenchOptions): Promise<number> {
       (subject) => !(subject in without) && (run === 1 || !ONCE.includes(subject)),
     )) {
       say(`run ${run} of ${runs}: ${name}`);
-      const figures = await one(name, join(folder, `${name}-${run}`), payloads).catch(messageOf);
+      const figures = await one(name, join(folder, `${name.replaceAll(" ", "")}-${run}`), payloads).catch(
+        messageOf,
+      );
       if (typeof figures === "string") without[name] = figures;
       else results[name] = [...(results[name] ?? []), figures];
     }

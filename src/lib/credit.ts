@@ -55,12 +55,13 @@ export class CreditWindow {
    * To be told that everything before `offset` was consumed.
    * @param nowMs any monotonic clock
    * @param rttMs round trip to the sender, where it is known
+   * @param isBusy more was on its way all the time since the last call, however long ago that was
    */
-  advance(offset: number, nowMs: number, rttMs = 0): void {
+  advance(offset: number, nowMs: number, rttMs = 0, isBusy = false): void {
     const bytes = offset - this.#consumed;
     if (bytes <= 0) return;
     this.#consumed = offset;
-    this.#sample(bytes, nowMs);
+    this.#sample(bytes, nowMs, isBusy);
     const seconds = Math.max(this.#options.targetSeconds, (2 * rttMs) / 1000);
     const wanted = Math.round(this.#rate * seconds);
     this.#window = Math.min(this.#options.maxBytes, Math.max(this.#options.minBytes, wanted));
@@ -69,11 +70,11 @@ export class CreditWindow {
 
   // --- internal ---
 
-  #sample(bytes: number, nowMs: number): void {
+  #sample(bytes: number, nowMs: number, isBusy: boolean): void {
     const started = this.#sampleStart;
     const elapsed = started === null ? 0 : nowMs - started;
     // Silence says nothing about how fast the line is: a sample that lay idle is begun anew.
-    if (started === null || elapsed > 20 * this.#options.sampleMs) {
+    if (started === null || (!isBusy && elapsed > 20 * this.#options.sampleMs)) {
       this.#sampleStart = nowMs;
       this.#sampleBytes = 0;
       return;
@@ -81,7 +82,9 @@ export class CreditWindow {
     this.#sampleBytes += bytes;
     if (elapsed < this.#options.sampleMs) return;
     const rate = (this.#sampleBytes * 1000) / elapsed;
-    this.#rate = this.#rate === 0 ? rate : (this.#rate + rate) / 2;
+    // A line that has become a slow one is one at once: what is on its way was meant for a fast one.
+    const isNew = this.#rate === 0 || rate < this.#rate / 4;
+    this.#rate = isNew ? rate : (this.#rate + rate) / 2;
     this.#sampleStart = nowMs;
     this.#sampleBytes = 0;
   }

@@ -248,8 +248,18 @@ describe("output that is packed", () => {
 });
 
 describe("the gauge of the line", () => {
-  /** Sends frames over a line of so many bytes a second, whose round trip is `rttMs`, for `ms`, on a clock of its own. */
-  function play(bytesPerSecond: number, rttMs: number, ms: number, frame = 16_384) {
+  /**
+   * Sends frames over a line of so many bytes a second, whose round trip is `rttMs`, for `ms`, on a clock of its own.
+   * @param held most bytes that the socket and the kernel hold
+   */
+  function play(
+    rate: number | ((ms: number) => number),
+    rttMs: number,
+    ms: number,
+    { frame = 16_384, held = Number.POSITIVE_INFINITY } = {},
+  ) {
+    const bytesPerSecond = typeof rate === "number" ? () => rate : rate;
+    let slowSince = -1;
     const clock = spyOn(performance, "now");
     const pings: { id: string; after: number; at: number }[] = [];
     let [sent, arrived, most, now] = [0, 0, 0, 0];
@@ -257,19 +267,21 @@ describe("the gauge of the line", () => {
     try {
       const gauge = new LineGauge((id) => void pings.push({ id, after: sent, at: 0 }));
       for (; now < ms; now += 1) {
-        while (gauge.hasRoom) {
+        while (gauge.hasRoom && sent - arrived < held) {
           sent += frame + 8;
           gauge.sent(frame);
         }
-        arrived = Math.min(sent, arrived + bytesPerSecond / 1000);
+        arrived = Math.min(sent, arrived + bytesPerSecond(now) / 1000);
         if (now > ms / 2) most = Math.max(most, sent - arrived);
         for (const ping of pings) if (ping.at === 0 && arrived >= ping.after) ping.at = now + rttMs;
         for (let first = pings[0]; first && first.at > 0 && first.at <= now; first = pings[0]) {
           pings.shift();
           gauge.answered(first.id);
         }
+        if (!gauge.isSlow) slowSince = -1;
+        else if (slowSince < 0) slowSince = now;
       }
-      return { arrived, most, isSlow: gauge.isSlow };
+      return { arrived, most, isSlow: gauge.isSlow, slowSince };
     } finally {
       clock.mockRestore();
     }
@@ -290,6 +302,18 @@ describe("the gauge of the line", () => {
       const { arrived, isSlow } = play(rate, rtt, 4_000);
       expect(isSlow).toBe(false);
       expect(arrived).toBeGreaterThan(rate * 2.8); // of 4 s, in which it finds the size of the line
+    }
+  });
+
+  test("sees soon that a fast line has become a slow one", () => {
+    for (const [rate, limitMs] of [
+      [100_000, 3_000],
+      [10_000, 20_000],
+    ] as const) {
+      const turn = (ms: number) => (ms < 2_000 ? 20_000_000 : rate);
+      const { slowSince } = play(turn, 20, 30_000, { held: 128 * 1024 });
+      expect(slowSince).toBeGreaterThan(2_000);
+      expect(slowSince).toBeLessThan(2_000 + limitMs);
     }
   });
 

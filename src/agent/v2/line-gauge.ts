@@ -12,6 +12,9 @@ const WINDOW = { ...CREDIT, maxBytes: 4 * 1024 * 1024 };
 const SLOW_WINDOW = 300 * 1000;
 /** A ping each time that this part of a window was sent. */
 const PINGS_A_WINDOW = 4;
+/** And one after this time with more than an echo in it: a window of megabytes says nothing of a line that has become slow. */
+const PING_MS = 100;
+const PING_BYTES = 8 * 1024;
 /** Something on the way swallows pings: then there is no measure, and no bound but the socket's own, ms. */
 const UNANSWERED_MS = 3_000;
 /** Of a WebSocket frame, about, bytes. */
@@ -31,7 +34,10 @@ export class LineGauge {
   readonly #marks: Mark[] = [];
   #sent = 0;
   #marked = 0;
+  #markedAt = 0;
   #next = 1;
+  /** Something else was on its way when the last answer came. */
+  #wasBusy = false;
   /** The shortest seen: what stands in buffers is not the line's own, ms. */
   #rtt = Number.POSITIVE_INFINITY;
 
@@ -56,11 +62,15 @@ export class LineGauge {
   sent(bytes: number): void {
     this.#sent += bytes + HEADER_BYTES;
     const full = this.#sent >= this.#window.limit && this.#marks.length === 0;
-    if (!full && this.#sent - this.#marked < this.#window.window / PINGS_A_WINDOW) return;
+    const now = performance.now();
+    const unmarked = this.#sent - this.#marked;
+    const due = unmarked >= PING_BYTES && now - this.#markedAt >= PING_MS;
+    if (!full && !due && unmarked < this.#window.window / PINGS_A_WINDOW) return;
     const id = String(this.#next);
     this.#next += 1;
     this.#marked = this.#sent;
-    this.#marks.push({ id, sent: this.#sent, at: performance.now() });
+    this.#markedAt = now;
+    this.#marks.push({ id, sent: this.#sent, at: now });
     this.#ping(id);
   }
 
@@ -72,6 +82,7 @@ export class LineGauge {
     if (!mark) return;
     const now = performance.now();
     this.#rtt = Math.min(this.#rtt, now - mark.at);
-    this.#window.advance(mark.sent, now, this.#rtt);
+    this.#window.advance(mark.sent, now, this.#rtt, this.#wasBusy);
+    this.#wasBusy = this.#marks.length > 0;
   }
 }
