@@ -1,7 +1,7 @@
 /** Bytes on their way to the screen or a pipe: in order, one write at a time, and word of each that was taken. */
 
 /** Most bytes of one write: a slow reader is then heard of often. */
-const WRITE_BYTES = 256 * 1024;
+const WRITE_BYTES = 64 * 1024;
 
 interface Item {
   bytes: Uint8Array;
