@@ -129,8 +129,7 @@ export class MasterReader {
       if (chunk === null) {
         if (this.#reader === reader) this.#reader = null;
       } else if (this.#gauge.pours(chunk.length)) {
-        await this.drain(); // behind this chunk
-        this.#surge = new Surge(this.#fd);
+        await this.#beginSurge();
       }
       return chunk;
     } catch (error) {
@@ -152,10 +151,23 @@ export class MasterReader {
     return null;
   }
 
+  /** What the stream has comes behind the chunk that is being given out. */
+  async #beginSurge(): Promise<void> {
+    try {
+      await this.drain();
+      this.#surge = new Surge(this.#fd);
+    } catch {
+      // No descriptor is free for the change: the stream goes on, and the next chunk tries again.
+    }
+  }
+
+  /** @throws Error where no descriptor is free; the reader stays as it was then */
   async #cutOff(): Promise<void> {
     const reader = this.#reader;
-    this.#reader = null;
-    if (reader) this.#ahead.push(...(await reader.drain()));
+    if (!reader) return;
+    const rest = await reader.drain();
+    if (this.#reader === reader) this.#reader = null;
+    this.#ahead.push(...rest);
   }
 
   async #pause(): Promise<void> {
