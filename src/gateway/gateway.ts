@@ -8,6 +8,7 @@ import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
 import { createApp } from "./http/app.ts";
+import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { Hub } from "./relay/hub.ts";
 import { startServer } from "./server.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -29,8 +30,8 @@ export interface GatewayOptions {
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Believe X-Forwarded-For, -Proto and -Host. */
-  trustProxy?: boolean | undefined;
+  /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
+  trustProxy?: readonly string[] | undefined;
   logger: Logger;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
@@ -77,6 +78,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({ store, hub, authenticator, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
+    const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
     const server = startServer({
       host,
@@ -94,7 +96,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         allowOrigins,
         v1Only: options.v1Only ?? false,
       },
-      proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
+      proxy: { publicUrl, trusted },
     });
     const adminToken = await firstTokenOnce(server, store);
     const stopForgetting = startForgetting({ store, hub, logger, afterMs: timings.ephemeralMs });

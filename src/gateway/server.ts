@@ -5,7 +5,7 @@ import type { Logger } from "../lib/log.ts";
 import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
-import { type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
 import type { Hub } from "./relay/hub.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
@@ -35,13 +35,14 @@ export function startServer(options: ServerOptions): Server<SocketData> {
       // Seconds without a byte either way: a download over a poor line may rest for a while.
       idleTimeout: 60,
       async fetch(request, server) {
-        const url = new URL(request.url);
+        const problem = hostProblem(request.headers.get("host"));
+        if (problem) return new ApiError(400, "bad_host", problem).toResponse();
+        // Without a Host (HTTP/1.0) Bun gives the path alone.
+        const url = new URL(URL.canParse(request.url) ? request.url : `${server.url.origin}${request.url}`);
         const peer = server.requestIP(request)?.address ?? "unknown";
         const info = requestInfo(request, peer, { ...proxy, listening: server.url.origin });
         if (isSocketPath(url.pathname)) return upgradeSocket(request, url, server, info, options.upgrade);
-        // Hono would answer HEAD with a body of length 0; Bun leaves the body out by itself and keeps the length.
-        const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-        return app.fetch(asked, info);
+        return app.fetch(forRoutes(request, url), info);
       },
       error(error) {
         logger.error(`a request failed: ${messageOf(error)}`);
@@ -55,6 +56,15 @@ export function startServer(options: ServerOptions): Server<SocketData> {
 }
 
 // --- internal ---
+
+/**
+ * Hono wants a whole URL. It would answer HEAD with a body of length 0; Bun leaves the body of a GET out by itself and
+ * keeps the length.
+ */
+function forRoutes(request: Request, url: URL): Request {
+  const whole = URL.canParse(request.url) ? request : new Request(url.href, request);
+  return whole.method === "HEAD" ? new Request(whole, { method: "GET" }) : whole;
+}
 
 function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
   return {

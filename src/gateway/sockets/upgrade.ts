@@ -105,8 +105,12 @@ function checkOrigin(
   deps: UpgradeDeps,
 ): void {
   const origin = request.headers.get("origin");
-  if (originAllowed(origin, credentials?.from ?? "query", [info.publicUrl], deps.allowOrigins)) return;
-  throw new ApiError(403, "origin", "web pages of that origin may not connect (see --allow-origin)");
+  if (originAllowed(origin, credentials?.from ?? "query", info.ownOrigins, deps.allowOrigins)) return;
+  throw new ApiError(
+    403,
+    "origin",
+    "web pages of that origin may not connect (see --public-url and --allow-origin)",
+  );
 }
 
 function checkPresence(agent: AgentRow, hub: Hub): void {
