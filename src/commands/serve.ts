@@ -3,6 +3,7 @@ import { homedir, networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { TrustedProxies } from "../gateway/http/trusted-proxies.ts";
+import { QUOTAS } from "../gateway/quotas.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
@@ -15,6 +16,7 @@ const DEFAULT_PORT = "8080";
 /** Sockets are looked after once a second. */
 const MIN_LIVENESS_MS = 1_000;
 const MAX_LIVENESS_MS = 3_600_000;
+const MAX_QUOTA = 1_000_000;
 
 export const serveCommand = withHelp(
   defineCommand({
@@ -67,6 +69,24 @@ export const serveCommand = withHelp(
         default: "1000",
         description: "Lines above the screen that a new viewer gets",
       },
+      "max-agents": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.agents),
+        description: "Agents that one user may register",
+      },
+      "max-tokens": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.tokens),
+        description: "Valid API tokens that one user may have, beside those of agents",
+      },
+      "max-viewers": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.viewers),
+        description: "Viewers that one user may have connected, of all agents together",
+      },
       "ping-interval": {
         type: "string",
         valueHint: "TIME",
@@ -114,6 +134,11 @@ export const serveCommand = withHelp(
         trustProxy: parseProxies(args["trust-proxy"]),
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        quotas: {
+          agents: parseCount("max-agents", args["max-agents"], 1, MAX_QUOTA),
+          tokens: parseCount("max-tokens", args["max-tokens"], 1, MAX_QUOTA),
+          viewers: parseCount("max-viewers", args["max-viewers"], 1, MAX_QUOTA),
+        },
         v1Only: args["v1-only"],
         timings: {
           ...parseLiveness(args["ping-interval"], args["dead-after"]),

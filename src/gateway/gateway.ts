@@ -9,6 +9,7 @@ import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { QUOTAS, type Quotas } from "./quotas.ts";
 import { Hub } from "./relay/hub.ts";
 import { startServer } from "./server.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -39,6 +40,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How much one user may have; default `QUOTAS`. */
+  quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with everybody, whatever they offer. */
   v1Only?: boolean | undefined;
 }
@@ -74,10 +77,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
+    const quotas = { ...QUOTAS, ...options.quotas };
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, hub, authenticator, downloads, logger });
+    const app = createApp({ store, hub, authenticator, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
+
     const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
     const server = startServer({

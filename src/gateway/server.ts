@@ -109,7 +109,8 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
   }
   // What Bun calls an address that is not ours, or no address at all, differs from time to time.
   const isForeign =
-    /^(ENXIO|EADDRNOTAVAIL|EINVAL|ENOTFOUND)$/.test(code) || /failed to listen/i.test(messageOf(error));
+    /^(ENXIO|EADDRNOTAVAIL|EINVAL|ENOTFOUND|ENOENT|ENODATA|ESERVFAIL|EAI_[A-Z]+)$/.test(code) ||
+    /failed to listen/i.test(messageOf(error));
   const why = isForeign ? "this machine has no such address" : messageOf(error);
   return new RexecError(`cannot listen on ${where}: ${why}`, {
     code: "cannot_listen",
