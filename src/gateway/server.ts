@@ -6,6 +6,7 @@ import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
 import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import { Listener } from "./listener.ts";
 import type { Hub } from "./relay/hub.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
@@ -23,18 +24,24 @@ export interface ServerOptions {
 }
 
 /** @throws RexecError `port_in_use`, `bad_tls`, `cannot_listen` */
-export function startServer(options: ServerOptions): Server<SocketData> {
+export function startServer(options: ServerOptions): Listener {
+  return new Listener((port) => listen(options, port), options.port, options.logger);
+}
+
+// --- internal ---
+
+function listen(options: ServerOptions, port: number): Server<SocketData> {
   const { app, proxy, logger } = options;
   try {
     return Bun.serve<SocketData>({
       hostname: options.host,
-      port: options.port,
+      port,
       ...(options.tls ? { tls: options.tls } : {}),
       // The routes answer a body that is too large themselves, in JSON; this stops what is far beyond.
       maxRequestBodySize: 16 * HTTP_BODY_BYTES,
-      // Seconds without a byte either way: a download over a poor line may rest for a while.
-      idleTimeout: 60,
+      idleTimeout: REQUEST_S,
       async fetch(request, server) {
+        server.timeout(request, ANSWER_S);
         const problem = hostProblem(request.headers.get("host"));
         if (problem) return new ApiError(400, "bad_host", problem).toResponse();
         // Without a Host (HTTP/1.0) Bun gives the path alone.
@@ -55,7 +62,10 @@ export function startServer(options: ServerOptions): Server<SocketData> {
   }
 }
 
-// --- internal ---
+/** Seconds without a byte of a request that is not whole, or between two of them. */
+const REQUEST_S = 15;
+/** Seconds without a byte either way once it is whole: a download over a poor line may rest for a while. */
+const ANSWER_S = 60;
 
 /**
  * Hono wants a whole URL. It would answer HEAD with a body of length 0; Bun leaves the body of a GET out by itself and
