@@ -96,6 +96,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         hub,
         authenticator,
+        quotas,
         timings,
         logger,
         allowOrigins,
