@@ -27,11 +27,6 @@ export function renderTable(
   return lines.map((line) => renderLine(line, widths)).join("\n");
 }
 
-/** Text that cannot act on the terminal: control characters are shown as `?`. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
-}
-
 // --- internal ---
 
 const GAP = "  ";

@@ -4,10 +4,11 @@ import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
 import type { AttachStatus } from "../client/attach-context.ts";
 import type { Liveness } from "../client/socket.ts";
-import { printable } from "../client/table.ts";
+
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";

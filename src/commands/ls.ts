@@ -1,6 +1,7 @@
 import { listAgents } from "../client/api.ts";
-import { printable, renderTable } from "../client/table.ts";
+import { renderTable } from "../client/table.ts";
 import { ago } from "../lib/duration.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";

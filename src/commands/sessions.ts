@@ -1,8 +1,9 @@
 import { listAgents, type Server } from "../client/api.ts";
 import { listSessions } from "../client/sessions.ts";
-import { printable, renderTable } from "../client/table.ts";
+import { renderTable } from "../client/table.ts";
 import { ago } from "../lib/duration.ts";
 import { messageOf } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { defineCommand, say, withHelp, writeOut } from "./_cli.ts";
