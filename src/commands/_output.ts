@@ -2,6 +2,7 @@
 import { constants, openSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
+import { printable, printableJson } from "../lib/printable.ts";
 
 /** What a shell shows for a program that SIGPIPE ended. */
 const BROKEN_PIPE_EXIT = 128 + 13;
@@ -19,9 +20,14 @@ export function writeErr(data: string | Uint8Array): Promise<void> {
   return enqueue(2, data);
 }
 
-/** One line for a person, on stderr. */
+/** One line for a person, on stderr: whatever names and reasons of others are in it, it stays one, and is only read. */
 export function say(line: string): void {
-  void writeErr(`${line}\n`);
+  void writeErr(`${printable(line)}\n`);
+}
+
+/** A result as JSON, for a program, or for a person who looks at it in a terminal. */
+export function writeJson(value: unknown): Promise<void> {
+  return writeOut(`${printableJson(value)}\n`);
 }
 
 /** Ends the process once everything that was written, by us or through `process.stdout`, has left it. */
