@@ -10,7 +10,7 @@ import { createLogger } from "../lib/log.ts";
 import { bareHost, isLoopback } from "../lib/proxy.ts";
 import { quoteWord } from "../lib/quote.ts";
 import { VERSION } from "../lib/version.ts";
-import { defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
+import { announce, defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
 
 const DEFAULT_PORT = "8080";
 /** Sockets are looked after once a second. */
@@ -163,7 +163,7 @@ export const serveCommand = withHelp(
           `listening on ${args.host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      await writeOut(gateway.adminToken ? welcome(shared, gateway.adminToken) : greeting(shared));
+      announce(gateway.adminToken ? welcome(shared, gateway.adminToken) : greeting(shared));
       const name = await signal;
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();

@@ -2,6 +2,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
@@ -206,7 +207,10 @@ function reachable(host: string): string {
 /** Keeps the records up to date; a database that fails is logged, and nobody's terminal suffers. */
 function recorder(store: Store, logger: Logger) {
   const record = (write: Promise<void>) =>
-    void write.catch((error: unknown) => logger.error(`cannot record: ${messageOf(error)}`));
+    void write.catch((error: unknown) => {
+      const why = messageOf(error);
+      gather(logger, { level: "error", kind: "records", who: why }, `cannot record: ${why}`);
+    });
   return {
     connected: (id: string, at: string) => record(store.agents.markConnected(id, at)),
     alive: (id: string, at: string) => record(store.agents.markPing(id, at)),

@@ -1,6 +1,7 @@
 /** `Bun.serve` around the routes and the sockets. */
 import type { BunFile, Server, WebSocketHandler } from "bun";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
@@ -52,7 +53,9 @@ function listen(options: ServerOptions, port: number): Server<SocketData> {
         return app.fetch(forRoutes(request, url), info);
       },
       error(error) {
-        logger.error(`a request failed: ${messageOf(error)}`);
+        const why = messageOf(error);
+        const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3 } as const;
+        gather(logger, cause, `a request failed: ${why}`);
         return new ApiError(500, "internal", "the gateway has a problem of its own").toResponse();
       },
       websocket: socketHandler(options.hub),

@@ -1,6 +1,8 @@
 /** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
 import type { Server } from "bun";
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
+import { networkOf } from "../../lib/network-of.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import type { Admission } from "../auth/admissions.ts";
 import { type Authenticator, type Principal, requireAgent } from "../auth/authenticate.ts";
@@ -56,7 +58,9 @@ export async function upgradeSocket(
     if (!(error instanceof ApiError)) throw error;
     // Not the 429s: whoever gets those has been in the log already.
     if (error.status !== 429) {
-      deps.logger.info(`refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`);
+      const who = `${networkOf(info.address)} ${error.code}`;
+      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
+      gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
     }
     return error.toResponse();
   }
