@@ -1,23 +1,27 @@
 /** Registered machines, and what was last known of each. */
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
+import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
-import { booleanColumn, jsonColumn } from "./columns.ts";
+import { booleanColumn, jsonColumn, validRows } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
+const word = brief(LENGTHS.word);
+
+/** The limits of the border hold here again: a database may be older than they are. */
 const agentRow = z.object({
   id: z.string(),
   user_id: z.string(),
-  name: z.string(),
-  description: z.string(),
-  os: z.string(),
-  arch: z.string(),
-  shell: z.string(),
-  distro: z.string(),
+  name: brief(LENGTHS.name),
+  description: brief(LENGTHS.description),
+  os: word,
+  arch: word,
+  shell: brief(LENGTHS.shell),
+  distro: word,
   tags: z.pipe(
-    jsonColumn(z.array(z.string())),
+    jsonColumn(someOf(brief(LENGTHS.tag), COUNTS.tags)),
     z.transform((tags) => tags ?? []),
   ),
   created_at: z.string(),
@@ -79,7 +83,7 @@ export class Agents {
     const rows = await this.#database.run(
       (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ${inOrder(sql, page)}`,
     );
-    return z.array(agentRow).parse(rows);
+    return validRows(agentRow, rows);
   }
 
   /** Changes what is given. */

@@ -1,8 +1,9 @@
 /** API tokens: only a hash of each is kept. */
 import * as z from "zod/mini";
+import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
 import { DEAD_TOKENS_LISTED } from "../quotas.ts";
-import { jsonColumn } from "./columns.ts";
+import { jsonColumn, jsonColumn, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 
@@ -10,11 +11,11 @@ const tokenRow = z.object({
   id: z.string(),
   user_id: z.string(),
   agent_id: z.nullable(z.string()),
-  name: z.string(),
+  name: brief(LENGTHS.name + "agent: ".length),
   token_hash: z.string(),
   token_prefix: z.string(),
   scopes: z.pipe(
-    jsonColumn(z.array(z.string())),
+    jsonColumn(someOf(brief(LENGTHS.word), COUNTS.scopes)),
     z.transform((scopes) => scopes ?? []),
   ),
   created_at: z.string(),
@@ -73,7 +74,7 @@ export class Tokens {
     const rows = await this.#database.run(
       (sql) => sql`SELECT * FROM tokens WHERE user_id = ${userId} ${inOrder(sql, page)}`,
     );
-    return z.array(tokenRow).parse(rows);
+    return validRows(tokenRow, rows);
   }
 
   /** Revokes it for good; once revoked, the time stays. */
