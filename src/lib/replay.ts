@@ -59,11 +59,6 @@ export class ReplayFilter {
     return this.#state !== "ground";
   }
 
-  /** Forgets the modes so far: the terminal that is shown the rest has them. */
-  forgetModes(): void {
-    this.#modes.clear();
-  }
-
   /**
    * To be shown last: margins are let go, since they were another terminal's; input modes are as the past left them;
    * and the beginning of a sequence of which the live output has the rest.
@@ -227,4 +222,16 @@ export class ReplayFilter {
 /** Of a DCS: its final is still to come. */
 function isHeader(content: string): boolean {
   return !/[@-~]/.test(content);
+}
+
+/**
+ * `shown`, fit to be shown again.
+ * @param before what came before it, as far as it is known: where it ends, a sequence may be unfinished
+ */
+export function replayOf(before: string, shown: string): string {
+  const filter = new ReplayFilter();
+  filter.skip(before);
+  // The terminal may have been shown the first half of it: CAN ends that.
+  const cancel = filter.isInside ? CAN : "";
+  return cancel + filter.push(shown) + filter.end();
 }
