@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
 import { DEAD_TOKENS_LISTED } from "../quotas.ts";
-import { jsonColumn, jsonColumn, validRows } from "./columns.ts";
+import { jsonColumn, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 
