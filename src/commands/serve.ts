@@ -1,15 +1,17 @@
 /** `rexec serve`: the self-hosted gateway. */
-import { homedir, networkInterfaces } from "node:os";
+import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { TrustedProxies } from "../gateway/http/trusted-proxies.ts";
 import { QUOTAS } from "../gateway/quotas.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
+import { homeFolder } from "../lib/home.ts";
 import { createLogger } from "../lib/log.ts";
 import { bareHost, isLoopback } from "../lib/proxy.ts";
 import { quoteWord } from "../lib/quote.ts";
 import { VERSION } from "../lib/version.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
 import { announce, defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
 
 const DEFAULT_PORT = "8080";
@@ -117,11 +119,12 @@ export const serveCommand = withHelp(
       },
     },
     async run({ args }) {
-      const dataDir = resolve(args.data || join(homedir(), ".rexec", "gateway"));
+      const dataDir = resolve(args.data || join(homeFolder(process.env), ".rexec", "gateway"));
       if (args["new-admin-token"]) {
         await writeOut(`${await newAdminToken(dataDir)}\n`);
         return 0;
       }
+      raiseOpenFiles();
       const logger = createLogger(process.env.REXEC_LOG);
       const gateway = await createGateway({
         host: args.host,
