@@ -1,7 +1,7 @@
 /** Gives a registered agent another token: proven at the server first, written to the file, handed to the running agent. */
 
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { TOKEN_PLACE } from "../lib/hints.ts";
+import { tokenPlace } from "../lib/hints.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
@@ -61,7 +61,7 @@ export function checkToken(token: string): void {
   if (/^[\x21-\x7e]+$/.test(token)) return;
   throw new RexecError("that is no API token: it is empty, or has a space or a strange character in it", {
     code: "bad_token",
-    hint: `copy it again (${TOKEN_PLACE})`,
+    hint: "copy it again, whole and without quotes",
   });
 }
 
@@ -75,7 +75,7 @@ async function assertUsable(endpoint: Endpoint, agentId: string, token: string):
     throw rejected(
       401,
       `${origin} rejected the new token (401); the old one was kept`,
-      `copy it again (${TOKEN_PLACE})`,
+      `copy it again, or make one (${tokenPlace(origin)})`,
     );
   }
   const status = await ask(`/api/agents/${encodeURIComponent(agentId)}`);

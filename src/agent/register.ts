@@ -2,7 +2,7 @@
 
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { TOKEN_PLACE } from "../lib/hints.ts";
+import { tokenPlace } from "../lib/hints.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
@@ -93,7 +93,7 @@ async function findKnown(
   if (status === 401) {
     throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
       code: "http_401",
-      hint: `make a new API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
+      hint: `make a new API token (${tokenPlace(endpoint.base)}) and run: rexec-agent register --token TOKEN`,
       exitCode: ExitCode.rejected,
     });
   }

@@ -12,7 +12,6 @@ import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
 import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
@@ -129,7 +128,7 @@ function tokenOf(token: string | null): string {
     token ? "that is no API token: it has a space or a strange character in it" : "no token",
     {
       code: token ? "bad_token" : "token_missing",
-      hint: `set REXEC_TOKEN, from a secret of the CI system: an API token of the account (${TOKEN_PLACE})`,
+      hint: "set REXEC_TOKEN, from a secret of the CI system: an API token of the account",
       exitCode: ExitCode.notSetUp,
     },
   );

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { currentAccount } from "../../agent/child-env.ts";
 import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
 import { chooseShell, resolveShell } from "../../agent/shell.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
+import { tokenPlace } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
@@ -103,7 +103,7 @@ function report(outcome: RegisterOutcome, host: string): void {
   for (const warning of outcome.warnings) say(`warning: ${warning}`);
   if (isJwt(outcome.token)) {
     say("warning: this is a login token (JWT), which expires after 24 hours");
-    say(`  make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`);
+    say(`  make an API token (${tokenPlace(host)}) and run: rexec-agent register --token TOKEN`);
   }
   say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
 }
