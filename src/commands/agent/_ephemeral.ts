@@ -17,6 +17,7 @@ import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
+import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 
 export interface EphemeralRequest {
@@ -51,7 +52,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     limits,
     rules,
     job: jobOf(args),
-    isNamed: Boolean(args.name?.trim()),
+    isNamed: args.name !== undefined,
     workingDir: loaded.file?.settings.working_dir ?? env[FOLDER_VARIABLE] ?? process.cwd(),
     env,
     shellEnv: withUs(sifted.env),
@@ -135,9 +136,9 @@ function tokenOf(token: string | null): string {
 }
 
 function jobOf(args: EphemeralArgs): Job {
-  const job = describeJob(process.env, hostname());
-  const tags = [...new Set([...job.tags, ...words(args.tags)])];
-  return { ...job, tags, name: args.name?.trim() || job.name };
+  const job = describeJob(process.env, defaultName(hostname()));
+  const tags = [...new Set([...job.tags, ...(tagsOf(args.tags) ?? [])])];
+  return { ...job, tags, name: nameOf(args.name) ?? job.name };
 }
 
 function words(list: string | undefined): string[] {

@@ -81,6 +81,15 @@ export class Agents {
     return validRows(agentRow, rows);
   }
 
+  /** True where another agent of the user has that name. */
+  async hasNamesake({ id, user_id, name }: Pick<AgentRow, "id" | "user_id" | "name">): Promise<boolean> {
+    const rows: unknown = await this.#database.run(
+      (sql) =>
+        sql`SELECT id FROM agents WHERE user_id = ${user_id} AND name = ${name} AND id <> ${id} LIMIT 1`,
+    );
+    return Array.isArray(rows) && rows.length > 0;
+  }
+
   /** Changes what is given. */
   async update(id: string, changes: Partial<AgentDetails>): Promise<void> {
     const { tags, ...texts } = changes;
