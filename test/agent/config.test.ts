@@ -17,6 +17,7 @@ import { type ConfigOptions, DEFAULT_HOST, loadConfig, requireRegistered } from 
 import { emptyConfig, readConfig } from "../../src/agent/config-file.ts";
 import { assertWritable, saveConfig } from "../../src/agent/config-save.ts";
 import { jsonErrorOffset } from "../../src/agent/json-position.ts";
+import { testUnless, whyNoMount } from "../support/needs.ts";
 
 let home: string;
 let system: string;
@@ -216,7 +217,7 @@ describe("writing it back", () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  test.skipIf(process.getuid?.() !== 0)("a full disk is an error, and the old file is whole", () => {
+  testUnless(whyNoMount())("a full disk is an error, and the old file is whole", () => {
     const disk = join(home, "disk");
     mkdirSync(disk);
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
@@ -241,7 +242,7 @@ describe("writing it back", () => {
     }
   });
 
-  test.skipIf(process.getuid?.() !== 0)("a read-only folder is an error, before anything is made", () => {
+  testUnless(whyNoMount())("a read-only folder is an error, before anything is made", () => {
     const disk = join(home, "ro");
     mkdirSync(disk);
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", disk]);

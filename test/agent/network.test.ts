@@ -1,10 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runAgent } from "../../src/agent/agent.ts";
 import { silentLogger } from "../../src/lib/log.ts";
 import { startAgent } from "../support/agent.ts";
+import { describeUnless, lacks } from "../support/needs.ts";
 import { V1Server, type V1ServerOptions } from "../support/v1-server.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -172,30 +173,33 @@ test("goes through the proxy that the environment names", async () => {
   await server.stop();
 });
 
-describe("a server with a certificate of a private authority", () => {
+describeUnless(lacks("openssl"))("a server with a certificate of a private authority", () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-tls-"));
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const made = Bun.spawnSync(
-    [
-      "openssl",
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-      "-days",
-      "2",
-      "-subj",
-      "/CN=127.0.0.1",
-      "-addext",
-      "subjectAltName=IP:127.0.0.1",
-    ],
-    { stderr: "ignore" },
-  );
+  let made: { success: boolean };
+  beforeAll(() => {
+    made = Bun.spawnSync(
+      [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+      ],
+      { stderr: "ignore" },
+    );
+  });
   const tls = async () => ({ key: await Bun.file(key).text(), cert: await Bun.file(cert).text() });
 
   test("is not trusted by itself, and the log says how to trust it", async () => {

@@ -1,15 +1,30 @@
 /** `/api/agents` and `/api/containers`. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
 import { onlyAgentOf, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
+import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent, readBody } from "./context.ts";
+import { pageOf, pageWish } from "./paging.ts";
 
 export function agentRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, hub } = deps;
+  const { store, hub, quotas } = deps;
   const routes = new Hono<Env>();
+
+  /** A page of the user's agents; with an agent's own token that agent alone. @throws ApiError 403 */
+  async function visibleAgents(c: Context<Env>, principal: Principal): Promise<AgentRow[]> {
+    const wish = pageWish(c);
+    const own = onlyAgentOf(principal);
+    if (own !== null) {
+      const agent = await store.agents.get(own);
+      return agent ? [agent] : [];
+    }
+    requirePermission(principal, "agents:read");
+    const rows = await store.agents.listOfUser(principal.user.id, wish && { ...wish, limit: wish.limit + 1 });
+    return pageOf(c, rows, wish);
+  }
 
   routes.post("/agents/register", async (c) => {
     const principal = await authenticate(c, deps);
@@ -26,13 +41,19 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ephemeral: body.ephemeral ?? false,
     };
     const made = makeToken();
-    const { agent, token } = await store.agents.register(
+    const registered = await store.agents.register(
       principal.user.id,
       details,
       made,
       `agent: ${body.name}`,
       ["agent"],
+      quotas.agents,
     );
+    if (!registered) {
+      const what = `this account has ${quotas.agents} agents, and may have no more: remove one first`;
+      throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
+    }
+    const { agent, token } = registered;
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
     const warning = agent.ephemeral ? undefined : await namesakeWarning(deps, agent);
@@ -41,12 +62,12 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
   });
 
   routes.get("/agents", async (c) => {
-    const agents = await visibleAgents(await authenticate(c, deps), deps);
+    const agents = await visibleAgents(c, await authenticate(c, deps));
     return c.json(agents.map((agent) => agentView(agent, hub.presence(agent.id))));
   });
 
   routes.get("/containers", async (c) => {
-    const agents = await visibleAgents(await authenticate(c, deps), deps);
+    const agents = await visibleAgents(c, await authenticate(c, deps));
     return c.json({ containers: agents.map((agent) => containerView(agent, hub.presence(agent.id))) });
   });
 
@@ -103,17 +124,6 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
 }
 
 // --- internal ---
-
-/** The user's agents; with an agent's own token that agent alone. @throws ApiError 403 */
-async function visibleAgents(principal: Principal, { store }: ApiDeps): Promise<AgentRow[]> {
-  const own = onlyAgentOf(principal);
-  if (own !== null) {
-    const agent = await store.agents.get(own);
-    return agent ? [agent] : [];
-  }
-  requirePermission(principal, "agents:read");
-  return store.agents.listOfUser(principal.user.id);
-}
 
 /** Names need not be unique, but a person who types one must then add the id. */
 async function namesakeWarning(
