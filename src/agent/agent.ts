@@ -195,7 +195,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       board.speaks(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
-      outbox.control(encodeAgent.systemInfo(readSystemInfo()));
+      outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);
     },

@@ -1,18 +1,19 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { keepAdminToken } from "../gateway/admin-token-file.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { TrustedProxies } from "../gateway/http/trusted-proxies.ts";
 import { QUOTAS } from "../gateway/quotas.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { homeFolder } from "../lib/home.ts";
-import { createLogger } from "../lib/log.ts";
-import { bareHost, isLoopback } from "../lib/proxy.ts";
-import { quoteWord } from "../lib/quote.ts";
+import { createLogger, type Logger } from "../lib/log.ts";
+import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { announce, defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
+import { greeting, welcome, welcomeWithFile } from "./_welcome.ts";
 
 const DEFAULT_PORT = "8080";
 /** Sockets are looked after once a second. */
@@ -166,7 +167,7 @@ export const serveCommand = withHelp(
           `listening on ${args.host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      announce(gateway.adminToken ? welcome(shared, gateway.adminToken) : greeting(shared));
+      announce(firstWords(shared, gateway.adminToken, dataDir, logger));
       const name = await signal;
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();
@@ -184,7 +185,8 @@ export const serveCommand = withHelp(
       ["rexec serve --new-admin-token", "When the first token is lost"],
     ],
     notes: [
-      "The first start makes an administrator and prints their token, once.",
+      "The first start makes an administrator. Their token is printed once, to a terminal; else (a service, a pipe) it is put " +
+        "into the file admin-token of the data folder, mode 0600.",
       "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
     ],
   },
@@ -206,45 +208,17 @@ function nextSignal(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-function welcome(url: string, token: string): string {
-  const [host, insecure] = [quoteWord(url), mayBeRead(url) ? "REXEC_INSECURE=1 " : ""];
-  return `
-Gateway ready at ${url}
-
-This is the administrator's token. It is shown this once: keep it.
-
-  ${token}
-
-Log in, here or on your own machine:
-
-  ${insecure}REXEC_TOKEN=${token} ${programName()} login --host ${host}
-
-Add a machine, on that machine (installs the agent, registers it, and starts it as a service):
-
-  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | ${insecure}REXEC_TOKEN=${token} sh
-
-Or, where rexec-agent is there already:
-
-  ${insecure}REXEC_TOKEN=${token} rexec-agent register --host ${host}
-  ${insecure}rexec-agent start
-
-`;
-}
-
-function greeting(url: string): string {
-  return `
-Gateway ready at ${url}
-
-Add a machine:  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | REXEC_TOKEN=… sh
-Lost the token: ${programName()} serve --new-admin-token (with the same --data)
-
-`;
-}
-
-/** How to call this program here: by name where the PATH finds this very file. */
-function programName(): string {
-  if (!Bun.isStandaloneExecutable || Bun.which("rexec") === process.execPath) return "rexec";
-  return quoteWord(process.execPath);
+/** A token is shown to a terminal alone: what a service prints is kept in a journal. */
+function firstWords(url: string, token: string | null, dataDir: string, logger: Logger): string {
+  if (token === null) return greeting(url);
+  if (process.stdout.isTTY) return welcome(url, token);
+  try {
+    return welcomeWithFile(url, keepAdminToken(dataDir, token));
+  } catch (error) {
+    if (!(error instanceof RexecError)) throw error;
+    logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);
+    return greeting(url);
+  }
 }
 
 /** The address to tell others: of a gateway on all addresses, the first that a network can reach. */
@@ -255,12 +229,6 @@ function sharedUrl(gateway: Gateway, host: string, named: boolean): string {
   const url = new URL(gateway.url);
   if (outside) url.hostname = outside.address;
   return url.origin;
-}
-
-/** Plain http over a network, which the agent and the CLI refuse unless they are told. */
-function mayBeRead(url: string): boolean {
-  const { protocol } = new URL(url);
-  return protocol === "http:" && !isLoopback(bareHost(new URL(url)));
 }
 
 function parsePort(text: string): number {

@@ -52,12 +52,17 @@ export function createLogger(
 /** Says nothing. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** The text with everything in it that looks like one of our tokens, a JWT or a `token=` query blanked. */
+/**
+ * The text with every secret in it blanked: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and the
+ * password of an address (a proxy's, for example).
+ */
 export function redact(text: string): string {
   return text
-    .replace(/rexec_[0-9a-f]{6,}/g, (token) => `${token.slice(0, 12)}…`)
+    .replace(/rexec_[0-9a-f]{6,}/gi, (token) => `${token.slice(0, 12)}…`)
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
-    .replace(/([?&]token=)[^&\s"']+/g, "$1…");
+    .replace(/(token(?:=|%3d)["']?)(?!rexec_|eyJ…)[^&\s"']+/gi, "$1…")
+    .replace(/(bearer +|rexec\.token\.)(?!rexec_|eyJ…)[^\s"',]+/gi, "$1…")
+    .replace(/(:\/\/[^\s/:@"']*:)[^\s/@"']+@/g, "$1…@");
 }
 
 // --- internal ---
