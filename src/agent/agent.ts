@@ -1,11 +1,13 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
 import { messageOf } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { ptyOpener } from "../pty/open.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -108,6 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     caFile: config.caFile,
     env,
   });
+  raiseOpenFiles();
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;
@@ -192,7 +195,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       board.speaks(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
-      outbox.control(encodeAgent.systemInfo(readSystemInfo()));
+      outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);
     },
@@ -231,7 +234,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   else signal.addEventListener("abort", stop, { once: true });
   try {
     await runUplink({
-      ...(options.context ? { context: options.context } : {}),
+      context: { tokenInQuery: config.tokenInQuery === true, ...options.context },
       onState: (state) => {
         board.state(state);
         options.onState?.(state);
@@ -295,7 +298,8 @@ function folderOf(config: AgentConfig, home: string | undefined, logger: Logger)
   return () => {
     const folder = chooseFolder([config.workingDir, home]);
     if (config.workingDir && folder !== config.workingDir) {
-      logger.warn(`working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`);
+      const line = `working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`;
+      gather(logger, { level: "warn", kind: "working_dir", who: "config" }, line);
     }
     return folder;
   };

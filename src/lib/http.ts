@@ -4,7 +4,7 @@ import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
-import { TOKEN_PLACE } from "./hints.ts";
+import { tokenPlace } from "./hints.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
 
 export interface ApiRequest<T> {
@@ -181,22 +181,49 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
   const body = json.ok ? errorBody.safeParse(json.value) : null;
   const said = body?.success ? body.data.error : describeBody(text);
   const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}`;
-  return new HttpError(
-    status,
-    message,
-    HINTS[status] ?? (status >= 500 ? HINTS[500] : undefined),
-    body?.data?.code,
-  );
+  return new HttpError(status, message, hintFor(status, body?.data?.code, url), body?.data?.code);
 }
+
+function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
+  if (status === 401) {
+    const what = TOKEN_STATES[code ?? ""] ?? "is wrong, expired or revoked";
+    return `the token ${what}: make a new one (${tokenPlace(url)}) and try again`;
+  }
+  const byCode = HINTS_BY_CODE[code ?? ""] ?? (code?.endsWith("_limit_reached") ? LIMIT_HINT : undefined);
+  return byCode ?? HINTS[status] ?? (status >= 500 ? HINTS[500] : undefined);
+}
+
+/** The codes of a 401. */
+const TOKEN_STATES: Record<string, string | undefined> = {
+  token_revoked: "was revoked",
+  token_expired: "expired",
+  token_unknown: "is unknown there",
+};
+
+const LIMIT_HINT =
+  "the account has reached a limit of its plan: remove what is not needed, or ask for a larger plan";
+
+/** What the server says by a code says more than the status. */
+const HINTS_BY_CODE: Record<string, string | undefined> = {
+  agent_limit_reached:
+    "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +
+    "ask for a larger plan",
+  scope: "this token's scopes do not allow that: use a token with the right scope, of the same account",
+  not_yours: "use a token of the account that owns it",
+  agent_offline: "start its agent there: rexec-agent start",
+  agent_not_found: "rexec ls lists the agents that there are; check the --host address too",
+};
 
 const HINTS: Record<number, string | undefined> = {
   301: "the server has moved: give the address it redirects to as --host",
   302: "the server has moved: give the address it redirects to as --host",
   307: "the server has moved: give the address it redirects to as --host",
   308: "the server has moved: give the address it redirects to as --host",
-  401: `the token is wrong, expired or revoked: make a new one (${TOKEN_PLACE}) and try again`,
   403: "this token may not do that: use one of the account that owns it, with the right scope",
   404: "check the name or id, and the --host address",
+  400: "a value is not as the server wants it: correct it and try again",
+  409: "it is in use, or exists already: choose another, or look at what is there",
+  413: "that is more than the server takes: send less",
   429: "too many tries: wait a minute and try again",
   500: "the server has a problem of its own: try again later",
 };

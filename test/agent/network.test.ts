@@ -30,11 +30,25 @@ describe("a refused connection", () => {
     await server.stop();
   });
 
-  test("tries the token in the address once, where the header is not taken, and never logs it", async () => {
+  test("puts the token into no address where nothing says that the server wants it there", async () => {
+    const addresses: string[] = [];
+    const server = refusing((url) => {
+      addresses.push(url.href);
+      return new Response("", { status: 401 });
+    });
+    await using agent = startAgent({ host: server.url, token: server.token, agentId: server.agentId });
+    expect(await within(agent.outcome, 5_000, "the end")).toMatchObject({ code: "http_401" });
+    expect(addresses).toHaveLength(1);
+    expect(addresses[0]).not.toContain("token");
+    await server.stop();
+  });
+
+  test("tries the token in the address once, where the header is not taken and the file allows it, and never logs it", async () => {
     const server = refusing((url) =>
       url.searchParams.has("token") ? null : new Response("", { status: 401 }),
     );
-    await using agent = startAgent({ host: server.url, token: server.token, agentId: server.agentId });
+    const { url: host, token, agentId } = server;
+    await using agent = startAgent({ host, token, agentId, tokenInQuery: true });
     // The miniature server prefers the header; this agent sends none the second time.
     await server.connected();
     expect(server.socket?.data.auth).toBe("query");
