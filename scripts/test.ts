@@ -19,8 +19,9 @@ const ROOT = join(import.meta.dir, "..");
 const TEST_TIMEOUT_MS = 30_000;
 /** Of a whole file, ms: one that hangs outside of its tests ends here. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
-/** Files with bounds on time, rates or memory that another load would break, that take a whole machine, or that build anew what the others run. */
-const ALONE = /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(pty\/leak|installer\/machines|e2e\/arm64)\./;
+/** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
+const ALONE =
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(pty\/leak|installer\/machines|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));
