@@ -14,7 +14,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   xz: "xz-utils",
   ksh93: "ksh93u+m",
   vi: "vim-tiny",
-  vim: "vim-tiny",
   ps: "procps",
   pgrep: "procps",
   top: "procps",
