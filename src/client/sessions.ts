@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
+import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
 import type { Server } from "./api.ts";
@@ -40,8 +41,12 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
   const names = (fitting.length > 0 ? fitting : sessions).map(({ session }) => session);
   if (fitting[0] && fitting.length === 1) return fitting[0];
   if (fitting.length > 1) {
+    const more = names.length > MOST_CANDIDATES ? ` and ${names.length - MOST_CANDIDATES} more` : "";
     throw new RexecError(
-      `"${reference}" could be any of ${fitting.length}: ${names.slice(0, 8).join(", ")}`,
+      `"${reference}" could be any of ${fitting.length}: ${names
+        .slice(0, MOST_CANDIDATES)
+        .map((name) => printable(name, 100))
+        .join(", ")}${more}`,
       {
         code: "ambiguous_session",
         hint: "give more of the name",
@@ -58,6 +63,8 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
 }
 
 // --- internal ---
+
+const MOST_CANDIDATES = 8;
 
 const sessionList = z.object({ sessions: z.array(sessionInfo) });
 
