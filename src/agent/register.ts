@@ -7,6 +7,7 @@ import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
 import { agentBody, registeredBody } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
 import type { LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
@@ -87,7 +88,7 @@ async function findKnown(
   const agentId = loaded.file?.settings.agent_id;
   const stored = loaded.file?.settings.token;
   if (!agentId || !isSameServer(loaded)) return null;
-  const status = await statusOf(endpoint, `/api/agents/${encodeURIComponent(agentId)}`, token);
+  const status = await statusOf(endpoint, `/api/agents/${pathSegment(agentId)}`, token);
   if (status === 200) return { agentId, editToken: token, token: await tokenToKeep(endpoint, stored, token) };
   if (status === 404) return null;
   if (status === 401) {
@@ -144,7 +145,7 @@ async function tellServer(
   known: Known,
   body: Record<string, unknown>,
 ): Promise<string[]> {
-  const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
+  const path = `/api/agents/${pathSegment(known.agentId)}`;
   const schema = z.partial(agentBody);
   try {
     await requestJson({ endpoint, method: "PATCH", path, token: known.editToken, body, schema });

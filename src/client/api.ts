@@ -1,8 +1,10 @@
 /** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
+
 import * as z from "zod/mini";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
 import { type Agent, agentBody, agentListBody, profileBody, type User } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
 
 /** A server and who we are there. */
 export interface Server {
@@ -17,7 +19,7 @@ export function listAgents(server: Server, signal?: AbortSignal): Promise<Agent[
 
 /** One agent by its full id. */
 export function getAgent(server: Server, id: string, signal?: AbortSignal): Promise<Agent> {
-  const path = `/api/agents/${encodeURIComponent(id)}`;
+  const path = `/api/agents/${pathSegment(id)}`;
   return requestJson({ ...server, method: "GET", path, schema: agentBody, signal });
 }
 
@@ -53,7 +55,7 @@ export async function revokeOwnToken(server: Server): Promise<boolean> {
   const { tokens } = await requestJson({ ...server, method: "GET", path: "/api/tokens", schema: tokenList });
   const own = tokens.find((token) => !token.revoked_at && server.token.startsWith(token.token_prefix));
   if (!own) return false;
-  const path = `/api/tokens/${encodeURIComponent(own.id)}`;
+  const path = `/api/tokens/${pathSegment(own.id)}`;
   await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
   return true;
 }

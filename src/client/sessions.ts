@@ -1,17 +1,19 @@
 /** The sessions of an agent, over the API. Each call throws what `lib/http.ts` throws, and `no_sessions`. */
+
 import { constants } from "node:http2";
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
 import type { Server } from "./api.ts";
 import { noSessions } from "./attach-context.ts";
 
 /** Those that run and those that have ended of late. */
 export async function listSessions(server: Server, agentId: string): Promise<SessionInfo[]> {
-  const path = `/api/agents/${encodeURIComponent(agentId)}/sessions`;
+  const path = `/api/agents/${pathSegment(agentId)}/sessions`;
   try {
     const { sessions } = await requestJson({ ...server, method: "GET", path, schema: sessionList });
     return sessions;
@@ -22,7 +24,7 @@ export async function listSessions(server: Server, agentId: string): Promise<Ses
 
 /** Ends it, and everything that runs in it. */
 export async function killSession(server: Server, agentId: string, session: string): Promise<void> {
-  const path = `/api/agents/${encodeURIComponent(agentId)}/sessions/${encodeURIComponent(session)}`;
+  const path = `/api/agents/${pathSegment(agentId)}/sessions/${pathSegment(session)}`;
   try {
     await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
   } catch (error) {

@@ -59,6 +59,8 @@ describe("a wrong command line", () => {
     [["exec", "box", "--env", "1=2", "--", "ls"], '--env cannot be "1=2"'],
     [["exec", "box", "-e", "NOT_SET_HERE", "--", "ls"], "no such variable here"],
     [["agent", "start", "--daemno"], "unknown option --daemno"],
+    [["connect", "box", "--session", ".."], '--session cannot be ".."'],
+    [["connect", "box", "--session="], '--session cannot be ""'],
     [["version", "--bogus"], "unknown option --bogus"],
     [["version", "extra"], 'unexpected argument "extra"'],
     [["--version", "--bogus"], "unknown option --bogus"],
