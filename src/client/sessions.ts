@@ -8,6 +8,7 @@ import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
+import { COUNTS, someOf } from "../protocol/values.ts";
 import type { Server } from "./api.ts";
 import { noSessions } from "./attach-context.ts";
 
@@ -68,7 +69,7 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
 
 const MOST_CANDIDATES = 8;
 
-const sessionList = z.object({ sessions: z.array(sessionInfo) });
+const sessionList = z.object({ sessions: someOf(sessionInfo, COUNTS.sessions) });
 
 /** The agent is known to be there: nothing at the address means a server that has none of this. */
 function explained(error: unknown): unknown {

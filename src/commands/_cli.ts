@@ -10,7 +10,7 @@ import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem, readWords } from "./_arguments.ts";
 import { extrasOf, helpText, usageLine } from "./_help.ts";
-import { colourful, exitQuietlyOnBrokenPipe, flushAndExit, writeErr, writeOut } from "./_output.ts";
+import { colourful, complain, flushAndExit, writeErr, writeOut } from "./_output.ts";
 import {
   type AnyCommand,
   aliasesOf,
@@ -25,7 +25,7 @@ import {
 export { defineCommand } from "citty";
 export { repeatable } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
-export { say, writeErr, writeJson, writeOut } from "./_output.ts";
+export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 
 /** Options of every agent command; before or after the sub-command. */
 export const globalArgs = {
@@ -55,7 +55,6 @@ export async function runProgram(
   main: AnyCommand,
   argv: readonly string[] = process.argv.slice(2),
 ): Promise<never> {
-  exitQuietlyOnBrokenPipe();
   const name = (await metaOf(main)).name ?? "rexec";
   program = name;
   let path: CommandPath = { names: [name], command: main };
@@ -220,7 +219,7 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
     lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
   }
   if (process.env.REXEC_LOG === "debug") lines.push(...traceOf(error));
-  await writeErr(`${lines.join("\n")}\n`);
+  await complain(`${lines.join("\n")}\n`);
 }
 
 /** One line: servers, agents and machines have their say in errors. */

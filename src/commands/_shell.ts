@@ -12,7 +12,7 @@ import { messageOf, RexecError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
-import { colourful, writeErr, writeOut } from "./_output.ts";
+import { colourful, say, writeErr, writeOut } from "./_output.ts";
 import { stdinBytes, terminalBytes } from "./_stdin.ts";
 
 export interface ShellWish {
@@ -33,7 +33,7 @@ export async function showShell({ server, agent, session, create, ...wish }: She
   const name = printable(agent.name);
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const lives = newSession ? "" : ", the shell lives on";
-  if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
+  if (terminal.interactive) say(`rexec: connecting to ${name}; Ctrl+] leaves${lives}`);
   const ending = guard(terminal);
   try {
     const target = {
@@ -137,7 +137,7 @@ function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachSt
       return;
     }
     const text = printable(statusText(status, name));
-    if (!v2 || !terminal.shown) void writeErr(statusLine(status, text));
+    if (!v2 || !terminal.shown) writeErr(statusLine(status, text)).catch(() => {});
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (isGoodNews(status)) void terminal.notice(clearOverlay());
     else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));

@@ -17,7 +17,7 @@ import type { Logger } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
-import { programName, say, writeOut } from "../_cli.ts";
+import { announce, programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 
@@ -66,7 +66,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     onConnected(agent) {
       const text = invitation(agent, loaded.host);
       if (daemon?.reporter) daemon.reporter.connected(text);
-      else void writeOut(text);
+      else announce(text);
       logger.info(`${plan(rules)}; ${continueCommand()} ends it`);
     },
     onCame: () => logger.info("somebody is at a shell"),
