@@ -6,6 +6,7 @@ import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
+import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
 import { COUNTS, someOf } from "../protocol/values.ts";
@@ -16,7 +17,13 @@ import { noSessions } from "./attach-context.ts";
 export async function listSessions(server: Server, agentId: string): Promise<SessionInfo[]> {
   const path = `/api/agents/${pathSegment(agentId)}/sessions`;
   try {
-    const { sessions } = await requestJson({ ...server, method: "GET", path, schema: sessionList });
+    const { sessions } = await requestJson({
+      ...server,
+      method: "GET",
+      path,
+      schema: sessionList,
+      limit: HTTP_LIST_BYTES,
+    });
     return sessions;
   } catch (error) {
     throw explained(error);
@@ -27,7 +34,7 @@ export async function listSessions(server: Server, agentId: string): Promise<Ses
 export async function killSession(server: Server, agentId: string, session: string): Promise<void> {
   const path = `/api/agents/${pathSegment(agentId)}/sessions/${pathSegment(session)}`;
   try {
-    await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
+    await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
   } catch (error) {
     throw explained(error);
   }
