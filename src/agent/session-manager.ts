@@ -4,6 +4,7 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { AdoptedPty } from "../pty/adopted.ts";
@@ -112,6 +113,7 @@ export class SessionManager {
   start(requested: string | undefined, isNew: boolean): void {
     const id = isNew && requested ? requested : MAIN_SESSION;
     const { outbox } = this.#options;
+    if (!isPathSegment(id)) return void this.#refuse(id, "no session can have that name");
     const known = this.#sessions.get(id);
     if (known?.state === "running") {
       outbox.control(encodeAgent.shellStarted(id));

@@ -1,5 +1,7 @@
 /** What of a session's output a server of rexec.v1 has not taken: kept up to a bound, beyond which the terminal waits. */
+
 import type { ByteRing } from "../lib/byte-ring.ts";
+import { counted } from "../lib/count.ts";
 import { OUTPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { OutputBuffer } from "./output-buffer.ts";
@@ -123,6 +125,6 @@ export class V1Feed {
 
 function marker(lost: number): Uint8Array {
   return Buffer.from(
-    `\x18\x1b[0m\r\n[rexec: ${lost} bytes of output skipped, this connection is too slow]\r\n`,
+    `\x18\x1b[0m\r\n[rexec: ${counted(lost, "byte")} of output skipped, this connection is too slow]\r\n`,
   );
 }

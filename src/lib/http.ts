@@ -1,7 +1,7 @@
 /** JSON over HTTP to a Rexec server, with errors that say what to do. */
 import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
-import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
+import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
 import { tokenPlace } from "./hints.ts";
@@ -14,6 +14,8 @@ export interface ApiRequest<T> {
   token?: string | undefined;
   body?: object | undefined;
   schema: z.ZodMiniType<T>;
+  /** Most bytes of the answer; default `HTTP_ANSWER_BYTES`. */
+  limit?: number | undefined;
   /** Default 20 s. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -44,7 +46,13 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
   const json = parseJson(text || "null");
   const parsed = json.ok ? request.schema.safeParse(json.value) : null;
   if (parsed?.success) return parsed.data;
-  const detail = !json.ok ? describeBody(text) : parsed ? reasonOf(parsed.error) : "";
+  const detail = !json.ok
+    ? json.reason.startsWith("JSON of")
+      ? json.reason
+      : describeBody(text)
+    : parsed
+      ? reasonOf(parsed.error)
+      : "";
   throw new RexecError(`${url.origin} does not answer like a Rexec server (${request.path}: ${detail})`, {
     code: "bad_answer",
     hint: "check the --host address: this may be a proxy's or another service's page",
@@ -146,7 +154,10 @@ async function send(
       proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
       ...(dial.tls ? { tls: dial.tls } : {}),
     });
-    return { status: response.status, text: await boundedText(response, url) };
+    return {
+      status: response.status,
+      text: await boundedText(response, url, request.limit ?? HTTP_ANSWER_BYTES),
+    };
   } catch (error) {
     if (request.signal?.aborted || error instanceof RexecError) throw error;
     if (!timeout.aborted) throw connectionError(error, url, dial.proxy);
@@ -157,8 +168,8 @@ async function send(
   }
 }
 
-/** The body, as long as it is one that a Rexec server would send. */
-async function boundedText(response: Response, url: URL): Promise<string> {
+/** The body, as long as it is one that a Rexec server would send; of one that says no, its beginning. */
+async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
   if (!response.body) return "";
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -166,14 +177,20 @@ async function boundedText(response: Response, url: URL): Promise<string> {
   for await (const chunk of response.body) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > HTTP_ANSWER_BYTES) {
-      throw new RexecError(`${url.origin} answers with more than ${HTTP_ANSWER_BYTES / 1024 / 1024} MiB`, {
+    if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
+    if (length > limit) {
+      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
         code: "bad_answer",
         hint: "check the --host address: this is no Rexec server",
       });
     }
   }
-  return Buffer.concat(chunks).toString("utf8");
+  const body = Buffer.concat(chunks);
+  return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
 }
 
 function refusal(status: number, text: string, request: Sent, url: URL): HttpError {

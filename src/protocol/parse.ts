@@ -1,6 +1,7 @@
 /** What comes from outside is checked once, here, and typed from then on. */
 import * as z from "zod/mini";
 import { en } from "zod/v4/locales";
+import { excessOf } from "./json-shape.ts";
 
 // The small build of zod, since each megabyte counts on a small board; it has no words of its own.
 z.config(en());
@@ -10,8 +11,10 @@ export type Parsed<T> =
   | { ok: true; value: T }
   | { ok: false; problem: "unknown" | "invalid"; reason: string };
 
-/** JSON text as a value; never throws. */
+/** JSON text as a value, where it is none of an excessive shape (`json-shape.ts`); never throws. */
 export function parseJson(text: string): Parsed<unknown> {
+  const excess = excessOf(text);
+  if (excess !== null) return { ok: false, problem: "invalid", reason: `JSON of ${excess}` };
   try {
     return { ok: true, value: JSON.parse(text) };
   } catch (error) {

@@ -1,8 +1,10 @@
 /** What the server says: is it a Rexec server, what time is it there, does it take our token and our socket. */
+
 import * as z from "zod/mini";
 import { connectionError, HttpError, requestJson } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { agentBody, versionBody } from "../../protocol/http.ts";
+import { pathSegment } from "../../protocol/path.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
 import { runConnection, TIMES } from "../connection.ts";
 import { refusalError } from "../refusal.ts";
@@ -90,7 +92,7 @@ export async function tryAgent(asker: Asker, signal: AbortSignal): Promise<Answe
       token,
       signal,
       timeoutMs: STEP_MS,
-      path: `/api/agents/${encodeURIComponent(agentId)}`,
+      path: `/api/agents/${pathSegment(agentId)}`,
       schema: agentBody,
     });
     const online = agent.status === "online";
