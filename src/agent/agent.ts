@@ -1,5 +1,6 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
 import { messageOf } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
@@ -232,7 +233,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   else signal.addEventListener("abort", stop, { once: true });
   try {
     await runUplink({
-      ...(options.context ? { context: options.context } : {}),
+      context: { tokenInQuery: config.tokenInQuery === true, ...options.context },
       onState: (state) => {
         board.state(state);
         options.onState?.(state);
@@ -296,7 +297,8 @@ function folderOf(config: AgentConfig, home: string | undefined, logger: Logger)
   return () => {
     const folder = chooseFolder([config.workingDir, home]);
     if (config.workingDir && folder !== config.workingDir) {
-      logger.warn(`working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`);
+      const line = `working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`;
+      gather(logger, { level: "warn", kind: "working_dir", who: "config" }, line);
     }
     return folder;
   };

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { extname, join, resolve } from "node:path";
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
-import { type FileSettings, fileSettings, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
+import { type FileSettings, fileSettings, ORIGINAL_KEYS, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
 import { jsonErrorOffset, lineAt } from "./json-position.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -181,7 +181,13 @@ function check(path: string, values: Record<string, unknown>, lineOf: LineOf): F
   const known: Record<string, unknown> = {};
   for (const key of Object.keys(fileSettings.shape)) {
     const value = values[key];
-    if (value !== null && value !== undefined && value !== "") known[key] = value;
+    if (isSet(value)) known[key] = value;
+  }
+  const spelled = new Map<string, string>();
+  for (const [ours, original] of ORIGINAL_KEYS) {
+    if (ours in known || !isSet(values[original])) continue;
+    known[ours] = values[original];
+    spelled.set(ours, original);
   }
   const tagKey = TAG_KEYS.find((key) => values[key] !== null && values[key] !== undefined);
   if (tagKey)
@@ -196,8 +202,12 @@ function check(path: string, values: Record<string, unknown>, lineOf: LineOf): F
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const key = String(issue?.path[0] ?? "");
-  const shown = key === "tags" && tagKey ? tagKey : key;
+  const shown = key === "tags" && tagKey ? tagKey : (spelled.get(key) ?? key);
   throw broken(path, lineOf(shown), `${shown}: ${issue?.message ?? "is wrong"}`);
+}
+
+function isSet(value: unknown): boolean {
+  return value !== null && value !== undefined && value !== "";
 }
 
 function permissionWarnings(path: string): string[] {

@@ -1,5 +1,6 @@
 /** The sessions of this machine: one shell per id. They know nothing of connections and outlive them. */
 import type { ByteRing } from "../lib/byte-ring.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
@@ -198,7 +199,8 @@ export class SessionManager {
   resize(requested: string, cols: unknown, rows: unknown): void {
     const id = requested || MAIN_SESSION;
     if (!isSide(cols) || !isSide(rows)) {
-      this.#options.logger.warn(`session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
+      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 5 } as const;
+      gather(this.#options.logger, cause, `session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
       return;
     }
     const session = this.#sessions.get(id);
@@ -290,7 +292,7 @@ export class SessionManager {
       );
     }
     const pty = openShell(size);
-    logger.info(`session ${id} started (pid ${pty.pid})`);
+    gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
     onStart();
     const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
     const greeting = this.#options.greeting?.();
@@ -323,7 +325,7 @@ export class SessionManager {
 
   /** It can be read for a while. */
   #bury(session: Session): void {
-    this.#options.logger.info(`session ${session.id} ended`);
+    gather(this.#options.logger, { ...SESSION_LINES, kind: "ended sessions" }, `session ${session.id} ended`);
     this.#sessions.delete(session.id);
     this.#rings.settle(session.ring);
     this.#ended.add(session);
@@ -335,10 +337,14 @@ export class SessionManager {
   }
 
   #refuse(id: string, why: string): void {
-    this.#options.logger.warn(`session ${id}: ${why}`);
+    const cause = { level: "warn", kind: "refused sessions", who: "server", atOnce: 5 } as const;
+    gather(this.#options.logger, cause, `session ${id}: ${why}`);
     this.#options.outbox.control(encodeAgent.shellError(id, why));
   }
 }
+
+/** A server may start and end sessions as fast as it likes. */
+const SESSION_LINES = { level: "info", who: "server", atOnce: 64 } as const;
 
 function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_TERMINAL_SIDE;

@@ -1,5 +1,6 @@
 /** What a session shows that its shell did not just print. */
 import type { ByteRing } from "../lib/byte-ring.ts";
+import { printable } from "../lib/printable.ts";
 import { replayOf } from "../lib/replay.ts";
 import { unfinishedTail } from "../lib/utf8.ts";
 
@@ -25,7 +26,7 @@ export function replayable(bytes: Uint8Array, before: Uint8Array = new Uint8Arra
 /** Why it was ended, as a line behind its last output. */
 export function farewell(why: string): string {
   // CAN ends a sequence that was cut in two; a program that was killed has left its own screen on.
-  return `\x18\x1b[?47l\x1b[0m\r\nrexec: ${why}\r\n`;
+  return `\x18\x1b[?47l\x1b[0m\r\nrexec: ${printable(why)}\r\n`;
 }
 
 // --- internal ---

@@ -14,9 +14,10 @@ import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
+import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
-import { programName, say, writeOut } from "../_cli.ts";
+import { announce, programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 
@@ -65,7 +66,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     onConnected(agent) {
       const text = invitation(agent, loaded.host);
       if (daemon?.reporter) daemon.reporter.connected(text);
-      else void writeOut(text);
+      else announce(text);
       logger.info(`${plan(rules)}; ${continueCommand()} ends it`);
     },
     onCame: () => logger.info("somebody is at a shell"),
@@ -153,9 +154,9 @@ function invitation({ reference }: Registration, host: string): string {
   return `
 Connect to this machine:
 
-  rexec connect ${quoteWord(reference)}
+  rexec connect ${printable(quoteWord(reference))}
 
-or in a browser: ${host.replace(/\/+$/, "")}
+or in a browser: ${printable(host.replace(/\/+$/, ""))}
 `;
 }
 

@@ -17,7 +17,7 @@ import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
-import { defineCommand, withHelp } from "../_cli.ts";
+import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { updateWatch } from "./_update-watch.ts";
@@ -122,9 +122,9 @@ export const startCommand = withHelp(
 // --- internal ---
 
 /** The answer to an agent that asks whether this program could take its place. */
-function sayReady(): number {
+async function sayReady(): Promise<number> {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
-  process.stdout.write(`${JSON.stringify(readiness)}\n`);
+  await writeOut(`${JSON.stringify(readiness)}\n`);
   return 0;
 }
 

@@ -4,6 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { messageOf } from "../../lib/errors.ts";
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
@@ -89,6 +90,7 @@ function refuse(status: number, code: string, message: string, headers?: Record<
 
 function explain(error: Error, c: Context<Env>, logger: Logger): Response {
   if (error instanceof ApiError) return error.toResponse();
-  logger.error(`${c.req.method} ${c.req.path}: ${messageOf(error)}`);
+  const cause = { level: "error", kind: "failed requests", who: messageOf(error), atOnce: 3 } as const;
+  gather(logger, cause, `${c.req.method} ${c.req.path}: ${messageOf(error)}`);
   return refuse(500, "internal", "the gateway has a problem of its own; its log says which");
 }

@@ -1,10 +1,13 @@
 /** All agents that are connected or waited for, and everybody who looks at one. */
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
+import { networkOf } from "../../lib/network-of.ts";
 import { CLOSE_AGENT_OFFLINE, CLOSE_DELETED, CLOSE_GOING_AWAY } from "../../protocol/close-codes.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { SystemInfo } from "../../protocol/v1.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import { Admissions } from "../auth/admissions.ts";
 import type { Presence } from "../http/agent-view.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -41,6 +44,9 @@ const RECORD_ALIVE_MS = 60_000;
 export class Hub {
   readonly #rooms = new Map<string, Room>();
   readonly #connections = new Set<Connection>();
+  /** Those of them that are viewers'. */
+  readonly #viewers = new Set<Connection>();
+  readonly admissions = new Admissions();
   readonly #options: DeskOptions;
   readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
@@ -70,6 +76,12 @@ export class Hub {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
   }
 
+  viewersOfUser(userId: string): number {
+    let count = 0;
+    for (const { info } of this.#viewers) if (info.userId === userId) count += 1;
+    return count;
+  }
+
   /** True while the agent is connected and speaks rexec.v2. */
   speaksV2(agentId: string): boolean {
     return this.#rooms.get(agentId)?.desk.speaksV2 ?? false;
@@ -92,6 +104,8 @@ export class Hub {
     const uplink = new Uplink(connection, agent.name, this.#logger, v2, agent.ephemeral);
     const name = `agent ${agent.name} (${agent.id})`;
     const { address } = connection.info;
+    const say = (kind: string, line: string) =>
+      gather(this.#logger, { level: "info", kind: `agent ${kind}`, who: agent.id, ...AGENT_LINES }, line);
     uplink.listen(
       {
         onMessage: (message) => {
@@ -104,12 +118,12 @@ export class Hub {
         onClosed: (code, reason) => {
           this.#rooms.get(agent.id)?.disconnect(uplink);
           this.#events.alive(agent.id, uplink.lastPing);
-          this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+          say("disconnects", `${name} disconnected (${describe(code, reason)})`);
         },
       },
       () => {
         this.#connections.add(connection);
-        this.#logger.info(`${name} connected from ${address}`);
+        say("connects", `${name} connected from ${address}`);
         this.#events.connected(agent.id, uplink.connectedAt);
         this.#room(agent.id).connect(uplink);
       },
@@ -120,20 +134,22 @@ export class Hub {
   acceptViewer(connection: Connection, agent: AgentRow, wish: ViewerWish): void {
     const viewer = new Viewer(wish.id, connection, this.#timings);
     const name = `viewer of ${agent.name} from ${connection.info.address}`;
+    const say = this.#viewerLines(agent, connection);
     const sessionId = wish.newSession ? splitSessionId(wish.id) : MAIN_SESSION;
     const room = () => this.#rooms.get(agent.id);
     let invalid = 0;
     const nonsense = (reason: string) => {
       invalid += 1;
-      if (invalid === 1) this.#logger.warn(`${name} sent nonsense: ${reason}`);
+      if (invalid === 1) say("nonsense", `${name} sent nonsense: ${reason}`, "warn");
       if (invalid > MAX_INVALID) connection.close(1008, "too many messages that make no sense");
     };
     connection.listen({
       onOpen: () => {
         this.#connections.add(connection);
+        this.#viewers.add(connection);
         const here = room();
         if (!here?.uplink) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
-        this.#logger.info(`${name} connected (${wish.execOnly ? "commands only" : sessionId})`);
+        say("connects", `${name} connected (${wish.execOnly ? "commands only" : sessionId})`);
         here.enter(viewer, wish.execOnly ? null : sessionId);
       },
       onText: (text) => {
@@ -153,7 +169,7 @@ export class Hub {
       },
       onClose: (code, reason) => {
         room()?.leave(viewer, GOODBYES.has(code));
-        this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+        say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
     });
   }
@@ -161,13 +177,15 @@ export class Hub {
   /** Makes the connection a viewer of this agent that speaks rexec.v2, from its opening on. */
   acceptPeer(connection: Connection, agent: AgentRow, id: string): void {
     const name = `viewer of ${agent.name} from ${connection.info.address}`;
+    const say = this.#viewerLines(agent, connection);
     let peer: Peer | null = null;
     connection.listen({
       onOpen: () => {
         this.#connections.add(connection);
+        this.#viewers.add(connection);
         const room = this.#rooms.get(agent.id);
         if (!room?.desk.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
-        this.#logger.info(`${name} connected (rexec.v2)`);
+        say("connects", `${name} connected (rexec.v2)`);
         peer = room.peerEntered(id, connection);
       },
       onText: (text) => peer?.text(text),
@@ -176,7 +194,7 @@ export class Hub {
       onClose: (code, reason) => {
         const room = this.#rooms.get(agent.id);
         if (peer) room?.peerLeft(peer, GOODBYES.has(code));
-        this.#logger.info(`${name} disconnected (${describe(code, reason)})`);
+        say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
     });
   }
@@ -189,14 +207,17 @@ export class Hub {
   /** Bun has let go of it. */
   released(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#viewers.delete(connection);
   }
 
   agentDeleted(agentId: string): void {
+    this.admissions.agentDeleted(agentId);
     this.#rooms.get(agentId)?.close(CLOSE_DELETED, "the agent was deleted");
   }
 
   /** Ends every socket that was opened with it. */
   tokenRevoked(tokenId: string): void {
+    this.admissions.tokenRevoked(tokenId);
     for (const connection of this.#connections) {
       if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, "the token was revoked");
     }
@@ -210,6 +231,13 @@ export class Hub {
   }
 
   // --- internal ---
+
+  /** What is logged of a viewer: gathered, since it may come and go as often as it likes. */
+  #viewerLines({ id }: AgentRow, { info }: Connection) {
+    const who = `${id} ${networkOf(info.address)}`;
+    return (kind: string, line: string, level: keyof Logger = "info") =>
+      gather(this.#logger, { level, kind: `viewer ${kind}`, who, ...VIEWER_LINES }, line);
+  }
 
   #room(agentId: string): Room {
     const known = this.#rooms.get(agentId);
@@ -241,6 +269,10 @@ export class Hub {
 
 /** Close codes of somebody who meant to leave: normal closure, and a plain `close()` (RFC 6455 section 7.4.1). */
 const GOODBYES: ReadonlySet<number> = new Set([1000, 1005]);
+
+/** Lines of one agent, and of the viewers of one agent from one address, that are logged at once. */
+const AGENT_LINES = { atOnce: 3, peers: 1_024 };
+const VIEWER_LINES = { atOnce: 5, peers: 256 };
 
 /** Messages of one viewer that make no sense. */
 const MAX_INVALID = 1_000;

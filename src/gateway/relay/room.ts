@@ -1,4 +1,5 @@
 /** Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. */
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_AGENT_OFFLINE, CLOSE_SUPERSEDED, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
@@ -306,7 +307,8 @@ export class Room {
     if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
     if (session.state !== "ended") {
-      this.#logger.info(`session ${session.id} ends: nobody is left on it`);
+      const cause = { level: "info", kind: "ended sessions", who: this.agentId, atOnce: 5 } as const;
+      gather(this.#logger, cause, `session ${session.id} ends: nobody is left on it`);
       if (this.uplink) this.uplink.send(encodeServer.shellStopSession(session.id));
       else this.#doomed.add(session.id);
     }
