@@ -194,6 +194,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const handler = {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
+      sessions.serverConnects(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
       outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
