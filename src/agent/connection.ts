@@ -23,8 +23,11 @@ export interface DialTarget {
 }
 
 export interface ConnectionHandler {
-  /** @param isV2 rexec.v2 is spoken, and not v1 alone */
-  opened(line: Line, isV2: boolean): void;
+  /**
+   * @param isV2 rexec.v2 is spoken, and not v1 alone
+   * @param subprotocol as the server named it; empty where it named none
+   */
+  opened(line: Line, isV2: boolean, subprotocol: string): void;
   /** A text frame. */
   text(frame: string): void;
   /** A binary frame, of rexec.v2; the bytes are the socket's. */
@@ -126,7 +129,7 @@ export function runConnection(
         gauge.answered(new TextDecoder().decode(data));
         line.onRoom?.();
       };
-      handler.opened(line, isV2);
+      handler.opened(line, isV2, socket.protocol);
     });
     socket.addEventListener("message", ({ data }) => {
       liveness?.heard();

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { createLogger } from "../../src/lib/log.ts";
+import { registeredBody } from "../../src/protocol/http.ts";
 import { AgentProcess } from "../support/agent-process.ts";
 import { ServeProcess } from "../support/serve.ts";
 import { until, within } from "../support/wait.ts";
@@ -15,18 +16,28 @@ const MOST_BYTES = 64 * 1024;
 
 describe("the gateway's log takes few lines", () => {
   test.each([
-    ["of refused upgrades without a token", (i: number) => `GET /ws/agent/${i}-${"x".repeat(150)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+    [
+      "of refused upgrades without a token",
+      (i: number) => `GET /ws/agent/${i}-${"x".repeat(150)} HTTP/1.1\r\nHost: x\r\n\r\n`,
+    ],
     ["of wrong tokens", (i: number) => `GET /ws/agent/${i}?token=rexec_${i} HTTP/1.1\r\nHost: x\r\n\r\n`],
-    ["of terminals for pages of others", (i: number) => `GET /ws/agent/${i}/terminal HTTP/1.1\r\nHost: x\r\nOrigin: http://${i}.example\r\n\r\n`],
+    [
+      "of terminals for pages of others",
+      (i: number) => `GET /ws/agent/${i}/terminal HTTP/1.1\r\nHost: x\r\nOrigin: http://${i}.example\r\n\r\n`,
+    ],
     ["of bad Host headers", (i: number) => `GET /${i} HTTP/1.1\r\nHost: a b:${i}\r\n\r\n`],
     ["of HTTP/1.0 without a Host", (i: number) => `GET /health?${i} HTTP/1.0\r\n\r\n`],
     ["of other methods on a socket", (i: number) => `DELETE /ws/agent/${i} HTTP/1.1\r\nHost: x\r\n\r\n`],
-  ])("%s", async (_, request) => {
-    await using gateway = await logging();
-    await flood(gateway.port, 3_000, request);
-    expect(gateway.text().length).toBeLessThan(MOST_BYTES);
-    expect(gateway.text().split("\n").length).toBeLessThan(60);
-  }, 60_000);
+  ])(
+    "%s",
+    async (_, request) => {
+      await using gateway = await logging();
+      await flood(gateway.port, 3_000, request);
+      expect(gateway.text().length).toBeLessThan(MOST_BYTES);
+      expect(gateway.text().split("\n").length).toBeLessThan(60);
+    },
+    60_000,
+  );
 
   test("of an agent that connects anew and sends nonsense, again and again", async () => {
     await using gateway = await logging();
@@ -76,7 +87,11 @@ test("a server that breaks the contract as fast as it can gets few lines into th
       },
     },
   });
-  await using agent = new AgentProcess({ url: server.url.origin, token: `rexec_${"a".repeat(64)}`, agentId: crypto.randomUUID() });
+  await using agent = new AgentProcess({
+    url: server.url.origin,
+    token: `rexec_${"a".repeat(64)}`,
+    agentId: crypto.randomUUID(),
+  });
   await until(() => frames > 2, 15_000, "the agent to speak");
   const log = await agent.stop();
   expect(log.length).toBeLessThan(MOST_BYTES);
@@ -95,7 +110,11 @@ test("REXEC_LOG=debug is bounded too", async () => {
 
 test("what is said to `rexec serve` in a flood stays small where its log is a file", async () => {
   await using gateway = await new ServeProcess().start();
-  await flood(Number(new URL(gateway.url).port), 2_000, (i) => `GET /ws/agent/${i} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await flood(
+    Number(new URL(gateway.url).port),
+    2_000,
+    (i) => `GET /ws/agent/${i} HTTP/1.1\r\nHost: x\r\n\r\n`,
+  );
   const answer = await fetch(`${gateway.url}/health`, { signal: AbortSignal.timeout(5_000) });
   expect(answer.status).toBe(200);
 }, 60_000);
@@ -121,8 +140,7 @@ async function logging() {
         headers: { authorization: `Bearer ${gateway.adminToken}`, "content-type": "application/json" },
         body: JSON.stringify({ name: "box", os: "linux", arch: "amd64" }),
       });
-      const { id, token }: { id: string; token: string } = await answer.json();
-      return { id, token };
+      return registeredBody.parse(await answer.json());
     },
     async [Symbol.asyncDispose]() {
       await gateway.stop();
@@ -143,6 +161,10 @@ async function flood(port: number, count: number, request: (index: number) => st
     return promise;
   };
   for (let done = 0; done < count; done += 100) {
-    await within(Promise.all(Array.from({ length: 100 }, (_, index) => one(done + index))), 15_000, "answers");
+    await within(
+      Promise.all(Array.from({ length: 100 }, (_, index) => one(done + index))),
+      15_000,
+      "answers",
+    );
   }
 }
