@@ -23,11 +23,8 @@ export interface DialTarget {
 }
 
 export interface ConnectionHandler {
-  /**
-   * @param isV2 rexec.v2 is spoken, and not v1 alone
-   * @param subprotocol as the server named it; empty where it named none
-   */
-  opened(line: Line, isV2: boolean, subprotocol: string): void;
+  /** @param isV2 rexec.v2 is spoken, and not v1 alone */
+  opened(line: Line, isV2: boolean): void;
   /** A text frame. */
   text(frame: string): void;
   /** A binary frame, of rexec.v2; the bytes are the socket's. */
@@ -129,7 +126,7 @@ export function runConnection(
         gauge.answered(new TextDecoder().decode(data));
         line.onRoom?.();
       };
-      handler.opened(line, isV2, socket.protocol);
+      handler.opened(line, isV2);
     });
     socket.addEventListener("message", ({ data }) => {
       liveness?.heard();

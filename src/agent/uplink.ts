@@ -75,13 +75,13 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
       logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
     const dialled = clock.now();
     let open = false;
-    const opened = (line: Line, isV2: boolean, subprotocol: string) => {
+    const opened = (line: Line, isV2: boolean) => {
       open = true;
       // Before the state: whoever waits for it may look into the log at once.
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
       credential.accepted();
-      handler.opened(line, isV2, subprotocol);
+      handler.opened(line, isV2);
     };
     let served = false;
     const binary = (bytes: Uint8Array) => {

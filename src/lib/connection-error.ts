@@ -112,6 +112,11 @@ const EXPLAINED: readonly Explained[] = [
     hint: "a link-local address (fe80::…) needs its interface and cannot be used here",
   },
   {
+    test: /M(issing|ismatch(ed)?) client protocol/,
+    say: ({ host }) => `${host} opens the socket without a subprotocol`,
+    hint: "a proxy on the way must pass the header Sec-WebSocket-Protocol, both ways",
+  },
+  {
     test: /HPE_\w+|Malformed_HTTP|Invalid response|InvalidHTTPResponse/i,
     say: ({ host }) => `${host} answers, but not in HTTP`,
     hint: "is this the right port? Another service seems to listen there",

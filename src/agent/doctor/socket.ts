@@ -15,7 +15,7 @@ export async function tryWebSocket(
 ): Promise<Answer> {
   const agentId = who?.agentId ?? crypto.randomUUID();
   const opened = new AbortController();
-  let spoken: { isV2: boolean; subprotocol: string } | null = null;
+  let spoken = "";
   const end = await runConnection(
     {
       endpoint,
@@ -25,8 +25,8 @@ export async function tryWebSocket(
       about: { name: "doctor", shell: "", distro: undefined },
     },
     {
-      opened: (_, isV2, subprotocol) => {
-        spoken = { isV2, subprotocol };
+      opened: (_, isV2) => {
+        spoken = isV2 ? "rexec.v2" : "rexec.v1";
         opened.abort();
       },
       text: () => {},
@@ -35,7 +35,7 @@ export async function tryWebSocket(
     AbortSignal.any([signal, opened.signal]),
     { ...TIMES, dialMs: STEP_MS },
   );
-  if (spoken) return judgeOpened(spoken);
+  if (spoken) return { detail: `opened (${spoken}), and closed again`, value: true };
   if (end.kind !== "refused")
     return { verdict: "failed", detail: `the socket does not open: ${end.reason}`, hint: UPGRADE_HINT };
   const { status } = end;
@@ -50,17 +50,6 @@ export async function tryWebSocket(
 const UPGRADE_HINT =
   "a proxy on the way must pass the headers Upgrade and Connection, and not cut idle connections " +
   "(nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade, proxy_set_header Connection upgrade)";
-
-function judgeOpened({ isV2, subprotocol }: { isV2: boolean; subprotocol: string }): Answer {
-  if (isV2) return { detail: "opened (rexec.v2), and closed again", value: true };
-  if (subprotocol) return { detail: `opened (${subprotocol}), and closed again`, value: true };
-  return {
-    verdict: "warning",
-    detail: "opened without a subprotocol, and closed again: the agent speaks rexec.v1 there",
-    hint: "a proxy on the way may strip Sec-WebSocket-Protocol, without which there is no rexec.v2; older servers name none",
-    value: true,
-  };
-}
 
 function judgeStranger(status: number, plain: number): Answer {
   const detail = `the request reaches the server (which answers ${status})`;
