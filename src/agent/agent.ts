@@ -232,7 +232,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   else signal.addEventListener("abort", stop, { once: true });
   try {
     await runUplink({
-      ...(options.context ? { context: options.context } : {}),
+      context: { tokenInQuery: config.tokenInQuery === true, ...options.context },
       onState: (state) => {
         board.state(state);
         options.onState?.(state);

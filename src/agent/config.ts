@@ -51,6 +51,8 @@ export interface AgentConfig {
   readonly token: string;
   /** Where the token came from; the file where nothing is said. */
   readonly tokenOrigin?: "file" | "environment" | "option" | undefined;
+  /** The token may stand in the socket's address, at a server that does not take it in the header. */
+  readonly tokenInQuery?: boolean | undefined;
   readonly agentId: string;
   readonly name: string;
   readonly shell: string | undefined;
@@ -105,6 +107,11 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
   };
 }
 
+/** True where the server that is meant is the one that the file names: no option or variable puts another in its place. */
+export function isRegisteredHost({ file, host }: LoadedConfig): boolean {
+  return serverKey(file?.settings.api_url ?? DEFAULT_HOST) === serverKey(host);
+}
+
 /**
  * The file of a registered machine, with or without a token.
  * @throws RexecError `config_missing` or `not_registered`, with exit code 3
@@ -152,6 +159,7 @@ export function configOf(
     host: loaded.host,
     ...who,
     tokenOrigin: loaded.tokenOrigin ?? undefined,
+    tokenInQuery: settings.token_in_query === true && isRegisteredHost(loaded),
     shell: settings.shell,
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
@@ -180,6 +188,11 @@ function pick(
   if (option) return [option, "option"];
   if (variable) return [variable, "environment"];
   return setting ? [setting, "file"] : null;
+}
+
+/** An address in one form: `https://Host:443/` and `https://host` are one server. */
+function serverKey(url: string): string {
+  return (URL.canParse(url) ? new URL(url).href : url).replace(/\/+$/, "");
 }
 
 function isOn(text: string | undefined): boolean {

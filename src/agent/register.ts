@@ -7,7 +7,7 @@ import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
 import { agentBody, registeredBody } from "../protocol/http.ts";
-import type { LoadedConfig } from "./config.ts";
+import { isRegisteredHost, type LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import type { FileSettings } from "./config-schema.ts";
@@ -86,7 +86,7 @@ async function findKnown(
 ): Promise<Known | null> {
   const agentId = loaded.file?.settings.agent_id;
   const stored = loaded.file?.settings.token;
-  if (!agentId || !isSameServer(loaded)) return null;
+  if (!agentId || !(isRegisteredHost(loaded) || loaded.file?.settings.api_url === undefined)) return null;
   const status = await statusOf(endpoint, `/api/agents/${encodeURIComponent(agentId)}`, token);
   if (status === 200) return { agentId, editToken: token, token: await tokenToKeep(endpoint, stored, token) };
   if (status === 404) return null;
@@ -99,11 +99,6 @@ async function findKnown(
   }
   // 403. The agent's own token may connect it and nothing else; another one belongs to another account.
   return token === stored ? { agentId, editToken: token, token } : null;
-}
-
-function isSameServer({ file, host }: LoadedConfig): boolean {
-  const before = file?.settings.api_url;
-  return before === undefined || before.replace(/\/+$/, "") === host.replace(/\/+$/, "");
 }
 
 /** The stored token, which may do less, as long as it is valid; else the one that was given. */

@@ -9,7 +9,7 @@ import { readDisk, readMemory, readText } from "./proc.ts";
 const SUDO_GROUPS = ["sudo", "wheel", "admin"];
 
 /** The content of a `system_info` message. */
-export function readSystemInfo(): SystemInfo {
+export function readSystemInfo() {
   const isRoot = process.getuid?.() === 0;
   const machine = { distro: distro(), virtualization: virtualization() };
   return {
@@ -23,7 +23,7 @@ export function readSystemInfo(): SystemInfo {
     ...(machine.virtualization ? { virtualization: machine.virtualization } : {}),
     is_root: isRoot,
     has_sudo: isRoot || maySudo(),
-  };
+  } satisfies SystemInfo;
 }
 
 // --- internal ---

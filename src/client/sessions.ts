@@ -5,6 +5,7 @@ import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { closest } from "../lib/suggest.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
+import { COUNTS, someOf } from "../protocol/values.ts";
 import type { Server } from "./api.ts";
 import { noSessions } from "./attach-context.ts";
 
@@ -59,7 +60,7 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
 
 // --- internal ---
 
-const sessionList = z.object({ sessions: z.array(sessionInfo) });
+const sessionList = z.object({ sessions: someOf(sessionInfo, COUNTS.sessions) });
 
 /** The agent is known to be there: nothing at the address means a server that has none of this. */
 function explained(error: unknown): unknown {

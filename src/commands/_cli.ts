@@ -5,6 +5,7 @@
 import { type ArgsDef, runCommand } from "citty";
 import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
 import { redact } from "../lib/log.ts";
+import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
@@ -24,7 +25,7 @@ import {
 export { defineCommand } from "citty";
 export { repeatable } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
-export { announce, say, writeErr, writeOut } from "./_output.ts";
+export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 
 /** Options of every agent command; before or after the sub-command. */
 export const globalArgs = {
@@ -202,20 +203,31 @@ function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string
 
 async function report(error: unknown, path: CommandPath): Promise<void> {
   const [red, dim, reset] = colourful(process.stderr) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
-  const lines = [`${red}error:${reset} ${redact(messageOf(error))}`];
-  if (error instanceof RexecError && error.hint) lines.push(`${dim}hint:${reset} ${redact(error.hint)}`);
+  const lines = [
+    `${red}error:${reset} ${shown(error instanceof RexecError ? error.message : messageOf(error))}`,
+  ];
+  if (error instanceof RexecError && error.hint) lines.push(`${dim}hint:${reset} ${shown(error.hint)}`);
   if (error instanceof UsageError) {
     lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
   }
-  if (process.env.REXEC_LOG === "debug") lines.push(redact(traceOf(error)));
+  if (process.env.REXEC_LOG === "debug") lines.push(...traceOf(error));
   await complain(`${lines.join("\n")}\n`);
 }
 
+/** One line: servers, agents and machines have their say in errors. */
+function shown(text: string): string {
+  return printable(redact(text));
+}
+
 /** Without the source text that Bun.inspect adds: in a compiled program that is screenfuls of minified lines. */
-function traceOf(error: unknown): string {
-  if (!(error instanceof Error)) return Bun.inspect(error, { colors: false });
-  const own = error.stack ?? String(error);
-  return error.cause === undefined ? own : `${own}\ncaused by ${traceOf(error.cause)}`;
+function traceOf(error: unknown, word = ""): string[] {
+  if (!(error instanceof Error)) return [shown(word + Bun.inspect(error, { colors: false }))];
+  const { name, message, stack = "" } = error;
+  const head = `${name}: ${message}`;
+  // What a message makes of itself behind a line end is no frame.
+  const frames = stack.startsWith(head) ? stack.slice(head.length).split("\n").filter(Boolean) : [];
+  const own = [shown(word + head), ...frames.map(shown)];
+  return error.cause === undefined ? own : [...own, ...traceOf(error.cause, "caused by ")];
 }
 
 function widthOf(stream: NodeJS.WriteStream): number {

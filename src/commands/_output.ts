@@ -3,6 +3,7 @@ import { constants, openSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
 import { settleSinks, standardSink } from "../lib/log-sink.ts";
+import { printable, printableJson } from "../lib/printable.ts";
 
 /** What a shell shows for a program that SIGPIPE ended. */
 const BROKEN_PIPE_EXIT = 128 + 13;
@@ -20,15 +21,23 @@ export function writeErr(data: string | Uint8Array): Promise<void> {
   return enqueue(2, data);
 }
 
+/**
+ * One line for a person, on stderr: whatever names and reasons of others are in it, it stays one, and is only read.
+ * One that cannot be written is left out.
+ */
+export function say(line: string): void {
+  writeErr(`${printable(line)}\n`).catch(() => {});
+}
+
+/** A result as JSON, for a program, or for a person who looks at it in a terminal. */
+export function writeJson(value: unknown): Promise<void> {
+  return writeOut(`${printableJson(value)}\n`);
+}
+
 /** An error of the program's own, on stderr; it is never waited for, and a reader that has left changes no exit code. */
 export async function complain(text: string): Promise<void> {
   await tails[2];
   standardSink(2).write(text);
-}
-
-/** One line for a person, on stderr. One that cannot be written is left out. */
-export function say(line: string): void {
-  writeErr(`${line}\n`).catch(() => {});
 }
 
 /**

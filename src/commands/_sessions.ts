@@ -2,8 +2,9 @@
 import type { Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions, pickSession } from "../client/sessions.ts";
-import { printable } from "../client/table.ts";
+
 import { ago } from "../lib/duration.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { findAgent } from "./_server.ts";

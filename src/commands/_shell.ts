@@ -4,10 +4,11 @@ import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
 import type { AttachStatus } from "../client/attach-context.ts";
 import type { Liveness } from "../client/socket.ts";
-import { printable } from "../client/table.ts";
+
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
@@ -46,7 +47,9 @@ export async function showShell({ server, agent, session, create, ...wish }: She
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    say(`\nrexec: left ${name}${end.livesOn === null ? "" : `; ${whereItLives(end.livesOn, name)}`}`);
+    void writeErr(
+      `\nrexec: left ${name}${end.livesOn === null ? "" : `; ${whereItLives(end.livesOn, name)}`}\n`,
+    );
     return 0;
   } finally {
     terminal.restore();
@@ -56,7 +59,7 @@ export async function showShell({ server, agent, session, create, ...wish }: She
 // --- internal ---
 
 function whereItLives(session: string, name: string): string {
-  const again = session === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${session}`;
+  const again = session === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(session)}`;
   return `its shell lives on (${again})`;
 }
 
@@ -109,7 +112,7 @@ function guard(terminal: LocalTerminal): Ending {
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
-    writeSync(2, `error: ${messageOf(error)}\n`);
+    writeSync(2, `error: ${printable(messageOf(error))}\n`);
     process.exit(error instanceof RexecError ? error.exitCode : 1);
   };
   process.on("uncaughtException", crash);

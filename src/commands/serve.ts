@@ -2,6 +2,8 @@
 import { homedir, networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
+import { TrustedProxies } from "../gateway/http/trusted-proxies.ts";
+import { QUOTAS } from "../gateway/quotas.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
@@ -14,6 +16,7 @@ const DEFAULT_PORT = "8080";
 /** Sockets are looked after once a second. */
 const MIN_LIVENESS_MS = 1_000;
 const MAX_LIVENESS_MS = 3_600_000;
+const MAX_QUOTA = 1_000_000;
 
 export const serveCommand = withHelp(
   defineCommand({
@@ -48,11 +51,12 @@ export const serveCommand = withHelp(
         valueHint: "ORIGIN",
         description: "Web pages of that origin may open terminals too; may be repeated",
       }),
-      "trust-proxy": {
-        type: "boolean",
-        default: false,
-        description: "Believe X-Forwarded-For, -Proto and -Host: only behind a proxy that sets them",
-      },
+      "trust-proxy": repeatable({
+        type: "string",
+        valueHint: "ADDRESS",
+        description:
+          "Use X-Forwarded-For, -Proto and -Host of a proxy at that address or network; loopback, private; may be repeated",
+      }),
       "ring-budget": {
         type: "string",
         valueHint: "MIB",
@@ -64,6 +68,24 @@ export const serveCommand = withHelp(
         valueHint: "LINES",
         default: "1000",
         description: "Lines above the screen that a new viewer gets",
+      },
+      "max-agents": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.agents),
+        description: "Agents that one user may register",
+      },
+      "max-tokens": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.tokens),
+        description: "Valid API tokens that one user may have, beside those of agents",
+      },
+      "max-viewers": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.viewers),
+        description: "Viewers that one user may have connected, of all agents together",
       },
       "ping-interval": {
         type: "string",
@@ -109,9 +131,14 @@ export const serveCommand = withHelp(
         tls: parseTls(args["tls-cert"], args["tls-key"]),
         downloads: downloadFolders(args.downloads),
         allowOrigins: (args["allow-origin"] ?? "").split(",").filter(Boolean).map(parseOrigin),
-        trustProxy: args["trust-proxy"],
+        trustProxy: parseProxies(args["trust-proxy"]),
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        quotas: {
+          agents: parseCount("max-agents", args["max-agents"], 1, MAX_QUOTA),
+          tokens: parseCount("max-tokens", args["max-tokens"], 1, MAX_QUOTA),
+          viewers: parseCount("max-viewers", args["max-viewers"], 1, MAX_QUOTA),
+        },
         v1Only: args["v1-only"],
         timings: {
           ...parseLiveness(args["ping-interval"], args["dead-after"]),
@@ -147,7 +174,10 @@ export const serveCommand = withHelp(
     examples: [
       ["rexec serve", "On http://127.0.0.1:8080, for this machine"],
       ["rexec serve --host 0.0.0.0 --port 443 --tls-cert cert.pem --tls-key key.pem", "For a network"],
-      ["rexec serve --public-url https://rexec.example.com --trust-proxy", "Behind a proxy that does TLS"],
+      [
+        "rexec serve --public-url https://rexec.example.com --trust-proxy loopback",
+        "Behind a proxy on this machine that does TLS",
+      ],
       ["rexec serve --new-admin-token", "When the first token is lost"],
     ],
     notes: [
@@ -275,6 +305,18 @@ function parsePublicUrl(text: string | undefined): string | undefined {
 function parseOrigin(text: string): string {
   if (URL.canParse(text) && new URL(text).origin !== "null") return new URL(text).origin;
   throw new UsageError(`--allow-origin cannot be "${text}"`, "it is a page's origin: https://example.com");
+}
+
+function parseProxies(text: string | undefined): string[] {
+  const words = (text ?? "").split(",").map((word) => word.trim());
+  if (words.length === 1 && words[0] === "") return [];
+  try {
+    new TrustedProxies(words);
+    return words;
+  } catch (error) {
+    if (!(error instanceof RexecError)) throw error;
+    throw new UsageError(`--trust-proxy: ${error.message}`, error.hint);
+  }
 }
 
 function parseTls(cert: string | undefined, key: string | undefined) {

@@ -9,6 +9,8 @@ import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
 import { createApp } from "./http/app.ts";
+import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { QUOTAS, type Quotas } from "./quotas.ts";
 import { Hub } from "./relay/hub.ts";
 import { startServer } from "./server.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -30,8 +32,8 @@ export interface GatewayOptions {
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Believe X-Forwarded-For, -Proto and -Host. */
-  trustProxy?: boolean | undefined;
+  /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
+  trustProxy?: readonly string[] | undefined;
   logger: Logger;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
@@ -39,6 +41,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How much one user may have; default `QUOTAS`. */
+  quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with everybody, whatever they offer. */
   v1Only?: boolean | undefined;
 }
@@ -74,10 +78,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
+    const quotas = { ...QUOTAS, ...options.quotas };
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, hub, authenticator, downloads, logger });
+    const app = createApp({ store, hub, authenticator, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
+
+    const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
     const server = startServer({
       host,
@@ -90,12 +97,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         hub,
         authenticator,
+        quotas,
         timings,
         logger,
         allowOrigins,
         v1Only: options.v1Only ?? false,
       },
-      proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
+      proxy: { publicUrl, trusted },
     });
     const adminToken = await firstTokenOnce(server, store);
     const stopForgetting = startForgetting({ store, hub, logger, afterMs: timings.ephemeralMs });

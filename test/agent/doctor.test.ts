@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { testWith } from "../support/needs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -289,7 +290,7 @@ describe("says what is wrong, and checks everything else all the same", () => {
 });
 
 describe("a certificate", () => {
-  test("of a private authority is judged by ca_file", async () => {
+  testWith("openssl")("of a private authority is judged by ca_file", async () => {
     const cert = certificate("fresh", 30);
     await using server = await startGateway({ tls: cert });
     const bare = await doctor(["--host", server.url]);
@@ -298,7 +299,7 @@ describe("a certificate", () => {
     expect(trusted.verdicts).toMatchObject({ tls: "ok", http: "ok" });
   });
 
-  test("that ends within days is a warning", async () => {
+  testWith("openssl")("that ends within days is a warning", async () => {
     const cert = certificate("short", 2);
     await using server = await startGateway({ tls: cert });
     const { code, verdicts } = await doctor(["--host", server.url], { REXEC_CA_FILE: cert.cert });

@@ -213,6 +213,9 @@ describe("rexec serve", () => {
     [["--public-url", "example.com"], "--public-url"],
     [["--tls-cert", "a.pem"], "--tls-key"],
     [["--allow-origin", "nonsense"], "--allow-origin"],
+    [["--trust-proxy", "10.0.0.0/33"], "--trust-proxy"],
+    [["--trust-proxy", "proxy.example"], "--trust-proxy"],
+    [["--trust-proxy", "loopback,::1/200"], "--trust-proxy"],
     [["--prot", "1"], "--port"],
   ])(
     "%j is a usage error that names %s",

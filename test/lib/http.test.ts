@@ -3,6 +3,7 @@ import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../../src/lib/errors.ts";
 import { type ApiRequest, HttpError, requestJson } from "../../src/lib/http.ts";
 import { resolveEndpoint } from "../../src/lib/net.ts";
+import { testWith } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 /** Answers whatever the test that is running wants answered. */
@@ -144,7 +145,7 @@ describe("requestJson", () => {
     expect(error.message).toContain("no-such-host.invalid");
   });
 
-  test("says that a certificate is not trusted", async () => {
+  testWith("openssl")("says that a certificate is not trusted", async () => {
     const { key, cert } = selfSigned();
     const tls = Bun.serve({
       hostname: "127.0.0.1",

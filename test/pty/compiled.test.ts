@@ -1,14 +1,16 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { arm64Runner } from "../support/binaries.ts";
+import { describeUnless, testUnless, whyNoUserNamespace } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 setDefaultTimeout(30_000);
 
 const folder = mkdtempSync(join(tmpdir(), "rexec-compiled-"));
 const binary = join(folder, "program");
-const qemu = Bun.which("qemu-aarch64-static");
+const runner = arm64Runner();
 
 /** A program that opens one PTY and prints which backend served it, why, and how it ended. */
 const program = `
@@ -57,7 +59,7 @@ async function run(command: string[], temp: string, setup = "true") {
 
 const served = { output: "24 80\r\n", exitCode: 9, signal: null };
 
-describe("a compiled binary", () => {
+describeUnless(whyNoUserNamespace())("a compiled binary", () => {
   beforeAll(() => build(process.arch, binary));
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -81,10 +83,13 @@ describe("a compiled binary", () => {
     expect(result.reason).toContain("BUN_TMPDIR");
   });
 
-  test.skipIf(qemu === null)("made for arm64 on another machine, runs a shell there", async () => {
-    const foreign = join(folder, "foreign");
-    await build("arm64", foreign);
-    const command = [qemu ?? "", "-L", "/usr/aarch64-linux-gnu", foreign];
-    expect(await run(command, folder)).toMatchObject({ ...served, backend: "native" });
-  });
+  testUnless("missing" in runner ? runner.missing : null)(
+    "made for arm64 on another machine, runs a shell there",
+    async () => {
+      const foreign = join(folder, "foreign");
+      await build("arm64", foreign);
+      const command = [...("command" in runner ? runner.command : []), foreign];
+      expect(await run(command, folder)).toMatchObject({ ...served, backend: "native" });
+    },
+  );
 });

@@ -44,6 +44,14 @@ export function family(root: number, name: string): number[] {
   return found;
 }
 
+/** The processes with exactly this command line, its words put together with blanks. */
+export function running(commandLine: string): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((entry) => read(`/proc/${entry}/cmdline`).split("\0").join(" ").trimEnd() === commandLine)
+    .map(Number);
+}
+
 function linkOf(path: string): string {
   try {
     return readlinkSync(path);

@@ -2,15 +2,15 @@
  * The life of an agent on a machine with a real systemd, in the order in which it happens: the installer's one line,
  * crashes, boots, another token, the end.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, lstatSync, readFileSync, statSync } from "node:fs";
+import { describeUnless } from "../support/needs.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine, UNIT } from "./machine.ts";
 
 const why = whyNoBox();
-if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
-describe.skipIf(why !== null)("the life of an agent under systemd", () => {
+describeUnless(why)("the life of an agent under systemd", () => {
   let machine: Machine;
   let clean: string[];
 

@@ -46,7 +46,11 @@ function judgeConfig(config: LoadedConfig | Error, path: string) {
   const id = config.file?.settings.agent_id;
   const home = config.file?.settings.api_url ?? config.host;
   const other = originOf(home) === originOf(config.host) ? "" : `; checked here is ${config.host}`;
-  if (id && config.token) return { detail: `${path}: agent ${id} at ${home}${other}` };
+  const [odd] = config.file?.unknownKeys ?? [];
+  if (id && config.token) {
+    const detail = `${path}: agent ${id} at ${home}${other}`;
+    return odd === undefined ? { detail } : { verdict: "warning" as const, detail, hint: odd };
+  }
   const what = !config.file ? `there is no ${path}` : !id ? `${path} names no agent_id` : "no token";
   return {
     verdict: "warning" as const,

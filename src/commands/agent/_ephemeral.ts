@@ -14,6 +14,7 @@ import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
+import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { announce, programName, say, writeOut } from "../_cli.ts";
@@ -153,9 +154,9 @@ function invitation({ reference }: Registration, host: string): string {
   return `
 Connect to this machine:
 
-  rexec connect ${quoteWord(reference)}
+  rexec connect ${printable(quoteWord(reference))}
 
-or in a browser: ${host.replace(/\/+$/, "")}
+or in a browser: ${printable(host.replace(/\/+$/, ""))}
 `;
 }
 

@@ -1,14 +1,23 @@
 /** `/api/agents` and `/api/containers`. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
 import { requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
+import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
+import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent, readBody } from "./context.ts";
+import { pageOf, pageWish } from "./paging.ts";
 
 export function agentRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, hub } = deps;
+  const { store, hub, quotas } = deps;
   const routes = new Hono<Env>();
+
+  async function agentPage(c: Context<Env>, userId: string): Promise<AgentRow[]> {
+    const wish = pageWish(c);
+    const rows = await store.agents.listOfUser(userId, wish && { ...wish, limit: wish.limit + 1 });
+    return pageOf(c, rows, wish);
+  }
 
   routes.post("/agents/register", async (c) => {
     const principal = await authenticate(c, deps);
@@ -25,13 +34,19 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ephemeral: body.ephemeral ?? false,
     };
     const made = makeToken();
-    const { agent, token } = await store.agents.register(
+    const registered = await store.agents.register(
       principal.user.id,
       details,
       made,
       `agent: ${body.name}`,
       ["agent"],
+      quotas.agents,
     );
+    if (!registered) {
+      const what = `this account has ${quotas.agents} agents, and may have no more: remove one first`;
+      throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
+    }
+    const { agent, token } = registered;
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
     return c.json({ id: agent.id, name: agent.name, token: made.token, token_info }, 201);
@@ -40,14 +55,14 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
   routes.get("/agents", async (c) => {
     const principal = await authenticate(c, deps);
     requirePermission(principal, "agents:read");
-    const agents = await store.agents.listOfUser(principal.user.id);
+    const agents = await agentPage(c, principal.user.id);
     return c.json(agents.map((agent) => agentView(agent, hub.presence(agent.id))));
   });
 
   routes.get("/containers", async (c) => {
     const principal = await authenticate(c, deps);
     requirePermission(principal, "agents:read");
-    const agents = await store.agents.listOfUser(principal.user.id);
+    const agents = await agentPage(c, principal.user.id);
     return c.json({ containers: agents.map((agent) => containerView(agent, hub.presence(agent.id))) });
   });
 

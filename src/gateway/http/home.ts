@@ -40,6 +40,11 @@ rexec connect NAME</pre>
 </html>
 `;
   return new Response(page, {
-    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY },
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Security-Policy": POLICY,
+      // The page shows the address that it was asked for by: a cache would show it to others.
+      "Cache-Control": "no-store",
+    },
   });
 }

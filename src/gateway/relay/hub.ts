@@ -7,6 +7,7 @@ import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { SystemInfo } from "../../protocol/v1.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import { Admissions } from "../auth/admissions.ts";
 import type { Presence } from "../http/agent-view.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -43,6 +44,9 @@ const RECORD_ALIVE_MS = 60_000;
 export class Hub {
   readonly #rooms = new Map<string, Room>();
   readonly #connections = new Set<Connection>();
+  /** Those of them that are viewers'. */
+  readonly #viewers = new Set<Connection>();
+  readonly admissions = new Admissions();
   readonly #options: DeskOptions;
   readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
@@ -70,6 +74,12 @@ export class Hub {
 
   viewerCount(agentId: string): number {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  viewersOfUser(userId: string): number {
+    let count = 0;
+    for (const { info } of this.#viewers) if (info.userId === userId) count += 1;
+    return count;
   }
 
   /** True while the agent is connected and speaks rexec.v2. */
@@ -136,6 +146,7 @@ export class Hub {
     connection.listen({
       onOpen: () => {
         this.#connections.add(connection);
+        this.#viewers.add(connection);
         const here = room();
         if (!here?.uplink) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
         say("connects", `${name} connected (${wish.execOnly ? "commands only" : sessionId})`);
@@ -171,6 +182,7 @@ export class Hub {
     connection.listen({
       onOpen: () => {
         this.#connections.add(connection);
+        this.#viewers.add(connection);
         const room = this.#rooms.get(agent.id);
         if (!room?.desk.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
         say("connects", `${name} connected (rexec.v2)`);
@@ -195,14 +207,17 @@ export class Hub {
   /** Bun has let go of it. */
   released(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#viewers.delete(connection);
   }
 
   agentDeleted(agentId: string): void {
+    this.admissions.agentDeleted(agentId);
     this.#rooms.get(agentId)?.close(CLOSE_DELETED, "the agent was deleted");
   }
 
   /** Ends every socket that was opened with it. */
   tokenRevoked(tokenId: string): void {
+    this.admissions.tokenRevoked(tokenId);
     for (const connection of this.#connections) {
       if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, "the token was revoked");
     }

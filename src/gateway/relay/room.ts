@@ -11,6 +11,7 @@ import type { Connection } from "../sockets/connection.ts";
 import { Desk, type DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
 import { Attendance } from "./attendance.ts";
+import { backlogShare } from "./backlog.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { Session } from "./session.ts";
@@ -194,7 +195,7 @@ export class Room {
   session(id: string): Session | null {
     const known = this.#sessions.get(id);
     if (known || this.#sessions.size >= MAX_SESSIONS) return known ?? null;
-    const session = new Session(id);
+    const session = new Session(id, backlogShare(this.#sessions.size + 1));
     this.#sessions.set(id, session);
     // Made by the agent's word alone, after a restart of ours: somebody may come back to it, or not.
     if (isSplitSession(id)) this.#startGrace(session);

@@ -24,6 +24,7 @@ export interface ConnectionEvents {
 export interface ConnectionInfo {
   address: string;
   tokenId: string;
+  userId: string;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }

@@ -4,16 +4,18 @@ import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
-import { type Authenticator, requireAgent } from "../auth/authenticate.ts";
+import type { Admission } from "../auth/admissions.ts";
+import { type Authenticator, type Principal, requireAgent } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
+import type { Quotas } from "../quotas.ts";
 import { type Hub, MAX_VIEWERS, type ViewerWish } from "../relay/hub.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
-import type { TokenRow } from "../store/tokens.ts";
+import type { UserRow } from "../store/users.ts";
 import type { Timings } from "../timings.ts";
 import { Connection, type Liveness, type SocketData } from "./connection.ts";
 
@@ -21,6 +23,7 @@ export interface UpgradeDeps {
   store: Store;
   hub: Hub;
   authenticator: Authenticator;
+  quotas: Quotas;
   timings: Timings;
   logger: Logger;
   /** Origins of web pages that may open a viewer socket, beside our own. */
@@ -46,7 +49,8 @@ export async function upgradeSocket(
   deps: UpgradeDeps,
 ): Promise<Response | undefined> {
   try {
-    const { connection, v2 } = await admit(request, url, info, deps);
+    using admission = deps.hub.admissions.begin();
+    const { connection, v2 } = await admit(request, url, info, deps, admission);
     const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
@@ -65,7 +69,13 @@ export async function upgradeSocket(
 // --- internal ---
 
 /** @throws ApiError 401, 403, 404, 405, 426, 429 */
-async function admit(request: Request, url: URL, info: RequestInfo, deps: UpgradeDeps): Promise<Admitted> {
+async function admit(
+  request: Request,
+  url: URL,
+  info: RequestInfo,
+  deps: UpgradeDeps,
+  admission: Admission,
+): Promise<Admitted> {
   if (request.method !== "GET") {
     throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
   }
@@ -83,13 +93,16 @@ async function admit(request: Request, url: URL, info: RequestInfo, deps: Upgrad
   if (terminal) checkPresence(agent, deps.hub);
   // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
   const v2 = !deps.v1Only && offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
-  const connection = new Connection(describe(info, principal.token), deps.timings, liveness(deps, v2));
+  if (!terminal) await noteHeaders(request.headers, agent, deps);
+  // Nothing is waited for from here on: Bun opens the socket, and the hub lists it, within `upgrade`.
+  admission.check(principal.token.id, agent.id);
+  const connection = new Connection(describe(info, principal), deps.timings, liveness(deps, v2));
   if (terminal) {
+    checkViewers(principal.user, deps);
     if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);
     else deps.hub.acceptViewer(connection, agent, wishOf(url));
     return { connection, v2 };
   }
-  await noteHeaders(request.headers, agent, deps);
   deps.hub.acceptAgent(connection, agent, v2);
   return { connection, v2 };
 }
@@ -111,8 +124,12 @@ function checkOrigin(
   deps: UpgradeDeps,
 ): void {
   const origin = request.headers.get("origin");
-  if (originAllowed(origin, credentials?.from ?? "query", [info.publicUrl], deps.allowOrigins)) return;
-  throw new ApiError(403, "origin", "web pages of that origin may not connect (see --allow-origin)");
+  if (originAllowed(origin, credentials?.from ?? "query", info.ownOrigins, deps.allowOrigins)) return;
+  throw new ApiError(
+    403,
+    "origin",
+    "web pages of that origin may not connect (see --public-url and --allow-origin)",
+  );
 }
 
 function checkPresence(agent: AgentRow, hub: Hub): void {
@@ -126,9 +143,15 @@ function checkPresence(agent: AgentRow, hub: Hub): void {
   }
 }
 
-function describe(info: RequestInfo, token: TokenRow) {
+function checkViewers(user: UserRow, { hub, quotas }: UpgradeDeps): void {
+  if (hub.viewersOfUser(user.id) < quotas.viewers) return;
+  const message = `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`;
+  throw new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
+}
+
+function describe(info: RequestInfo, { user, token }: Principal) {
   const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
-  return { address: info.address, tokenId: token.id, tokenExpiresAt };
+  return { address: info.address, tokenId: token.id, userId: user.id, tokenExpiresAt };
 }
 
 function wishOf({ searchParams }: URL): ViewerWish {

@@ -4,6 +4,7 @@
  */
 import * as z from "zod/mini";
 import { type Parsed, parseMessage } from "../parse.ts";
+import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
 /** Most bytes of one control message. */
@@ -12,7 +13,7 @@ export const MAX_CONTROL_BYTES = 1024 * 1024;
 const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
 const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
-const id = z.string().check(z.minLength(1), z.maxLength(256));
+const id = exact(LENGTHS.id, 1);
 
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
@@ -20,12 +21,12 @@ export const sessionInfo = z.object({
   /** A UUID made at the session's start: the same name started again has another one. */
   instance: id,
   kind: z.enum(["shell", "run"]),
-  command: z.string(),
+  command: brief(LENGTHS.shownCommand),
   started_at: z.number(),
   last_output_at: z.nullable(z.number()),
   ended_at: z.nullable(z.number()),
   exit_code: z.nullable(z.number()),
-  signal: z.nullable(z.string()),
+  signal: z.nullable(brief(LENGTHS.word)),
   /** Bytes of output so far. */
   bytes: offset,
   /** A command's may be 0: it has no terminal. */
@@ -71,9 +72,9 @@ const run = z.object({
   channel,
   /** A UUID of the opener's: the same again attaches to what runs. */
   run: id,
-  command: z.string(),
-  cwd: z.optional(z.string()),
-  env: z.optional(z.record(z.string(), z.string())),
+  command: exact(LENGTHS.command),
+  cwd: z.optional(exact(LENGTHS.path)),
+  env: z.optional(variables),
   timeout_ms: z.optional(z.int().check(z.positive())),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
@@ -127,12 +128,17 @@ const fromOwner = z.discriminatedUnion("type", [
     type: z.literal("ended"),
     channel,
     exit_code: z.nullable(z.number()),
-    signal: z.nullable(z.string()),
-    timed_out: z.optional(z.boolean()),
+    signal: z.nullable(brief(LENGTHS.word)),
+    timed_out: lenient(z.boolean()),
   }),
-  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
-  z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
-  z.object({ type: z.literal("refused"), channel: z.optional(channel), code: refusal, message: z.string() }),
+  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),
+  z.object({ type: z.literal("sessions"), sessions: listOf(sessionInfo, COUNTS.sessions) }),
+  z.object({
+    type: z.literal("refused"),
+    channel: z.optional(channel),
+    code: refusal,
+    message: brief(LENGTHS.error),
+  }),
   z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
 ]);
 /** From the side that owns or serves the sessions. */
