@@ -201,7 +201,7 @@ export class SessionManager {
   resize(requested: string, cols: unknown, rows: unknown): void {
     const id = requested || MAIN_SESSION;
     if (!isSide(cols) || !isSide(rows)) {
-      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 5 } as const;
+      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 10 } as const;
       gather(this.#options.logger, cause, `session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
       return;
     }

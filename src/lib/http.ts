@@ -3,9 +3,12 @@ import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
-import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
+import { connectionError } from "./connection-error.ts";
+import { ExitCode, RexecError } from "./errors.ts";
 import { tokenPlace } from "./hints.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
+
+export { connectionError } from "./connection-error.ts";
 
 export interface ApiRequest<T> {
   endpoint: Endpoint;
@@ -72,62 +75,7 @@ export async function requestText(
   return text;
 }
 
-/**
- * A failed connection in words, shared by HTTP and WebSocket.
- * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
- */
-export function connectionError(error: unknown, url: URL, proxy?: string): RexecError {
-  const text = messageOf(error);
-  const code = errnoOf(error) ?? "";
-  const isTls = /CERT|TLS|SSL|certificate|self.signed|EPROTO/i.test(`${code} ${text}`);
-  if (proxy !== undefined && !isTls) return proxyError(error, proxy, url);
-  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|DNS/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `cannot find ${url.hostname}: no such name, or no DNS`,
-      "check the address and the network",
-      error,
-    );
-  }
-  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER") {
-    return unreachable(
-      `${url.host} speaks no TLS`,
-      "is this the right port, and the right scheme (http:// in place of https://)?",
-      error,
-    );
-  }
-  if (/CERT|TLS|SSL|certificate|self.signed/i.test(`${code} ${text}`)) {
-    const hint =
-      "for a private authority give its file as ca_file (REXEC_CA_FILE), and check this machine's clock";
-    return new RexecError(`cannot trust ${url.host}: ${code || text}`, { code: "tls", hint, cause: error });
-  }
-  if (/refused|ConnectionRefused/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `${url.host} refuses the connection`,
-      "is the server running, and is this its port?",
-      error,
-    );
-  }
-  return unreachable(
-    `cannot reach ${url.host}: ${code && !text.includes(code) ? `${code}: ` : ""}${text}`,
-    "check the address, the network and a proxy on the way",
-    error,
-  );
-}
-
 // --- internal ---
-
-/** Bun tells a proxy that is not there, and one that answers anything but 200, as it tells a server that is not there. */
-function proxyError(error: unknown, proxy: string, url: URL): RexecError {
-  const { host } = URL.canParse(proxy) ? new URL(proxy) : { host: "" };
-  const why = /refused/i.test(`${errnoOf(error)} ${messageOf(error)}`)
-    ? "refuses the connection"
-    : `gives no connection: ${errnoOf(error) ?? messageOf(error)}`;
-  return unreachable(
-    `cannot reach ${url.host}: the proxy ${host} ${why}`,
-    "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name this server in NO_PROXY",
-    error,
-  );
-}
 
 /** What is sent of a request. */
 type Sent = Omit<ApiRequest<never>, "schema" | "method"> & { method: string };
@@ -253,8 +201,4 @@ function describeBody(text: string): string {
     return title ? `an HTML page, "${title.slice(0, 80)}"` : "an HTML page";
   }
   return trimmed.replace(/\s+/g, " ").slice(0, 120);
-}
-
-function unreachable(message: string, hint: string, cause: unknown): RexecError {
-  return new RexecError(message, { code: "unreachable", hint, cause });
 }
