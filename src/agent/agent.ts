@@ -1,4 +1,5 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
+import { counted } from "../lib/count.ts";
 import { messageOf } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
@@ -193,6 +194,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const handler = {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
+      sessions.serverConnects(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
       outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
@@ -227,7 +229,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   let ending: Promise<void> | null = null;
   const stop = () => {
-    logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
+    logger.info(`stopping${sessions.count ? `, ending ${counted(sessions.count, "session")}` : ""}`);
     ending = shutDown();
   };
   if (signal.aborted) stop();
@@ -264,7 +266,7 @@ function takeOver({ inherited, logger }: AgentOptions, sessions: SessionManager,
   sessions.restore(left.sessions);
   runs.restore(left.runs);
   logger.info(
-    `restarted in place (${left.reason}): ${left.sessions.sessions.length} shell(s) and ${left.runs.length} command(s) go on`,
+    `restarted in place (${left.reason}): ${counted(left.sessions.sessions.length, "shell")} and ${counted(left.runs.length, "command")} kept`,
   );
   return left;
 }
