@@ -19,6 +19,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   top: "procps",
   ip: "iproute2",
   nc: "netcat-openbsd",
+  nginx: "nginx-light",
   mount: "mount",
   umount: "mount",
   unshare: "util-linux",
