@@ -7,6 +7,7 @@ import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { ptyOpener } from "../pty/open.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -109,6 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     caFile: config.caFile,
     env,
   });
+  raiseOpenFiles();
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;

@@ -1,9 +1,9 @@
 /** The agent's configuration file: where it is, what it says, and which line is wrong. */
 import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { extname, join, resolve } from "node:path";
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import { homeFolder } from "../lib/home.ts";
 import { unknownKeys } from "./config-keys.ts";
 import { type FileSettings, fileSettings, ORIGINAL_KEYS, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
 import { jsonErrorOffset, lineAt } from "./json-position.ts";
@@ -31,7 +31,7 @@ export type RawConfig =
 
 /** The file of a user's own install. HOME decides, and the account's home where it is not set. */
 export function userConfig(env: Environment): string {
-  return join(env.HOME || homedir(), ".rexec", "agent.json");
+  return join(homeFolder(env), ".rexec", "agent.json");
 }
 
 /**

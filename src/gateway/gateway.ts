@@ -12,6 +12,7 @@ import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { Hub } from "./relay/hub.ts";
+import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
@@ -77,7 +78,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const store = await openStore(options.dataDir);
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
-  const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
+  const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const hub = new Hub({ timings, budget, scrollback, screens }, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const quotas = { ...QUOTAS, ...options.quotas };
@@ -121,6 +123,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stop() {
         stopForgetting();
         stopping ??= stop(server, hub, store, timings.stopMs);
+        screens.stop();
         return stopping;
       },
     };

@@ -121,7 +121,7 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
       cause: error,
     });
   }
-  // What Bun calls an address that is not ours, or no address at all, differs from time to time.
+  // What Bun calls an address that is not ours, or no address at all, differs from time to time and by the resolver.
   const isForeign =
     /^(ENXIO|EADDRNOTAVAIL|EINVAL|EAFNOSUPPORT)$/.test(code) ||
     isNameError(code) ||

@@ -1,7 +1,7 @@
 /** Whether an agent runs here, how, and whether something starts it at boot. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { RexecError } from "../../lib/errors.ts";
+import { homeFolder } from "../../lib/home.ts";
 import { VERSION } from "../../lib/version.ts";
 import { askStatus } from "../control/client.ts";
 import type { AgentStatus } from "../control/messages.ts";
@@ -45,7 +45,7 @@ async function runningStatus(configPath: string, env: Environment): Promise<Agen
 /** The service whose file is there: the system's, else this account's own. */
 async function installedService(env: Environment): Promise<Recipe | null> {
   const uid = process.getuid?.() ?? 0;
-  const about = { init: undefined, env, home: env.HOME || homedir(), uid, run: runner(env) };
+  const about = { init: undefined, env, home: homeFolder(env), uid, run: runner(env) };
   for (const scope of ["system", "user"] as const) {
     try {
       const { recipe } = await chooseManager({ ...about, scope });
