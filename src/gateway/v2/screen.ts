@@ -173,6 +173,7 @@ export class Screen {
 
   async #feed(target: number): Promise<void> {
     let spentMs = 0;
+    if (this.#isOpen && this.#pool.hasLost(this.#place)) this.#beginAnew();
     for (let losses = 0; !this.#disposed && !this.#failed; ) {
       const end = Math.min(target, this.#ring.end);
       this.leave(end - PARSED_BYTES);
