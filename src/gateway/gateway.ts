@@ -19,6 +19,7 @@ import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import { RingBudget } from "./v2/ring-budget.ts";
+import { SnapshotBudget } from "./v2/snapshot-budget.ts";
 
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
@@ -79,7 +80,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
-  const hub = new Hub({ timings, budget, scrollback, screens }, logger, recorder(store, logger));
+  const hub = new Hub(
+    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget() },
+    logger,
+    recorder(store, logger),
+  );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const quotas = { ...QUOTAS, ...options.quotas };
