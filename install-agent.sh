@@ -545,8 +545,17 @@ close_workshop() {
 
 # --- registration ---
 
-# A plain value of the configuration file, YAML or JSON.
+# A plain value of the configuration file, YAML or JSON; of the original agent's file too, which spells some otherwise.
 setting() {
+  value=$(spelled "$1")
+  case $value$1 in
+  agent_id) value=$(spelled id) ;;
+  api_url) value=$(spelled host) ;;
+  esac
+  if [ -n "$value" ]; then printf '%s\n' "$value"; fi
+}
+
+spelled() {
   [ -r "$config" ] || return 0
   awk '{ gsub(/[{},]/, "\n"); print }' "$config" | sed -n 's/^[[:space:]]*"\{0,1\}'"$1"'"\{0,1\}[[:space:]]*:[[:space:]]*["'\'']\{0,1\}\([^"'\'',[:space:]]*\).*/\1/p' | head -n 1
 }
