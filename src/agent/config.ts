@@ -1,6 +1,8 @@
 /** The agent's configuration, as it applies: options before environment, environment before file. */
+
 import { hostname } from "node:os";
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -124,6 +126,7 @@ export function requireAgentId({ file, path }: LoadedConfig): { file: ConfigFile
   if (!file) throw notSetUp("config_missing", `no configuration at ${path}: this machine is not registered`);
   const { agent_id: agentId } = file.settings;
   if (!agentId) throw notSetUp("not_registered", `${path} names no agent_id: this machine is not registered`);
+  if (!isPathSegment(agentId)) throw notSetUp("not_registered", `${path} names "${agentId}" as its agent_id`);
   return { file, agentId };
 }
 

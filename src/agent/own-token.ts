@@ -2,11 +2,13 @@
  * A machine keeps a token that can connect its agent and nothing else. One that may do more, an administrator's for
  * example, is used once to have the server make such a token, and is not written down.
  */
+
 import * as z from "zod/mini";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
 import { createdTokenBody, tokenListBody, validationBody } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { isJwt } from "../protocol/token.ts";
 import { LENGTHS } from "../protocol/values.ts";
 import { statusOf } from "./probe.ts";
@@ -106,7 +108,7 @@ async function makeToken({ endpoint, agentId, name }: TokenOwner, by: string): P
     body: { name: `agent: ${name}`.slice(0, LENGTHS.name), scopes: ["agent"], agent_id: agentId },
     schema: createdTokenBody,
   });
-  const path = `/api/agents/${encodeURIComponent(agentId)}`;
+  const path = `/api/agents/${pathSegment(agentId)}`;
   const mayDoMore = !isAgentOnly(made.scopes ?? (await scopesOf(endpoint, made.token)));
   if (!mayDoMore && (await statusOf(endpoint, path, made.token)) === 200) return made.token;
   if (made.id) await revoke(endpoint, by, made.id);
@@ -119,7 +121,7 @@ async function makeToken({ endpoint, agentId, name }: TokenOwner, by: string): P
 }
 
 async function revoke(endpoint: Endpoint, by: string, id: string): Promise<void> {
-  const path = `/api/tokens/${encodeURIComponent(id)}`;
+  const path = `/api/tokens/${pathSegment(id)}`;
   await requestJson({ endpoint, method: "DELETE", path, token: by, schema: z.unknown() });
 }
 

@@ -3,6 +3,7 @@
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { tokenPlace } from "../lib/hints.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
+import { pathSegment } from "../protocol/path.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import { askAgent } from "./control/client.ts";
@@ -95,7 +96,7 @@ async function assertUsable(endpoint: Endpoint, agentId: string, token: string):
       `copy it again, or make one (${tokenPlace(origin)})`,
     );
   }
-  const status = await ask(`/api/agents/${encodeURIComponent(agentId)}`);
+  const status = await ask(`/api/agents/${pathSegment(agentId)}`);
   if (status === 200) return;
   if (status === 404) {
     throw rejected(

@@ -6,6 +6,7 @@ import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
 import { patchedAgentBody, type Registered, registeredBody } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { isRegisteredHost, type LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
@@ -90,7 +91,7 @@ async function findKnown(
   const agentId = loaded.file?.settings.agent_id;
   const stored = loaded.file?.settings.token;
   if (!agentId || !(isRegisteredHost(loaded) || loaded.file?.settings.api_url === undefined)) return null;
-  const status = await statusOf(endpoint, `/api/agents/${encodeURIComponent(agentId)}`, token);
+  const status = await statusOf(endpoint, `/api/agents/${pathSegment(agentId)}`, token);
   if (status === 200) {
     const owner = { endpoint, agentId, name: loaded.file?.settings.name ?? agentId };
     return { agentId, editToken: token, ...(await tokenToKeep(owner, stored, token)) };
@@ -145,7 +146,7 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
 /** Changes the agent at the server. Some do not let an agent's own token do that: then a warning is what comes back. */
 async function tellServer(endpoint: Endpoint, known: Known, body: Description): Promise<string[]> {
   const { agentId, editToken: token } = known;
-  const path = `/api/agents/${encodeURIComponent(agentId)}`;
+  const path = `/api/agents/${pathSegment(agentId)}`;
   const schema = patchedAgentBody;
   try {
     const answer = await requestJson({ endpoint, method: "PATCH", path, token, body, schema });

@@ -1,7 +1,9 @@
 /** Whether a server has taken what it was told about an agent. Some know no tags, and say nothing of that. */
+
 import { requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
 import { agentBody, agentListBody } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
 
 /** What a person gave. */
 export interface Description {
@@ -63,7 +65,7 @@ export async function hasNamesake(
 
 async function agentAt(endpoint: Endpoint, agentId: string, token: string): Promise<Told> {
   try {
-    const path = `/api/agents/${encodeURIComponent(agentId)}`;
+    const path = `/api/agents/${pathSegment(agentId)}`;
     return await requestJson({ endpoint, method: "GET", path, token, schema: agentBody });
   } catch {
     return {}; // It may not be read with that token: nothing is known then.

@@ -1,7 +1,9 @@
 /** Sessions as a person names them. */
+
 import type { Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions, pickSession } from "../client/sessions.ts";
+import { counted } from "../lib/count.ts";
 
 import { ago } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
@@ -41,7 +43,6 @@ export function stateOf({ ended_at, exit_code, signal }: SessionInfo): string {
 
 /** What a person should know before ending it. */
 export function describe(session: SessionInfo): string {
-  const { viewers } = session;
-  const watched = viewers === 1 ? "1 viewer" : `${viewers} viewers`;
+  const watched = counted(session.viewers, "viewer");
   return `${printable(session.command)}, started ${ago(Date.now() - session.started_at)}, ${watched}`;
 }

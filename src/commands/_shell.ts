@@ -1,12 +1,13 @@
 /** A remote shell in the terminal of this process: what `rexec connect` and `rexec attach` share. */
+
 import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
 import type { AttachStatus } from "../client/attach-context.ts";
 import type { Liveness } from "../client/socket.ts";
-
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
+import { counted } from "../lib/count.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
@@ -167,9 +168,9 @@ function statusText(event: AttachStatus, name: string): string {
     case "agent":
       return event.online ? `${name} is back` : `${name} went offline; waiting for it (Ctrl+] leaves)`;
     case "skipped":
-      return `${event.bytes} bytes of output were skipped`;
+      return `${counted(event.bytes, "byte")} of output ${event.bytes === 1 ? "was" : "were"} skipped`;
     case "input_lost":
-      return `${event.bytes} bytes of input may not have arrived`;
+      return `${counted(event.bytes, "byte")} of input may not have arrived`;
     case "size":
       return `this session is ${event.cols} by ${event.rows} now, the size of whoever types in it`;
   }

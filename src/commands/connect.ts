@@ -1,4 +1,5 @@
 import { UsageError } from "../lib/errors.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { defineCommand, withHelp } from "./_cli.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { findAgent, serverArgs } from "./_server.ts";
@@ -30,6 +31,9 @@ export const connectCommand = withHelp(
       const liveness = livenessOf(args);
       if (args.new && args.session !== undefined) {
         throw new UsageError("--new and --session say two different things", "leave one of them out");
+      }
+      if (args.session !== undefined && !isPathSegment(args.session)) {
+        throw new UsageError(`--session cannot be "${args.session}"`, "give it a name, deploy for example");
       }
       const { server, agent } = await findAgent(args, args.agent);
       return showShell({ server, agent, session: args.session, newSession: args.new === true, liveness });

@@ -1,16 +1,19 @@
 /** `rexec serve`: the self-hosted gateway. */
-import { homedir, networkInterfaces } from "node:os";
+import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken } from "../gateway/admin-token-file.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { TrustedProxies } from "../gateway/http/trusted-proxies.ts";
 import { QUOTAS } from "../gateway/quotas.ts";
+import { backUp } from "../gateway/store/backup.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
+import { homeFolder } from "../lib/home.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
-import { announce, defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
+import { announce, defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
 import { greeting, welcome, welcomeWithFile } from "./_welcome.ts";
 
 const DEFAULT_PORT = "8080";
@@ -111,6 +114,12 @@ export const serveCommand = withHelp(
         default: false,
         description: "Speak rexec.v1 with everybody: to compare, or to rule rexec.v2 out",
       },
+      backup: {
+        type: "string",
+        valueHint: "FILE",
+        description:
+          "Write a copy of the database in --data to a new FILE, also while a gateway runs, and leave",
+      },
       "new-admin-token": {
         type: "boolean",
         default: false,
@@ -118,11 +127,13 @@ export const serveCommand = withHelp(
       },
     },
     async run({ args }) {
-      const dataDir = resolve(args.data || join(homedir(), ".rexec", "gateway"));
+      const dataDir = resolve(args.data || join(homeFolder(process.env), ".rexec", "gateway"));
       if (args["new-admin-token"]) {
         await writeOut(`${await newAdminToken(dataDir)}\n`);
         return 0;
       }
+      if (args.backup !== undefined) return writeBackup(dataDir, args.backup);
+      raiseOpenFiles();
       const logger = createLogger(process.env.REXEC_LOG);
       const gateway = await createGateway({
         host: args.host,
@@ -180,6 +191,10 @@ export const serveCommand = withHelp(
         "Behind a proxy on this machine that does TLS",
       ],
       ["rexec serve --new-admin-token", "When the first token is lost"],
+      [
+        "rexec serve --backup /var/backups/rexec.db",
+        "To put it back: stop the gateway, copy it over gateway.db, remove gateway.db-wal and gateway.db-shm",
+      ],
     ],
     notes: [
       "The first start makes an administrator. Their token is printed once, to a terminal; else (a service, a pipe) it is put " +
@@ -190,6 +205,14 @@ export const serveCommand = withHelp(
 );
 
 // --- internal ---
+
+async function writeBackup(dataDir: string, given: string): Promise<number> {
+  if (!given) throw new UsageError("--backup wants a file", "rexec serve --backup /var/backups/rexec.db");
+  const file = resolve(given);
+  const bytes = await backUp(dataDir, file);
+  say(`${file} holds all that ${join(dataDir, "gateway.db")} did (${Math.ceil(bytes / 1024)} KiB)`);
+  return 0;
+}
 
 /** The first SIGINT or SIGTERM; the second one ends the process on the spot. */
 function nextSignal(): Promise<NodeJS.Signals> {

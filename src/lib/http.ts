@@ -1,11 +1,14 @@
 /** JSON over HTTP to a Rexec server, with errors that say what to do. */
 import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
-import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
+import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
-import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
+import { connectionError } from "./connection-error.ts";
+import { ExitCode, RexecError } from "./errors.ts";
 import { tokenPlace } from "./hints.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
+
+export { connectionError } from "./connection-error.ts";
 
 export interface ApiRequest<T> {
   endpoint: Endpoint;
@@ -14,6 +17,8 @@ export interface ApiRequest<T> {
   token?: string | undefined;
   body?: object | undefined;
   schema: z.ZodMiniType<T>;
+  /** Most bytes of the answer; default `HTTP_ANSWER_BYTES`. */
+  limit?: number | undefined;
   /** Default 20 s. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -44,7 +49,13 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
   const json = parseJson(text || "null");
   const parsed = json.ok ? request.schema.safeParse(json.value) : null;
   if (parsed?.success) return parsed.data;
-  const detail = !json.ok ? describeBody(text) : parsed ? reasonOf(parsed.error) : "";
+  const detail = !json.ok
+    ? json.reason.startsWith("JSON of")
+      ? json.reason
+      : describeBody(text)
+    : parsed
+      ? reasonOf(parsed.error)
+      : "";
   throw new RexecError(`${url.origin} does not answer like a Rexec server (${request.path}: ${detail})`, {
     code: "bad_answer",
     hint: "check the --host address: this may be a proxy's or another service's page",
@@ -64,62 +75,7 @@ export async function requestText(
   return text;
 }
 
-/**
- * A failed connection in words, shared by HTTP and WebSocket.
- * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
- */
-export function connectionError(error: unknown, url: URL, proxy?: string): RexecError {
-  const text = messageOf(error);
-  const code = errnoOf(error) ?? "";
-  const isTls = /CERT|TLS|SSL|certificate|self.signed|EPROTO/i.test(`${code} ${text}`);
-  if (proxy !== undefined && !isTls) return proxyError(error, proxy, url);
-  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|DNS/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `cannot find ${url.hostname}: no such name, or no DNS`,
-      "check the address and the network",
-      error,
-    );
-  }
-  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER") {
-    return unreachable(
-      `${url.host} speaks no TLS`,
-      "is this the right port, and the right scheme (http:// in place of https://)?",
-      error,
-    );
-  }
-  if (/CERT|TLS|SSL|certificate|self.signed/i.test(`${code} ${text}`)) {
-    const hint =
-      "for a private authority give its file as ca_file (REXEC_CA_FILE), and check this machine's clock";
-    return new RexecError(`cannot trust ${url.host}: ${code || text}`, { code: "tls", hint, cause: error });
-  }
-  if (/refused|ConnectionRefused/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `${url.host} refuses the connection`,
-      "is the server running, and is this its port?",
-      error,
-    );
-  }
-  return unreachable(
-    `cannot reach ${url.host}: ${code && !text.includes(code) ? `${code}: ` : ""}${text}`,
-    "check the address, the network and a proxy on the way",
-    error,
-  );
-}
-
 // --- internal ---
-
-/** Bun tells a proxy that is not there, and one that answers anything but 200, as it tells a server that is not there. */
-function proxyError(error: unknown, proxy: string, url: URL): RexecError {
-  const { host } = URL.canParse(proxy) ? new URL(proxy) : { host: "" };
-  const why = /refused/i.test(`${errnoOf(error)} ${messageOf(error)}`)
-    ? "refuses the connection"
-    : `gives no connection: ${errnoOf(error) ?? messageOf(error)}`;
-  return unreachable(
-    `cannot reach ${url.host}: the proxy ${host} ${why}`,
-    "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name this server in NO_PROXY",
-    error,
-  );
-}
 
 /** What is sent of a request. */
 type Sent = Omit<ApiRequest<never>, "schema" | "method"> & { method: string };
@@ -146,7 +102,10 @@ async function send(
       proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
       ...(dial.tls ? { tls: dial.tls } : {}),
     });
-    return { status: response.status, text: await boundedText(response, url) };
+    return {
+      status: response.status,
+      text: await boundedText(response, url, request.limit ?? HTTP_ANSWER_BYTES),
+    };
   } catch (error) {
     if (request.signal?.aborted || error instanceof RexecError) throw error;
     if (!timeout.aborted) throw connectionError(error, url, dial.proxy);
@@ -157,8 +116,8 @@ async function send(
   }
 }
 
-/** The body, as long as it is one that a Rexec server would send. */
-async function boundedText(response: Response, url: URL): Promise<string> {
+/** The body, as long as it is one that a Rexec server would send; of one that says no, its beginning. */
+async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
   if (!response.body) return "";
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -166,14 +125,20 @@ async function boundedText(response: Response, url: URL): Promise<string> {
   for await (const chunk of response.body) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > HTTP_ANSWER_BYTES) {
-      throw new RexecError(`${url.origin} answers with more than ${HTTP_ANSWER_BYTES / 1024 / 1024} MiB`, {
+    if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
+    if (length > limit) {
+      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
         code: "bad_answer",
         hint: "check the --host address: this is no Rexec server",
       });
     }
   }
-  return Buffer.concat(chunks).toString("utf8");
+  const body = Buffer.concat(chunks);
+  return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
 }
 
 function refusal(status: number, text: string, request: Sent, url: URL): HttpError {
@@ -236,8 +201,4 @@ function describeBody(text: string): string {
     return title ? `an HTML page, "${title.slice(0, 80)}"` : "an HTML page";
   }
   return trimmed.replace(/\s+/g, " ").slice(0, 120);
-}
-
-function unreachable(message: string, hint: string, cause: unknown): RexecError {
-  return new RexecError(message, { code: "unreachable", hint, cause });
 }

@@ -3,8 +3,8 @@
 import { isatty } from "node:tty";
 import { type ConsolaReporter, createConsola, LogLevels, type LogType } from "consola/core";
 import { LogBudget } from "./log-budget.ts";
-import { oneLine } from "./log-line.ts";
 import { standardSink } from "./log-sink.ts";
+import { printable } from "./printable.ts";
 
 /** What code below `commands/` may say to whoever operates it. */
 export interface Logger {
@@ -13,6 +13,9 @@ export interface Logger {
   warn(message: string): void;
   error(message: string): void;
 }
+
+/** Characters of one line of the log, at most. */
+export const LOG_LINE_CHARS = 2_000;
 
 /** Levels that `REXEC_LOG` takes. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
@@ -43,7 +46,7 @@ export function createLogger(
       const left = budget.take();
       if (left === null) return;
       if (left > 0) consola[type](`${left} more line(s) were left out here: too many at once`);
-      consola[type](oneLine(redact(message.slice(0, REDACTED_CHARS)), message.length));
+      consola[type](printable(redact(message.slice(0, REDACTED_CHARS)), LOG_LINE_CHARS));
     };
   };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
