@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
-import { booleanColumn, jsonColumn, validRows } from "./columns.ts";
+import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
@@ -116,6 +116,13 @@ export class Agents {
   async setSystemInfo(id: string, info: SystemInfo): Promise<void> {
     await this.#database.run(
       (sql) => sql`UPDATE agents SET system_info = ${JSON.stringify(info)} WHERE id = ${id}`,
+    );
+  }
+
+  /** Lets go of what an agent was able to store before there were limits: it would be read with every list. */
+  async dropOversized(): Promise<void> {
+    await this.#database.run(
+      (sql) => sql`UPDATE agents SET system_info = NULL WHERE LENGTH(system_info) > ${MAX_JSON}`,
     );
   }
 
