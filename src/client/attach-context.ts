@@ -3,6 +3,7 @@ import type { BackoffOptions } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { CLOSE_DELETED, CLOSE_SESSION_ENDED, CLOSE_VIEWER_REPLACED } from "../protocol/close-codes.ts";
+import type { EscapeKey } from "./escape-key.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
 import type { Terminal } from "./terminal.ts";
@@ -21,9 +22,16 @@ export type AttachStatus =
   /** The session has another size than this terminal. */
   | { kind: "size"; cols: number; rows: number };
 
-export type AttachEnd =
-  /** `livesOn`: the session that is still there, or null where it ended with us. */
-  { kind: "left"; livesOn: string | null } | { kind: "exited"; exitCode: number };
+/** The person left, or was told to. */
+export interface Left {
+  kind: "left";
+  /** The session that is still there, or null where it ended with us. */
+  livesOn: string | null;
+  /** False where the server may end it: one of v1 ends all shells of a machine with its last viewer. */
+  isKept: boolean;
+}
+
+export type AttachEnd = Left | { kind: "exited"; exitCode: number };
 
 export interface AttachOptions {
   target: ViewerTarget;
@@ -32,6 +40,8 @@ export interface AttachOptions {
   /** False: never start a shell. */
   create?: boolean | undefined;
   terminal: Terminal;
+  /** The key that leaves; null for none. Default: Ctrl+]. */
+  escapeKey?: EscapeKey | null | undefined;
   status(status: AttachStatus): void;
   signal: AbortSignal;
   clock?: Clock;

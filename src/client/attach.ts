@@ -20,7 +20,13 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {}); // raced below
   const signal = AbortSignal.any([options.signal, left.signal]);
-  const input = new InputPump({ terminal, clock, signal, leave: () => left.abort() });
+  const input = new InputPump({
+    terminal,
+    clock,
+    signal,
+    escapeKey: options.escapeKey,
+    leave: () => left.abort(),
+  });
   try {
     const context = { ...options, clock, signal, input, fail: failed.reject };
     return await Promise.race([negotiate(context), failed.promise]);
@@ -33,7 +39,7 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
 
 async function negotiate(context: AttachContext): Promise<AttachEnd> {
   const { target, signal } = context;
-  if (signal.aborted) return { kind: "left", livesOn: null };
+  if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
   try {
     const connection = await openViewer(target, signal);
     // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
@@ -45,7 +51,7 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
     }
     return await attachV1(context, connection);
   } catch (error) {
-    if (signal.aborted) return { kind: "left", livesOn: null };
+    if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
     throw error;
   }
 }
