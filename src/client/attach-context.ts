@@ -8,6 +8,7 @@ import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
 import type { Terminal } from "./terminal.ts";
 import type { ViewerTarget } from "./viewer.ts";
+import type { Wait } from "./waiting.ts";
 
 /** What a person may be told on the way. */
 export type AttachStatus =
@@ -43,6 +44,8 @@ export interface AttachOptions {
   /** The key that leaves; null for none. Default: Ctrl+]. */
   escapeKey?: EscapeKey | null | undefined;
   status(status: AttachStatus): void;
+  /** For a machine that is away for a moment, before the first connection. */
+  wait?: Omit<Wait, "signal" | "clock"> | undefined;
   signal: AbortSignal;
   clock?: Clock;
   /** Of v1. */

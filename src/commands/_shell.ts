@@ -8,6 +8,7 @@ import type { EscapeKey } from "../client/escape-key.ts";
 import type { Liveness } from "../client/socket.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
+import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
@@ -28,6 +29,7 @@ export interface ShellWish {
   liveness: Liveness;
   /** The key that leaves; null for none. */
   escapeKey: EscapeKey | null;
+  wait: Wait;
 }
 
 /** Shows it to its end. @returns our exit code */
@@ -54,7 +56,9 @@ export async function showShell({
       liveness: wish.liveness,
     };
     const status = statusPrinter(terminal, { name, leaving: leaving && ` (${leaving})` });
-    const end = await attach({ target, session, create, terminal, escapeKey, status, signal: ending.signal });
+    const { signal } = ending;
+    const { wait } = wish;
+    const end = await attach({ target, session, create, terminal, escapeKey, wait, status, signal });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;

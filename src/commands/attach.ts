@@ -5,22 +5,31 @@ import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { serverArgs } from "./_server.ts";
 import { agentArg, findSession, sessionArg } from "./_sessions.ts";
 import { showShell } from "./_shell.ts";
+import { waitArgs, waitOf } from "./_wait.ts";
 
 export const attachCommand = withHelp(
   defineCommand({
     meta: { name: "attach", description: "Go back to a shell that is there, also where it has ended" },
-    args: { agent: agentArg, session: sessionArg, ...escapeArgs, ...livenessArgs, ...serverArgs },
+    args: {
+      agent: agentArg,
+      session: sessionArg,
+      ...escapeArgs,
+      ...waitArgs,
+      ...livenessArgs,
+      ...serverArgs,
+    },
     async run({ args }) {
       const liveness = livenessOf(args);
       const escapeKey = escapeOf(args);
-      const { server, agent, session } = await findSession(args, args.agent, args.session);
+      const wait = waitOf(args);
+      const { server, agent, session } = await findSession(args, args.agent, args.session, wait);
       if (session.kind === "run") {
         throw new UsageError(
           `${session.session} is a command, not a shell`,
           "its output belongs to whoever runs it; rexec kill ends it",
         );
       }
-      return showShell({ server, agent, session: session.session, create: false, liveness, escapeKey });
+      return showShell({ server, agent, session: session.session, create: false, liveness, escapeKey, wait });
     },
   }),
   {

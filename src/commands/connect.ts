@@ -3,8 +3,9 @@ import { isPathSegment } from "../protocol/path.ts";
 import { defineCommand, withHelp } from "./_cli.ts";
 import { escapeArgs, escapeOf } from "./_escape.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { serverArgs } from "./_server.ts";
 import { showShell } from "./_shell.ts";
+import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
 export const connectCommand = withHelp(
   defineCommand({
@@ -26,19 +27,21 @@ export const connectCommand = withHelp(
         description: "The shell of that name, which is started where there is none (default: main)",
       },
       ...escapeArgs,
+      ...waitArgs,
       ...livenessArgs,
       ...serverArgs,
     },
     async run({ args }) {
       const liveness = livenessOf(args);
       const escapeKey = escapeOf(args);
+      const wait = waitOf(args);
       if (args.new && args.session !== undefined) {
         throw new UsageError("--new and --session say two different things", "leave one of them out");
       }
       if (args.session !== undefined && !isPathSegment(args.session)) {
         throw new UsageError(`--session cannot be "${args.session}"`, "give it a name, deploy for example");
       }
-      const { server, agent } = await findAgent(args, args.agent);
+      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       return showShell({
         server,
         agent,
@@ -46,6 +49,7 @@ export const connectCommand = withHelp(
         newSession: args.new === true,
         liveness,
         escapeKey,
+        wait,
       });
     },
   }),
