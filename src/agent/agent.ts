@@ -8,6 +8,7 @@ import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { ptyOpener } from "../pty/open.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -110,6 +111,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     caFile: config.caFile,
     env,
   });
+  raiseOpenFiles();
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;
@@ -192,9 +194,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const handler = {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
+      sessions.serverConnects(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
-      outbox.control(encodeAgent.systemInfo(readSystemInfo()));
+      outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);
     },

@@ -44,6 +44,7 @@ export interface LoadedConfig {
   readonly insecure: boolean;
   readonly caFile: string | undefined;
   readonly autoUpdate: boolean;
+  readonly region: string | undefined;
 }
 
 /** All that a running agent needs. */
@@ -61,6 +62,8 @@ export interface AgentConfig {
   readonly workingDir: string | undefined;
   readonly caFile: string | undefined;
   readonly insecure: boolean;
+  /** Told in `system_info`. */
+  readonly region?: string | undefined;
   readonly maxSessions: number;
   /** Bytes. */
   readonly sessionBuffer: number;
@@ -105,6 +108,7 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     tokenOrigin,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
+    region: (env.REXEC_REGION || settings.region)?.trim() || undefined,
     autoUpdate: env.REXEC_AUTO_UPDATE ? isOn(env.REXEC_AUTO_UPDATE) : settings.auto_update === true,
   };
 }
@@ -167,6 +171,7 @@ export function configOf(
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
     insecure: loaded.insecure,
+    region: loaded.region,
     maxSessions: limits.maxSessions ?? settings.max_sessions ?? 64,
     sessionBuffer: settings.session_buffer ?? 1024 * 1024,
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,

@@ -1,6 +1,7 @@
 /** The commands that run on this machine, and their results until the server has them. */
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
+import { signalNumber } from "../lib/signals.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../protocol/v1.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -178,7 +179,7 @@ function failure(request: ExecRequest, error: string): ExecResult {
 /** In the words of Go's os/exec, which the stock servers show. */
 function errorText({ exitCode, signal, timedOut, durationMs }: ExecOutcome): string | null {
   if (timedOut) return `timed out after ${durationMs} ms`;
-  if (signal) return `signal: ${SIGNAL_TEXT[signal] ?? signal}`;
+  if (signal) return `signal: ${SIGNAL_TEXT[signal] ?? `signal ${signalNumber(signal)}`}`;
   return exitCode === 0 ? null : `exit status ${exitCode}`;
 }
 

@@ -2,7 +2,12 @@
 import type { BackoffOptions } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { CLOSE_DELETED, CLOSE_SESSION_ENDED, CLOSE_VIEWER_REPLACED } from "../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_SESSION_ENDED,
+  CLOSE_VIEWER_REPLACED,
+  tokenEnd,
+} from "../protocol/close-codes.ts";
 import type { EscapeKey } from "./escape-key.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
@@ -63,14 +68,22 @@ export interface AttachContext extends AttachOptions {
 /** How one connection ended. */
 export type Step = { kind: "left" } | { kind: "exited"; exitCode: number } | { kind: "lost"; reason: string };
 
-/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted` */
+/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted`, `token_revoked`, `token_expired` */
 export function afterClose({ code, reason }: SocketClose): Step {
   if (code === CLOSE_SESSION_ENDED) return { kind: "exited", exitCode: ExitCode.ok };
   if (code === CLOSE_VIEWER_REPLACED) {
     throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
   }
   if (code === CLOSE_DELETED) {
-    throw new RexecError("the agent was removed, or the token revoked", {
+    const end = tokenEnd(reason);
+    if (end) {
+      throw new RexecError(`the token ${end === "revoked" ? "was revoked" : "expired"}`, {
+        code: `token_${end}`,
+        hint: "log in with another one: rexec login (or set REXEC_TOKEN)",
+        exitCode: ExitCode.rejected,
+      });
+    }
+    throw new RexecError("the agent was removed", {
       code: "agent_deleted",
       hint: "rexec ls shows what is left; rexec whoami checks the login",
       exitCode: ExitCode.rejected,

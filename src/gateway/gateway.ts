@@ -12,7 +12,10 @@ import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { Hub } from "./relay/hub.ts";
+import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
+import { isDatabaseError } from "./store/open.ts";
+import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import { RingBudget } from "./v2/ring-budget.ts";
@@ -75,7 +78,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const store = await openStore(options.dataDir);
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
-  const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
+  const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const hub = new Hub({ timings, budget, scrollback, screens }, logger, recorder(store, logger));
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const quotas = { ...QUOTAS, ...options.quotas };
@@ -119,13 +123,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stop() {
         stopForgetting();
         stopping ??= stop(server, hub, store, timings.stopMs);
+        screens.stop();
         return stopping;
       },
     };
   } catch (error) {
     hub.stop();
-    await store.close();
-    throw error;
+    await store.close().catch(() => {}); // what went wrong first counts
+    throw explained(error, options.dataDir);
   }
 }
 
@@ -140,12 +145,20 @@ export async function newAdminToken(dataDir: string): Promise<string> {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
     return await adminTokenFor(store, admin.id);
+  } catch (error) {
+    throw explained(error, dataDir);
   } finally {
     await store.close();
   }
 }
 
 // --- internal ---
+
+/** A database that fails between opening and serving: a disk that has just filled up. */
+function explained(error: unknown, dataDir: string): unknown {
+  if (!isDatabaseError(error)) return error;
+  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
+}
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
 async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {

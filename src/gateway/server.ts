@@ -1,5 +1,6 @@
 /** `Bun.serve` around the routes and the sockets. */
 import type { BunFile, Server, WebSocketHandler } from "bun";
+import { isNameError } from "../lib/connection-error.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
@@ -120,9 +121,10 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
       cause: error,
     });
   }
-  // What Bun calls an address that is not ours, or no address at all, differs from time to time.
+  // What Bun calls an address that is not ours, or no address at all, differs from time to time and by the resolver.
   const isForeign =
-    /^(ENXIO|EADDRNOTAVAIL|EINVAL|ENOTFOUND|ENOENT|ENODATA|ESERVFAIL|EAI_[A-Z]+)$/.test(code) ||
+    /^(ENXIO|EADDRNOTAVAIL|EINVAL|EAFNOSUPPORT)$/.test(code) ||
+    isNameError(code) ||
     /failed to listen/i.test(messageOf(error));
   const why = isForeign ? "this machine has no such address" : messageOf(error);
   return new RexecError(`cannot listen on ${where}: ${why}`, {

@@ -144,6 +144,14 @@ export const agentListBody = z.pipe(
   z.transform((list) => list ?? []),
 );
 
+/** `PATCH /api/agents/{id}` answer; `tags` and `warning` are ours. */
+export const patchedAgentBody = z.object({
+  name: lenient(name),
+  description: lenient(z.nullable(brief(LENGTHS.description))),
+  tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
+  warning: lenient(brief(LENGTHS.error)),
+});
+
 /** `PATCH /api/agents/{id}` request (`tags` is ours). */
 export const patchAgentBody = z.object({
   name: z.optional(givenName),

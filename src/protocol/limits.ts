@@ -24,6 +24,12 @@ export const SERVER_MESSAGE_BYTES = 32 * 1024 * 1024;
 /** Largest message from a viewer: as above, since it may carry an exec with stdin. */
 export const VIEWER_MESSAGE_BYTES = SERVER_MESSAGE_BYTES;
 
+/** Largest message with terminal data, in base64 or escaped, or with a list: 64 KiB become at most 384 KiB. */
+export const OUTPUT_MESSAGE_BYTES = 1024 * 1024;
+
+/** Largest of all other messages. */
+export const SMALL_MESSAGE_BYTES = 64 * 1024;
+
 /** Largest HTTP request body of the API. */
 export const HTTP_BODY_BYTES = 1024 * 1024;
 

@@ -58,7 +58,8 @@ describeUnless(lacks("openssl"))("a gateway with a certificate of a private auth
       10_000,
       () => `an https address in ${all()}`,
     );
-    token = await until(() => /rexec_[0-9a-f]{64}/.exec(all())?.[0], 10_000, "the first token");
+    const file = Bun.file(join(folder, "gateway", "admin-token"));
+    token = await until(async () => (await file.exists()) && (await file.text()).trim(), 10_000, "the token");
   });
   afterAll(async () => {
     for (const child of children.reverse()) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { arm64Runner } from "../support/binaries.ts";
@@ -69,6 +69,12 @@ describeUnless(whyNoUserNamespace())("a compiled binary", () => {
     expect(text.indexOf(mark)).toBeGreaterThan(0);
     expect(text.indexOf(mark)).toBe(text.lastIndexOf(mark));
     expect(await run([binary], folder)).toMatchObject({ ...served, backend: "native" });
+  });
+
+  test("leaves nothing of its addon in the folder that it is unpacked to", async () => {
+    const temp = mkdtempSync(join(folder, "temp-"));
+    expect(await run([binary], temp)).toMatchObject({ ...served, backend: "native" });
+    expect(readdirSync(temp)).toEqual([]);
   });
 
   test.each([

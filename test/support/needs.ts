@@ -12,6 +12,7 @@ import { describe, test } from "bun:test";
 /** Tools whose Debian package has another name. */
 const PACKAGES: Readonly<Record<string, string>> = {
   xz: "xz-utils",
+  ksh93: "ksh93u+m",
   vi: "vim-tiny",
   vim: "vim-tiny",
   ps: "procps",

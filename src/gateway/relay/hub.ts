@@ -2,7 +2,14 @@
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
-import { CLOSE_AGENT_OFFLINE, CLOSE_DELETED, CLOSE_GOING_AWAY } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_AGENT_OFFLINE,
+  CLOSE_DELETED,
+  CLOSE_GOING_AWAY,
+  REASON_AGENT_DELETED,
+  REASON_TOKEN_EXPIRED,
+  REASON_TOKEN_REVOKED,
+} from "../../protocol/close-codes.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { SystemInfo } from "../../protocol/v1.ts";
@@ -220,14 +227,14 @@ export class Hub {
 
   agentDeleted(agentId: string): void {
     this.admissions.agentDeleted(agentId);
-    this.#rooms.get(agentId)?.close(CLOSE_DELETED, "the agent was deleted");
+    this.#rooms.get(agentId)?.close(CLOSE_DELETED, REASON_AGENT_DELETED);
   }
 
   /** Ends every socket that was opened with it. */
   tokenRevoked(tokenId: string): void {
     this.admissions.tokenRevoked(tokenId);
     for (const connection of this.#connections) {
-      if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, "the token was revoked");
+      if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, REASON_TOKEN_REVOKED);
     }
   }
 
@@ -263,7 +270,7 @@ export class Hub {
     for (const connection of this.#connections) {
       const { tokenExpiresAt } = connection.info;
       if (tokenExpiresAt !== null && tokenExpiresAt <= time)
-        connection.close(CLOSE_DELETED, "the token expired");
+        connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
       connection.tick(now);
     }
     for (const room of this.#rooms.values()) room.tick(now);

@@ -79,6 +79,11 @@ async function admit(
   if (request.method !== "GET") {
     throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
   }
+  // Before anything else: with this answer, and 401 to a handshake, `rexec-agent doctor` sees without a token whether a
+  // proxy lets upgrades through.
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
+  }
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
   const credentials = socketCredentials(request, url);
   if (terminal) checkOrigin(request, credentials, info, deps);
@@ -86,9 +91,6 @@ async function admit(
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
   requireAgent(principal, agent, terminal ? "agents:use" : "agents:connect");
   if (terminal) checkPresence(agent, deps.hub);
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
-  }
   // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
   const v2 = !deps.v1Only && offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
   if (!terminal) await noteHeaders(request.headers, agent, deps);

@@ -75,7 +75,7 @@ export class Agents {
 
   async get(id: string): Promise<AgentRow | null> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM agents WHERE id = ${id}`);
-    return z.array(agentRow).parse(rows)[0] ?? null;
+    return validRows(agentRow, rows)[0] ?? null;
   }
 
   /** In the order of their registration. @param page null for all, which the user's quota bounds */
@@ -84,6 +84,15 @@ export class Agents {
       (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ${inOrder(sql, page)}`,
     );
     return validRows(agentRow, rows);
+  }
+
+  /** True where another agent of the user has that name. */
+  async hasNamesake({ id, user_id, name }: Pick<AgentRow, "id" | "user_id" | "name">): Promise<boolean> {
+    const rows: unknown = await this.#database.run(
+      (sql) =>
+        sql`SELECT id FROM agents WHERE user_id = ${user_id} AND name = ${name} AND id <> ${id} LIMIT 1`,
+    );
+    return Array.isArray(rows) && rows.length > 0;
   }
 
   /** Changes what is given. */

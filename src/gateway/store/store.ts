@@ -1,8 +1,9 @@
 /** All that the gateway remembers. */
-
+import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
+import { storeProblem } from "./problems.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -24,8 +25,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   try {
     await migrate(opened.database);
   } catch (error) {
-    await opened.close();
-    throw error;
+    await opened.close().catch(() => {}); // what went wrong first counts
+    throw storeProblem(join(folder, "gateway.db"), error, "bad_database");
   }
   return {
     users: new Users(opened.database),

@@ -1,6 +1,7 @@
 /** All that rexec.v2 has to do with one agent: its sessions' mirrors, and the viewers that speak v2. */
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import type { ScreenPool } from "../screen/pool.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -17,6 +18,8 @@ export interface DeskOptions {
   budget: RingBudget;
   /** Lines of a screen's past. */
   scrollback: number;
+  /** Where screens are drawn. */
+  screens: ScreenPool;
 }
 
 export interface DeskEvents {
@@ -187,6 +190,7 @@ export class Desk {
     const mirror = new Mirror(info, {
       timings: this.#options.timings,
       scrollback: this.#options.scrollback,
+      screens: this.#options.screens,
       ringBytes: budget.share,
       onSize: (session, size) => this.#events.onSize(session, size),
       onGone: (gone) => {

@@ -6,6 +6,7 @@ import { ByteRing } from "../../lib/byte-ring.ts";
 import { StreamReceiver } from "../../lib/stream.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import type { ScreenPool } from "../screen/pool.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 import { Demand, type Reader } from "./demand.ts";
@@ -35,6 +36,8 @@ export interface MirrorOptions {
   ringBytes: number;
   /** Lines of a screen's past. */
   scrollback: number;
+  /** Where screens are drawn. */
+  screens: ScreenPool;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
   /** It is of no use any more. */
@@ -73,7 +76,7 @@ export class Mirror implements LinkChannel {
     });
     this.#options = options;
     this.ring = new ByteRing(options.ringBytes);
-    this.#screening = new Screening(this.ring, this.size.current, options.scrollback, {
+    this.#screening = new Screening(this.ring, this.size.current, options, {
       onBarrier: (offset) => {
         this.#demand.barrier = offset;
         if (offset === null) this.#demand.update();

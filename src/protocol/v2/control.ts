@@ -3,6 +3,7 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
+import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { isPathSegment } from "../path.ts";
 import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
@@ -151,12 +152,12 @@ export type OwnerInput = z.input<typeof fromOwner>;
 
 /** Never throws; see `Parsed`. */
 export function parseOpener(text: string): Parsed<OpenerMessage> {
-  return parseMessage(fromOpener, text);
+  return parseMessage(fromOpener, text, FROM_SERVER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseOwner(text: string): Parsed<OwnerMessage> {
-  return parseMessage(fromOwner, text);
+  return parseMessage(fromOwner, text, FROM_AGENT);
 }
 
 /** As it travels. */
