@@ -13,7 +13,8 @@ describe("connect", () => {
     await screen.shows("$ ");
     await screen.type("stty size; echo 漢字$((40+2))\r");
     await screen.shows("25 90\r\n漢字42\r\n");
-    await screen.type("sleep 60\r");
+    await screen.type("echo sl''eeps; sleep 60\r");
+    await screen.shows(/[\r\n]sleeps/);
     await screen.type("\x03");
     await screen.shows("^C");
     await screen.type("exit 7\r");

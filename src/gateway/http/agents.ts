@@ -75,7 +75,8 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
-    return c.json(agentView(agent, hub.presence(agent.id)));
+    const returning = hub.isReturning(agent) || undefined;
+    return c.json({ ...agentView(agent, hub.presence(agent.id)), returning });
   });
 
   routes.get("/agents/:id/status", async (c) => {

@@ -20,6 +20,7 @@ import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
+import { Departures } from "./departures.ts";
 import { Room } from "./room.ts";
 import { fromAgent, fromViewer, input } from "./room-traffic.ts";
 import { Uplink } from "./uplink.ts";
@@ -54,6 +55,7 @@ export class Hub {
   /** Those of them that are viewers'. */
   readonly #viewers = new Set<Connection>();
   readonly admissions = new Admissions();
+  readonly #departures = new Departures(performance.now());
   readonly #options: DeskOptions;
   readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
@@ -77,6 +79,11 @@ export class Hub {
     const { connectedAt, lastPing } = room.uplink;
     const { systemInfo, stats, runningSessions: sessions } = room;
     return { connectedAt, lastPing, sessions, systemInfo, stats };
+  }
+
+  /** True for one that is not connected and likely to be within seconds. */
+  isReturning(agent: AgentRow): boolean {
+    return !this.presence(agent.id) && this.#departures.isReturning(agent, performance.now(), Date.now());
   }
 
   viewerCount(agentId: string): number {
@@ -124,6 +131,7 @@ export class Hub {
         onDrain: () => this.#rooms.get(agent.id)?.releaseHeld(),
         onClosed: (code, reason) => {
           this.#rooms.get(agent.id)?.disconnect(uplink);
+          if (!this.#rooms.get(agent.id)?.uplink) this.#departures.left(agent.id, performance.now());
           this.#events.alive(agent.id, uplink.lastPing);
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);
         },
