@@ -47,6 +47,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
     }
     const { agent, token } = registered;
+    hub.feed.changed(agent.user_id, agent.id, "created");
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
     return c.json({ id: agent.id, name: agent.name, token: made.token, token_info }, 201);
@@ -93,6 +94,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ...(tags === undefined ? {} : { tags }),
     };
     await store.agents.update(agent.id, changes);
+    hub.feed.changed(agent.user_id, agent.id, "updated");
     const now = { ...agent, ...changes };
     return c.json({ id: now.id, name: now.name, description: now.description, message: "agent updated" });
   });
@@ -101,10 +103,16 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:write", "agents:unregister");
-    await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
-    hub.agentDeleted(agent.id);
+    await removeAgent(agent, deps);
     return c.json({ message: "agent deleted" });
   });
 
   return routes;
+}
+
+/** Forgets an agent and ends its sockets. */
+export async function removeAgent(agent: AgentRow, { store, hub }: ApiDeps): Promise<void> {
+  await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
+  hub.agentDeleted(agent.id);
+  hub.feed.changed(agent.user_id, agent.id, "deleted");
 }
