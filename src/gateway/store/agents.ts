@@ -127,12 +127,12 @@ export class Agents {
   }
 
   /** Those of CI jobs of which nothing was heard since. `at`: RFC 3339. */
-  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name">[]> {
+  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name" | "user_id">[]> {
     const rows = await this.#database.run(
       (sql) =>
-        sql`SELECT id, name FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
+        sql`SELECT id, name, user_id FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
     );
-    return z.array(z.pick(agentRow, { id: true, name: true })).parse(rows);
+    return z.array(z.pick(agentRow, { id: true, name: true, user_id: true })).parse(rows);
   }
 
   /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */
