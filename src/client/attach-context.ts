@@ -8,10 +8,12 @@ import {
   CLOSE_VIEWER_REPLACED,
   tokenEnd,
 } from "../protocol/close-codes.ts";
+import type { EscapeKey } from "./escape-key.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
 import type { Terminal } from "./terminal.ts";
 import type { ViewerTarget } from "./viewer.ts";
+import type { Wait } from "./waiting.ts";
 
 /** What a person may be told on the way. */
 export type AttachStatus =
@@ -26,9 +28,16 @@ export type AttachStatus =
   /** The session has another size than this terminal. */
   | { kind: "size"; cols: number; rows: number };
 
-export type AttachEnd =
-  /** `livesOn`: the session that is still there, or null where it ended with us. */
-  { kind: "left"; livesOn: string | null } | { kind: "exited"; exitCode: number };
+/** The person left, or was told to. */
+export interface Left {
+  kind: "left";
+  /** The session that is still there, or null where it ended with us. */
+  livesOn: string | null;
+  /** False where the server may end it: one of v1 ends all shells of a machine with its last viewer. */
+  isKept: boolean;
+}
+
+export type AttachEnd = Left | { kind: "exited"; exitCode: number };
 
 export interface AttachOptions {
   target: ViewerTarget;
@@ -37,7 +46,11 @@ export interface AttachOptions {
   /** False: never start a shell. */
   create?: boolean | undefined;
   terminal: Terminal;
+  /** The key that leaves; null for none. Default: Ctrl+]. */
+  escapeKey?: EscapeKey | null | undefined;
   status(status: AttachStatus): void;
+  /** For a machine that is away for a moment, before the first connection. */
+  wait?: Omit<Wait, "signal" | "clock"> | undefined;
   signal: AbortSignal;
   clock?: Clock;
   /** Of v1. */

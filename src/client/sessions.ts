@@ -14,7 +14,11 @@ import type { Server } from "./api.ts";
 import { noSessions } from "./attach-context.ts";
 
 /** Those that run and those that have ended of late. */
-export async function listSessions(server: Server, agentId: string): Promise<SessionInfo[]> {
+export async function listSessions(
+  server: Server,
+  agentId: string,
+  signal?: AbortSignal,
+): Promise<SessionInfo[]> {
   const path = `/api/agents/${pathSegment(agentId)}/sessions`;
   try {
     const { sessions } = await requestJson({
@@ -23,6 +27,7 @@ export async function listSessions(server: Server, agentId: string): Promise<Ses
       path,
       schema: sessionList,
       limit: HTTP_LIST_BYTES,
+      signal,
     });
     return sessions;
   } catch (error) {

@@ -98,8 +98,13 @@ async function opened(
 async function explain(target: ViewerTarget, failure: Error, url: URL, signal: AbortSignal): Promise<Error> {
   try {
     const agent = await getAgent(target.server, target.agentId, signal);
-    if (agent.status === "online") return connectionError(failure, url);
-    return new RexecError(`${agent.name} is ${agent.status === "offline" ? "offline" : "not connected"}`, {
+    // It may have come in between the two calls.
+    const cameBack = agent.status === "online" && /\b404\b/.test(failure.message);
+    if (agent.status === "online" && !cameBack) return connectionError(failure, url);
+    const state = cameBack
+      ? "was offline a moment ago"
+      : `is ${agent.status === "offline" ? "offline" : "not connected"}`;
+    return new RexecError(`${agent.name} ${state}`, {
       code: "agent_offline",
       hint: "start its agent there: rexec-agent start",
     });

@@ -3,13 +3,13 @@
 import type { Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions, pickSession } from "../client/sessions.ts";
+import { type Wait, whenThere } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
-
 import { ago } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
-import { findAgent } from "./_server.ts";
+import { findAwaitedAgent } from "./_wait.ts";
 
 export const agentArg = {
   type: "positional",
@@ -30,9 +30,12 @@ export async function findSession(
   choice: ServerChoice,
   reference: string,
   session: string,
+  wait: Wait,
 ): Promise<{ server: Server; agent: Agent; session: SessionInfo }> {
-  const { server, agent } = await findAgent(choice, reference);
-  return { server, agent, session: pickSession(session, await listSessions(server, agent.id)) };
+  const { server, agent } = await findAwaitedAgent(choice, reference, wait);
+  const list = () => listSessions(server, agent.id);
+  const sessions = await whenThere({ server, agentId: agent.id }, wait, list);
+  return { server, agent, session: pickSession(session, sessions) };
 }
 
 /** `running`, or how it ended. */

@@ -94,7 +94,7 @@ function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
     open: (ws) => ws.data.connection.opened(ws),
     message: (ws, message) => ws.data.connection.received(message),
     drain: (ws) => ws.data.connection.drained(),
-    ping: (ws) => ws.data.connection.alive(),
+    ping: (ws) => ws.data.connection.pinged(),
     pong: (ws) => ws.data.connection.alive(),
     close(ws, code, reason) {
       ws.data.connection.closed(code, reason);

@@ -50,7 +50,7 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
   const parsed = json.ok ? request.schema.safeParse(json.value) : null;
   if (parsed?.success) return parsed.data;
   const detail = !json.ok
-    ? json.reason.startsWith("JSON of")
+    ? !json.reason.startsWith("malformed")
       ? json.reason
       : describeBody(text)
     : parsed

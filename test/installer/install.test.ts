@@ -111,6 +111,16 @@ function underShell(shell: readonly string[]): void {
     expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
   });
 
+  test("over a file of the original agent it is an upgrade too", async () => {
+    await install(shell, "--token", TOKEN);
+    const theirs = JSON.stringify({ id: "abc-1", name: "box", host: api, token: TOKEN }, null, 2);
+    writeFileSync(config(), theirs);
+    const { code, out } = await install(shell);
+    expect([code, out]).toEqual([0, expect.stringContaining("keeps its registration")]);
+    expect(out).toContain(`this machine is connected to ${api}`);
+    expect(readFileSync(config(), "utf8")).toBe(theirs);
+  });
+
   test("takes the token from the environment", async () => {
     const { code } = await install(shell, { REXEC_TOKEN: TOKEN });
     expect(code).toBe(0);

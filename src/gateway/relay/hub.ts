@@ -20,6 +20,8 @@ import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
+import type { ContainerFeed } from "./container-feed.ts";
+import { Departures } from "./departures.ts";
 import { Room } from "./room.ts";
 import { fromAgent, fromViewer, input } from "./room-traffic.ts";
 import { Uplink } from "./uplink.ts";
@@ -54,6 +56,9 @@ export class Hub {
   /** Those of them that are viewers'. */
   readonly #viewers = new Set<Connection>();
   readonly admissions = new Admissions();
+  readonly #departures = new Departures(performance.now());
+  /** Those who follow the list of a user's agents. */
+  readonly feed: ContainerFeed;
   readonly #options: DeskOptions;
   readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
@@ -61,8 +66,9 @@ export class Hub {
   readonly #timer: Timer;
   #recordedAt = performance.now();
 
-  constructor(options: DeskOptions, logger: Logger, events: HubEvents) {
+  constructor(options: DeskOptions, logger: Logger, events: HubEvents, feed: ContainerFeed) {
     const { timings } = options;
+    this.feed = feed;
     this.#options = options;
     this.#timings = timings;
     this.#logger = logger;
@@ -77,6 +83,11 @@ export class Hub {
     const { connectedAt, lastPing } = room.uplink;
     const { systemInfo, stats, runningSessions: sessions } = room;
     return { connectedAt, lastPing, sessions, systemInfo, stats };
+  }
+
+  /** True for one that is not connected and likely to be within seconds. */
+  isReturning(agent: AgentRow): boolean {
+    return !this.presence(agent.id) && this.#departures.isReturning(agent, performance.now(), Date.now());
   }
 
   viewerCount(agentId: string): number {
@@ -119,11 +130,17 @@ export class Hub {
           const room = this.#rooms.get(agent.id);
           if (room?.uplink !== uplink) return;
           fromAgent(room, message, this.#logger);
-          if (message.type === "system_info") this.#events.systemInfo(agent.id, message.data);
+          if (message.type !== "system_info") return;
+          this.#events.systemInfo(agent.id, message.data);
+          this.feed.changed(agent.user_id, agent.id, "updated");
         },
         onDrain: () => this.#rooms.get(agent.id)?.releaseHeld(),
         onClosed: (code, reason) => {
-          this.#rooms.get(agent.id)?.disconnect(uplink);
+          const room = this.#rooms.get(agent.id);
+          // One that was superseded leaves the agent connected.
+          if (room?.uplink === uplink) this.feed.changed(agent.user_id, agent.id, "stopped");
+          room?.disconnect(uplink);
+          if (!this.#rooms.get(agent.id)?.uplink) this.#departures.left(agent.id, performance.now());
           this.#events.alive(agent.id, uplink.lastPing);
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);
         },
@@ -133,6 +150,7 @@ export class Hub {
         say("connects", `${name} connected from ${address}`);
         this.#events.connected(agent.id, uplink.connectedAt);
         this.#room(agent.id).connect(uplink);
+        this.feed.changed(agent.user_id, agent.id, "started");
       },
     );
   }
@@ -206,6 +224,11 @@ export class Hub {
     });
   }
 
+  /** Makes the connection a follower of a user's list, from its opening on. */
+  acceptFollower(connection: Connection, userId: string): void {
+    this.feed.accept(connection, userId, () => this.#connections.add(connection));
+  }
+
   /** The agent's room, while it is connected or waited for. */
   room(agentId: string): Room | undefined {
     return this.#rooms.get(agentId);
@@ -233,6 +256,7 @@ export class Hub {
   /** Says goodbye to everybody. */
   stop(): void {
     clearInterval(this.#timer);
+    this.feed.stop();
     for (const room of [...this.#rooms.values()]) room.close(CLOSE_GOING_AWAY, "the gateway stops");
     for (const connection of this.#connections) connection.close(CLOSE_GOING_AWAY, "the gateway stops");
   }

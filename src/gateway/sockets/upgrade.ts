@@ -5,13 +5,14 @@ import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import type { Admission } from "../auth/admissions.ts";
-import { type Authenticator, type Principal, requireAgent } from "../auth/authenticate.ts";
+import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
 import type { Quotas } from "../quotas.ts";
+import { MAX_FOLLOWERS, MAX_FOLLOWERS_OF_USER } from "../relay/container-feed.ts";
 import { type Hub, MAX_VIEWERS, type ViewerWish } from "../relay/hub.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
@@ -35,9 +36,12 @@ export interface UpgradeDeps {
 const SOCKET_PATH = /^\/ws\/agent\/([^/]+)(\/terminal)?\/?$/;
 const MAX_VIEWER_ID = 128;
 
+/** The live list of the stock dashboard. */
+const FEED_PATH = /^\/api\/containers\/events\/?$/;
+
 /** True for the address of a socket. */
 export function isSocketPath(pathname: string): boolean {
-  return SOCKET_PATH.test(pathname);
+  return SOCKET_PATH.test(pathname) || FEED_PATH.test(pathname);
 }
 
 /** Upgrades the request (and answers undefined), or says why not. */
@@ -50,7 +54,10 @@ export async function upgradeSocket(
 ): Promise<Response | undefined> {
   try {
     using admission = deps.hub.admissions.begin();
-    const { connection, v2 } = await admit(request, url, info, deps, admission);
+    const isFeed = FEED_PATH.test(url.pathname);
+    const { connection, v2 } = isFeed
+      ? await admitFollower(request, url, info, deps, admission)
+      : await admit(request, url, info, deps, admission);
     const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
@@ -76,14 +83,8 @@ async function admit(
   deps: UpgradeDeps,
   admission: Admission,
 ): Promise<Admitted> {
-  if (request.method !== "GET") {
-    throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
-  }
-  // Before anything else: with this answer, and 401 to a handshake, `rexec-agent doctor` sees without a token whether a
-  // proxy lets upgrades through.
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
-  }
+  checkMethod(request);
+  checkUpgrade(request);
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
   const credentials = socketCredentials(request, url);
   if (terminal) checkOrigin(request, credentials, info, deps);
@@ -105,6 +106,44 @@ async function admit(
   }
   deps.hub.acceptAgent(connection, agent, v2);
   return { connection, v2 };
+}
+
+/** @throws ApiError 401, 403, 405, 426, 429 */
+async function admitFollower(
+  request: Request,
+  url: URL,
+  info: RequestInfo,
+  deps: UpgradeDeps,
+  admission: Admission,
+): Promise<Admitted> {
+  checkMethod(request);
+  checkUpgrade(request);
+  const credentials = socketCredentials(request, url);
+  checkOrigin(request, credentials, info, deps);
+  const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
+  requirePermission(principal, "agents:read");
+  admission.check(principal.token.id);
+  if (!deps.hub.feed.hasRoomFor(principal.user.id)) {
+    const message = `an account can have ${MAX_FOLLOWERS_OF_USER} of these connections, all together ${MAX_FOLLOWERS}`;
+    throw new ApiError(429, "too_many_followers", message, { "Retry-After": "30" });
+  }
+  const connection = new Connection(describe(info, principal), deps.timings);
+  deps.hub.acceptFollower(connection, principal.user.id);
+  return { connection, v2: false };
+}
+
+function checkMethod({ method }: Request): void {
+  if (method === "GET") return;
+  throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
+}
+
+/**
+ * Before anything else: with this answer, and 401 to a handshake, `rexec-agent doctor` sees without a token whether a
+ * proxy lets upgrades through.
+ */
+function checkUpgrade(request: Request): void {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return;
+  throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
 }
 
 interface Admitted {
