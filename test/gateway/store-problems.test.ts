@@ -60,7 +60,7 @@ describeUnless(whyNoUserNamespace())("a disk", () => {
       ":",
       `"$REXEC" serve --data "$D" --new-admin-token 2>/dev/null || : >"$D/gateway.db"`,
     ]) {
-      const { code, err } = await serveOn("size=4m", `${before}; mount -o remount,ro "$D"`);
+      const { code, err } = await serveOn("size=4m", `${before}; mount -o remount,bind,ro "$D"`);
       expect(err).toMatch(/its file system is read-only/);
       expect(err).not.toContain("EROFS");
       expect(code).toBe(1);
