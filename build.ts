@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ensureDeps } from "./scripts/ensure-deps.ts";
+import { leaveLimits } from "./scripts/own-limits.ts";
 import { RUNTIMES, runtimePath } from "./scripts/runtimes.ts";
 import { say } from "./scripts/say.ts";
 import { parsePublicKey } from "./src/lib/minisign.ts";
@@ -83,6 +84,10 @@ export async function buildTarget(
   const workshop = mkdtempSync(join(outDir, ".build-"));
   try {
     const outfile = join(workshop, target.file);
+    const executablePath = join(workshop, "runtime");
+    const executable = readFileSync(runtimePath(ROOT, runtime));
+    leaveLimits(executable);
+    writeFileSync(executablePath, executable, { mode: 0o755 });
     await Bun.build({
       entrypoints: [target.program.entry, ...(target.program.workers ?? [])].map((entry) =>
         join(ROOT, entry),
@@ -90,7 +95,7 @@ export async function buildTarget(
       root: ROOT,
       compile: {
         target: runtime.target,
-        executablePath: runtimePath(ROOT, runtime),
+        executablePath,
         outfile,
         // A folder in which the program is started may be anyone's: its bunfig.toml could preload code, its .env
         // could name another server (oven-sh/bun#25469). test/build plants both.

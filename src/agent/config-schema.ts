@@ -22,6 +22,8 @@ export const fileSettings = z.object({
   agent_id: z.optional(z.string()),
   name: z.optional(z.string()),
   description: z.optional(z.string()),
+  /** Where the machine stands, for whoever lists it. */
+  region: z.optional(z.string()),
   tags: z.optional(z.array(z.string())),
   shell: z.optional(z.string()),
   working_dir: z.optional(z.string()),
@@ -63,6 +65,7 @@ export const TEXT_KEYS: ReadonlySet<string> = new Set([
   "agent_id",
   "name",
   "description",
+  "region",
   "shell",
   "working_dir",
   "ca_file",

@@ -1,6 +1,8 @@
 /** The agent's configuration, as it applies: options before environment, environment before file. */
+
 import { hostname } from "node:os";
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,6 +44,7 @@ export interface LoadedConfig {
   readonly insecure: boolean;
   readonly caFile: string | undefined;
   readonly autoUpdate: boolean;
+  readonly region: string | undefined;
 }
 
 /** All that a running agent needs. */
@@ -59,6 +62,8 @@ export interface AgentConfig {
   readonly workingDir: string | undefined;
   readonly caFile: string | undefined;
   readonly insecure: boolean;
+  /** Told in `system_info`. */
+  readonly region?: string | undefined;
   readonly maxSessions: number;
   /** Bytes. */
   readonly sessionBuffer: number;
@@ -103,6 +108,7 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     tokenOrigin,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
+    region: (env.REXEC_REGION || settings.region)?.trim() || undefined,
     autoUpdate: env.REXEC_AUTO_UPDATE ? isOn(env.REXEC_AUTO_UPDATE) : settings.auto_update === true,
   };
 }
@@ -120,6 +126,7 @@ export function requireAgentId({ file, path }: LoadedConfig): { file: ConfigFile
   if (!file) throw notSetUp("config_missing", `no configuration at ${path}: this machine is not registered`);
   const { agent_id: agentId } = file.settings;
   if (!agentId) throw notSetUp("not_registered", `${path} names no agent_id: this machine is not registered`);
+  if (!isPathSegment(agentId)) throw notSetUp("not_registered", `${path} names "${agentId}" as its agent_id`);
   return { file, agentId };
 }
 
@@ -164,6 +171,7 @@ export function configOf(
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
     insecure: loaded.insecure,
+    region: loaded.region,
     maxSessions: limits.maxSessions ?? settings.max_sessions ?? 64,
     sessionBuffer: settings.session_buffer ?? 1024 * 1024,
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,

@@ -1,4 +1,5 @@
 /** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
+
 import * as z from "zod/mini";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
@@ -11,6 +12,8 @@ import {
   type User,
   validationBody,
 } from "../protocol/http.ts";
+import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { isJwt } from "../protocol/token.ts";
 
 /** A server and who we are there. */
@@ -26,8 +29,8 @@ export function listAgents(server: Server, signal?: AbortSignal): Promise<Agent[
 
 /** One agent by its full id. */
 export function getAgent(server: Server, id: string, signal?: AbortSignal): Promise<Agent> {
-  const path = `/api/agents/${encodeURIComponent(id)}`;
-  return requestJson({ ...server, method: "GET", path, schema: agentBody, signal });
+  const path = `/api/agents/${pathSegment(id)}`;
+  return requestJson({ ...server, method: "GET", path, schema: agentBody, limit: HTTP_ONE_BYTES, signal });
 }
 
 /** Whose token this is. `scopes` is only there where the server tells. */
@@ -47,13 +50,20 @@ export async function identify(server: Server): Promise<Identity> {
       method: "GET",
       path: "/api/tokens/validate",
       schema: validationBody,
+      limit: HTTP_ONE_BYTES,
     });
     const { user_id: id, scopes, agent_id: _, ...rest } = said;
     return { user: { id, ...rest }, scopes: scopes ?? null };
   } catch (error) {
     if (!(error instanceof HttpError) || !knowsLess(error.status, server.token)) throw error;
   }
-  const user = await requestJson({ ...server, method: "GET", path: "/api/profile", schema: profileBody });
+  const user = await requestJson({
+    ...server,
+    method: "GET",
+    path: "/api/profile",
+    schema: profileBody,
+    limit: HTTP_ONE_BYTES,
+  });
   return { user, scopes: null };
 }
 
@@ -67,11 +77,12 @@ export async function revokeOwnToken(server: Server): Promise<boolean> {
     method: "GET",
     path: "/api/tokens",
     schema: tokenListBody,
+    limit: HTTP_LIST_BYTES,
   });
   const own = tokens.find((token) => !token.revoked_at && server.token.startsWith(token.token_prefix));
   if (!own) return false;
-  const path = `/api/tokens/${encodeURIComponent(own.id)}`;
-  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
+  const path = `/api/tokens/${pathSegment(own.id)}`;
+  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
   return true;
 }
 

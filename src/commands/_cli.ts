@@ -8,7 +8,7 @@ import { redact } from "../lib/log.ts";
 import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
-import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
+import { BUILTIN_ARGS, checkArguments, readItem, readWords } from "./_arguments.ts";
 import { extrasOf, helpText, usageLine } from "./_help.ts";
 import { colourful, complain, flushAndExit, writeErr, writeOut } from "./_output.ts";
 import {
@@ -116,15 +116,20 @@ async function resolveCall(
   const found = await walk(root, split < 0 ? argv : argv.slice(0, split), reached);
   const { path, words } = found;
   const args = await argsOf(path.command);
-  if (found.help || asksFor("help", args, words)) return { kind: "help", path };
-  if (found.version || asksFor("version", args, words)) return { kind: "version" };
+  const takesRest = extrasOf(path.command).rest;
+  const verbatim = takesRest ? [] : rest;
+  const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
+  // Whatever else is wrong with the line: who asks for help needs it.
+  if (asksFor("help", args, words)) return { kind: "help", path };
+  if (found.help || found.version || asksFor("version", args, words)) {
+    readWords(args, words, verbatim, hint);
+    return found.help ? { kind: "help", path } : { kind: "version" };
+  }
   if (await isParent(path.command)) {
     if (rest.length > 0) throw new UsageError(`no command before --`);
     return { kind: "nothing", path };
   }
-  const takesRest = extrasOf(path.command).rest;
-  const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
-  const { rawArgs, values } = checkArguments(args, words, takesRest ? [] : rest, hint);
+  const { rawArgs, values } = checkArguments(args, words, verbatim, hint);
   return { kind: "run", command: path.command, rawArgs, data: { rest: [...rest], values, program: root } };
 }
 
@@ -184,8 +189,11 @@ async function unknownCommand(path: CommandPath, typed: string): Promise<UsageEr
   const known = children
     .filter((child) => !child.meta.hidden)
     .flatMap((child) => [child.name, ...child.aliases]);
-  const near = closest(typed, [...known, "help", "version"]);
   const program = path.names.join(" ");
+  // The whole program has one version: `rexec agent version` is `rexec version`.
+  if (typed === "version")
+    return new UsageError(`unknown command "${typed}"`, `did you mean "${programName()} version"?`);
+  const near = closest(typed, [...known, "help", ...(path.names.length === 1 ? ["version"] : [])]);
   return new UsageError(
     `unknown command "${typed}"`,
     near ? `did you mean "${program} ${near}"?` : `${program} --help lists the commands`,

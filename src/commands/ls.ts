@@ -30,7 +30,7 @@ export const lsCommand = withHelp(
       if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
       say(
         all.length > 0
-          ? `none of your ${all.length} machines fits`
+          ? noMatch(args.online === true, wanted)
           : "no machines yet. On the one that you want to reach: rexec-agent register && rexec-agent start",
       );
     },
@@ -45,6 +45,12 @@ export const lsCommand = withHelp(
 );
 
 // --- internal ---
+
+/** The filters, in the words of the command line. */
+function noMatch(online: boolean, tags: readonly string[]): string {
+  if (tags.length === 0) return "no machine is online";
+  return `no ${online ? "online " : ""}machine matches ${tags.map((tag) => `"${tag}"`).join(" and ")}`;
+}
 
 const COLUMNS = [
   { title: "NAME", shrink: { min: 12 } },

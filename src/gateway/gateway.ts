@@ -8,12 +8,16 @@ import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
+import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { ContainerFeed } from "./relay/container-feed.ts";
 import { Hub } from "./relay/hub.ts";
 import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
+import { isDatabaseError } from "./store/open.ts";
+import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import { RingBudget } from "./v2/ring-budget.ts";
@@ -78,14 +82,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const quotas = { ...QUOTAS, ...options.quotas };
+  const feed = new ContainerFeed(
+    {
+      one: async (id) => {
+        const agent = await store.agents.get(id);
+        return agent && containerView(agent, hub.presence(id));
+      },
+      all: async (userId) => {
+        const agents = await store.agents.listOfUser(userId);
+        return agents.map((agent) => containerView(agent, hub.presence(agent.id)));
+      },
+      limit: quotas.agents,
+    },
+    (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
+  );
   const hub = new Hub(
     { timings, budget, scrollback, screens, snapshots: new SnapshotBudget() },
     logger,
     recorder(store, logger),
+    feed,
   );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const quotas = { ...QUOTAS, ...options.quotas };
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({ store, hub, authenticator, quotas, downloads, logger });
@@ -132,8 +151,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     hub.stop();
-    await store.close();
-    throw error;
+    await store.close().catch(() => {}); // what went wrong first counts
+    throw explained(error, options.dataDir);
   }
 }
 
@@ -148,12 +167,20 @@ export async function newAdminToken(dataDir: string): Promise<string> {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
     return await adminTokenFor(store, admin.id);
+  } catch (error) {
+    throw explained(error, dataDir);
   } finally {
     await store.close();
   }
 }
 
 // --- internal ---
+
+/** A database that fails between opening and serving: a disk that has just filled up. */
+function explained(error: unknown, dataDir: string): unknown {
+  if (!isDatabaseError(error)) return error;
+  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
+}
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
 async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {

@@ -3,8 +3,8 @@
 import { isatty } from "node:tty";
 import { type ConsolaReporter, createConsola, LogLevels, type LogType } from "consola/core";
 import { LogBudget } from "./log-budget.ts";
-import { oneLine } from "./log-line.ts";
 import { standardSink } from "./log-sink.ts";
+import { printable } from "./printable.ts";
 
 /** What code below `commands/` may say to whoever operates it. */
 export interface Logger {
@@ -13,6 +13,9 @@ export interface Logger {
   warn(message: string): void;
   error(message: string): void;
 }
+
+/** Characters of one line of the log, at most. */
+export const LOG_LINE_CHARS = 2_000;
 
 /** Levels that `REXEC_LOG` takes. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
@@ -43,7 +46,7 @@ export function createLogger(
       const left = budget.take();
       if (left === null) return;
       if (left > 0) consola[type](`${left} more line(s) were left out here: too many at once`);
-      consola[type](oneLine(redact(message.slice(0, REDACTED_CHARS)), message.length));
+      consola[type](printable(redact(message.slice(0, REDACTED_CHARS)), LOG_LINE_CHARS));
     };
   };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
@@ -52,12 +55,17 @@ export function createLogger(
 /** Says nothing. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** The text with everything in it that looks like one of our tokens, a JWT or a `token=` query blanked. */
+/**
+ * The text with every secret in it blanked: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and the
+ * password of an address (a proxy's, for example).
+ */
 export function redact(text: string): string {
   return text
-    .replace(/rexec_[0-9a-f]{6,}/g, (token) => `${token.slice(0, 12)}…`)
+    .replace(/rexec_[0-9a-f]{6,}/gi, (token) => `${token.slice(0, 12)}…`)
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
-    .replace(/([?&]token=)[^&\s"']+/g, "$1…");
+    .replace(/(token(?:=|%3d)["']?)(?!rexec_|eyJ…)[^&\s"']+/gi, "$1…")
+    .replace(/(bearer +|rexec\.token\.)(?!rexec_|eyJ…)[^\s"',]+/gi, "$1…")
+    .replace(/(:\/\/[^\s/:@"']*:)[^\s/@"']+@/g, "$1…@");
 }
 
 // --- internal ---

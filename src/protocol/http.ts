@@ -133,6 +133,8 @@ export const agentBody = z.object({
   system_info: lenient(z.nullable(systemInfo)),
   stats: lenient(z.nullable(agentStats)),
   ephemeral: lenient(z.nullable(z.boolean())),
+  /** Ours, of one agent that is not connected: it was a moment ago, and is likely to be again. */
+  returning: lenient(z.boolean()),
 });
 export type Agent = z.infer<typeof agentBody>;
 
@@ -141,6 +143,14 @@ export const agentListBody = z.pipe(
   z.nullable(someOf(agentBody, COUNTS.listed)),
   z.transform((list) => list ?? []),
 );
+
+/** `PATCH /api/agents/{id}` answer; `tags` and `warning` are ours. */
+export const patchedAgentBody = z.object({
+  name: lenient(name),
+  description: lenient(z.nullable(brief(LENGTHS.description))),
+  tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
+  warning: lenient(brief(LENGTHS.error)),
+});
 
 /** `PATCH /api/agents/{id}` request (`tags` is ours). */
 export const patchAgentBody = z.object({

@@ -3,6 +3,7 @@
  * A binary frame from a viewer is input; everything else is a JSON text frame.
  */
 import * as z from "zod/mini";
+import { FROM_VIEWER, TO_VIEWER } from "./message-size.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 import {
   type AgentStats,
@@ -64,12 +65,12 @@ export type ToViewerMessage = z.infer<typeof toViewerMessage>;
 
 /** Never throws; see `Parsed`. */
 export function parseViewerMessage(text: string): Parsed<ViewerMessage> {
-  return parseMessage(viewerMessage, text);
+  return parseMessage(viewerMessage, text, FROM_VIEWER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseToViewerMessage(text: string): Parsed<ToViewerMessage> {
-  return parseMessage(toViewerMessage, text);
+  return parseMessage(toViewerMessage, text, TO_VIEWER);
 }
 
 /** From a viewer. Input travels as a binary frame and needs no encoding. */

@@ -6,6 +6,7 @@
 import * as z from "zod/mini";
 import { bytesField } from "./bytes.ts";
 import { EXEC_STREAM_BYTES } from "./limits.ts";
+import { FROM_AGENT, FROM_SERVER } from "./message-size.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 import { brief, exact, LENGTHS, lenient, variables } from "./values.ts";
 
@@ -151,12 +152,12 @@ export type AgentMessage = z.infer<typeof agentMessage>;
 
 /** A message that has no place in this version is `unknown`; one that breaks the contract is `invalid`. */
 export function parseServerMessage(text: string): Parsed<ServerMessage> {
-  return parseMessage(serverMessage, text);
+  return parseMessage(serverMessage, text, FROM_SERVER);
 }
 
 /** See `parseServerMessage`. */
 export function parseAgentMessage(text: string): Parsed<AgentMessage> {
-  return parseMessage(agentMessage, text);
+  return parseMessage(agentMessage, text, FROM_AGENT);
 }
 
 /** A message without data. */

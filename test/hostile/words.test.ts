@@ -2,12 +2,12 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { agentSubCommands } from "../../src/commands/agent/index.ts";
 import { environment, loggedIn, rexec, Screen, temporaryHome } from "../client/support/cli.ts";
+import { binary } from "../support/binaries.ts";
 import { AGENT_ID, type Manner, NASTY, RAW, refusing, WordsServer } from "./words-server.ts";
 
 setDefaultTimeout(60_000);
 
 const TOKEN = `rexec_${"cd".repeat(32)}`;
-const AGENT_ENTRY = join(import.meta.dir, "../../src/rexec-agent.ts");
 const fail = (status: number, body: unknown) => () => Response.json(body, { status });
 
 /** Ways in which a server can say such words. */
@@ -83,6 +83,19 @@ const AGENT_LINES: Record<string, readonly string[][] | null> = {
 
 const AGENT_MANNERS = ["as names, and as an agent's refusal", "as an error in JSON", "as text", "as a page"];
 
+/** The executables: they start sooner than the sources do. */
+async function ran(program: "rexec" | "rexec-agent", words: readonly string[], env: Record<string, string>) {
+  const child = Bun.spawn([binary(program), ...words], {
+    env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  await child.exited;
+  return { stdout, stderr };
+}
+
 function expectHarmless(said: string, what: string): void {
   expect({ what, raw: RAW.exec(said)?.[0] ?? null }).toEqual({ what, raw: null });
   expect({ what, forged: /^\W*FORGED.*$/m.exec(said)?.[0] ?? null }).toEqual({ what, forged: null });
@@ -108,8 +121,8 @@ describe("what a hostile server says reaches a person as text", () => {
     await all(lines, async (words) => {
       using home = temporaryHome();
       const env = loggedIn(server.url, { HOME: home.path, REXEC_LOG: "debug", NO_COLOR: "1" });
-      const ran = await rexec(words, env);
-      const said = ran.stdout.toString() + ran.stderr;
+      const result = await ran("rexec", words, env);
+      const said = result.stdout + result.stderr;
       expectHarmless(said, words.join(" "));
       if (said.includes("u202e")) shown += 1;
     });
@@ -155,8 +168,8 @@ describe("what a hostile server says to a machine reaches its operator as text",
       const config = join(home.path, "agent.yaml");
       await Bun.write(config, `api_url: ${server.url}\nagent_id: ${AGENT_ID}\nname: x\ntoken: ${TOKEN}\n`);
       const env = environment({ HOME: home.path, REXEC_CONFIG: config, REXEC_LOG: "debug", NO_COLOR: "1" });
-      const ran = await rexec(words, env, null, AGENT_ENTRY);
-      const said = ran.stdout.toString() + ran.stderr;
+      const result = await ran("rexec-agent", words, env);
+      const said = result.stdout + result.stderr;
       expectHarmless(said, words.join(" "));
       if (said.includes("u202e")) shown += 1;
     });

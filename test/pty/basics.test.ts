@@ -19,7 +19,7 @@ describe.each(backends)("a session on the %s backend", (backend) => {
     expect(await pty.exited).toEqual({ exitCode: code, signal: null });
   });
 
-  test.each(["SIGKILL", "SIGTERM", "SIGSEGV", "SIGABRT"])(
+  test.each(["SIGKILL", "SIGTERM", "SIGSEGV", "SIGABRT", "SIGRTMIN", "SIGRTMIN+7", "SIGRTMAX"])(
     "names the signal that ended it: %s",
     async (signal) => {
       const pty = script(backend, `ulimit -c 0; kill -${signal.slice(3)} $$`);

@@ -12,13 +12,14 @@ import { describe, test } from "bun:test";
 /** Tools whose Debian package has another name. */
 const PACKAGES: Readonly<Record<string, string>> = {
   xz: "xz-utils",
+  ksh93: "ksh93u+m",
   vi: "vim-tiny",
-  vim: "vim-tiny",
   ps: "procps",
   pgrep: "procps",
   top: "procps",
   ip: "iproute2",
   nc: "netcat-openbsd",
+  nginx: "nginx-light",
   mount: "mount",
   umount: "mount",
   unshare: "util-linux",

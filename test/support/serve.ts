@@ -83,7 +83,7 @@ export class ServeProcess implements AsyncDisposable {
     };
     await within(ready(), 10_000, "the gateway to be ready");
     this.#port = Number(/Gateway ready at http:\/\/[^:]+:(\d+)/.exec(said)?.[1] ?? 0);
-    this.token ||= /rexec_[0-9a-f]+/.exec(said)?.[0] ?? "";
+    this.token ||= readFileSync(join(this.dataDir, "admin-token"), "utf8").trim();
     return this;
   }
 

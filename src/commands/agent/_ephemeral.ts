@@ -12,13 +12,13 @@ import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
 import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { announce, programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
+import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 
 export interface EphemeralRequest {
@@ -53,7 +53,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     limits,
     rules,
     job: jobOf(args),
-    isNamed: Boolean(args.name?.trim()),
+    isNamed: args.name !== undefined,
     workingDir: loaded.file?.settings.working_dir ?? env[FOLDER_VARIABLE] ?? process.cwd(),
     env,
     shellEnv: withUs(sifted.env),
@@ -130,16 +130,16 @@ function tokenOf(token: string | null): string {
     token ? "that is no API token: it has a space or a strange character in it" : "no token",
     {
       code: token ? "bad_token" : "token_missing",
-      hint: `set REXEC_TOKEN, from a secret of the CI system: an API token of the account (${TOKEN_PLACE})`,
+      hint: "set REXEC_TOKEN, from a secret of the CI system: an API token of the account",
       exitCode: ExitCode.notSetUp,
     },
   );
 }
 
 function jobOf(args: EphemeralArgs): Job {
-  const job = describeJob(process.env, hostname());
-  const tags = [...new Set([...job.tags, ...words(args.tags)])];
-  return { ...job, tags, name: args.name?.trim() || job.name };
+  const job = describeJob(process.env, defaultName(hostname()));
+  const tags = [...new Set([...job.tags, ...(tagsOf(args.tags) ?? [])])];
+  return { ...job, tags, name: nameOf(args.name) ?? job.name };
 }
 
 function words(list: string | undefined): string[] {

@@ -12,7 +12,7 @@ import { supervise } from "../../agent/service/supervised.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
+import { tokenPlace } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
@@ -64,7 +64,7 @@ export const startCommand = withHelp(
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
       if (isJwt(config.token)) {
         logger.warn(
-          `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent refresh-token`,
+          `the token is a login token (JWT), which expires after 24 hours; make an API token (${tokenPlace(config.host)}) and run: rexec-agent refresh-token`,
         );
       }
       if (args.daemon && !daemon) {

@@ -1,7 +1,7 @@
 /** `/api/agents` and `/api/containers`. */
 import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
-import { requireAgent, requirePermission } from "../auth/authenticate.ts";
+import { onlyAgentOf, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
@@ -13,9 +13,16 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
   const { store, hub, quotas } = deps;
   const routes = new Hono<Env>();
 
-  async function agentPage(c: Context<Env>, userId: string): Promise<AgentRow[]> {
+  /** A page of the user's agents; with an agent's own token that agent alone. @throws ApiError 403 */
+  async function visibleAgents(c: Context<Env>, principal: Principal): Promise<AgentRow[]> {
     const wish = pageWish(c);
-    const rows = await store.agents.listOfUser(userId, wish && { ...wish, limit: wish.limit + 1 });
+    const own = onlyAgentOf(principal);
+    if (own !== null) {
+      const agent = await store.agents.get(own);
+      return agent ? [agent] : [];
+    }
+    requirePermission(principal, "agents:read");
+    const rows = await store.agents.listOfUser(principal.user.id, wish && { ...wish, limit: wish.limit + 1 });
     return pageOf(c, rows, wish);
   }
 
@@ -47,22 +54,21 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
     }
     const { agent, token } = registered;
+    hub.feed.changed(agent.user_id, agent.id, "created");
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
-    return c.json({ id: agent.id, name: agent.name, token: made.token, token_info }, 201);
+    const warning = agent.ephemeral ? undefined : await namesakeWarning(deps, agent);
+    const { id, name, tags } = agent;
+    return c.json({ id, name, tags, token: made.token, token_info, ...warning }, 201);
   });
 
   routes.get("/agents", async (c) => {
-    const principal = await authenticate(c, deps);
-    requirePermission(principal, "agents:read");
-    const agents = await agentPage(c, principal.user.id);
+    const agents = await visibleAgents(c, await authenticate(c, deps));
     return c.json(agents.map((agent) => agentView(agent, hub.presence(agent.id))));
   });
 
   routes.get("/containers", async (c) => {
-    const principal = await authenticate(c, deps);
-    requirePermission(principal, "agents:read");
-    const agents = await agentPage(c, principal.user.id);
+    const agents = await visibleAgents(c, await authenticate(c, deps));
     return c.json({ containers: agents.map((agent) => containerView(agent, hub.presence(agent.id))) });
   });
 
@@ -70,7 +76,8 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
-    return c.json(agentView(agent, hub.presence(agent.id)));
+    const returning = hub.isReturning(agent) || undefined;
+    return c.json({ ...agentView(agent, hub.presence(agent.id)), returning });
   });
 
   routes.get("/agents/:id/status", async (c) => {
@@ -85,7 +92,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
   routes.patch("/agents/:id", async (c) => {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
-    requireAgent(principal, agent, "agents:write");
+    requireAgent(principal, agent, "agents:write", "agents:describe");
     const { name, description, tags } = await readBody(c, patchAgentBody);
     const changes = {
       ...(name === undefined ? {} : { name }),
@@ -93,18 +100,48 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ...(tags === undefined ? {} : { tags }),
     };
     await store.agents.update(agent.id, changes);
+    hub.feed.changed(agent.user_id, agent.id, "updated");
     const now = { ...agent, ...changes };
-    return c.json({ id: now.id, name: now.name, description: now.description, message: "agent updated" });
+    const warning = now.name === agent.name ? undefined : await namesakeWarning(deps, now);
+    const message = "agent updated";
+    return c.json({
+      id: now.id,
+      name: now.name,
+      description: now.description,
+      tags: now.tags,
+      message,
+      ...warning,
+    });
   });
 
   routes.delete("/agents/:id", async (c) => {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:write", "agents:unregister");
-    await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
-    hub.agentDeleted(agent.id);
+    await removeAgent(agent, deps);
     return c.json({ message: "agent deleted" });
   });
 
   return routes;
+}
+
+/** Forgets an agent and ends its sockets. */
+export async function removeAgent(agent: AgentRow, { store, hub }: ApiDeps): Promise<void> {
+  await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
+  hub.agentDeleted(agent.id);
+  hub.feed.changed(agent.user_id, agent.id, "deleted");
+}
+
+// --- internal ---
+
+/** Names need not be unique, but a person who types one must then add the id. */
+async function namesakeWarning(
+  { store }: ApiDeps,
+  agent: AgentRow,
+): Promise<{ warning: string } | undefined> {
+  if (!(await store.agents.hasNamesake(agent))) return undefined;
+  const shown = JSON.stringify(agent.name);
+  return {
+    warning: `another agent of this account is named ${shown} too: the name alone does not say which is meant`,
+  };
 }

@@ -46,8 +46,10 @@ export function tokenRoutes(deps: ApiDeps): Hono<Env> {
 
   routes.post("/tokens", async (c) => {
     const principal = await authenticate(c, deps);
-    requirePermission(principal, "tokens:manage");
     const { name, scopes = ["*"], expires_in, agent_id } = await readBody(c, createTokenBody);
+    // Who may register an agent, and so gets a token for it, may also make another one for it.
+    const isForAgent = scopes.length === 1 && scopes[0] === "agent";
+    requirePermission(principal, isForAgent ? "agents:write" : "tokens:manage");
     checkScopes(scopes, principal.token.scopes, agent_id ?? null);
     if (agent_id) requireAgent(principal, await findAgent(store, agent_id), "agents:write");
     const made = makeToken();
@@ -105,7 +107,8 @@ function checkScopes(scopes: readonly string[], own: readonly string[], agentId:
       'an agent\'s token has the scope "agent" alone, and names its agent as agent_id',
     );
   }
-  if (!mayGrant(own, scopes)) throw new ApiError(403, "scope", "a token cannot make one that may do more");
+  if (!forAgent && !mayGrant(own, scopes))
+    throw new ApiError(403, "scope", "a token cannot make one that may do more");
 }
 
 function tokenView(token: TokenRow) {

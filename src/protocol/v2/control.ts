@@ -3,7 +3,9 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
+import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
+import { isPathSegment } from "../path.ts";
 import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
@@ -14,6 +16,8 @@ const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
 const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
 const id = exact(LENGTHS.id, 1);
+/** Of what is started: the API has an address for each. */
+const newId = id.check(z.refine(isPathSegment, "nothing can have that name"));
 
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
@@ -47,7 +51,7 @@ export type RefusalCode = z.infer<typeof refusal>;
 const attach = z.object({
   type: z.literal("attach"),
   channel,
-  session: id,
+  session: newId,
   /** Start a shell where none of that name runs. */
   create: z._default(z.boolean(), false),
   /** With `cursor`: resume this instance from this offset. */
@@ -71,7 +75,7 @@ const run = z.object({
   type: z.literal("run"),
   channel,
   /** A UUID of the opener's: the same again attaches to what runs. */
-  run: id,
+  run: newId,
   command: exact(LENGTHS.command),
   cwd: z.optional(exact(LENGTHS.path)),
   env: z.optional(variables),
@@ -148,12 +152,12 @@ export type OwnerInput = z.input<typeof fromOwner>;
 
 /** Never throws; see `Parsed`. */
 export function parseOpener(text: string): Parsed<OpenerMessage> {
-  return parseMessage(fromOpener, text);
+  return parseMessage(fromOpener, text, FROM_SERVER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseOwner(text: string): Parsed<OwnerMessage> {
-  return parseMessage(fromOwner, text);
+  return parseMessage(fromOwner, text, FROM_AGENT);
 }
 
 /** As it travels. */
