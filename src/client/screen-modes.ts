@@ -33,6 +33,7 @@ const SEQUENCE =
   /\x1b[\x00-\x17\x7f]*(?:\[[\x00-\x17\x7f]*(?:\?([\d;:\x00-\x17\x7f]+)([hl])|([<>=])([\d;:\x00-\x17\x7f]*)([umn])|([\d;:\x00-\x17\x7f]*)( q|"q|[rhlgstu])|!p)|[=>cHno|}~78]|([()*+])([^\x1b])|([PX^_\]]))|[\x0e\x0f]/g;
 /** Take effect in the middle of a sequence, and are no part of it. */
 const CONTROLS = /[\x00-\x17\x7f]+/g;
+const HAS_CONTROL = /[\x00-\x17\x7f]/;
 
 /** One that has its end, whatever it is. Strings are followed elsewhere. */
 const COMPLETE = /^\x1b[\x00-\x17\x7f]*(?:\[[^@-~\x1b]*[@-~]|[()*+#% ][\s\S]|[^[()*+#% \x1b\x00-\x17\x7f])/;
@@ -198,9 +199,8 @@ export class ScreenModes {
   }
 
   #note(match: RegExpExecArray): void {
-    const [sequence, modes, to, level, numbers = "", key, parameters = "", final, slot, set] = match.map(
-      (part) => part?.replace(CONTROLS, ""),
-    );
+    const parts = HAS_CONTROL.test(match[0]) ? match.map((part) => part?.replace(CONTROLS, "")) : match;
+    const [sequence, modes, to, level, numbers = "", key, parameters = "", final, slot, set] = parts;
     if (modes !== undefined)
       for (const mode of modes.split(";")) this.#setMode(Number.parseInt(mode, 10), to === "h" ? "h" : "l");
     else if (level !== undefined) this.#setKeys(level, numbers, key ?? "");
