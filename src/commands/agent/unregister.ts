@@ -55,7 +55,7 @@ export const unregisterCommand = withHelp(
         say(`not removed at ${loaded.host}: ${atServer}`);
         if (ask && !(await confirm("remove it here all the same?"))) return ExitCode.failed;
         problems.push(
-          `the server still has agent ${agentId}: delete it in its dashboard, or DELETE /api/agents/${agentId}`,
+          `the server still has agent ${agentId}; remove it there: curl -X DELETE -H "Authorization: Bearer $REXEC_TOKEN" ${loaded.host}/api/agents/${agentId}`,
         );
       }
       problems.push(...(await removeHere(loaded.path, running)));

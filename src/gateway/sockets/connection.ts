@@ -25,6 +25,9 @@ export interface ConnectionInfo {
   address: string;
   tokenId: string;
   userId: string;
+  userName: string;
+  /** Unix milliseconds. */
+  openedAt: number;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }

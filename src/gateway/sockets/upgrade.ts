@@ -151,7 +151,8 @@ function checkViewers(user: UserRow, { hub, quotas }: UpgradeDeps): void {
 
 function describe(info: RequestInfo, { user, token }: Principal) {
   const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
-  return { address: info.address, tokenId: token.id, userId: user.id, tokenExpiresAt };
+  const { id: userId, username: userName } = user;
+  return { address: info.address, tokenId: token.id, userId, userName, openedAt: Date.now(), tokenExpiresAt };
 }
 
 function wishOf({ searchParams }: URL): ViewerWish {
