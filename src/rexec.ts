@@ -39,6 +39,7 @@ const main = withHelp(
       // Loaded when it is asked for: a command on a remote machine needs no database.
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       agent,
+      complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),
       completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),
     },
   }),
