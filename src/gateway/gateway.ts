@@ -8,9 +8,11 @@ import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
+import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { ContainerFeed } from "./relay/container-feed.ts";
 import { Hub } from "./relay/hub.ts";
 import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
@@ -19,6 +21,7 @@ import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import { RingBudget } from "./v2/ring-budget.ts";
+import { SnapshotBudget } from "./v2/snapshot-budget.ts";
 
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
@@ -79,10 +82,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
-  const hub = new Hub({ timings, budget, scrollback, screens }, logger, recorder(store, logger));
+  const quotas = { ...QUOTAS, ...options.quotas };
+  const feed = new ContainerFeed(
+    {
+      one: async (id) => {
+        const agent = await store.agents.get(id);
+        return agent && containerView(agent, hub.presence(id));
+      },
+      all: async (userId) => {
+        const agents = await store.agents.listOfUser(userId);
+        return agents.map((agent) => containerView(agent, hub.presence(agent.id)));
+      },
+      limit: quotas.agents,
+    },
+    (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
+  );
+  const hub = new Hub(
+    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget() },
+    logger,
+    recorder(store, logger),
+    feed,
+  );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const quotas = { ...QUOTAS, ...options.quotas };
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({ store, hub, authenticator, quotas, downloads, logger });

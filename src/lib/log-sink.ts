@@ -4,6 +4,7 @@
  */
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
 import { errnoOf } from "./errors.ts";
+import { isJournal, Journal } from "./journal.ts";
 
 /** Bytes of lines that wait for a slow reader; a line beyond them is dropped. */
 export const LOG_QUEUE_BYTES = 256 * 1024;
@@ -160,6 +161,8 @@ export class LogSink {
 export class FdTarget implements LogTarget {
   readonly #fd: number;
   readonly #own: number | null;
+  /** In place of the descriptor, where that was the journal's and has failed. */
+  #journal: Journal | null = null;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -168,8 +171,14 @@ export class FdTarget implements LogTarget {
 
   put(bytes: Uint8Array): number | Promise<number> {
     if (this.#own !== null) return writeSync(this.#own, bytes);
+    if (this.#journal) return this.#journal.put(bytes);
     return new Promise((resolve, reject) => {
-      write(this.#fd, bytes, (error, count) => (error ? reject(error) : resolve(count)));
+      write(this.#fd, bytes, (error, count) => {
+        if (!error) return resolve(count);
+        if (!isJournal(this.#fd)) return reject(error);
+        this.#journal = new Journal();
+        this.#journal.put(bytes).then(resolve, reject);
+      });
     });
   }
 }

@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { describeUnless, lacks, tool } from "../support/needs.ts";
 import { until, within } from "../support/wait.ts";
 
 let gateway: TestGateway;
 let folder: string;
-const NGINX = Bun.which("nginx", { PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` });
 
 beforeAll(async () => {
   gateway = await startGateway();
@@ -63,9 +63,7 @@ async function register(host = gateway.url): Promise<string> {
   return id;
 }
 
-if (!NGINX) test.skip("nginx: SKIPPED, it is not installed (Debian: nginx-light)", () => {});
-
-describe.skipIf(!NGINX)("behind nginx", () => {
+describeUnless(lacks("nginx"))("behind nginx", () => {
   const UPGRADE =
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
 
@@ -203,7 +201,7 @@ async function nginx(location: string): Promise<Front> {
        server { listen 127.0.0.1:${port}; location / { ${location} } } }`,
   );
   const child = Bun.spawn(
-    [NGINX ?? "nginx", "-e", join(home, "error.log"), "-p", home, "-c", join(home, "nginx.conf")],
+    [tool("nginx") ?? "", "-e", join(home, "error.log"), "-p", home, "-c", join(home, "nginx.conf")],
     {
       stdio: ["ignore", "ignore", "ignore"],
     },

@@ -58,6 +58,26 @@ describe("a refused connection", () => {
     await server.stop();
   });
 
+  test("follows no redirect with the token, whatever the file allows", async () => {
+    const elsewhere: string[] = [];
+    const other = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        elsewhere.push(request.url);
+        return new Response("", { status: 401 });
+      },
+    });
+    const server = refusing(() => Response.redirect(`${other.url.origin}/ws/agent/x`, 307));
+    const { url: host, token, agentId } = server;
+    await using agent = startAgent({ host, token, agentId, tokenInQuery: true });
+    const waits = () => agent.states.filter(({ phase }) => phase === "waiting").length;
+    await until(() => waits() >= 2, 5_000, "two tries");
+    expect(elsewhere).toEqual([]);
+    await server.stop();
+    await other.stop(true);
+  });
+
   const passing: [string, () => Response][] = [
     ["429", () => Response.json({ error: "slow down" }, { status: 429 })],
     ["500", () => new Response("", { status: 500 })],

@@ -161,6 +161,20 @@ describe("the terminal is as it was", () => {
     expect(screen.shown).toContain("the sky fell");
   });
 
+  test("by a server that refuses the token, which stands in no address then either", async () => {
+    const addresses: string[] = [];
+    await using server = new V1Server({
+      intercept: (request, url) => {
+        addresses.push(request.url);
+        return url.pathname.startsWith("/ws/") ? Response.json({ error: "no" }, { status: 401 }) : undefined;
+      },
+    });
+    await using screen = await between("exec box -- true", loggedIn(server.url));
+    await expectRestored(screen, 1);
+    expect(addresses.some((address) => address.includes("/ws/"))).toBe(true);
+    for (const address of addresses) expect(address).not.toMatch(/token=|rexec_/);
+  });
+
   test("after the token was revoked meanwhile", async () => {
     let revoked = false;
     await using server = new V1Server({

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
@@ -58,8 +58,9 @@ describeUnless(lacks("openssl"))("a gateway with a certificate of a private auth
       10_000,
       () => `an https address in ${all()}`,
     );
-    const file = Bun.file(join(folder, "gateway", "admin-token"));
-    token = await until(async () => (await file.exists()) && (await file.text()).trim(), 10_000, "the token");
+    const file = join(folder, "gateway", "admin-token");
+    // Not by a `Bun.file` that is kept: one that was asked before there was a file stays empty.
+    token = await until(() => existsSync(file) && readFileSync(file, "utf8").trim(), 10_000, "the token");
   });
   afterAll(async () => {
     for (const child of children.reverse()) {

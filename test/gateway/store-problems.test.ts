@@ -7,6 +7,7 @@ import { SQL } from "bun";
 import { openStore } from "../../src/gateway/store/store.ts";
 import { RexecError } from "../../src/lib/errors.ts";
 import { binary } from "../support/binaries.ts";
+import { describeUnless, lacks, testUnless, whyNotRoot, whyNoUserNamespace } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 let folder: string;
@@ -17,12 +18,6 @@ afterEach(() => {
   chmodSync(folder, 0o700);
   rmSync(folder, { recursive: true, force: true });
 });
-
-const NAMESPACE = Bun.spawnSync(["unshare", "-rm", "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]);
-const why = NAMESPACE.success
-  ? null
-  : `no file system can be mounted in a namespace here: ${NAMESPACE.stderr}`;
-if (why !== null) test.skip(`small disks: SKIPPED, ${why}`, () => {});
 
 /** Starts a gateway on a small disk of its own, which `prepare` (shell, `$D` is the disk) has spoilt. */
 async function serveOn(options: string, prepare: string): Promise<{ code: number; err: string }> {
@@ -39,7 +34,7 @@ async function serveOn(options: string, prepare: string): Promise<{ code: number
   }
 }
 
-describe.skipIf(why !== null)("a disk", () => {
+describeUnless(whyNoUserNamespace())("a disk", () => {
   test.each([
     ["that is full", "size=64k", 'head -c 65536 /dev/zero >"$D/x"'],
     ["that is nearly full", "size=64k", 'head -c 61440 /dev/zero >"$D/x"'],
@@ -65,7 +60,7 @@ describe.skipIf(why !== null)("a disk", () => {
       ":",
       `"$REXEC" serve --data "$D" --new-admin-token 2>/dev/null || : >"$D/gateway.db"`,
     ]) {
-      const { code, err } = await serveOn("size=4m", `${before}; mount -o remount,ro "$D"`);
+      const { code, err } = await serveOn("size=4m", `${before}; mount -o remount,bind,ro "$D"`);
       expect(err).toMatch(/its file system is read-only/);
       expect(err).not.toContain("EROFS");
       expect(code).toBe(1);
@@ -128,12 +123,15 @@ describe("in the place of the data", () => {
     expect((await problem(folder)).hint).toContain("a newer rexec wrote it");
   });
 
-  test.skipIf(process.getuid?.() === 0)("a folder without rights is named with who may not", async () => {
-    chmodSync(folder, 0o500);
-    expect((await problem(folder)).message).toContain(`permission denied to user ${process.getuid?.()}`);
-  });
+  testUnless(process.getuid?.() === 0 ? "root may write anywhere" : null)(
+    "a folder without rights is named with who may not",
+    async () => {
+      chmodSync(folder, 0o500);
+      expect((await problem(folder)).message).toContain(`permission denied to user ${process.getuid?.()}`);
+    },
+  );
 
-  test.skipIf(process.getuid?.() !== 0)(
+  testUnless(whyNotRoot("be another account") ?? lacks("setpriv"))(
     "another user's folder is named with whose it is (as root: by way of nobody)",
     async () => {
       const data = join(folder, "data");

@@ -98,6 +98,10 @@ describe("a database that holds such texts already", () => {
     database.close();
     await gateway.restart();
     await expectListed(gateway, ["good", "poisoned"]);
+    using after = new Database(join(gateway.dataDir, "gateway.db"), { readonly: true });
+    expect(after.query("SELECT MAX(LENGTH(system_info)) AS longest FROM agents").get()).toEqual({
+      longest: null,
+    });
     const { json } = await gateway.api("GET", `/api/agents/${poisoned.id}`);
     expect(json).toMatchObject({ name: "poisoned", tags: [] });
     expect(json.description).toHaveLength(1024);

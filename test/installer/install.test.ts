@@ -111,6 +111,16 @@ function underShell(shell: readonly string[]): void {
     expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
   });
 
+  test("over a file of the original agent it is an upgrade too", async () => {
+    await install(shell, "--token", TOKEN);
+    const theirs = JSON.stringify({ id: "abc-1", name: "box", host: api, token: TOKEN }, null, 2);
+    writeFileSync(config(), theirs);
+    const { code, out } = await install(shell);
+    expect([code, out]).toEqual([0, expect.stringContaining("keeps its registration")]);
+    expect(out).toContain(`this machine is connected to ${api}`);
+    expect(readFileSync(config(), "utf8")).toBe(theirs);
+  });
+
   test("takes the token from the environment", async () => {
     const { code } = await install(shell, { REXEC_TOKEN: TOKEN });
     expect(code).toBe(0);
@@ -203,14 +213,14 @@ function underShell(shell: readonly string[]): void {
     },
   );
 
-  test("takes another form where one is listed and not there, or broken", async () => {
+  testWith("xz", "gzip")("takes another form where one is listed and not there, or broken", async () => {
     offer(agentProgram(), [".xz", ".gz"]);
     files[`/downloads/${FILE}.xz`] = undefined;
     expect((await install(shell)).code).toBe(0);
     expect(requests).toContain(`/downloads/${FILE}.gz`);
   });
 
-  test("refuses a compressed download that is not what the checksum says", async () => {
+  testWith("xz", "gzip")("refuses a compressed download that is not what the checksum says", async () => {
     offer(agentProgram(), [".xz", ".gz"]);
     files[`/downloads/${FILE}.xz`] = "changed on the way";
     const { code, err } = await install(shell);

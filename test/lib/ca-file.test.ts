@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { readCertificates } from "../../src/lib/ca-file.ts";
 import { RexecError } from "../../src/lib/errors.ts";
 import { requestJson } from "../../src/lib/http.ts";
 import { resolveEndpoint } from "../../src/lib/net.ts";
+import { describeUnless, lacks, testUnless } from "../support/needs.ts";
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -15,7 +16,9 @@ const openssl = (words: string) => {
   if (!made.success) throw new Error(`openssl: ${made.stderr}`);
 };
 
+const whyNot = lacks("openssl");
 beforeAll(() => {
+  if (whyNot !== null) return;
   folder = mkdtempSync(join(tmpdir(), "rexec-ca-"));
   const key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
   openssl(
@@ -37,11 +40,13 @@ beforeAll(() => {
   writeFileSync(at("huge.pem"), Buffer.alloc(9 * 1024 * 1024, "x"));
   mkdirSync(at("folder.pem"));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  if (whyNot === null) rmSync(folder, { recursive: true, force: true });
+});
 
 const read = (name: string) => readFileSync(at(name), "utf8");
 
-describe("a file of certificates", () => {
+describeUnless(whyNot)("a file of certificates", () => {
   test("is PEM, one or several with text between them, or DER", () => {
     expect(readCertificates(at("ca.pem"))).toHaveLength(1);
     expect(readCertificates(at("both.pem"))).toHaveLength(2);
@@ -72,24 +77,27 @@ describe("a file of certificates", () => {
   });
 });
 
-test("a server is trusted by a DER file; one whose certificate is for another name is told as that", async () => {
-  const serve = (name: string, key: string) =>
-    Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      tls: { cert: Bun.file(at(name)), key: Bun.file(at(key)) },
-      fetch: () => Response.json({}),
-    });
-  using good = serve("ca.pem", "key.pem");
-  using other = serve("b.pem", "bkey.pem");
-  const ask = (url: string, caFile: string) =>
-    requestJson({
-      endpoint: resolveEndpoint({ url, insecure: false, caFile: at(caFile), env: {} }),
-      method: "GET",
-      path: "/",
-      schema: z.unknown(),
-    });
-  expect(await ask(good.url.origin, "ca.der")).toEqual({});
-  await expect(ask(other.url.origin, "both.pem")).rejects.toThrow("its certificate is for another name");
-  await expect(ask(other.url.origin, "ca.der")).rejects.toThrow("not known here");
-});
+testUnless(whyNot)(
+  "a server is trusted by a DER file; one whose certificate is for another name is told as that",
+  async () => {
+    const serve = (name: string, key: string) =>
+      Bun.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        tls: { cert: Bun.file(at(name)), key: Bun.file(at(key)) },
+        fetch: () => Response.json({}),
+      });
+    using good = serve("ca.pem", "key.pem");
+    using other = serve("b.pem", "bkey.pem");
+    const ask = (url: string, caFile: string) =>
+      requestJson({
+        endpoint: resolveEndpoint({ url, insecure: false, caFile: at(caFile), env: {} }),
+        method: "GET",
+        path: "/",
+        schema: z.unknown(),
+      });
+    expect(await ask(good.url.origin, "ca.der")).toEqual({});
+    await expect(ask(other.url.origin, "both.pem")).rejects.toThrow("its certificate is for another name");
+    await expect(ask(other.url.origin, "ca.der")).rejects.toThrow("not known here");
+  },
+);

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { arm64Runner } from "../support/binaries.ts";
-import { describeUnless, testUnless, whyNoUserNamespace } from "../support/needs.ts";
+import { testUnless, whyNoUserNamespace } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 setDefaultTimeout(30_000);
@@ -33,21 +33,20 @@ async function build(arch: string, outfile: string) {
 }
 
 /** What the program prints; `temp` is the folder its addon is unpacked to, after `setup` in a mount namespace. */
-async function run(command: string[], temp: string, setup = "true") {
-  const child = Bun.spawn(
-    [
-      "unshare",
-      "--user",
-      "--map-root-user",
-      "--mount",
-      "sh",
-      "-c",
-      `${setup} && exec "$@"`,
-      "sh",
-      ...command,
-    ],
-    { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", BUN_TMPDIR: temp }, cwd: "/", stderr: "pipe" },
-  );
+async function run(command: string[], temp: string, setup?: string) {
+  const spaces = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    `${setup} && exec "$@"`,
+    "sh",
+  ];
+  const env = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", BUN_TMPDIR: temp };
+  const words = setup === undefined ? command : [...spaces, ...command];
+  const child = Bun.spawn(words, { env, cwd: "/", stderr: "pipe" });
   const [out, err] = await within(
     Promise.all([child.stdout.text(), child.stderr.text()]),
     15_000,
@@ -59,7 +58,7 @@ async function run(command: string[], temp: string, setup = "true") {
 
 const served = { output: "24 80\r\n", exitCode: 9, signal: null };
 
-describeUnless(whyNoUserNamespace())("a compiled binary", () => {
+describe("a compiled binary", () => {
   beforeAll(() => build(process.arch, binary));
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -77,17 +76,22 @@ describeUnless(whyNoUserNamespace())("a compiled binary", () => {
     expect(readdirSync(temp)).toEqual([]);
   });
 
-  test.each([
+  for (const [state, option, why] of [
     ["noexec", "-o noexec", "failed to map segment"],
     ["full", "-o size=4k", "No such file"],
     ["read-only", "-o ro", "No such file"],
-  ])("falls back and says why where its temporary folder is %s", async (_, option, why) => {
-    const temp = join(folder, "temp");
-    const result = await run([binary], temp, `mkdir -p ${temp} && mount -t tmpfs ${option} none ${temp}`);
-    expect(result).toMatchObject({ ...served, backend: "bun" });
-    expect(result.reason).toContain(why);
-    expect(result.reason).toContain("BUN_TMPDIR");
-  });
+  ] as const) {
+    testUnless(whyNoUserNamespace())(
+      `falls back and says why where its temporary folder is ${state}`,
+      async () => {
+        const temp = join(folder, "temp");
+        const result = await run([binary], temp, `mkdir -p ${temp} && mount -t tmpfs ${option} none ${temp}`);
+        expect(result).toMatchObject({ ...served, backend: "bun" });
+        expect(result.reason).toContain(why);
+        expect(result.reason).toContain("BUN_TMPDIR");
+      },
+    );
+  }
 
   testUnless("missing" in runner ? runner.missing : null)(
     "made for arm64 on another machine, runs a shell there",

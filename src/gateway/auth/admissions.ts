@@ -36,8 +36,9 @@ export class Admission implements Disposable {
   }
 
   /** @throws ApiError 401, 404 where the token or the agent has gone since the admission began */
-  check(tokenId: string, agentId: string): void {
-    const [token, agent] = [this.#refused.get(tokenId), this.#refused.get(agentId)];
+  check(tokenId: string, agentId?: string): void {
+    const token = this.#refused.get(tokenId);
+    const agent = agentId === undefined ? undefined : this.#refused.get(agentId);
     if (token) throw new ApiError(401, ...token);
     if (agent) throw new ApiError(404, ...agent);
   }

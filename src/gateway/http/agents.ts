@@ -54,6 +54,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
     }
     const { agent, token } = registered;
+    hub.feed.changed(agent.user_id, agent.id, "created");
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
     const warning = agent.ephemeral ? undefined : await namesakeWarning(deps, agent);
@@ -99,6 +100,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ...(tags === undefined ? {} : { tags }),
     };
     await store.agents.update(agent.id, changes);
+    hub.feed.changed(agent.user_id, agent.id, "updated");
     const now = { ...agent, ...changes };
     const warning = now.name === agent.name ? undefined : await namesakeWarning(deps, now);
     const message = "agent updated";
@@ -116,12 +118,18 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:write", "agents:unregister");
-    await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
-    hub.agentDeleted(agent.id);
+    await removeAgent(agent, deps);
     return c.json({ message: "agent deleted" });
   });
 
   return routes;
+}
+
+/** Forgets an agent and ends its sockets. */
+export async function removeAgent(agent: AgentRow, { store, hub }: ApiDeps): Promise<void> {
+  await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
+  hub.agentDeleted(agent.id);
+  hub.feed.changed(agent.user_id, agent.id, "deleted");
 }
 
 // --- internal ---

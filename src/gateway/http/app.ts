@@ -10,6 +10,7 @@ import { COMMIT, VERSION } from "../../lib/version.ts";
 import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
 import { agentRoutes } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
+import { containerRoutes } from "./containers.ts";
 import type { ApiDeps, Env } from "./context.ts";
 import { DownloadFolder } from "./download-folder.ts";
 import { downloadRoutes } from "./downloads.ts";
@@ -71,6 +72,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.route("/", downloadRoutes(downloads));
   app.route("/api", tokenRoutes(options));
   app.route("/api", agentRoutes(options));
+  app.route("/api", containerRoutes(options));
   app.route("/api", sessionRoutes(options));
   app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
   app.onError((error, c) => explain(error, c, options.logger));

@@ -17,9 +17,11 @@ import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
 import { Admissions } from "../auth/admissions.ts";
 import type { Presence } from "../http/agent-view.ts";
 import type { Connection } from "../sockets/connection.ts";
+import { FrameWatch } from "../sockets/frame-watch.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
+import type { ContainerFeed } from "./container-feed.ts";
 import { Departures } from "./departures.ts";
 import { Room } from "./room.ts";
 import { fromAgent, fromViewer, input } from "./room-traffic.ts";
@@ -56,20 +58,25 @@ export class Hub {
   readonly #viewers = new Set<Connection>();
   readonly admissions = new Admissions();
   readonly #departures = new Departures(performance.now());
+  /** Those who follow the list of a user's agents. */
+  readonly feed: ContainerFeed;
   readonly #options: DeskOptions;
   readonly #timings: DeskOptions["timings"];
   readonly #logger: Logger;
   readonly #events: HubEvents;
   readonly #timer: Timer;
+  readonly #frameWatch: FrameWatch;
   #recordedAt = performance.now();
 
-  constructor(options: DeskOptions, logger: Logger, events: HubEvents) {
+  constructor(options: DeskOptions, logger: Logger, events: HubEvents, feed: ContainerFeed) {
     const { timings } = options;
+    this.feed = feed;
     this.#options = options;
     this.#timings = timings;
     this.#logger = logger;
     this.#events = events;
     this.#timer = setInterval(() => this.#tick(), timings.tickMs);
+    this.#frameWatch = new FrameWatch(this.#connections, logger);
   }
 
   /** What is known of a connected agent, null of one that is not. */
@@ -126,11 +133,16 @@ export class Hub {
           const room = this.#rooms.get(agent.id);
           if (room?.uplink !== uplink) return;
           fromAgent(room, message, this.#logger);
-          if (message.type === "system_info") this.#events.systemInfo(agent.id, message.data);
+          if (message.type !== "system_info") return;
+          this.#events.systemInfo(agent.id, message.data);
+          this.feed.changed(agent.user_id, agent.id, "updated");
         },
         onDrain: () => this.#rooms.get(agent.id)?.releaseHeld(),
         onClosed: (code, reason) => {
-          this.#rooms.get(agent.id)?.disconnect(uplink);
+          const room = this.#rooms.get(agent.id);
+          // One that was superseded leaves the agent connected.
+          if (room?.uplink === uplink) this.feed.changed(agent.user_id, agent.id, "stopped");
+          room?.disconnect(uplink);
           if (!this.#rooms.get(agent.id)?.uplink) this.#departures.left(agent.id, performance.now());
           this.#events.alive(agent.id, uplink.lastPing);
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);
@@ -141,6 +153,7 @@ export class Hub {
         say("connects", `${name} connected from ${address}`);
         this.#events.connected(agent.id, uplink.connectedAt);
         this.#room(agent.id).connect(uplink);
+        this.feed.changed(agent.user_id, agent.id, "started");
       },
     );
   }
@@ -214,6 +227,11 @@ export class Hub {
     });
   }
 
+  /** Makes the connection a follower of a user's list, from its opening on. */
+  acceptFollower(connection: Connection, userId: string): void {
+    this.feed.accept(connection, userId, () => this.#connections.add(connection));
+  }
+
   /** The agent's room, while it is connected or waited for. */
   room(agentId: string): Room | undefined {
     return this.#rooms.get(agentId);
@@ -241,6 +259,8 @@ export class Hub {
   /** Says goodbye to everybody. */
   stop(): void {
     clearInterval(this.#timer);
+    this.feed.stop();
+    this.#frameWatch.stop();
     for (const room of [...this.#rooms.values()]) room.close(CLOSE_GOING_AWAY, "the gateway stops");
     for (const connection of this.#connections) connection.close(CLOSE_GOING_AWAY, "the gateway stops");
   }

@@ -70,8 +70,13 @@ export class Uplink {
       if (parsed.problem === "invalid") this.#countInvalid(parsed.reason);
       else if (this.link) this.link.text(text);
       else this.#logger.debug(`agent ${this.#name}: ${parsed.reason}`);
-    } else if (parsed.value.type === "ping") this.send(encodeBare("pong"));
+    } else if (parsed.value.type === "ping") this.#pong();
     else events.onMessage(parsed.value);
+  }
+
+  #pong(): void {
+    if (this.connection.reads) this.send(encodeBare("pong"));
+    this.connection.holdUntilRead();
   }
 
   #countInvalid(reason: string): void {

@@ -23,6 +23,7 @@ const DEFAULTS: PoolOptions = {
   taskMs: 2_000,
   startMs: 30_000,
   growthBytes: 256 * 1024 * 1024,
+  heapBytes: 128 * 1024 * 1024,
   weightBytes: 48 * 1024 * 1024,
   idleMs: 30_000,
   warn: () => {},
@@ -32,6 +33,8 @@ const DEFAULTS: PoolOptions = {
 export interface Place {
   readonly id: number;
   thread: ScreenThread | null;
+  /** Why it has none any more, and gets no other. */
+  refused: string | null;
   /** Memory is short: the screen is to be put to rest soon. */
   onPressure(): void;
 }
@@ -60,7 +63,7 @@ export class ScreenPool {
 
   /** A place for a screen, in no thread yet. */
   place(onPressure: () => void): Place {
-    const place = { id: this.#next, thread: null, onPressure };
+    const place = { id: this.#next, thread: null, refused: null, onPressure };
     this.#next += 1;
     return place;
   }
@@ -68,12 +71,18 @@ export class ScreenPool {
   /** The task `open` begins in a thread; the others need one that has the screen. @throws ScreenLost */
   async run(place: Place, task: Omit<ScreenTask, "screen">): Promise<ScreenAnswer> {
     if (this.#stopped) throw new ScreenLost("the gateway stops", false);
+    if (place.refused !== null) throw new ScreenLost(place.refused, true);
     if (task.open) this.#enter(place);
     const { thread } = place;
     if (!thread || thread.hasEnded) throw new ScreenLost("its thread has ended", false);
     const answer = await thread.run({ ...task, screen: place.id });
     this.#relieve(thread, place.id);
     return answer;
+  }
+
+  /** Its thread was ended while it did nothing: the screen has to be made anew. */
+  hasLost({ thread }: Place): boolean {
+    return thread?.hasEnded ?? false;
   }
 
   /** The screen is of no use any more. */
@@ -108,7 +117,9 @@ export class ScreenPool {
   #start(): ScreenThread {
     const thread = new ScreenThread(this.#options, (ended, cause, reason) => {
       this.#threads.delete(ended);
-      if (cause !== null) this.#options.warn(`a session has no screen any more: ${reason}`);
+      const guilty = this.#places.get(cause ?? -1);
+      if (guilty) guilty.refused = reason;
+      if (guilty) this.#options.warn(`a session has no screen any more: ${reason}`);
     });
     this.#threads.add(thread);
     return thread;

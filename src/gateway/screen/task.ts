@@ -29,5 +29,7 @@ export type ScreenAnswer = {
   snapshot: (TerminalSize & { bytes: Uint8Array<ArrayBuffer> }) | null;
 } | null;
 
-/** A thread that has more than this is ended: screens of ordinary programs have some 1 MB each. */
-export const HEAP_BYTES = 128 * 1024 * 1024;
+/** The first that a thread is told. It clears up where it has more than that, before it says so. */
+export interface ThreadSetup {
+  heapBytes: number;
+}

@@ -1,5 +1,5 @@
 /** One thread of screens, seen from outside: a task at a time, each with a limit of time and memory. */
-import { HEAP_BYTES, type ScreenAnswer, type ScreenTask } from "./task.ts";
+import type { ScreenAnswer, ScreenTask, ThreadSetup } from "./task.ts";
 
 /** Why a task came to no end. */
 export class ScreenLost extends Error {
@@ -18,6 +18,8 @@ export interface ThreadLimits {
   taskMs: number;
   /** What memory of the whole process may grow by during one. */
   growthBytes: number;
+  /** What one thread may have; screens of ordinary programs have some 1 MB each. */
+  heapBytes: number;
   /** Loading the thread's program. */
   startMs: number;
 }
@@ -54,6 +56,7 @@ export class ScreenThread {
     this.#worker.onmessage = ({ data }: MessageEvent<ScreenAnswer | "ready">) => this.#hear(data);
     this.#worker.onerror = ({ message }) => this.end(`its thread failed: ${message}`, this.#current);
     this.#worker.unref();
+    this.#worker.postMessage({ heapBytes: limits.heapBytes } satisfies ThreadSetup);
     this.#startWatch(limits.startMs);
   }
 
@@ -96,7 +99,7 @@ export class ScreenThread {
     else if (done) {
       this.#note(done.task, data);
       done.resolve(data);
-      if (data && data.heap > HEAP_BYTES) this.#tooLarge();
+      if (data && data.heap > this.#limits.heapBytes) this.#tooLarge();
     }
     this.#next();
   }

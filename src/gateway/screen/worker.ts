@@ -1,13 +1,18 @@
 /** A thread of its own for screens: what a shell prints may keep it busy, or end it, and nothing else. */
 import { ScreenEngine } from "./engine.ts";
-import { HEAP_BYTES, type ScreenAnswer, type ScreenTask } from "./task.ts";
+import type { ScreenAnswer, ScreenTask, ThreadSetup } from "./task.ts";
 
 declare const self: Worker;
 
 const engines = new Map<number, ScreenEngine>();
+let heapBytes = Infinity;
 const encoder = new TextEncoder();
 
-self.onmessage = ({ data }: MessageEvent<ScreenTask>) => {
+self.onmessage = ({ data }: MessageEvent<ScreenTask | ThreadSetup>) => {
+  if ("heapBytes" in data) {
+    heapBytes = data.heapBytes;
+    return;
+  }
   let answer: ScreenAnswer = null;
   try {
     answer = done(data);
@@ -48,7 +53,7 @@ function forget(screen: number): void {
 
 function heap(): number {
   const { heapUsed } = process.memoryUsage();
-  if (heapUsed <= HEAP_BYTES) return heapUsed;
+  if (heapUsed <= heapBytes) return heapUsed;
   Bun.gc(true);
   return process.memoryUsage().heapUsed;
 }

@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
-import { booleanColumn, jsonColumn, validRows } from "./columns.ts";
+import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
@@ -119,13 +119,20 @@ export class Agents {
     );
   }
 
+  /** Lets go of what an agent was able to store before there were limits: it would be read with every list. */
+  async dropOversized(): Promise<void> {
+    await this.#database.run(
+      (sql) => sql`UPDATE agents SET system_info = NULL WHERE LENGTH(system_info) > ${MAX_JSON}`,
+    );
+  }
+
   /** Those of CI jobs of which nothing was heard since. `at`: RFC 3339. */
-  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name">[]> {
+  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name" | "user_id">[]> {
     const rows = await this.#database.run(
       (sql) =>
-        sql`SELECT id, name FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
+        sql`SELECT id, name, user_id FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
     );
-    return z.array(z.pick(agentRow, { id: true, name: true })).parse(rows);
+    return z.array(z.pick(agentRow, { id: true, name: true, user_id: true })).parse(rows);
   }
 
   /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */

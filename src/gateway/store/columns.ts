@@ -8,7 +8,7 @@ export const booleanColumn = z.pipe(
 );
 
 /** Longest JSON that a column may hold, characters: far more than all limits of its fields together. */
-const MAX_JSON = 64 * 1024;
+export const MAX_JSON = 64 * 1024;
 
 /** JSON text of the given shape. What is not readable, or too long to be ours, counts as null. */
 export function jsonColumn<T>(schema: z.ZodMiniType<T>): z.ZodMiniType<T | null> {

@@ -22,8 +22,10 @@ export interface Store {
  */
 export async function openStore(folder: string, exclusive = true): Promise<Store> {
   const opened = await openFolder(folder, exclusive);
+  const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await agents.dropOversized();
   } catch (error) {
     await opened.close().catch(() => {}); // what went wrong first counts
     throw storeProblem(join(folder, "gateway.db"), error, "bad_database");
@@ -31,7 +33,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   return {
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
-    agents: new Agents(opened.database),
+    agents,
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };

@@ -11,6 +11,7 @@ import { Peer, type PeerChannel } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { RunRelay } from "./run-relay.ts";
 import type { TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface DeskOptions {
@@ -20,6 +21,7 @@ export interface DeskOptions {
   scrollback: number;
   /** Where screens are drawn. */
   screens: ScreenPool;
+  snapshots: SnapshotBudget;
 }
 
 export interface DeskEvents {
@@ -150,6 +152,7 @@ export class Desk {
       },
       others: (info) => this.#othersAt(info),
       onGone: (gone) => this.#attachments.delete(gone),
+      snapshots: this.#options.snapshots,
       screenEveryMs: this.#options.timings.screenEveryMs,
     });
     this.#attachments.add(attachment);
@@ -192,6 +195,7 @@ export class Desk {
       timings: this.#options.timings,
       scrollback: this.#options.scrollback,
       screens: this.#options.screens,
+      snapshots: this.#options.snapshots,
       ringBytes: budget.share,
       onSize: (session, size) => this.#events.onSize(session, size),
       onGone: (gone) => {

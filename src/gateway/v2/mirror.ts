@@ -15,6 +15,7 @@ import { plainData } from "./plain-data.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
 import { Screening } from "./screening.ts";
 import { SessionSize } from "./session-size.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -38,6 +39,7 @@ export interface MirrorOptions {
   scrollback: number;
   /** Where screens are drawn. */
   screens: ScreenPool;
+  snapshots: SnapshotBudget;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
   /** It is of no use any more. */

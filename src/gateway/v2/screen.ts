@@ -33,8 +33,7 @@ const ALIGN_BYTES = 4 * 1024;
 /** A terminal has 12 bytes a cell, of lines that were written and of all its rows: larger ones are drawn this large. */
 const MOST_COLS = 1_000;
 const MOST_ROWS = 500;
-/** Characters of a snapshot for viewers, and of one that is kept. */
-const SNAPSHOT_CHARACTERS = 6 * 1024 * 1024;
+/** Characters of a snapshot that is kept. */
 const KEPT_CHARACTERS = 1024 * 1024;
 /** A thread may be lost by another session's doing this often while this one catches up. */
 const MOST_LOSSES = 5;
@@ -130,8 +129,11 @@ export class Screen {
     return this.#inTurn(() => this.#feed(target));
   }
 
-  /** The terminal as it is at `position`; null where that moved on unparsed, or there is none. */
-  snapshot(limit = SNAPSHOT_CHARACTERS): Promise<Snapshot | null> {
+  /**
+   * The terminal as it is at `position`; null where that moved on unparsed, or there is none.
+   * @param limit about as many characters: older lines, then colours, are left out
+   */
+  snapshot(limit = Infinity): Promise<Snapshot | null> {
     return this.#inTurn(() => this.#take(limit));
   }
 
@@ -171,6 +173,7 @@ export class Screen {
 
   async #feed(target: number): Promise<void> {
     let spentMs = 0;
+    if (this.#isOpen && this.#pool.hasLost(this.#place)) this.#beginAnew();
     for (let losses = 0; !this.#disposed && !this.#failed; ) {
       const end = Math.min(target, this.#ring.end);
       this.leave(end - PARSED_BYTES);

@@ -3,6 +3,7 @@ import type { ByteRing } from "../../lib/byte-ring.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { ScreenPool } from "../screen/pool.ts";
 import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot, type TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 export interface ScreeningEvents {
   /** Somebody looks at it: its screen is kept near the present. */
@@ -11,6 +12,13 @@ export interface ScreeningEvents {
   onBarrier(offset: number | null): void;
   /** What a full-screen program drew was lost in a gap: it has to draw itself anew. */
   onStale(): void;
+}
+
+export interface ScreeningOptions {
+  /** Lines above the screen. */
+  scrollback: number;
+  screens: ScreenPool;
+  snapshots: SnapshotBudget;
 }
 
 /** A screen is brought up to date while no more than `QUIET_BYTES` come in `QUIET_MS` milliseconds. */
@@ -32,6 +40,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   readonly #ring: ByteRing;
   readonly #scrollback: number;
   readonly #pool: ScreenPool;
+  readonly #snapshots: SnapshotBudget;
   readonly #events: ScreeningEvents;
   readonly #waiting = new Set<Reader>();
   #screen: Screen;
@@ -47,12 +56,13 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   constructor(
     ring: ByteRing,
     size: TerminalSize,
-    { scrollback, screens }: { scrollback: number; screens: ScreenPool },
+    { scrollback, screens, snapshots }: ScreeningOptions,
     events: ScreeningEvents,
   ) {
     this.#ring = ring;
     this.#scrollback = scrollback;
     this.#pool = screens;
+    this.#snapshots = snapshots;
     this.#events = events;
     this.#screen = new Screen(ring, size, scrollback, screens);
   }
@@ -169,7 +179,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   async #taken(screen: Screen, target: number): Promise<Snapshot | null> {
     try {
       await screen.catchUp(target);
-      return await screen.snapshot();
+      return await screen.snapshot(this.#snapshots.characters);
     } catch {
       return null; // counted as an attempt
     }

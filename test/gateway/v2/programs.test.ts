@@ -13,7 +13,7 @@ const SIZE = { cols: 100, rows: 30 };
 
 /** A real program on a real PTY behind the scripted agent, and a terminal that sees every byte of it. */
 async function onStage(here: V2Stage, file: string, args: string[], cwd: string) {
-  const env = { ...process.env, TERM: "xterm-256color", HOME: cwd, LANG: "C.UTF-8" };
+  const env = { ...process.env, TERM: "xterm-256color", HOME: cwd, TMUX_TMPDIR: cwd, LANG: "C.UTF-8" };
   const set = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const pty = openPty({ file, args, env: Object.fromEntries(set), cwd, ...SIZE });
   const all = new ReferenceTerminal(SIZE);
