@@ -1,8 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { environment, rexec, temporaryHome } from "../client/support/cli.ts";
 import { agent, TOKEN, V1Server } from "../client/support/v1-server.ts";
+
+setDefaultTimeout(30_000);
 
 /** Two servers, and a home in which a person has logged in at both, at the second one last. */
 async function withTwo(

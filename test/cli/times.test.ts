@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rfc3339 } from "../../src/lib/duration.ts";
 import { VERSION } from "../../src/lib/version.ts";
 import { environment, loggedIn, rexec } from "../client/support/cli.ts";
@@ -8,6 +8,8 @@ import { startGateway } from "../support/gateway.ts";
 import { V2Gateway } from "../support/v2-gateway.ts";
 import { V2Shell } from "../support/v2-shell.ts";
 import { until } from "../support/wait.ts";
+
+setDefaultTimeout(30_000);
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
