@@ -169,7 +169,9 @@ function statusPrinter(terminal: LocalTerminal, words: Words): (status: AttachSt
       return;
     }
     const text = printable(statusText(status, words));
-    if (!v2 || !terminal.shown) writeErr(statusLine(status, text)).catch(() => {});
+    // Who else is there is told before there is anything to overwrite.
+    if (!v2 || !terminal.shown || status.kind === "others")
+      writeErr(statusLine(status, text)).catch(() => {});
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (isGoodNews(status)) void terminal.notice(clearOverlay());
     else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));
@@ -193,6 +195,8 @@ function statusText(event: AttachStatus, { name, leaving }: Words): string {
   switch (event.kind) {
     case "connected":
       return "";
+    case "others":
+      return event.text;
     case "reconnected":
       return `connected to ${name} again`;
     case "lost":
