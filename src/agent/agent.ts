@@ -2,13 +2,15 @@
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
+import { ownOddVariables } from "../lib/own-bytes.ts";
 import { distro } from "../lib/platform.ts";
+import { asText } from "../lib/posix-script.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { ptyOpener } from "../pty/open.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
-import { childEnvironment, currentAccount } from "./child-env.ts";
+import { childEnvironment, currentAccount, withOdd } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
 import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import type { RuntimePlace } from "./control/place.ts";
@@ -113,7 +115,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;
-  const childEnv = { ...childEnvironment(shells?.env ?? env, shell, account), ...shells?.extra };
+  const odd = ownOddVariables(env);
+  const childEnv = {
+    ...childEnvironment(withOdd(shells?.env ?? env, odd), shell, account),
+    ...shells?.extra,
+  };
   const shellArguments = shells?.isLogin === false ? ["-i"] : loginArguments(shell);
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
@@ -122,7 +128,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
   );
   const openShell = (size: { cols: number; rows: number }) =>
-    openPty({ file: shell, args: shellArguments, env: childEnv, cwd: folder(), ...size });
+    openPty({ ...asText({ file: shell, args: shellArguments, env: childEnv }), cwd: folder(), ...size });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({
@@ -152,7 +158,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const inherited = takeOver(options, sessions, runs);
   const pause = new Pause();
   const restarter: Restarter = new Restarter({
-    ...{ sessions, runs, execs, outbox, pause, logger, env, signal, inherited },
+    ...{ sessions, runs, execs, outbox, pause, logger, signal, inherited },
+    env: withOdd(env, odd),
     presence: () => presence,
   });
   using presence = options.places

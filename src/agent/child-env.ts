@@ -19,6 +19,11 @@ export function currentAccount(): Account {
   return accountOf(process.getuid?.() ?? 0);
 }
 
+/** The environment with the bytes of those of its variables that are not UTF-8. */
+export function withOdd(env: Environment, odd: ReadonlyMap<string, string>): Environment {
+  return { ...env, ...Object.fromEntries([...odd].filter(([name]) => env[name] !== undefined)) };
+}
+
 /** What a shell or a command gets. A systemd unit starts without HOME, LANG and often SHELL: they are filled in. */
 export function childEnvironment(base: Environment, shell: string, account: Account): Record<string, string> {
   const env: Record<string, string> = {};

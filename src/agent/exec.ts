@@ -1,5 +1,6 @@
 /** One command through the shell: `SHELL -c command` in a session and process group of its own, without a terminal. */
-import { messageOf } from "../lib/errors.ts";
+import { errnoOf, messageOf } from "../lib/errors.ts";
+import { asText } from "../lib/posix-script.ts";
 import { checkOptions } from "../pty/check.ts";
 import { trackChild, untrackChild } from "../pty/children.ts";
 import { exitOfChild } from "../pty/exit-status.ts";
@@ -100,8 +101,9 @@ export function spawnGroup(
   pipes: Pick<ChildPipes, "stdio" | "handedOver" | "abandon">,
 ): Bun.Subprocess {
   try {
+    const { file, args, ...its } = asText({ file: shell, args: ["-c", command], env });
     return withOpenFilesAsBefore(() =>
-      Bun.spawn([shell, "-c", command], { cwd, env, stdio: pipes.stdio, detached: true }),
+      Bun.spawn([file, ...args], { ...its, cwd, stdio: pipes.stdio, detached: true }),
     );
   } catch (error) {
     pipes.abandon();
@@ -118,6 +120,8 @@ export function whyNotStarted(error: unknown, shell: string, cwd: string): strin
   } catch (problem) {
     return messageOf(problem);
   }
+  if (errnoOf(error) === "E2BIG")
+    return "the command, or it and its environment, are longer than what this machine takes (E2BIG)";
   return `cannot run ${shell} in ${cwd}: ${messageOf(error)}`;
 }
 

@@ -5,6 +5,8 @@
 import { type ArgsDef, runCommand } from "citty";
 import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
 import { redact } from "../lib/log.ts";
+import { shownOf } from "../lib/os-string.ts";
+import { ownArguments } from "../lib/own-bytes.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
@@ -22,7 +24,7 @@ import {
 } from "./_tree.ts";
 
 export { defineCommand } from "citty";
-export { repeatable } from "./_arguments.ts";
+export { repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { say, writeErr, writeOut } from "./_output.ts";
 
@@ -52,7 +54,7 @@ export interface CommandData {
  */
 export async function runProgram(
   main: AnyCommand,
-  argv: readonly string[] = process.argv.slice(2),
+  argv: readonly string[] = ownArguments(process.argv.slice(2)),
 ): Promise<never> {
   exitQuietlyOnBrokenPipe();
   const name = (await metaOf(main)).name ?? "rexec";
@@ -209,7 +211,7 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
     lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
   }
   if (process.env.REXEC_LOG === "debug") lines.push(redact(traceOf(error)));
-  await writeErr(`${lines.join("\n")}\n`);
+  await writeErr(`${shownOf(lines.join("\n"))}\n`);
 }
 
 /** Without the source text that Bun.inspect adds: in a compiled program that is screenfuls of minified lines. */

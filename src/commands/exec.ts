@@ -3,10 +3,20 @@ import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
-import { quoteWords } from "../lib/quote.ts";
+import { shownOf } from "../lib/os-string.ts";
+import { ownOddVariables } from "../lib/own-bytes.ts";
+import { commandLine, quoteWords } from "../lib/quote.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
-import { type CommandData, defineCommand, repeatable, withHelp, writeErr, writeOut } from "./_cli.ts";
+import {
+  type CommandData,
+  defineCommand,
+  repeatable,
+  takesBytes,
+  withHelp,
+  writeErr,
+  writeOut,
+} from "./_cli.ts";
 import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
@@ -29,13 +39,19 @@ export const execCommand = withHelp(
         valueHint: "TIME",
         description: "Kill it after this long: 30s, 500ms, 5m (a bare number is seconds)",
       },
-      cwd: { type: "string", valueHint: "DIR", description: "Working folder there (default: the agent's)" },
-      env: repeatable({
+      cwd: takesBytes({
         type: "string",
-        alias: "e",
-        valueHint: "K=V",
-        description: "Set a variable for it, or hand on one of ours (K alone); may be repeated",
+        valueHint: "DIR",
+        description: "Working folder there (default: the agent's)",
       }),
+      env: takesBytes(
+        repeatable({
+          type: "string",
+          alias: "e",
+          valueHint: "K=V",
+          description: "Set a variable for it, or hand on one of ours (K alone); may be repeated",
+        }),
+      ),
       noStdin: {
         type: "boolean",
         alias: "n",
@@ -53,8 +69,8 @@ export const execCommand = withHelp(
       const timeoutMs = timeoutOf(args.timeout);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
+      const options = { ...commandOf(rest, args.cwd, env), timeoutMs };
       const { server, agent } = await findAgent(args, args.agent);
-      const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
         server,
@@ -104,10 +120,14 @@ export const execCommand = withHelp(
 
 // --- internal ---
 
+/** What Linux takes as one argument (MAX_ARG_STRLEN), which the whole line is to the shell there. */
+const LONGEST_COMMAND = 128 * 1024 - 1;
+
 interface Job {
   target: ViewerTarget;
   options: {
     command: string;
+    shown: string;
     timeoutMs: number | undefined;
     cwd: string | undefined;
     env: Record<string, string>;
@@ -147,7 +167,7 @@ async function stream(
     },
   });
   signals.handOn(run);
-  return outcomeOfRun(await run.run(connection), job.options.command, stdout, stderr);
+  return outcomeOfRun(await run.run(connection), job.options.shown, stdout, stderr);
 }
 
 function timeoutOf(text: string | undefined): number | undefined {
@@ -155,6 +175,20 @@ function timeoutOf(text: string | undefined): number | undefined {
   const ms = parseDuration(text);
   if (ms !== null && ms > 0 && ms < LONGEST_TIMER_MS / 2) return ms;
   throw new UsageError(`--timeout cannot be "${text}"`, "give 30s, 500ms, 5m or 2h; at most 12 days");
+}
+
+/** What is not text travels in the command line, where it is spelled out for /bin/sh. */
+function commandOf(words: readonly string[], cwd: string | undefined, env: Record<string, string>) {
+  const isText = [cwd ?? "", ...Object.values(env)].every((value) => value.isWellFormed());
+  const command = commandLine(isText ? { words } : { words, cwd, env });
+  const bytes = Buffer.byteLength(command);
+  if (bytes > LONGEST_COMMAND)
+    throw new UsageError(
+      `the command is too long: ${bytes} bytes with its quotes, and a machine takes ${LONGEST_COMMAND}`,
+      "hand long lists on by stdin: … | rexec exec NAME -- xargs COMMAND",
+    );
+  const shown = shownOf(quoteWords(words));
+  return { command, shown, cwd: isText ? cwd : undefined, env: isText ? env : {} };
 }
 
 function environmentOf(entries: readonly string[]): Record<string, string> {
@@ -165,7 +199,7 @@ function variableOf(entry: string): [string, string] {
   const [, name, given] = /^([A-Za-z_]\w*)(?:=([\s\S]*))?$/.exec(entry) ?? [];
   if (!name)
     throw new UsageError(`--env cannot be "${entry}"`, "give NAME=value, or the name of a variable of yours");
-  const value = given ?? process.env[name];
+  const value = given ?? ownOddVariables(process.env).get(name) ?? process.env[name];
   if (value === undefined)
     throw new UsageError(`--env ${name}: there is no such variable here`, `give ${name}=value`);
   return [name, value];

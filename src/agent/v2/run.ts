@@ -1,5 +1,5 @@
 /** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
-import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import { type OpenerMessage, type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import type { PtyExit } from "../../pty/pty.ts";
 import { endGroup, signalGroup, timeoutOf } from "../exec.ts";
 import type { SavedRun } from "../restart/schema.ts";
@@ -106,7 +106,7 @@ export class Run {
       session: this.id,
       instance: this.#instance,
       kind: "run",
-      command: this.#command.slice(0, 200),
+      command: this.#command,
       started_at: this.#startedAt,
       last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
       ended_at: this.#endedAt,
@@ -222,5 +222,6 @@ function start({ request, shell, cwd, env }: RunStart): RunChild {
 }
 
 function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs"> {
-  return { id: request.run, command: request.command, timeoutMs: request.timeout_ms ?? null };
+  const command = (request.shown ?? request.command).slice(0, SHOWN_CHARS);
+  return { id: request.run, command, timeoutMs: request.timeout_ms ?? null };
 }

@@ -1,6 +1,6 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { RexecError } from "../../lib/errors.ts";
-import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
+import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
@@ -40,6 +40,9 @@ export class RunChannel implements ChannelEvents {
       channel: CHANNEL,
       run: id,
       command: options.command,
+      ...(options.shown === undefined || options.shown === options.command
+        ? {}
+        : { shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() }),
       zstd: true,
       cursors: [stdout.cursor, stderr.cursor],
       resume: asked,

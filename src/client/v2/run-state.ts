@@ -6,6 +6,8 @@ import type { Sink } from "./sink.ts";
 export interface RunOptions {
   /** For the remote shell, quoted already. */
   command: string;
+  /** The same for lists. */
+  shown?: string | undefined;
   timeoutMs?: number | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;

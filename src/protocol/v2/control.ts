@@ -6,6 +6,9 @@ import * as z from "zod/mini";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
+/** Most characters of a command as lists show it. */
+export const SHOWN_CHARS = 200;
+
 /** Most bytes of one control message. */
 export const MAX_CONTROL_BYTES = 1024 * 1024;
 
@@ -72,6 +75,8 @@ const run = z.object({
   /** A UUID of the opener's: the same again attaches to what runs. */
   run: id,
   command: z.string(),
+  /** The command as lists show it, where the line that runs is not for reading. */
+  shown: z.optional(z.string().check(z.maxLength(SHOWN_CHARS))),
   cwd: z.optional(z.string()),
   env: z.optional(z.record(z.string(), z.string())),
   timeout_ms: z.optional(z.int().check(z.positive())),
