@@ -3,7 +3,7 @@
  * it gets wrong for us (`--`, unknown options, extra words, exit codes) is done here.
  */
 import { type ArgsDef, runCommand } from "citty";
-import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
+import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
 import { redact } from "../lib/log.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownArguments } from "../lib/own-bytes.ts";
@@ -67,7 +67,7 @@ export async function runProgram(
     return await flushAndExit(await perform(call, name));
   } catch (error) {
     await report(error, path);
-    return flushAndExit(error instanceof RexecError ? error.exitCode : 1);
+    return flushAndExit(exitCodeFor(error, path.command));
   }
 }
 
@@ -77,6 +77,13 @@ export function programName(): string {
 }
 
 // --- internal ---
+
+/** Codes from 1 to 4 are the remote program's where it has any. */
+function exitCodeFor(error: unknown, command: AnyCommand): number {
+  const code = error instanceof RexecError ? error.exitCode : ExitCode.failed;
+  const isOurs = code !== ExitCode.usage && Object.values<number>(ExitCode).includes(code);
+  return isOurs && extrasOf(command).remoteExit ? OWN_FAILURE : code;
+}
 
 let program = "rexec";
 

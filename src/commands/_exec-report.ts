@@ -2,6 +2,7 @@
 import type { ExecOutcome } from "../client/exec.ts";
 import { exitCodeOf, TIMED_OUT_EXIT } from "../client/exit-code.ts";
 import type { RunEnd } from "../client/v2/run-state.ts";
+import { OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { say, writeErr, writeOut } from "./_output.ts";
@@ -36,7 +37,7 @@ export function outcomeOfRun(
   return {
     stdout: stdout.bytes,
     stderr: stderr.bytes,
-    exitCode: code ?? 1,
+    exitCode: code ?? OWN_FAILURE,
     neverRan,
     apart: true,
     basic: false,
@@ -83,6 +84,8 @@ function jsonOf(outcome: ExecOutcome, agent: Agent): object {
     agent: { id: agent.id, name: agent.name },
     command: result.command,
     success: result.success,
+    /** False where it never ran, and the exit code is rexec's own. */
+    started: outcome.neverRan === null,
     exit_code: outcome.exitCode,
     signal: result.signal ?? null,
     timed_out: result.timed_out === true,

@@ -7,7 +7,7 @@ import type { Liveness } from "../client/socket.ts";
 import { printable } from "../client/table.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf, OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
@@ -110,7 +110,7 @@ function guard(terminal: LocalTerminal): Ending {
   const crash = (error: unknown) => {
     terminal.restore();
     writeSync(2, `error: ${messageOf(error)}\n`);
-    process.exit(error instanceof RexecError ? error.exitCode : 1);
+    process.exit(OWN_FAILURE);
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);

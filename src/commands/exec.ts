@@ -57,6 +57,10 @@ export const execCommand = withHelp(
         alias: "n",
         description: "Send no stdin (as in loops that read a file themselves)",
       },
+      "allow-basic": {
+        type: "boolean",
+        description: "Go on where the agent knows no --timeout, --cwd, --env and stdin, without them",
+      },
       ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
       ...serverArgs,
@@ -86,6 +90,7 @@ export const execCommand = withHelp(
         stdin: !args.noStdin && !process.stdin.isTTY,
         json: args.json === true,
         name: agent.name,
+        allowBasic: args["allow-basic"] === true,
       };
       const outcome = await perform(job);
       await report(outcome, { agent, words: rest, json: job.json });
@@ -107,13 +112,14 @@ export const execCommand = withHelp(
     notes: [
       "The words after -- reach the command exactly as your shell hands them to us: spaces, quotes and $ in them are not looked at again.",
       "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal: for one, use rexec connect.",
+      "An agent of another make knows none of --timeout, --cwd, --env and stdin: what needs one of them is refused there before it runs, unless --allow-basic leaves it out.",
       "With a server or agent that speaks rexec.v1 only, stdin is read to its end and sent first, and output comes when the command has ended: up to 16 MiB each. --json collects up to 16 MiB of each stream.",
     ],
+    remoteExit: true,
     exitCodes: {
-      "0-255": "the remote command's own",
+      "0-255": "the remote command's own; --json says which are rexec's",
       "128+n": "the remote command was ended by signal n",
-      124: "the time was up",
-      1: "failed: also where the connection was lost before the result came",
+      124: "also: the time was up",
     },
   },
 );
@@ -136,6 +142,8 @@ interface Job {
   stdin: boolean;
   json: boolean;
   name: string;
+  /** Options that an agent of another make ignores are left out. */
+  allowBasic: boolean;
 }
 
 async function perform(job: Job) {
@@ -144,7 +152,8 @@ async function perform(job: Job) {
   if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
   signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
   const stdin = job.stdin ? await sentStdin() : undefined;
-  return remoteExec(connection, { ...job.options, stdin }, new AbortController().signal);
+  const { allowBasic } = job;
+  return remoteExec(connection, { ...job.options, stdin, allowBasic }, new AbortController().signal);
 }
 
 async function stream(
