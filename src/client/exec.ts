@@ -12,6 +12,7 @@ export interface ExecOptions {
   /** For the remote shell, quoted already. */
   command: string;
   timeoutMs?: number | undefined;
+  lingerMs?: number | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
   stdin?: Uint8Array | undefined;
@@ -88,6 +89,7 @@ function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
     id: crypto.randomUUID(),
     omit_output: true,
     ...(options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs }),
+    ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
     ...(stdin?.length ? { stdin: stdin.toBase64() } : {}),
@@ -100,8 +102,8 @@ type Request = ExecRequestWire & { id: string };
 const PROBE = "true";
 
 /** What an agent of another make ignores without a word. */
-function hasExtras({ timeout_ms, cwd, env, stdin }: ExecRequestWire): boolean {
-  return (timeout_ms ?? cwd ?? env ?? stdin) !== undefined;
+function hasExtras({ timeout_ms, linger_ms, cwd, env, stdin }: ExecRequestWire): boolean {
+  return (timeout_ms ?? linger_ms ?? cwd ?? env ?? stdin) !== undefined;
 }
 
 /** Only an agent that knows our additions does. */

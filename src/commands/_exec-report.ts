@@ -32,7 +32,7 @@ export function outcomeOfRun(
   stdout: Collector,
   stderr: Collector,
 ): ExecOutcome {
-  const { exitCode, signal, timedOut, durationMs, neverRan } = end;
+  const { exitCode, signal, timedOut, leftOpen, durationMs, neverRan } = end;
   const code = timedOut ? TIMED_OUT_EXIT : exitCodeOf({ exit_code: exitCode, signal });
   return {
     stdout: stdout.bytes,
@@ -47,6 +47,7 @@ export function outcomeOfRun(
       success: code === 0,
       signal,
       timed_out: timedOut,
+      left_open: leftOpen,
       truncated: stdout.truncated || stderr.truncated,
       duration_ms: durationMs,
       ...(neverRan === null ? {} : { error: neverRan }),
@@ -70,6 +71,10 @@ async function print(outcome: ExecOutcome, words: readonly string[]): Promise<vo
   await Promise.all([writeOut(outcome.stdout), writeErr(outcome.stderr)]);
   if (result.truncated) say("rexec: the output was longer than a result can carry, and is cut here");
   if (result.timed_out) say("rexec: the time was up, and the command was killed");
+  if (result.left_open) {
+    say("rexec: a process that the command left still holds its output: what it prints from here on is lost");
+    say("rexec: --linger TIME waits longer for it, and a process that writes elsewhere is not waited for");
+  }
   if (outcome.basic) say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin");
   if (outcome.neverRan !== null) say(`rexec: ${outcome.neverRan}`);
   const [only, ...more] = words;
@@ -89,6 +94,7 @@ function jsonOf(outcome: ExecOutcome, agent: Agent): object {
     exit_code: outcome.exitCode,
     signal: result.signal ?? null,
     timed_out: result.timed_out === true,
+    left_open: result.left_open === true,
     truncated: result.truncated === true,
     ...(result.duration_ms === undefined ? {} : { duration_ms: result.duration_ms }),
     ...(result.error === undefined ? {} : { error: result.error }),

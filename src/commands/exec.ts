@@ -6,7 +6,7 @@ import { UsageError } from "../lib/errors.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownOddVariables } from "../lib/own-bytes.ts";
 import { commandLine, quoteWords } from "../lib/quote.ts";
-import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
+import { EXEC_STDIN_BYTES, MAX_LINGER_MS } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import {
   type CommandData,
@@ -38,6 +38,12 @@ export const execCommand = withHelp(
         type: "string",
         valueHint: "TIME",
         description: "Kill it after this long: 30s, 500ms, 5m (a bare number is seconds)",
+      },
+      linger: {
+        type: "string",
+        valueHint: "TIME",
+        description:
+          "How long its output may be silent after its end, held open by what it left (default: 1s)",
       },
       cwd: takesBytes({
         type: "string",
@@ -71,9 +77,10 @@ export const execCommand = withHelp(
         throw new UsageError("no command to run", "write it after --: rexec exec NAME -- uname -a");
       }
       const timeoutMs = timeoutOf(args.timeout);
+      const lingerMs = lingerOf(args.linger);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
-      const options = { ...commandOf(rest, args.cwd, env), timeoutMs };
+      const options = { ...commandOf(rest, args.cwd, env), timeoutMs, lingerMs };
       const { server, agent } = await findAgent(args, args.agent);
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
@@ -112,6 +119,7 @@ export const execCommand = withHelp(
     notes: [
       "The words after -- reach the command exactly as your shell hands them to us: spaces, quotes and $ in them are not looked at again.",
       "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal: for one, use rexec connect.",
+      "A process that the command starts and leaves may hold its output open: it is read on until it has been silent for a second (--linger), then cut, which a warning and left_open in --json tell.",
       "An agent of another make knows none of --timeout, --cwd, --env and stdin: what needs one of them is refused there before it runs, unless --allow-basic leaves it out.",
       "With a server or agent that speaks rexec.v1 only, stdin is read to its end and sent first, and output comes when the command has ended: up to 16 MiB each. --json collects up to 16 MiB of each stream.",
     ],
@@ -135,6 +143,7 @@ interface Job {
     command: string;
     shown: string;
     timeoutMs: number | undefined;
+    lingerMs: number | undefined;
     cwd: string | undefined;
     env: Record<string, string>;
   };
@@ -184,6 +193,13 @@ function timeoutOf(text: string | undefined): number | undefined {
   const ms = parseDuration(text);
   if (ms !== null && ms > 0 && ms < LONGEST_TIMER_MS / 2) return ms;
   throw new UsageError(`--timeout cannot be "${text}"`, "give 30s, 500ms, 5m or 2h; at most 12 days");
+}
+
+function lingerOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= 0 && ms <= MAX_LINGER_MS) return ms;
+  throw new UsageError(`--linger cannot be "${text}"`, "give 0, 500ms, 10s or 5m; at most 24h");
 }
 
 /** What is not text travels in the command line, where it is spelled out for /bin/sh. */

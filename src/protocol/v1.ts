@@ -5,6 +5,7 @@
  */
 import * as z from "zod/mini";
 import { bytesField } from "./bytes.ts";
+import { MAX_LINGER_MS } from "./limits.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 
 /** The WebSocket subprotocol of this contract. */
@@ -22,6 +23,8 @@ export const execRequest = z.object({
   id: z.optional(z.string().check(z.maxLength(256))),
   /** Ours: milliseconds until the whole process group is killed. */
   timeout_ms: z.optional(z.int().check(z.positive())),
+  /** Ours: how long output may go on behind the command's end, where a process that it left holds it open. */
+  linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** Ours: working folder. */
   cwd: z.optional(z.string()),
   /** Ours: added to the environment. */
@@ -107,6 +110,8 @@ export const execResult = z.object({
   /** A stream was longer than what a result carries. */
   truncated: z.optional(z.boolean()),
   timed_out: z.optional(z.boolean()),
+  /** A process that the command left still held its output: what it prints from then on is lost. */
+  left_open: z.optional(z.boolean()),
   duration_ms: z.optional(z.number()),
 });
 export type ExecResult = z.infer<typeof execResult>;

@@ -48,6 +48,7 @@ export class RunChannel implements ChannelEvents {
       resume: asked,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
+      ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
       ...(options.timeoutMs === undefined ? {} : { timeout_ms: Math.ceil(options.timeoutMs) }),
     });
   }
@@ -145,14 +146,22 @@ export class RunChannel implements ChannelEvents {
   }
 
   #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {
-    const { exit_code: exitCode, signal, timed_out: timedOut = false } = ended;
-    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut }) });
+    const { exit_code: exitCode, signal, timed_out: timedOut = false, left_open: leftOpen = false } = ended;
+    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut, leftOpen }) });
   }
 
   #endOf(known: Partial<RunEnd>): RunEnd {
     const { startedAt } = this.#state;
     const durationMs = startedAt === null ? 0 : Math.round(performance.now() - startedAt);
-    return { exitCode: null, signal: null, timedOut: false, neverRan: null, durationMs, ...known };
+    return {
+      exitCode: null,
+      signal: null,
+      timedOut: false,
+      leftOpen: false,
+      neverRan: null,
+      durationMs,
+      ...known,
+    };
   }
 }
 

@@ -3,6 +3,7 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
+import { MAX_LINGER_MS } from "../limits.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
@@ -80,6 +81,8 @@ const run = z.object({
   cwd: z.optional(z.string()),
   env: z.optional(z.record(z.string(), z.string())),
   timeout_ms: z.optional(z.int().check(z.positive())),
+  /** How long its output may be silent behind its end before it is cut, where a process that it left holds it open. */
+  linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
   /** Offsets of stdout and stderr to go on from. */
@@ -134,6 +137,8 @@ const fromOwner = z.discriminatedUnion("type", [
     exit_code: z.nullable(z.number()),
     signal: z.nullable(z.string()),
     timed_out: z.optional(z.boolean()),
+    /** A process that the command left still held its output: what it prints from then on is lost. */
+    left_open: z.optional(z.boolean()),
   }),
   z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
   z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
