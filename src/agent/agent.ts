@@ -7,6 +7,7 @@ import { distro } from "../lib/platform.ts";
 import { asText } from "../lib/posix-script.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
+import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import { ptyOpener } from "../pty/open.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
@@ -29,6 +30,7 @@ import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell
 import { StatsReader } from "./stats.ts";
 import { type RunInfo, StatusBoard } from "./status.ts";
 import { readSystemInfo } from "./system-info.ts";
+import { terminalVariables } from "./terminfo.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
 import { V2Link } from "./v2/link.ts";
@@ -127,8 +129,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const openPty = ptyOpener((reason) =>
     logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
   );
-  const openShell = (size: { cols: number; rows: number }) =>
-    openPty({ ...asText({ file: shell, args: shellArguments, env: childEnv }), cwd: folder(), ...size });
+  const openShell = (size: { cols: number; rows: number }, terminal: ViewerTerminal) =>
+    openPty({
+      ...asText({
+        file: shell,
+        args: shellArguments,
+        env: { ...childEnv, ...terminalVariables(terminal, childEnv) },
+      }),
+      cwd: folder(),
+      ...size,
+    });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({

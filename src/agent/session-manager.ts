@@ -4,7 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import type { SessionInfo } from "../protocol/v2/control.ts";
+import type { SessionInfo, ViewerTerminal } from "../protocol/v2/control.ts";
 import { AdoptedPty } from "../pty/adopted.ts";
 import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -30,8 +30,8 @@ interface Size {
 export interface SessionManagerOptions {
   outbox: Outbox;
   logger: Logger;
-  /** Starts the configured shell; throws where it can't. */
-  openShell(size: Size): Pty;
+  /** Starts the configured shell; throws where it can't. @param terminal for which it is started, where that is known */
+  openShell(size: Size, terminal: ViewerTerminal): Pty;
   /** A line of ours that each session begins with. */
   greeting?(): string | undefined;
   maxSessions: number;
@@ -52,6 +52,8 @@ export interface SessionRequest {
   create: boolean;
   cols?: number | undefined;
   rows?: number | undefined;
+  term?: string | undefined;
+  colorterm?: string | undefined;
 }
 
 export class SessionManager {
@@ -136,7 +138,7 @@ export class SessionManager {
    * The session that an opener of rexec.v2 asks for; started where it may be.
    * @throws Refusal
    */
-  find({ session: id, instance, create, cols, rows }: SessionRequest): {
+  find({ session: id, instance, create, cols, rows, term, colorterm }: SessionRequest): {
     session: Session;
     created: boolean;
   } {
@@ -154,7 +156,7 @@ export class SessionManager {
       this.#earlySizes.delete(id);
       // One that waits for a server of v1 to hear of its end does so without its name.
       if (known) this.#bury(known);
-      return { session: this.#open(id, size), created: true };
+      return { session: this.#open(id, size, { term, colorterm }), created: true };
     }
     const session = known ?? this.#ended.byName(id);
     if (!session) throw new Refusal("gone", `no session ${id} runs here`);
@@ -264,14 +266,14 @@ export class SessionManager {
     this.#earlySizes.delete(id);
     try {
       // `shell_started` before the session reads, so that no output can be ahead of it.
-      this.#open(id, size, () => this.#options.outbox.control(encodeAgent.shellStarted(id))).serveV1();
+      this.#open(id, size, {}, () => this.#options.outbox.control(encodeAgent.shellStarted(id))).serveV1();
     } catch (error) {
       this.#refuse(id, error instanceof Error ? error.message : String(error));
     }
   }
 
   /** @throws Refusal, or what the PTY throws where it can't be started */
-  #open(id: string, size: Size, onStart: () => void = () => {}): Session {
+  #open(id: string, size: Size, terminal: ViewerTerminal, onStart: () => void = () => {}): Session {
     const { logger, openShell, maxSessions, shell } = this.#options;
     if (this.#closed) throw new Refusal("failed", "the agent is stopping");
     if (this.#sessions.size >= maxSessions) {
@@ -280,7 +282,7 @@ export class SessionManager {
         `${maxSessions} sessions run here already, which is the limit: end one first`,
       );
     }
-    const pty = openShell(size);
+    const pty = openShell(size, terminal);
     logger.info(`session ${id} started (pid ${pty.pid})`);
     onStart();
     const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });

@@ -3,6 +3,7 @@ import type { BackoffOptions } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { CLOSE_DELETED, CLOSE_SESSION_ENDED, CLOSE_VIEWER_REPLACED } from "../protocol/close-codes.ts";
+import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
 import type { Terminal } from "./terminal.ts";
@@ -32,6 +33,8 @@ export interface AttachOptions {
   /** False: never start a shell. */
   create?: boolean | undefined;
   terminal: Terminal;
+  /** What that is, for a shell that is started for it. */
+  look?: ViewerTerminal | undefined;
   status(status: AttachStatus): void;
   signal: AbortSignal;
   clock?: Clock;

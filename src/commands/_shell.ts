@@ -9,6 +9,7 @@ import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
 import { messageOf, OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
+import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
 import { stdinBytes, terminalBytes } from "./_stdin.ts";
@@ -32,6 +33,10 @@ export async function showShell({ server, agent, session, create, ...wish }: She
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const lives = newSession ? "" : ", the shell lives on";
   if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
+  if (terminal.shown && process.env.TERM === "dumb")
+    say(
+      "rexec: TERM is dumb here: programs that draw a screen will not look right (TERM=xterm-256color, if it is one)",
+    );
   const ending = guard(terminal);
   try {
     const target = {
@@ -42,7 +47,8 @@ export async function showShell({ server, agent, session, create, ...wish }: She
       liveness: wish.liveness,
     };
     const status = statusPrinter(terminal, name);
-    const end = await attach({ target, session, create, terminal, status, signal: ending.signal });
+    const look = terminal.shown ? lookOf(process.env) : undefined;
+    const end = await attach({ target, session, create, terminal, look, status, signal: ending.signal });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
@@ -58,6 +64,11 @@ export async function showShell({ server, agent, session, create, ...wish }: She
 function whereItLives(session: string, name: string): string {
   const again = session === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${session}`;
   return `its shell lives on (${again})`;
+}
+
+/** Only what every peer takes: a longer or stranger name is as good as none. */
+function lookOf({ TERM, COLORTERM }: NodeJS.ProcessEnv): ViewerTerminal {
+  return { term: TERM || undefined, colorterm: COLORTERM || undefined };
 }
 
 function localTerminal(): LocalTerminal {

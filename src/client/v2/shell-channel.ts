@@ -151,7 +151,7 @@ export class ShellChannel implements ChannelEvents {
 
   #sendAttach(): void {
     const { session, instance, output, hasPast } = this.#state;
-    const { target, create = true, terminal } = this.#context;
+    const { target, create = true, terminal, look = {} } = this.#context;
     this.#control({
       type: "attach",
       channel: CHANNEL,
@@ -163,6 +163,7 @@ export class ShellChannel implements ChannelEvents {
       // Without one it is a new look: the first picture was cut off in the middle.
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
+      ...look,
     });
   }
 

@@ -73,7 +73,7 @@ export class Attachment implements PeerChannel, MirrorReader {
 
   /** The agent is there (again). */
   connect(link: AgentLink): void {
-    const { session, create, instance = this.#mirror?.info.instance } = this.#wish;
+    const { session, create, term, colorterm, instance = this.#mirror?.info.instance } = this.#wish;
     this.#input.open(link, (channel) =>
       link.control({
         type: "attach",
@@ -85,6 +85,8 @@ export class Attachment implements PeerChannel, MirrorReader {
         hold: false,
         viewer: this.viewer,
         ...(this.#size ?? {}),
+        ...(term === undefined ? {} : { term }),
+        ...(colorterm === undefined ? {} : { colorterm }),
       }),
     );
   }

@@ -47,6 +47,18 @@ const refusal = z.catch(
 );
 export type RefusalCode = z.infer<typeof refusal>;
 
+/** A name or a word of a few plain characters; another one is as good as none. */
+function plainWord(most: number) {
+  return z.catch(z.optional(z.string().check(z.regex(/^[\w+-][\w.+-]*$/), z.maxLength(most))), undefined);
+}
+
+/** What the opener's terminal is: TERM and COLORTERM there. For a shell that is started for it. */
+const viewerTerminal = { term: plainWord(64), colorterm: plainWord(32) };
+export interface ViewerTerminal {
+  term?: string | undefined;
+  colorterm?: string | undefined;
+}
+
 const attach = z.object({
   type: z.literal("attach"),
   channel,
@@ -68,6 +80,7 @@ const attach = z.object({
   viewer: id,
   cols: z.optional(side),
   rows: z.optional(side),
+  ...viewerTerminal,
 });
 
 const run = z.object({
