@@ -4,11 +4,8 @@ import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { ownOddVariables } from "../lib/own-bytes.ts";
 import { distro } from "../lib/platform.ts";
-import { asText } from "../lib/posix-script.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import type { ViewerTerminal } from "../protocol/v2/control.ts";
-import { ptyOpener } from "../pty/open.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount, withOdd } from "./child-env.ts";
@@ -20,6 +17,7 @@ import { Credential, reloadToken } from "./credential.ts";
 import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
+import { shellOpener } from "./open-shell.ts";
 import { type Line, Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
 import type { Inherited } from "./restart/inherited.ts";
@@ -30,7 +28,6 @@ import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell
 import { StatsReader } from "./stats.ts";
 import { type RunInfo, StatusBoard } from "./status.ts";
 import { readSystemInfo } from "./system-info.ts";
-import { terminalVariables } from "./terminfo.ts";
 import { runUplink } from "./uplink.ts";
 import type { UplinkContext, UplinkState } from "./uplink-state.ts";
 import { V2Link } from "./v2/link.ts";
@@ -126,19 +123,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
   const outbox = new Outbox();
-  const openPty = ptyOpener((reason) =>
-    logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
-  );
-  const openShell = (size: { cols: number; rows: number }, terminal: ViewerTerminal) =>
-    openPty({
-      ...asText({
-        file: shell,
-        args: shellArguments,
-        env: { ...childEnv, ...terminalVariables(terminal, childEnv) },
-      }),
-      cwd: folder(),
-      ...size,
-    });
+  const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({

@@ -4,7 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import type { SessionInfo, ViewerTerminal } from "../protocol/v2/control.ts";
+import { type SessionInfo, SHOWN_CHARS } from "../protocol/v2/control.ts";
 import { AdoptedPty } from "../pty/adopted.ts";
 import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -13,6 +13,7 @@ import type { SavedSession, SavedSessions } from "./restart/schema.ts";
 import { Session } from "./session.ts";
 import { INPUT_BUFFER_BYTES } from "./session-input.ts";
 import type { SessionOptions } from "./session-options.ts";
+import type { SessionRequest, ShellWish } from "./session-request.ts";
 import { Ended } from "./v2/ended.ts";
 import { Refusal } from "./v2/refusal.ts";
 import { RingPool, type RingSizes } from "./v2/rings.ts";
@@ -31,7 +32,7 @@ export interface SessionManagerOptions {
   outbox: Outbox;
   logger: Logger;
   /** Starts the configured shell; throws where it can't. @param terminal for which it is started, where that is known */
-  openShell(size: Size, terminal: ViewerTerminal): Pty;
+  openShell(size: Size, wish: ShellWish): Pty;
   /** A line of ours that each session begins with. */
   greeting?(): string | undefined;
   maxSessions: number;
@@ -43,17 +44,6 @@ export interface SessionManagerOptions {
   rings: RingSizes;
   /** How long what was asked for over a lost connection stands, ms. */
   holdMs: number;
-}
-
-/** What an opener of rexec.v2 asks for. */
-export interface SessionRequest {
-  session: string;
-  instance?: string | undefined;
-  create: boolean;
-  cols?: number | undefined;
-  rows?: number | undefined;
-  term?: string | undefined;
-  colorterm?: string | undefined;
 }
 
 export class SessionManager {
@@ -138,7 +128,7 @@ export class SessionManager {
    * The session that an opener of rexec.v2 asks for; started where it may be.
    * @throws Refusal
    */
-  find({ session: id, instance, create, cols, rows, term, colorterm }: SessionRequest): {
+  find({ session: id, instance, create, cols, rows, ...wish }: SessionRequest): {
     session: Session;
     created: boolean;
   } {
@@ -156,7 +146,7 @@ export class SessionManager {
       this.#earlySizes.delete(id);
       // One that waits for a server of v1 to hear of its end does so without its name.
       if (known) this.#bury(known);
-      return { session: this.#open(id, size, { term, colorterm }), created: true };
+      return { session: this.#open(id, size, wish), created: true };
     }
     const session = known ?? this.#ended.byName(id);
     if (!session) throw new Refusal("gone", `no session ${id} runs here`);
@@ -273,7 +263,7 @@ export class SessionManager {
   }
 
   /** @throws Refusal, or what the PTY throws where it can't be started */
-  #open(id: string, size: Size, terminal: ViewerTerminal, onStart: () => void = () => {}): Session {
+  #open(id: string, size: Size, wish: ShellWish, onStart: () => void = () => {}): Session {
     const { logger, openShell, maxSessions, shell } = this.#options;
     if (this.#closed) throw new Refusal("failed", "the agent is stopping");
     if (this.#sessions.size >= maxSessions) {
@@ -282,11 +272,12 @@ export class SessionManager {
         `${maxSessions} sessions run here already, which is the limit: end one first`,
       );
     }
-    const pty = openShell(size, terminal);
+    const pty = openShell(size, wish);
     logger.info(`session ${id} started (pid ${pty.pid})`);
     onStart();
-    const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
-    const greeting = this.#options.greeting?.();
+    const command = (wish.shown ?? wish.command ?? shell).slice(0, SHOWN_CHARS);
+    const session = this.#make({ id, pty, command, size, ring: this.#rings.open() });
+    const greeting = wish.command === undefined && this.#options.greeting?.();
     if (greeting) session.show(`${greeting}\r\n`);
     this.#sessions.set(id, session);
     this.#started += 1;

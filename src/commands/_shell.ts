@@ -23,16 +23,26 @@ export interface ShellWish {
   newSession?: boolean;
   /** False: never start a shell. */
   create?: boolean;
+  /** This in place of a shell. */
+  command?: { line: string; shown: string };
   liveness: Liveness;
 }
 
 /** Shows it to its end. @returns our exit code */
-export async function showShell({ server, agent, session, create, ...wish }: ShellWish): Promise<number> {
+export async function showShell({
+  server,
+  agent,
+  session,
+  create,
+  command,
+  ...wish
+}: ShellWish): Promise<number> {
   const terminal = localTerminal();
   const name = printable(agent.name);
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const lives = newSession ? "" : ", the shell lives on";
-  if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
+  if (terminal.interactive && !command)
+    await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
   if (terminal.shown && process.env.TERM === "dumb")
     say(
       "rexec: TERM is dumb here: programs that draw a screen will not look right (TERM=xterm-256color, if it is one)",
@@ -48,7 +58,16 @@ export async function showShell({ server, agent, session, create, ...wish }: She
     };
     const status = statusPrinter(terminal, name);
     const look = terminal.shown ? lookOf(process.env) : undefined;
-    const end = await attach({ target, session, create, terminal, look, status, signal: ending.signal });
+    const end = await attach({
+      target,
+      session,
+      create,
+      command,
+      terminal,
+      look,
+      status,
+      signal: ending.signal,
+    });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;

@@ -1,12 +1,9 @@
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
-import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
-import { shownOf } from "../lib/os-string.ts";
-import { ownOddVariables } from "../lib/own-bytes.ts";
-import { commandLine, quoteWords } from "../lib/quote.ts";
-import { EXEC_STDIN_BYTES, MAX_LINGER_MS } from "../protocol/limits.ts";
+import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
+import { SHOWN_CHARS } from "../protocol/v2/control.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import {
   type CommandData,
@@ -19,9 +16,11 @@ import {
 } from "./_cli.ts";
 import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
+import { checkTty, commandOf, environmentOf, lingerOf, timeoutOf } from "./_exec-wish.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
 import { findAgent, serverArgs } from "./_server.ts";
+import { showShell } from "./_shell.ts";
 import { stdinBytes, wholeStdin } from "./_stdin.ts";
 
 export const execCommand = withHelp(
@@ -58,6 +57,11 @@ export const execCommand = withHelp(
           description: "Set a variable for it, or hand on one of ours (K alone); may be repeated",
         }),
       ),
+      tty: {
+        type: "boolean",
+        alias: "t",
+        description: "On a terminal, as connect does for a shell: for top, vim, sudo",
+      },
       noStdin: {
         type: "boolean",
         alias: "n",
@@ -80,8 +84,13 @@ export const execCommand = withHelp(
       const lingerMs = lingerOf(args.linger);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
-      const options = { ...commandOf(rest, args.cwd, env), timeoutMs, lingerMs };
+      if (args.tty) checkTty(args);
+      const options = { ...commandOf(rest, args.cwd, env, args.tty === true), timeoutMs, lingerMs };
       const { server, agent } = await findAgent(args, args.agent);
+      if (args.tty) {
+        const command = { line: options.command, shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() };
+        return showShell({ server, agent, command, newSession: true, liveness });
+      }
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
         server,
@@ -111,6 +120,7 @@ export const execCommand = withHelp(
       ["rexec exec web-1 -- ls --help", "Everything after -- belongs to the remote command"],
       ["rexec exec web-1 -- sh -c 'ps aux | wc -l'", "A pipeline is a shell's business: start one"],
       ["tar c src | rexec exec web-1 --cwd /srv -- tar x", "Stdin is handed on, however long it is"],
+      ["rexec exec -t web-1 -- top", "On a terminal of its own"],
       [
         "rexec exec web-1 -- journalctl -f | grep -i oom",
         "Output comes as it is written, also without an end",
@@ -118,7 +128,7 @@ export const execCommand = withHelp(
     ],
     notes: [
       "The words after -- reach the command exactly as your shell hands them to us: spaces, quotes and $ in them are not looked at again.",
-      "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal: for one, use rexec connect.",
+      "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal, unless -t asks for one: then output is one stream, Ctrl+] leaves, and the command goes on (rexec sessions).",
       "A process that the command starts and leaves may hold its output open: it is read on until it has been silent for a second (--linger), then cut, which a warning and left_open in --json tell.",
       "An agent of another make knows none of --timeout, --cwd, --env and stdin: what needs one of them is refused there before it runs, unless --allow-basic leaves it out.",
       "With a server or agent that speaks rexec.v1 only, stdin is read to its end and sent first, and output comes when the command has ended: up to 16 MiB each. --json collects up to 16 MiB of each stream.",
@@ -133,9 +143,6 @@ export const execCommand = withHelp(
 );
 
 // --- internal ---
-
-/** What Linux takes as one argument (MAX_ARG_STRLEN), which the whole line is to the shell there. */
-const LONGEST_COMMAND = 128 * 1024 - 1;
 
 interface Job {
   target: ViewerTarget;
@@ -186,48 +193,6 @@ async function stream(
   });
   signals.handOn(run);
   return outcomeOfRun(await run.run(connection), job.options.shown, stdout, stderr);
-}
-
-function timeoutOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text);
-  if (ms !== null && ms > 0 && ms < LONGEST_TIMER_MS / 2) return ms;
-  throw new UsageError(`--timeout cannot be "${text}"`, "give 30s, 500ms, 5m or 2h; at most 12 days");
-}
-
-function lingerOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text);
-  if (ms !== null && ms >= 0 && ms <= MAX_LINGER_MS) return ms;
-  throw new UsageError(`--linger cannot be "${text}"`, "give 0, 500ms, 10s or 5m; at most 24h");
-}
-
-/** What is not text travels in the command line, where it is spelled out for /bin/sh. */
-function commandOf(words: readonly string[], cwd: string | undefined, env: Record<string, string>) {
-  const isText = [cwd ?? "", ...Object.values(env)].every((value) => value.isWellFormed());
-  const command = commandLine(isText ? { words } : { words, cwd, env });
-  const bytes = Buffer.byteLength(command);
-  if (bytes > LONGEST_COMMAND)
-    throw new UsageError(
-      `the command is too long: ${bytes} bytes with its quotes, and a machine takes ${LONGEST_COMMAND}`,
-      "hand long lists on by stdin: … | rexec exec NAME -- xargs COMMAND",
-    );
-  const shown = shownOf(quoteWords(words));
-  return { command, shown, cwd: isText ? cwd : undefined, env: isText ? env : {} };
-}
-
-function environmentOf(entries: readonly string[]): Record<string, string> {
-  return Object.fromEntries(entries.map(variableOf));
-}
-
-function variableOf(entry: string): [string, string] {
-  const [, name, given] = /^([A-Za-z_]\w*)(?:=([\s\S]*))?$/.exec(entry) ?? [];
-  if (!name)
-    throw new UsageError(`--env cannot be "${entry}"`, "give NAME=value, or the name of a variable of yours");
-  const value = given ?? ownOddVariables(process.env).get(name) ?? process.env[name];
-  if (value === undefined)
-    throw new UsageError(`--env ${name}: there is no such variable here`, `give ${name}=value`);
-  return [name, value];
 }
 
 function sentStdin(): Promise<Uint8Array> {

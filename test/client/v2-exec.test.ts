@@ -283,3 +283,13 @@ describe("signals", () => {
     expect(await within(child.exited, 5_000, "the end")).toBe(11);
   });
 });
+
+describe("exec -t", () => {
+  test("is refused where the agent would have started a shell in its place, and that shell is ended", async () => {
+    await using gateway = new V2Gateway();
+    const ran = await within(rexec(["exec", "-t", "box", "--", "x"], gateway.env), 10_000, "the end");
+    expect(ran.code).toBe(255);
+    expect(ran.stderr).toContain("cannot run a single command on a terminal");
+    await until(() => gateway.heard.some(({ type }) => type === "kill"), 2_000, "the shell's end");
+  });
+});

@@ -2,7 +2,7 @@
 import { ExitCode } from "../../lib/errors.ts";
 import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
-import type { AttachContext, Step } from "../attach-context.ts";
+import { type AttachContext, noTerminalCommands, type Step } from "../attach-context.ts";
 import { exitCodeOf } from "../exit-code.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
@@ -151,12 +151,14 @@ export class ShellChannel implements ChannelEvents {
 
   #sendAttach(): void {
     const { session, instance, output, hasPast } = this.#state;
-    const { target, create = true, terminal, look = {} } = this.#context;
+    const { target, create = true, terminal, look = {}, command } = this.#context;
+    const starts = create && instance === null && !(command && this.#state.asked);
+    this.#state.asked = true;
     this.#control({
       type: "attach",
       channel: CHANNEL,
       session,
-      create: create && instance === null,
+      create: starts,
       viewer: target.viewerId,
       zstd: true,
       ...(instance === null ? {} : { instance }),
@@ -164,6 +166,7 @@ export class ShellChannel implements ChannelEvents {
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
       ...look,
+      ...(command && starts ? { command: command.line, shown: command.shown } : {}),
     });
   }
 
@@ -172,6 +175,11 @@ export class ShellChannel implements ChannelEvents {
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
+    }
+    const { command } = this.#context;
+    if (command && first && info.command !== command.shown) {
+      this.#control({ type: "kill", session: info.instance });
+      return void this.#end.reject(noTerminalCommands());
     }
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);

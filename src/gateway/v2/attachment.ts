@@ -73,7 +73,7 @@ export class Attachment implements PeerChannel, MirrorReader {
 
   /** The agent is there (again). */
   connect(link: AgentLink): void {
-    const { session, create, term, colorterm, instance = this.#mirror?.info.instance } = this.#wish;
+    const { session, create, instance = this.#mirror?.info.instance } = this.#wish;
     this.#input.open(link, (channel) =>
       link.control({
         type: "attach",
@@ -85,9 +85,16 @@ export class Attachment implements PeerChannel, MirrorReader {
         hold: false,
         viewer: this.viewer,
         ...(this.#size ?? {}),
-        ...(term === undefined ? {} : { term }),
-        ...(colorterm === undefined ? {} : { colorterm }),
+        ...this.#start,
       }),
+    );
+  }
+
+  /** What counts where a shell is started for this viewer. */
+  get #start(): Partial<Attach> {
+    const { term, colorterm, command, shown } = this.#wish;
+    return Object.fromEntries(
+      Object.entries({ term, colorterm, command, shown }).filter(([, value]) => value !== undefined),
     );
   }
 

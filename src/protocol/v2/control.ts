@@ -3,7 +3,7 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
-import { MAX_LINGER_MS } from "../limits.ts";
+import { LONGEST_COMMAND, MAX_LINGER_MS } from "../limits.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
@@ -81,6 +81,10 @@ const attach = z.object({
   cols: z.optional(side),
   rows: z.optional(side),
   ...viewerTerminal,
+  /** With `create`: this line of the shell's in place of a login shell. An agent that doesn't know it starts a shell. */
+  command: z.optional(z.string().check(z.minLength(1), z.maxLength(LONGEST_COMMAND))),
+  /** The command as lists show it. `attached` has it, which tells that the agent knows commands here. */
+  shown: z.optional(z.string().check(z.minLength(1), z.maxLength(SHOWN_CHARS))),
 });
 
 const run = z.object({
