@@ -29,7 +29,8 @@ import { parsePublicKey } from "./src/lib/minisign.ts";
 const ROOT = import.meta.dir;
 const PROGRAMS = [
   { name: "rexec-agent", entry: "src/rexec-agent.ts" },
-  { name: "rexec", entry: "src/rexec.ts" },
+  // The gateway's screens have a thread of their own, and so a program.
+  { name: "rexec", entry: "src/rexec.ts", workers: ["src/gateway/screen/worker.ts"] },
 ] as const;
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 
@@ -38,6 +39,8 @@ interface Program {
   readonly name: string;
   /** Below the project's folder. */
   readonly entry: string;
+  /** What it starts threads with; found in it under the same path. */
+  readonly workers?: readonly string[];
 }
 type Architecture = (typeof ARCHITECTURES)[number];
 
@@ -86,7 +89,9 @@ export async function buildTarget(
     leaveLimits(executable);
     writeFileSync(executablePath, executable, { mode: 0o755 });
     await Bun.build({
-      entrypoints: [join(ROOT, target.program.entry)],
+      entrypoints: [target.program.entry, ...(target.program.workers ?? [])].map((entry) =>
+        join(ROOT, entry),
+      ),
       root: ROOT,
       compile: {
         target: runtime.target,

@@ -1,4 +1,5 @@
 /** The commands that run on this machine, and their results until the server has them. */
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { signalNumber } from "../lib/signals.ts";
 import { EXEC_STREAM_BYTES, LINGER_MS } from "../protocol/limits.ts";
@@ -98,7 +99,7 @@ export class ExecManager {
       result = () => resultOf(request, outcome, capture);
     } catch (error) {
       const why = whyNotStarted(error, shell, request.cwd ?? folder());
-      logger.warn(`exec: ${why}`);
+      gather(logger, EXEC_LINES, `exec: ${why}`);
       result = () => failure(request, why);
     }
     const onSent = () => {
@@ -108,10 +109,12 @@ export class ExecManager {
   }
 
   #refuse(request: ExecRequest, why: string): void {
-    this.#options.logger.warn(`exec: ${why}`);
+    gather(this.#options.logger, EXEC_LINES, `exec: ${why}`);
     this.#options.outbox.control(encodeAgent.execResult(failure(request, why)));
   }
 }
+
+const EXEC_LINES = { level: "warn", kind: "failed commands", who: "server", atOnce: 5 } as const;
 
 /** A result on its way: it waits for a connection as it is, and becomes text only when it is sent. */
 class ResultSource implements OutputSource {

@@ -1,6 +1,7 @@
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
+import { type Wait, whenThere } from "../client/waiting.ts";
 import { UsageError } from "../lib/errors.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
 import { SHOWN_CHARS } from "../protocol/v2/control.ts";
@@ -14,14 +15,16 @@ import {
   writeErr,
   writeOut,
 } from "./_cli.ts";
+import { escapeArgs, escapeOf } from "./_escape.ts";
 import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
 import { checkTty, commandOf, environmentOf, lingerOf, timeoutOf } from "./_exec-wish.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { serverArgs } from "./_server.ts";
 import { showShell } from "./_shell.ts";
 import { stdinBytes, wholeStdin } from "./_stdin.ts";
+import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
 export const execCommand = withHelp(
   defineCommand({
@@ -71,6 +74,8 @@ export const execCommand = withHelp(
         type: "boolean",
         description: "Go on where the agent knows no --timeout, --cwd, --env and stdin, without them",
       },
+      ...escapeArgs,
+      ...waitArgs,
       ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
       ...serverArgs,
@@ -84,12 +89,14 @@ export const execCommand = withHelp(
       const lingerMs = lingerOf(args.linger);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
+      const wait = waitOf(args);
       if (args.tty) checkTty(args);
       const options = { ...commandOf(rest, args.cwd, env, args.tty === true), timeoutMs, lingerMs };
-      const { server, agent } = await findAgent(args, args.agent);
+      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       if (args.tty) {
         const command = { line: options.command, shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() };
-        return showShell({ server, agent, command, newSession: true, liveness });
+        const escapeKey = escapeOf(args);
+        return showShell({ server, agent, command, newSession: true, liveness, escapeKey, wait });
       }
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
@@ -107,6 +114,7 @@ export const execCommand = withHelp(
         json: args.json === true,
         name: agent.name,
         allowBasic: args["allow-basic"] === true,
+        wait,
       };
       const outcome = await perform(job);
       await report(outcome, { agent, words: rest, json: job.json });
@@ -160,11 +168,13 @@ interface Job {
   name: string;
   /** Options that an agent of another make ignores are left out. */
   allowBasic: boolean;
+  wait: Wait;
 }
 
 async function perform(job: Job) {
   const signals = onExecSignals();
-  const connection = await openViewer(job.target, new AbortController().signal);
+  const open = () => openViewer(job.target, new AbortController().signal);
+  const connection = await whenThere(job.target, job.wait, open);
   if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
   signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
   const stdin = job.stdin ? await sentStdin() : undefined;

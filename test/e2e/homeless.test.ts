@@ -2,12 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import { binary } from "../support/binaries.ts";
+import { describeUnless, lacks, whyNotRoot } from "../support/needs.ts";
 import { World } from "./support.ts";
 
 const AS = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"];
-const missing =
-  process.getuid?.() !== 0 ? "needs root" : Bun.which("setpriv") ? null : "setpriv is not installed";
-if (missing) test.skip(`an account without an entry: SKIPPED, ${missing}`, () => {});
+const why = whyNotRoot("be another account") ?? lacks("setpriv");
 
 interface Ran {
   code: number;
@@ -25,7 +24,7 @@ function run(program: "rexec" | "rexec-agent", args: string[], env: Record<strin
   return { code: exitCode ?? -1, text: `${stdout}${stderr}` };
 }
 
-describe.skipIf(missing !== null)("an account without an entry", () => {
+describeUnless(why)("an account without an entry", () => {
   const commands: ["rexec" | "rexec-agent", string[], number][] = [
     ["rexec-agent", ["status"], 3],
     ["rexec-agent", ["doctor"], 1],

@@ -1,6 +1,7 @@
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
 import { restartRunning } from "../../agent/restart/ask.ts";
+import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
@@ -18,7 +19,9 @@ export const restartCommand = withHelp(
       }
       const { status, isConnected } = await restartRunning(agent);
       const { sessions, commands } = status.restart ?? { sessions: 0, commands: 0 };
-      const kept = `${counted(sessions, "shell")} and ${counted(commands, "command")} kept`;
+      const shells = sessions === 0 ? "" : `${counted(sessions, "shell")} and `;
+      const kept =
+        sessions + commands === 0 ? "nothing ran in it" : `${shells}${counted(commands, "command")} kept`;
       say(`restarted "${status.name}" in place (pid ${status.pid}, version ${status.version}): ${kept}`);
       if (isConnected) return ExitCode.ok;
       say(`it is not connected yet: ${status.last_error?.message ?? "it goes on trying"}`);
@@ -37,9 +40,3 @@ export const restartCommand = withHelp(
     ],
   },
 );
-
-// --- internal ---
-
-function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
-}

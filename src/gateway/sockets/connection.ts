@@ -1,6 +1,7 @@
 /** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
 import type { Timings } from "../timings.ts";
+import { Intake, type Message } from "./intake.ts";
 
 /** What Bun keeps with each socket. */
 export interface SocketData {
@@ -24,6 +25,7 @@ export interface ConnectionEvents {
 export interface ConnectionInfo {
   address: string;
   tokenId: string;
+  userId: string;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }
@@ -36,6 +38,11 @@ export interface Liveness {
   onlySilent: boolean;
 }
 
+/** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
+const UNREAD_BYTES = 1024 * 1024;
+/** Pings that are answered while something always waits: each pong is one more of those. */
+const PINGS_UNREAD = 256;
+
 type State = "opening" | "open" | "closing" | "closed";
 
 export class Connection {
@@ -45,7 +52,19 @@ export class Connection {
   #events: ConnectionEvents | null = null;
   #ws: ServerWebSocket<SocketData> | null = null;
   #state: State = "opening";
+  /** By its owner. */
   #paused = false;
+  /** Because it does not read. */
+  #held = false;
+  readonly #intake = new Intake({
+    deliver: (message) => this.#deliver(message),
+    mayDeliver: () => !this.#held,
+    onBehind: () => this.#read(),
+  });
+  /** Whether Bun reads it. */
+  #isRead = true;
+  #pings = 0;
+  #heldBytes = 0;
   #heardAt = performance.now();
   #pingedAt = performance.now();
   #closingSince = 0;
@@ -74,6 +93,11 @@ export class Connection {
     return this.#paused;
   }
 
+  /** Less waits for it than what makes it one that does not read. */
+  get reads(): boolean {
+    return this.buffered <= UNREAD_BYTES;
+  }
+
   /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
@@ -88,14 +112,26 @@ export class Connection {
   pause(): void {
     if (this.#paused || this.#state !== "open") return;
     this.#paused = true;
-    this.#ws?.pause();
+    this.#read();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#heardAt = performance.now();
-    if (this.#state === "open") this.#ws?.resume();
+    this.#read();
+  }
+
+  /**
+   * To be called where an answer was sent, or would have to be, to a peer that does not read: it is not read either
+   * until it has taken what waits for it. One that takes nothing is given up as a silent one is.
+   */
+  holdUntilRead(): void {
+    if (this.#held || this.reads || this.#state !== "open") return;
+    this.#held = true;
+    this.#heldBytes = this.buffered;
+    this.#heardAt = performance.now();
+    this.#read();
   }
 
   /** Says goodbye; a peer that does not answer is cut off soon. The owner hears of the end at once. */
@@ -103,7 +139,8 @@ export class Connection {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
     this.#closingSince = performance.now();
-    if (this.#paused) this.#ws?.resume(); // or the peer's answer to the close frame would never be read
+    this.#intake.clear();
+    if (!this.#isRead) this.#ws?.resume(); // or the peer's answer to the close frame would never be read
     this.#ws?.close(code, reason);
     this.#ended(code, reason);
   }
@@ -119,6 +156,7 @@ export class Connection {
     if (this.#state === "closing" && now - this.#closingSince > this.#stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
     const { pingMs, deadMs, onlySilent } = this.#liveness;
+    this.#lookAtHeld(now);
     if (!this.#paused && now - this.#heardAt > deadMs) {
       this.terminate(`no sign of life for ${Math.round(deadMs / 1000)} s`);
       return;
@@ -140,12 +178,19 @@ export class Connection {
 
   received(message: string | Buffer): void {
     this.alive();
-    if (this.#state !== "open") return;
-    if (typeof message === "string") this.#events?.onText(message);
-    else this.#events?.onBytes(message);
+    if (this.#state === "open") this.#intake.push(message);
+  }
+
+  /** Bun has answered it by a pong. */
+  pinged(): void {
+    this.alive();
+    this.#pings = this.buffered === 0 ? 0 : this.#pings + 1;
+    if (this.#pings > PINGS_UNREAD) this.terminate(`${PINGS_UNREAD} pings, and it does not read the answers`);
   }
 
   drained(): void {
+    this.#pings = 0;
+    this.#lookAtHeld(performance.now());
     if (this.#state === "open") this.#events?.onDrain();
   }
 
@@ -155,11 +200,41 @@ export class Connection {
   }
 
   closed(code: number, reason: string): void {
+    this.#intake.end();
     this.#ended(code, reason);
     this.#state = "closed";
   }
 
+  // --- internal ---
+
   #told = false;
+
+  #lookAtHeld(now: number): void {
+    if (!this.#held) return;
+    const { buffered } = this;
+    if (buffered < this.#heldBytes) this.#heardAt = now; // it takes something
+    this.#heldBytes = buffered;
+    if (buffered > UNREAD_BYTES / 2) return;
+    this.#held = false;
+    this.#heardAt = now;
+    this.#read();
+    this.#intake.run();
+  }
+
+  #deliver(message: Message): void {
+    if (this.#state !== "open") return;
+    if (typeof message === "string") this.#events?.onText(message);
+    else this.#events?.onBytes(message);
+  }
+
+  /** Has Bun read it, or not, as all who have a say in it want. */
+  #read(): void {
+    const isRead = !this.#paused && !this.#held && !this.#intake.isBehind;
+    if (isRead === this.#isRead || this.#state !== "open") return;
+    this.#isRead = isRead;
+    if (isRead) this.#ws?.resume();
+    else this.#ws?.pause();
+  }
 
   #ended(code: number, reason: string): void {
     if (this.#told) return;

@@ -194,6 +194,7 @@ export class Peer {
 
   #refuse(channel: number | undefined, code: "bad_message" | "too_many_channels", message: string): void {
     this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
+    this.connection.holdUntilRead();
   }
 }
 

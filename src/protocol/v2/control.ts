@@ -4,7 +4,10 @@
  */
 import * as z from "zod/mini";
 import { LONGEST_COMMAND, MAX_LINGER_MS } from "../limits.ts";
+import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
+import { isPathSegment } from "../path.ts";
+import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
 /** Most characters of a command as lists show it. */
@@ -16,7 +19,9 @@ export const MAX_CONTROL_BYTES = 1024 * 1024;
 const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
 const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
-const id = z.string().check(z.minLength(1), z.maxLength(256));
+const id = exact(LENGTHS.id, 1);
+/** Of what is started: the API has an address for each. */
+const newId = id.check(z.refine(isPathSegment, "nothing can have that name"));
 
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
@@ -24,12 +29,12 @@ export const sessionInfo = z.object({
   /** A UUID made at the session's start: the same name started again has another one. */
   instance: id,
   kind: z.enum(["shell", "run"]),
-  command: z.string(),
+  command: brief(LENGTHS.shownCommand),
   started_at: z.number(),
   last_output_at: z.nullable(z.number()),
   ended_at: z.nullable(z.number()),
   exit_code: z.nullable(z.number()),
-  signal: z.nullable(z.string()),
+  signal: z.nullable(brief(LENGTHS.word)),
   /** Bytes of output so far. */
   bytes: offset,
   /** A command's may be 0: it has no terminal. */
@@ -62,7 +67,7 @@ export interface ViewerTerminal {
 const attach = z.object({
   type: z.literal("attach"),
   channel,
-  session: id,
+  session: newId,
   /** Start a shell where none of that name runs. */
   create: z._default(z.boolean(), false),
   /** With `cursor`: resume this instance from this offset. */
@@ -91,12 +96,12 @@ const run = z.object({
   type: z.literal("run"),
   channel,
   /** A UUID of the opener's: the same again attaches to what runs. */
-  run: id,
-  command: z.string(),
+  run: newId,
+  command: exact(LENGTHS.command),
   /** The command as lists show it, where the line that runs is not for reading. */
   shown: z.optional(z.string().check(z.maxLength(SHOWN_CHARS))),
-  cwd: z.optional(z.string()),
-  env: z.optional(z.record(z.string(), z.string())),
+  cwd: z.optional(exact(LENGTHS.path)),
+  env: z.optional(variables),
   timeout_ms: z.optional(z.int().check(z.positive())),
   /** How long its output may be silent behind its end before it is cut, where a process that it left holds it open. */
   linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
@@ -152,14 +157,19 @@ const fromOwner = z.discriminatedUnion("type", [
     type: z.literal("ended"),
     channel,
     exit_code: z.nullable(z.number()),
-    signal: z.nullable(z.string()),
-    timed_out: z.optional(z.boolean()),
+    signal: z.nullable(brief(LENGTHS.word)),
+    timed_out: lenient(z.boolean()),
     /** A process that the command left still held its output: what it prints from then on is lost. */
-    left_open: z.optional(z.boolean()),
+    left_open: lenient(z.boolean()),
   }),
-  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
-  z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
-  z.object({ type: z.literal("refused"), channel: z.optional(channel), code: refusal, message: z.string() }),
+  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),
+  z.object({ type: z.literal("sessions"), sessions: listOf(sessionInfo, COUNTS.sessions) }),
+  z.object({
+    type: z.literal("refused"),
+    channel: z.optional(channel),
+    code: refusal,
+    message: brief(LENGTHS.error),
+  }),
   z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
 ]);
 /** From the side that owns or serves the sessions. */
@@ -169,12 +179,12 @@ export type OwnerInput = z.input<typeof fromOwner>;
 
 /** Never throws; see `Parsed`. */
 export function parseOpener(text: string): Parsed<OpenerMessage> {
-  return parseMessage(fromOpener, text);
+  return parseMessage(fromOpener, text, FROM_SERVER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseOwner(text: string): Parsed<OwnerMessage> {
-  return parseMessage(fromOwner, text);
+  return parseMessage(fromOwner, text, FROM_AGENT);
 }
 
 /** As it travels. */
