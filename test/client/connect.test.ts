@@ -170,7 +170,7 @@ describe("the terminal is as it was", () => {
       },
     });
     await using screen = await between("exec box -- true", loggedIn(server.url));
-    await expectRestored(screen, 1);
+    await expectRestored(screen, 255);
     expect(addresses.some((address) => address.includes("/ws/"))).toBe(true);
     for (const address of addresses) expect(address).not.toMatch(/token=|rexec_/);
   });

@@ -20,7 +20,7 @@ async function seenBy(env: Record<string, string | undefined>, session = "--new"
   await using terminal = world.terminal(["connect", "box", session], {
     env: { COLORTERM: undefined, ...env },
   });
-  await terminal.see(/[$#] $/);
+  await terminal.see(/[$#] /); // behind the prompt of a session that was there a cursor is set
   await terminal.type('echo "<$TERM|$COLORTERM>"\r');
   const [, shown = ""] = await terminal.see(/[\r\n]<([^$>]*)>/);
   return shown;
