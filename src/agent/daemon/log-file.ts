@@ -5,7 +5,6 @@ import {
   fstatSync,
   ftruncateSync,
   mkdirSync,
-  openSync,
   renameSync,
   truncateSync,
   writeSync,
@@ -13,6 +12,7 @@ import {
 import { dirname } from "node:path";
 import { errnoOf } from "../../lib/errors.ts";
 import { redirect } from "../../pty/libc.ts";
+import { APPENDING, openOwn } from "../trust/own-file.ts";
 import { sameFile } from "./same-file.ts";
 
 /** The largest that one file grows, bytes. */
@@ -90,7 +90,7 @@ export class LogFile {
   #reopen(): void {
     try {
       mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      const fd = openSync(this.#path, "a", 0o600);
+      const fd = openOwn(this.#path, APPENDING);
       redirect(fd, STDERR);
       redirect(fd, STDOUT);
       closeSync(fd);

@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
 import type { AgentStatus } from "../control/messages.ts";
+import { asOwnerOfNow } from "../trust/as-owner.ts";
 import { keepProxy } from "./proxy-env.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
@@ -114,15 +115,14 @@ function reasonsToRestart(
 }
 
 /** Two agents of one id would put each other out. */
-async function stopOther({ recipe, run, tell }: InstallOptions, other: AgentStatus): Promise<void> {
+async function stopOther({ recipe, run, spec, tell }: InstallOptions, other: AgentStatus): Promise<void> {
   tell(`ending the agent that runs without the service (pid ${other.pid}), and its shells`);
   // This may be typed into one of these shells, and end with it: the service must come up all the same. Until the
   // other one is gone its starts fail, and are tried again.
   if (recipe.startSoon) await run(recipe.startSoon);
-  await stopAgent(other);
+  await stopAgent(spec, other);
 }
 
-/** The last of the commands is the one that counts. */
 /** Whether it could. */
 async function inPlace({ spec, env, tell }: InstallOptions): Promise<boolean> {
   try {
@@ -135,6 +135,7 @@ async function inPlace({ spec, env, tell }: InstallOptions): Promise<boolean> {
   }
 }
 
+/** The last of the commands is the one that counts. */
 async function begin({ recipe, run, tell }: InstallOptions, commands: readonly Command[]): Promise<void> {
   for (const command of commands.slice(0, -1)) await run(command);
   const last = commands.at(-1);
@@ -210,7 +211,10 @@ function clear(path: string): boolean {
   if (!existsSync(path)) return false;
   if (/\.(d|env)$/.test(path)) remove(path);
   else {
-    for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
+    // The folder is the account's that the service ran as: what is in it is removed with that one's rights.
+    asOwnerOfNow(path, () => {
+      for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
+    });
     if (readdirSync(path).length > 0) return false;
     rmdirSync(path);
   }

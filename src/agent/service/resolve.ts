@@ -7,6 +7,9 @@ import { quoteWords } from "../../lib/quote.ts";
 import { type AgentConfig, loadConfig, requireRegistered } from "../config.ts";
 import { configDigest } from "../config-digest.ts";
 import { findConfig, SYSTEM_CONFIG, userConfig } from "../config-file.ts";
+import { meantConfig } from "../config-meant.ts";
+import { actingAsNow } from "../trust/identity.ts";
+import { ownerOf } from "../trust/owner.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,12 +33,12 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   const { executable, words, scope } = request;
   const isSystem = scope === "system";
   const config = findServiceConfig(request);
-  const settings = readRegistered(config, request.env);
+  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
+  const owner = request.uid === 0 ? ownerOf(config) : request.uid;
+  const settings = actingAsNow(owner, () => readRegistered(config, request.env));
   const path = realpathSync(config);
   assertPlain(path);
   assertPlain(executable);
-  const owner = statSync(path).uid;
-  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
   const user = isSystem && owner !== 0 ? accountOf(owner).name : null;
   assertLasting(executable, isSystem && user === null);
   const envFile = envFileOf(scope, request.env);
@@ -51,19 +54,9 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   };
 }
 
-/**
- * The file that the service will read: the named one, the system's, one's own; under sudo also that of whoever called
- * it, for `rexec-agent register` without sudo is what people do first.
- */
+/** The file that the service will read. */
 export function findServiceConfig({ config, env, uid }: ServiceRequest): string {
-  const found = findConfig(config, env);
-  if (found !== null) return found;
-  const caller = Number(env.SUDO_UID);
-  if (uid === 0 && Number.isSafeInteger(caller) && caller > 0) {
-    const theirs = findConfig(undefined, { HOME: accountOf(caller).home });
-    if (theirs !== null) return theirs;
-  }
-  return SYSTEM_CONFIG;
+  return meantConfig(config, env, uid) ?? SYSTEM_CONFIG;
 }
 
 /** Beside the system's configuration, or one's own. */

@@ -53,7 +53,7 @@ export const registerCommand = withHelp(
       ...agentArgs,
     },
     async run({ args }) {
-      const loaded = loadAgentConfig(args, agentLogger(args));
+      const loaded = loadAgentConfig(args, agentLogger(args), { isNew: true });
       const shell = args.shell === undefined ? undefined : resolveShell(args.shell, process.env.PATH);
       const outcome = await registerAgent({
         loaded,

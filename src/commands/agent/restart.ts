@@ -17,8 +17,7 @@ export const restartCommand = withHelp(
         return ExitCode.notSetUp;
       }
       const { status, isConnected } = await restartRunning(agent);
-      const { sessions, commands } = status.restart ?? { sessions: 0, commands: 0 };
-      const kept = `${counted(sessions, "shell")} and ${counted(commands, "command")} kept`;
+      const kept = keptWords(status.restart ?? { sessions: 0, commands: 0 });
       say(`restarted "${status.name}" in place (pid ${status.pid}, version ${status.version}): ${kept}`);
       if (isConnected) return ExitCode.ok;
       say(`it is not connected yet: ${status.last_error?.message ?? "it goes on trying"}`);
@@ -39,6 +38,15 @@ export const restartCommand = withHelp(
 );
 
 // --- internal ---
+
+/** What was open and still is, without what there is none of. */
+function keptWords({ sessions, commands }: { sessions: number; commands: number }): string {
+  const kept = [
+    ...(sessions > 0 ? [counted(sessions, "shell")] : []),
+    ...(commands > 0 ? [counted(commands, "command")] : []),
+  ];
+  return kept.length > 0 ? `${kept.join(" and ")} kept` : "no shell was open";
+}
 
 function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
+import { currentAccount } from "../../agent/child-env.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
 import { ownPlaces, type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { type DaemonChild, daemonChild } from "../../agent/daemon/child.ts";
@@ -9,14 +10,16 @@ import { restartInPlace } from "../../agent/restart/on-request.ts";
 import type { Restarter } from "../../agent/restart/restarter.ts";
 import { HANDOVER_VERSION } from "../../agent/restart/schema.ts";
 import { supervise } from "../../agent/service/supervised.ts";
+import { actingUid } from "../../agent/trust/identity.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
-import { RexecError, UsageError } from "../../lib/errors.ts";
+import { messageOf, RexecError, UsageError } from "../../lib/errors.ts";
 import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
+import { replaceProcess } from "../../pty/replace-process.ts";
 import { defineCommand, withHelp } from "../_cli.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
@@ -61,7 +64,9 @@ export const startCommand = withHelp(
         throw new UsageError("an agent of --ephemeral is not restarted in place");
       if (args.ephemeral) return ephemeral(args, logger, daemon);
       assertNotEphemeral(args);
+      const before = actingUid();
       const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
+      if (actingUid() !== before) goOnAsOwner(config.path, logger);
       if (isJwt(config.token)) {
         logger.warn(
           `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent refresh-token`,
@@ -126,6 +131,23 @@ function sayReady(): number {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
   process.stdout.write(`${JSON.stringify(readiness)}\n`);
   return 0;
+}
+
+/**
+ * Begins anew, as the account that root has become: nothing of root's is left in the environment, in memory, or in the
+ * rights to look at this process.
+ */
+function goOnAsOwner(config: string, logger: Logger): void {
+  logger.info(`runs as ${currentAccount().name}, who owns ${config}`);
+  const path = process.execPath;
+  const words = Bun.isStandaloneExecutable ? [] : [Bun.main];
+  const argv = [path, ...words, ...process.argv.slice(2)];
+  try {
+    replaceProcess({ path, argv, env: { ...process.env, REXEC_CONFIG: config }, keep: [] });
+  } catch (error) {
+    // A program in a folder that only root may enter: it goes on as it is.
+    logger.debug(messageOf(error));
+  }
 }
 
 /** @returns the exit code */
