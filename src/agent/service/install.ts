@@ -6,7 +6,7 @@ import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
 import type { AgentStatus } from "../control/messages.ts";
 import { asOwnerOfNow } from "../trust/as-owner.ts";
-import { keepProxy } from "./proxy-env.ts";
+import { keepProxy, withoutProxy } from "./proxy-env.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
 import { answeringAgent, restartAgent, runningAgent, stopAgent } from "./running.ts";
@@ -90,7 +90,8 @@ export async function uninstallService(
     remove(recipe.file);
     removed.push(recipe.file);
   }
-  for (const path of [envFile, ...recipe.leftovers]) if (clear(path)) removed.push(path);
+  if (clearProxy(envFile)) removed.push(envFile);
+  for (const path of recipe.leftovers) if (clear(path)) removed.push(path);
   if (removed.includes(recipe.file)) for (const command of recipe.forget) await run(command);
   return removed;
 }
@@ -206,10 +207,20 @@ function remove(path: string): void {
   }
 }
 
-/** Removes what the service had: drop-ins, a proxy, or what the runtime unpacked; says whether it is gone. */
+/** Takes the proxy out of the file, and removes it where nothing of the administrator's is left; whether it is gone. */
+function clearProxy(envFile: string): boolean {
+  const text = readText(envFile);
+  if (text === null) return false;
+  const rest = withoutProxy(text);
+  if (rest === "") remove(envFile);
+  else if (rest !== text) writeFileAtomic(envFile, rest, 0o600);
+  return rest === "";
+}
+
+/** Removes what the service had: drop-ins, or what the runtime unpacked; says whether it is gone. */
 function clear(path: string): boolean {
   if (!existsSync(path)) return false;
-  if (/\.(d|env)$/.test(path)) remove(path);
+  if (path.endsWith(".d")) remove(path);
   else {
     // The folder is the account's that the service ran as: what is in it is removed with that one's rights.
     asOwnerOfNow(path, () => {

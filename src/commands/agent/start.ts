@@ -65,7 +65,8 @@ export const startCommand = withHelp(
       if (args.ephemeral) return ephemeral(args, logger, daemon);
       assertNotEphemeral(args);
       const before = actingUid();
-      const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
+      const named = { ...args, config: ofService(process.env) ?? args.config };
+      const config = requireRegistered(loadAgentConfig(named, logger), limitsOf(args));
       if (actingUid() !== before) goOnAsOwner(config.path, logger);
       if (isJwt(config.token)) {
         logger.warn(
@@ -131,6 +132,12 @@ function sayReady(): number {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
   process.stdout.write(`${JSON.stringify(readiness)}\n`);
   return 0;
+}
+
+/** The file that the administrator of a service names in its own files: install wrote the command line, not a person. */
+function ofService(env: NodeJS.ProcessEnv): string | undefined {
+  const { kind } = runInfo(env, undefined);
+  return (kind === "systemd" || kind === "openrc" ? env.REXEC_CONFIG : "") || undefined;
 }
 
 /**
