@@ -38,7 +38,7 @@ describe.skipIf(why !== null)("the administrator of a service", () => {
     expect((await sudo("restart")).err).toContain("in place");
     expect((await root("logs", "-n", "50")).out).toContain("connected to");
     expect((await sudo("update", "--check")).err).not.toContain("not registered");
-    const token = await machine.mint(["agent", "agents:write", "agents:read"]);
+    const token = await machine.mint(["user"]);
     const refreshed = await sudo("refresh-token", "--token", token);
     expect(refreshed.err).toContain(`the new token is in ${THEIRS}`);
     expect(refreshed.code).toBe(0);
@@ -64,7 +64,8 @@ describe.skipIf(why !== null)("the administrator of a service", () => {
     expect(err).toContain("removed at");
     expect(code).toBe(0);
     expect(existsSync(machine.box.path(THEIRS))).toBe(false);
-    expect(await machine.box.show(UNIT, "ActiveState")).toBe("inactive");
+    // The server's word may have ended it a moment before.
+    expect(await machine.box.show(UNIT, "MainPID")).toBe("0");
     expect(await machine.agents()).toEqual([]);
     expect(await root("uninstall")).toMatchObject({ code: 0 });
   }, 60_000);

@@ -82,8 +82,6 @@ describe.skipIf(why !== null)("the service on a booted systemd", () => {
     expect(await box.show(UNIT, "StatusText")).toStartWith("connected to ");
     await machine.online();
     expect((await box.run(["rexec-agent", "status"])).out).toContain(`systemd, unit ${UNIT} (pid `);
-    expect(await box.run(["rexec-agent", "stop"])).toMatchObject({ code: 1 });
-    expect(await box.show(UNIT, "ActiveState")).toBe("active");
   }, 60_000);
 
   test("is restarted in place with an open shell and the same main process, by command and by signal", async () => {
