@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ensureDeps } from "./scripts/ensure-deps.ts";
+import { leaveLimits } from "./scripts/own-limits.ts";
 import { RUNTIMES, runtimePath } from "./scripts/runtimes.ts";
 import { say } from "./scripts/say.ts";
 import { parsePublicKey } from "./src/lib/minisign.ts";
@@ -28,7 +29,8 @@ import { parsePublicKey } from "./src/lib/minisign.ts";
 const ROOT = import.meta.dir;
 const PROGRAMS = [
   { name: "rexec-agent", entry: "src/rexec-agent.ts" },
-  { name: "rexec", entry: "src/rexec.ts" },
+  // The gateway's screens have a thread of their own, and so a program.
+  { name: "rexec", entry: "src/rexec.ts", workers: ["src/gateway/screen/worker.ts"] },
 ] as const;
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 
@@ -37,6 +39,8 @@ interface Program {
   readonly name: string;
   /** Below the project's folder. */
   readonly entry: string;
+  /** What it starts threads with; found in it under the same path. */
+  readonly workers?: readonly string[];
 }
 type Architecture = (typeof ARCHITECTURES)[number];
 
@@ -80,12 +84,18 @@ export async function buildTarget(
   const workshop = mkdtempSync(join(outDir, ".build-"));
   try {
     const outfile = join(workshop, target.file);
+    const executablePath = join(workshop, "runtime");
+    const executable = readFileSync(runtimePath(ROOT, runtime));
+    leaveLimits(executable);
+    writeFileSync(executablePath, executable, { mode: 0o755 });
     await Bun.build({
-      entrypoints: [join(ROOT, target.program.entry)],
+      entrypoints: [target.program.entry, ...(target.program.workers ?? [])].map((entry) =>
+        join(ROOT, entry),
+      ),
       root: ROOT,
       compile: {
         target: runtime.target,
-        executablePath: runtimePath(ROOT, runtime),
+        executablePath,
         outfile,
         // A folder in which the program is started may be anyone's: its bunfig.toml could preload code, its .env
         // could name another server (oven-sh/bun#25469). test/build plants both.

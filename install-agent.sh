@@ -3,6 +3,10 @@
 #
 #   curl -fsSL https://rexec.pipeops.io/install-agent.sh | bash -s -- --token rexec_… --name my-server
 #
+# Through sudo, which drops the environment unless it is told:
+#
+#   curl -fsSL https://rexec.pipeops.io/install-agent.sh | REXEC_TOKEN=rexec_… sudo --preserve-env=REXEC_TOKEN bash
+#
 # POSIX sh: dash, bash and busybox run it. Everything is in functions, and the last line calls main: a download that is
 # cut short runs nothing. Until all is well nothing is final: a run that fails puts back what was there before.
 set -eu
@@ -19,7 +23,8 @@ Installs rexec-agent, registers this machine with a Rexec server, and starts the
 As root for the whole machine, as anybody else for that account alone. Run it again to upgrade.
 
 usage: install-agent.sh [options]
-  -t, --token TOKEN    API token; better by REXEC_TOKEN, since others can see a command line.
+  -t, --token TOKEN    API token; better by REXEC_TOKEN, since others can see a command line
+                       (through sudo: REXEC_TOKEN=… sudo --preserve-env=REXEC_TOKEN sh).
                        Without one the agent is installed, and neither registered nor started
   -n, --name NAME      name of this machine (default: its hostname)
   -l, --labels LIST    comma-separated labels
@@ -60,6 +65,7 @@ main() {
   fi
 
   api=${api%/}
+  check_sudo
   check_api
   check_values
   arch=$(machine_arch)
@@ -85,6 +91,7 @@ main() {
   elif is_registered; then
     say "keeps its registration ($config)"
   else
+    say "not registered: there is no token (REXEC_TOKEN; sudo drops it without --preserve-env=REXEC_TOKEN)"
     next="$(command_name) register --host $(quote "$api")"
   fi
   if [ -z "$next" ] && [ "$service" = no ]; then
@@ -161,6 +168,25 @@ is_loopback() {
   127.*) return 0 ;;
   esac
   return 1
+}
+
+# sudo drops the environment. A token that was meant for this script, and did not reach it, would leave a machine that is
+# installed and not registered: the environment of sudo itself tells.
+check_sudo() {
+  [ -z "$token" ] || return 0
+  dropped=
+  pid=$PPID
+  for _ in 1 2 3; do
+    case $(cat "/proc/$pid/comm" 2>/dev/null) in
+    sudo | sudo-rs | doas | pkexec | su | runuser) ;;
+    *) break ;;
+    esac
+    names=$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^\(REXEC_[A-Z_]*\)=..*/\1/p' | sort -u)
+    case $names in *REXEC_TOKEN*) dropped=$(printf '%s' "$names" | tr '\n' ',') ;; esac
+    pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || break
+  done
+  [ -z "$dropped" ] || fail "sudo dropped REXEC_TOKEN: without it this machine would be installed and not registered" \
+    "name it to sudo: curl -fsSL $api/install-agent.sh | REXEC_TOKEN=rexec_… sudo --preserve-env=$dropped sh"
 }
 
 # What goes into the configuration file must not be able to break out of its quotes.
@@ -584,8 +610,17 @@ close_workshop() {
 
 # --- registration ---
 
-# A plain value of the configuration file, YAML or JSON.
+# A plain value of the configuration file, YAML or JSON; of the original agent's file too, which spells some otherwise.
 setting() {
+  value=$(spelled "$1")
+  case $value$1 in
+  agent_id) value=$(spelled id) ;;
+  api_url) value=$(spelled host) ;;
+  esac
+  if [ -n "$value" ]; then printf '%s\n' "$value"; fi
+}
+
+spelled() {
   [ -r "$config" ] || return 0
   awk '{ gsub(/[{},]/, "\n"); print }' "$config" | sed -n 's/^[[:space:]]*"\{0,1\}'"$1"'"\{0,1\}[[:space:]]*:[[:space:]]*["'\'']\{0,1\}\([^"'\'',[:space:]]*\).*/\1/p' | head -n 1
 }

@@ -8,7 +8,7 @@ import { ensureDeps } from "./ensure-deps.ts";
 import { say } from "./say.ts";
 
 const ROOT = join(import.meta.dir, "..");
-const SHELL_SCRIPTS = ["install-agent.sh", ".ci/run", "test/systemd/box.sh"];
+const SHELL_SCRIPTS = ["install-agent.sh", ".ci/run", ".ci/fresh", "scripts/sweep.sh", "test/systemd/box.sh"];
 
 await ensureDeps();
 const fix = process.argv.includes("--fix");

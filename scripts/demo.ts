@@ -1,22 +1,23 @@
 /**
  * The main job, on this machine alone: a gateway on loopback with its database in a temporary folder, this machine
- * registered as an agent and connected, then a shell through both in this terminal.
+ * registered as an agent and connected, then a shell through both in this terminal. That has a home of its own, so that
+ * it writes no line into anyone's history.
  *
  *   bun run demo                       a shell (Ctrl+] or `exit` leaves)
  *   bun run demo --exec 'uname -a'     one command; its output is all of stdout, its exit code is the demo's
  *
  * Without a terminal it runs `uname -a`. What it says about itself goes to stderr. Nothing is left behind.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { nativeArch } from "../build.ts";
 import { ensureDeps } from "./ensure-deps.ts";
+import { onLeaving } from "./leaving.ts";
 import { say } from "./say.ts";
+import { Scratch } from "./scratch.ts";
 import { Stack } from "./stack.ts";
 
 const ROOT = join(import.meta.dir, "..");
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 let foreground: Bun.Subprocess | null = null;
 const command = readArguments(process.argv.slice(2));
@@ -26,18 +27,21 @@ const build = Bun.spawnSync([process.execPath, join(ROOT, "build.ts"), "--native
 });
 if (!build.success) process.exit(1);
 
-const folder = mkdtempSync(join(tmpdir(), "rexec-demo-"));
+const scratch = new Scratch("rexec-demo-");
+const folder = join(scratch.folder, "stack");
 const binary = (program: string) => join(ROOT, "dist", `${program}-linux-${nativeArch()}`);
-const stack = new Stack({ rexec: binary("rexec"), agent: binary("rexec-agent"), folder });
-process.on("exit", () => {
-  stack.kill();
-  rmSync(folder, { recursive: true, force: true });
+const stack = new Stack({
+  rexec: binary("rexec"),
+  agent: binary("rexec-agent"),
+  folder,
+  env: scratch.changes,
 });
-for (const [name, number] of Object.entries(SIGNALS)) process.on(name, () => void leave(128 + number));
+process.on("exit", () => stack.kill());
+onLeaving((code) => void leave(code));
 
 try {
   await stack.startGateway();
-  say(`gateway    ${stack.url}, SQLite in ${folder}`);
+  say(`gateway    ${stack.url}, SQLite and a home in ${scratch.folder}, which goes at the end`);
   const name = hostname();
   await stack.register(name);
   say(`agent      ${name} is registered`);
@@ -75,6 +79,7 @@ async function leave(code: number): Promise<never> {
   foreground?.kill("SIGTERM");
   await foreground?.exited;
   await stack.stop();
+  await scratch.remove();
   process.exit(code);
 }
 

@@ -20,6 +20,8 @@ export async function ensureDeps(): Promise<boolean> {
   // The very Bun that runs this: there may be no `bun` in PATH.
   const install = Bun.spawn([process.execPath, "install", "--frozen-lockfile"], {
     cwd: ROOT,
+    // In the checkout, so that nothing stays in the account's home, which may not even be writable.
+    env: { ...process.env, BUN_INSTALL_CACHE_DIR: packageCache() },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -32,6 +34,11 @@ export async function ensureDeps(): Promise<boolean> {
   }
   writeFileSync(STAMP, wanted);
   return true;
+}
+
+/** Where Bun keeps the packages that it has fetched: in the checkout, unless the environment names another place. */
+export function packageCache(): string {
+  return process.env.BUN_INSTALL_CACHE_DIR || join(ROOT, "node_modules", ".cache", "bun");
 }
 
 // --- internal ---

@@ -56,6 +56,8 @@ export interface ReleaseOptions {
  */
 export async function makeRelease(options: ReleaseOptions): Promise<string[]> {
   const { outDir, stamp, time, key, targets = TARGETS, xzPreset = 6, tell = say } = options;
+  if (targets.length > 0 && !Bun.which("xz"))
+    throw new Error("xz is not installed, which packs a release (Debian: xz-utils)");
   mkdirSync(outDir, { recursive: true });
   const folder = mkdtempSync(join(outDir, ".release-"));
   try {

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { packageCache } from "./ensure-deps.ts";
 
 /** Bun's names: `process.arch` and npm's `cpu` are `x64` or `arm64`. */
 export interface Runtime {
@@ -77,7 +78,12 @@ function fetchRuntime(root: string, runtime: Runtime, inside: string): string {
       runtime.cpu,
       `${runtime.package}@${runtime.version}`,
     ],
-    { cwd: mine, stdout: "ignore", stderr: "pipe" },
+    {
+      cwd: mine,
+      env: { ...process.env, BUN_INSTALL_CACHE_DIR: packageCache() },
+      stdout: "ignore",
+      stderr: "pipe",
+    },
   );
   if (exitCode !== 0)
     throw new Error(`cannot fetch ${runtime.package}@${runtime.version}: ${stderr.toString().trim()}`);

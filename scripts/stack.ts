@@ -80,20 +80,16 @@ export class Stack {
       stderr: "pipe",
     });
     this.#gateway = gateway;
-    // The token is printed once, at the first start, and kept out of the log file.
     const said = new Listener(this.logs.gateway, [gateway.stdout, gateway.stderr]);
+    await said.find(/Gateway ready/, gateway.exited, "the gateway to be ready");
     const url = await said.find(
       /http:\/\/127\.0\.0\.1:\d+/,
       gateway.exited,
       "the gateway to say its address",
     );
     this.url = url;
-    if (!this.token)
-      this.token = await said.find(
-        /rexec_[0-9a-f]{64}/,
-        gateway.exited,
-        "the gateway to print its first token",
-      );
+    // Not at a terminal the first token goes into a file, before anything is said.
+    this.token ||= readFileSync(join(folder, "gateway", "admin-token"), "utf8").trim();
     await poll(async () => (await fetch(`${url}/health`)).ok, gateway.exited, "the gateway to be healthy");
   }
 

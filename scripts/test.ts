@@ -1,25 +1,27 @@
 /**
  * Builds this machine's pair of executables and runs the tests: `bun run test`, or `bun run test test/lib -t backoff`.
  * Words are parts of paths, options go to `bun test`. Each file runs in a process of its own, so that what one leaves
- * open, or its memory, is not the next one's. The last line is `N passed, N failed`.
+ * open, or its memory, is not the next one's; as many run side by side as there are processors, those that measure time
+ * or memory alone. The last line is `N passed, N failed`, with the skipped ones behind it.
+ *
+ * All of them have a home and a folder for temporary files of their own, which go with the run, however it ends.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { ensureDeps } from "./ensure-deps.ts";
+import { ensureDeps, packageCache } from "./ensure-deps.ts";
+import { onLeaving } from "./leaving.ts";
 import { say } from "./say.ts";
+import { Scratch } from "./scratch.ts";
+import { add, type Count, readReport, summary } from "./test-report.ts";
 
 const ROOT = join(import.meta.dir, "..");
 /** Of one test where it names no limit of its own, ms. */
 const TEST_TIMEOUT_MS = 30_000;
 /** Of a whole file, ms: one that hangs outside of its tests ends here. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
-
-interface Count {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+/** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
+const ALONE =
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(pty\/leak|installer\/machines|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));
@@ -34,24 +36,37 @@ if (files.length === 0) {
   say(`error: no test file has "${filters.join('" or "')}" in its path`);
   process.exit(1);
 }
-const reports = mkdtempSync(join(tmpdir(), "rexec-test-"));
+const scratch = new Scratch("rexec-test-");
+// How to reach the package registry, and whose checkout this is.
+scratch.lend(".npmrc", ".gitconfig");
+const running = new Set<Bun.Subprocess>();
+onLeaving(async (code) => {
+  for (const child of running) child.kill("SIGTERM");
+  await scratch.remove();
+  process.exit(code);
+});
 const total: Count = { passed: 0, failed: build.success ? 0 : 1, skipped: 0 };
-process.on("exit", () => rmSync(reports, { recursive: true, force: true }));
-for (const [index, file] of files.entries()) {
-  const count = await runFile(file, join(reports, `${index}.xml`));
-  total.passed += count.passed;
-  total.failed += count.failed;
-  total.skipped += count.skipped;
-}
-console.log(
-  `${total.passed} passed, ${total.failed} failed${total.skipped ? `, ${total.skipped} skipped` : ""}`,
-);
+const together = files.filter((file) => !ALONE.test(file));
+const alone = files.filter((file) => ALONE.test(file));
+// The longest are at the end of the alphabet, and start first.
+await runAll(together.reverse(), availableParallelism());
+await runAll(alone, 1);
+await scratch.remove();
+console.log(summary(total));
 process.exit(total.failed === 0 ? 0 : 1);
 
 // --- internal ---
 
-async function runFile(file: string, report: string): Promise<Count> {
+async function runAll(queue: string[], jobs: number): Promise<void> {
+  const worker = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) add(total, await runFile(file));
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+}
+
+async function runFile(file: string): Promise<Count> {
   const start = performance.now();
+  const report = join(scratch.folder, `${file.replaceAll("/", "-")}.xml`);
   const child = Bun.spawn(
     [
       process.execPath,
@@ -68,12 +83,14 @@ async function runFile(file: string, report: string): Promise<Count> {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      env: testEnvironment(),
+      env: { ...process.env, ...scratch.changes, BUN_INSTALL_CACHE_DIR: packageCache() },
       timeout: FILE_TIMEOUT_MS,
     },
   );
+  running.add(child);
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  const count = countReport(report);
+  running.delete(child);
+  const { titles, ...count } = readReport(report);
   // An error between the tests, or a crash, stands in no report.
   if (code !== 0 && count.failed === 0) count.failed = 1;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
@@ -81,30 +98,8 @@ async function runFile(file: string, report: string): Promise<Count> {
   const verdict = count.failed ? `FAIL  ${file}: ${count.failed} failed, ` : `ok    ${file}: `;
   console.log(`${verdict}${count.passed} passed${skipped} (${seconds} s)`);
   if (count.failed) console.log(`${err}${out}`.trim().replaceAll(/^/gm, "      "));
-  else if (count.skipped) for (const line of skippedTitles(report)) console.log(`      skipped: ${line}`);
+  for (const title of titles) console.log(`      skipped: ${title}`);
   return count;
-}
-
-/** From the numbers in the head of the JUnit report; none where the process died before it wrote one. */
-function countReport(report: string): Count {
-  const head = /<testsuites\b[^>]*>/.exec(read(report))?.[0] ?? "";
-  const number = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-  const failed = number("failures") + number("errors");
-  const skipped = number("skipped");
-  return { passed: number("tests") - failed - skipped, failed, skipped };
-}
-
-function skippedTitles(report: string): string[] {
-  const cases = read(report).matchAll(/<testcase\b[^>]*?\bname="([^"]*)"[^>]*>\s*<skipped/g);
-  return [...cases].map(([, name = ""]) => name.replaceAll("&quot;", '"').replaceAll("&amp;", "&"));
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function testFiles(filters: readonly string[]): string[] {
@@ -113,11 +108,6 @@ function testFiles(filters: readonly string[]): string[] {
       (file) => filters.length === 0 || filters.some((filter) => file.includes(filter.replace(/^\.\//, ""))),
     )
     .sort();
-}
-
-/** What a developer has set for an agent of their own must not reach the tests. */
-function testEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REXEC_")));
 }
 
 function splitArguments(args: readonly string[]): { filters: string[]; options: string[] } {

@@ -1,11 +1,14 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
+import { counted } from "../lib/count.ts";
 import { messageOf } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { ptyOpener } from "../pty/open.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
 import { childEnvironment, currentAccount } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
@@ -108,6 +111,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     caFile: config.caFile,
     env,
   });
+  raiseOpenFiles();
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;
@@ -190,9 +194,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const handler = {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
+      sessions.serverConnects(isV2);
       outbox.attach(line);
       link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
-      outbox.control(encodeAgent.systemInfo(readSystemInfo()));
+      outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);
     },
@@ -224,14 +229,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   let ending: Promise<void> | null = null;
   const stop = () => {
-    logger.info(`stopping${sessions.count ? `, ending ${sessions.count} session(s)` : ""}`);
+    logger.info(`stopping${sessions.count ? `, ending ${counted(sessions.count, "session")}` : ""}`);
     ending = shutDown();
   };
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
   try {
     await runUplink({
-      ...(options.context ? { context: options.context } : {}),
+      context: { tokenInQuery: config.tokenInQuery === true, ...options.context },
       onState: (state) => {
         board.state(state);
         options.onState?.(state);
@@ -261,7 +266,7 @@ function takeOver({ inherited, logger }: AgentOptions, sessions: SessionManager,
   sessions.restore(left.sessions);
   runs.restore(left.runs);
   logger.info(
-    `restarted in place (${left.reason}): ${left.sessions.sessions.length} shell(s) and ${left.runs.length} command(s) go on`,
+    `restarted in place (${left.reason}): ${counted(left.sessions.sessions.length, "shell")} and ${counted(left.runs.length, "command")} kept`,
   );
   return left;
 }
@@ -295,7 +300,8 @@ function folderOf(config: AgentConfig, home: string | undefined, logger: Logger)
   return () => {
     const folder = chooseFolder([config.workingDir, home]);
     if (config.workingDir && folder !== config.workingDir) {
-      logger.warn(`working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`);
+      const line = `working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`;
+      gather(logger, { level: "warn", kind: "working_dir", who: "config" }, line);
     }
     return folder;
   };

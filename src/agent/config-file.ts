@@ -9,11 +9,12 @@ import {
   readSync,
   statSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { extname, join, resolve } from "node:path";
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
-import { type FileSettings, fileSettings, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
+import { homeFolder } from "../lib/home.ts";
+import { unknownKeys } from "./config-keys.ts";
+import { type FileSettings, fileSettings, ORIGINAL_KEYS, TAG_KEYS, TEXT_KEYS } from "./config-schema.ts";
 import { jsonErrorOffset, lineAt } from "./json-position.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,7 +27,9 @@ export interface ConfigFile {
   readonly path: string;
   readonly settings: FileSettings;
   readonly raw: RawConfig;
-  /** Something worth a warning: others may read the file. */
+  /** A warning for each key that has no effect and looks like one that has. */
+  readonly unknownKeys: readonly string[];
+  /** Everything worth a warning: those, and that others may read the file. */
   readonly warnings: readonly string[];
 }
 
@@ -37,7 +40,7 @@ export type RawConfig =
 
 /** The file of a user's own install. HOME decides, and the account's home where it is not set. */
 export function userConfig(env: Environment): string {
-  return join(env.HOME || homedir(), ".rexec", "agent.json");
+  return join(homeFolder(env), ".rexec", "agent.json");
 }
 
 /**
@@ -71,7 +74,9 @@ export function readConfig(path: string): ConfigFile | null {
   const text = readText(path);
   if (text === null) return null;
   const { raw, values, lineOf } = isYaml(path) ? readYaml(path, text) : readJson(path, text);
-  return { path, raw, settings: check(path, values, lineOf), warnings: permissionWarnings(path) };
+  const odd = unknownKeys(path, Object.keys(values), lineOf);
+  const settings = check(path, values, lineOf);
+  return { path, raw, settings, unknownKeys: odd, warnings: [...odd, ...permissionWarnings(path)] };
 }
 
 /** A file that does not exist yet. */
@@ -79,7 +84,7 @@ export function emptyConfig(path: string): ConfigFile {
   const raw: RawConfig = isYaml(path)
     ? { format: "yaml", document: parseDocument("") }
     : { format: "json", values: {} };
-  return { path, raw, settings: {}, warnings: [] };
+  return { path, raw, settings: {}, unknownKeys: [], warnings: [] };
 }
 
 // --- internal ---
@@ -182,8 +187,11 @@ function plain(node: unknown, key: string): unknown {
 
 function readJson(path: string, text: string): Content {
   const lineOf: LineOf = (key) => {
-    const at = text.search(new RegExp(`"${key}"\\s*:`));
-    return at < 0 ? null : lineAt(text, at);
+    const word = JSON.stringify(key);
+    for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+      if (/^\s*:/.test(text.slice(at + word.length))) return lineAt(text, at);
+    }
+    return null;
   };
   const parsed = parseJsonText(path, text);
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
@@ -209,7 +217,13 @@ function check(path: string, values: Record<string, unknown>, lineOf: LineOf): F
   const known: Record<string, unknown> = {};
   for (const key of Object.keys(fileSettings.shape)) {
     const value = values[key];
-    if (value !== null && value !== undefined && value !== "") known[key] = value;
+    if (isSet(value)) known[key] = value;
+  }
+  const spelled = new Map<string, string>();
+  for (const [ours, original] of ORIGINAL_KEYS) {
+    if (ours in known || !isSet(values[original])) continue;
+    known[ours] = values[original];
+    spelled.set(ours, original);
   }
   const tagKey = TAG_KEYS.find((key) => values[key] !== null && values[key] !== undefined);
   if (tagKey)
@@ -224,8 +238,12 @@ function check(path: string, values: Record<string, unknown>, lineOf: LineOf): F
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const key = String(issue?.path[0] ?? "");
-  const shown = key === "tags" && tagKey ? tagKey : key;
+  const shown = key === "tags" && tagKey ? tagKey : (spelled.get(key) ?? key);
   throw broken(path, lineOf(shown), `${shown}: ${issue?.message ?? "is wrong"}`);
+}
+
+function isSet(value: unknown): boolean {
+  return value !== null && value !== undefined && value !== "";
 }
 
 function permissionWarnings(path: string): string[] {

@@ -5,21 +5,18 @@ import { type Document, isNode } from "yaml";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import type { ConfigFile, RawConfig } from "./config-file.ts";
-import type { FileSettings } from "./config-schema.ts";
+import { type FileSettings, ORIGINAL_KEYS } from "./config-schema.ts";
 
 /**
  * Sets the given keys (undefined removes one) and writes the file, mode 0600. Comments and unknown keys stay, and
- * `labels` or `tags` is spelled as it was.
+ * `labels` or `tags` is spelled as it was. A file of the original agent gets our spelling beside its own, so that both
+ * programs can go on with it.
  * @throws RexecError `config_unwritable`; the file is then as it was
  */
 export function saveConfig(file: ConfigFile, changes: Partial<FileSettings>): void {
   const tagKey = tagKeyOf(file.raw);
-  for (const [key, value] of Object.entries(changes)) {
-    const name = key === "tags" ? tagKey : key;
-    if (file.raw.format === "json") setJson(file.raw.values, name, value);
-    else if (value === undefined) file.raw.document.delete(name);
-    else if (Array.isArray(value)) setList(file.raw.document, name, value);
-    else file.raw.document.set(name, value); // a plain value, so that the comment behind the old one stays
+  for (const [key, value] of Object.entries(inBothSpellings(file, changes))) {
+    setKey(file.raw, key === "tags" ? tagKey : key, value);
   }
   write(file.path, serialise(file.raw));
 }
@@ -55,10 +52,30 @@ function removeQuietly(path: string): void {
   }
 }
 
+function has(raw: RawConfig, key: string): boolean {
+  return raw.format === "json" ? key in raw.values : raw.document.has(key);
+}
+
+function inBothSpellings(file: ConfigFile, changes: Partial<FileSettings>): Record<string, unknown> {
+  const all: Record<string, unknown> = { ...changes };
+  for (const [ours, original] of ORIGINAL_KEYS) {
+    if (!has(file.raw, original)) continue;
+    all[ours] = ours in changes ? changes[ours] : file.settings[ours];
+    all[original] = all[ours];
+  }
+  return all;
+}
+
+function setKey(raw: RawConfig, key: string, value: unknown): void {
+  if (raw.format === "json") setJson(raw.values, key, value);
+  else if (value === undefined) raw.document.delete(key);
+  else if (Array.isArray(value)) setList(raw.document, key, value);
+  else raw.document.set(key, value); // a plain value, so that the comment behind the old one stays
+}
+
 function tagKeyOf(raw: RawConfig): "labels" | "tags" {
-  const has = (key: string) => (raw.format === "json" ? key in raw.values : raw.document.has(key));
-  if (has("labels")) return "labels";
-  if (has("tags")) return "tags";
+  if (has(raw, "labels")) return "labels";
+  if (has(raw, "tags")) return "tags";
   return raw.format === "json" ? "tags" : "labels";
 }
 

@@ -17,9 +17,13 @@ const duration = z.pipe(
 export const fileSettings = z.object({
   api_url: z.optional(z.string()),
   token: z.optional(z.string()),
+  /** This server takes the token in the socket's address alone, where its log keeps it. */
+  token_in_query: z.optional(z.boolean()),
   agent_id: z.optional(z.string()),
   name: z.optional(z.string()),
   description: z.optional(z.string()),
+  /** Where the machine stands, for whoever lists it. */
+  region: z.optional(z.string()),
   tags: z.optional(z.array(z.string())),
   shell: z.optional(z.string()),
   working_dir: z.optional(z.string()),
@@ -54,15 +58,24 @@ export type FileSettings = z.infer<typeof fileSettings>;
 
 /** Keys of which the value is text; a bare `123` in YAML is then the text "123". */
 export const TEXT_KEYS: ReadonlySet<string> = new Set([
+  "id",
+  "host",
   "api_url",
   "token",
   "agent_id",
   "name",
   "description",
+  "region",
   "shell",
   "working_dir",
   "ca_file",
 ]);
+
+/** Keys as the original Rexec agent spells them in its `agent.json`, beside ours. Where a file has both, ours counts. */
+export const ORIGINAL_KEYS = [
+  ["agent_id", "id"],
+  ["api_url", "host"],
+] as const;
 
 /** The two names of one thing: what our YAML calls labels, our JSON calls tags. */
 export const TAG_KEYS = ["labels", "tags"] as const;

@@ -1,6 +1,8 @@
 /** The agent's configuration, as it applies: options before environment, environment before file. */
+
 import { hostname } from "node:os";
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./config-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,6 +44,7 @@ export interface LoadedConfig {
   readonly insecure: boolean;
   readonly caFile: string | undefined;
   readonly autoUpdate: boolean;
+  readonly region: string | undefined;
 }
 
 /** All that a running agent needs. */
@@ -51,12 +54,16 @@ export interface AgentConfig {
   readonly token: string;
   /** Where the token came from; the file where nothing is said. */
   readonly tokenOrigin?: "file" | "environment" | "option" | undefined;
+  /** The token may stand in the socket's address, at a server that does not take it in the header. */
+  readonly tokenInQuery?: boolean | undefined;
   readonly agentId: string;
   readonly name: string;
   readonly shell: string | undefined;
   readonly workingDir: string | undefined;
   readonly caFile: string | undefined;
   readonly insecure: boolean;
+  /** Told in `system_info`. */
+  readonly region?: string | undefined;
   readonly maxSessions: number;
   /** Bytes. */
   readonly sessionBuffer: number;
@@ -101,8 +108,14 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     tokenOrigin,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
+    region: (env.REXEC_REGION || settings.region)?.trim() || undefined,
     autoUpdate: env.REXEC_AUTO_UPDATE ? isOn(env.REXEC_AUTO_UPDATE) : settings.auto_update === true,
   };
+}
+
+/** True where the server that is meant is the one that the file names: no option or variable puts another in its place. */
+export function isRegisteredHost({ file, host }: LoadedConfig): boolean {
+  return serverKey(file?.settings.api_url ?? DEFAULT_HOST) === serverKey(host);
 }
 
 /**
@@ -113,6 +126,7 @@ export function requireAgentId({ file, path }: LoadedConfig): { file: ConfigFile
   if (!file) throw notSetUp("config_missing", `no configuration at ${path}: this machine is not registered`);
   const { agent_id: agentId } = file.settings;
   if (!agentId) throw notSetUp("not_registered", `${path} names no agent_id: this machine is not registered`);
+  if (!isPathSegment(agentId)) throw notSetUp("not_registered", `${path} names "${agentId}" as its agent_id`);
   return { file, agentId };
 }
 
@@ -152,10 +166,12 @@ export function configOf(
     host: loaded.host,
     ...who,
     tokenOrigin: loaded.tokenOrigin ?? undefined,
+    tokenInQuery: settings.token_in_query === true && isRegisteredHost(loaded),
     shell: settings.shell,
     workingDir: settings.working_dir,
     caFile: loaded.caFile,
     insecure: loaded.insecure,
+    region: loaded.region,
     maxSessions: limits.maxSessions ?? settings.max_sessions ?? 64,
     sessionBuffer: settings.session_buffer ?? 1024 * 1024,
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,
@@ -180,6 +196,11 @@ function pick(
   if (option) return [option, "option"];
   if (variable) return [variable, "environment"];
   return setting ? [setting, "file"] : null;
+}
+
+/** An address in one form: `https://Host:443/` and `https://host` are one server. */
+function serverKey(url: string): string {
+  return (URL.canParse(url) ? new URL(url).href : url).replace(/\/+$/, "");
 }
 
 function isOn(text: string | undefined): boolean {

@@ -6,6 +6,7 @@ import { dialOptions, type Endpoint, wsUrl } from "../lib/net.ts";
 import { goArch, goOs } from "../lib/platform.ts";
 import { CLOSE_GOING_AWAY, CLOSE_PROTOCOL } from "../protocol/close-codes.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { Liveness } from "./liveness.ts";
@@ -156,7 +157,7 @@ export function runConnection(
 // --- internal ---
 
 function agentUrl({ endpoint, agentId, auth, token }: DialTarget): URL {
-  const url = wsUrl(endpoint, `/ws/agent/${encodeURIComponent(agentId)}`);
+  const url = wsUrl(endpoint, `/ws/agent/${pathSegment(agentId)}`);
   if (auth === "query") url.searchParams.set("token", token);
   return url;
 }

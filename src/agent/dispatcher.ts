@@ -57,7 +57,7 @@ export class Dispatcher {
   // --- internal ---
 
   #dispatch(message: ServerMessage): void {
-    const { outbox, sessions, execs, logger } = this.#options;
+    const { outbox, sessions, execs } = this.#options;
     switch (message.type) {
       case "ping":
         outbox.pong(encodeBare("pong"));
@@ -84,7 +84,7 @@ export class Dispatcher {
         this.#options.viewers?.(message.data.count);
         return;
       case "error":
-        logger.warn(`the server reports: ${JSON.stringify(message.data)?.slice(0, 300)}`);
+        this.#complaints.say(`the server reports: ${JSON.stringify(message.data)?.slice(0, 300)}`);
         return;
     }
   }

@@ -1,11 +1,14 @@
 /** The commands that run on this machine, and their results until the server has them. */
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
+import { signalNumber } from "../lib/signals.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../protocol/v1.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Capture } from "./capture.ts";
 import { type ExecOutcome, runCommand, signalGroup, whyNotStarted } from "./exec.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
+import { encodeResult } from "./result-size.ts";
 
 /** Commands at a time, results that were not sent yet included. One more is refused. */
 export const MAX_COMMANDS = 16;
@@ -96,7 +99,7 @@ export class ExecManager {
       result = () => resultOf(request, outcome, capture);
     } catch (error) {
       const why = whyNotStarted(error, shell, request.cwd ?? folder());
-      logger.warn(`exec: ${why}`);
+      gather(logger, EXEC_LINES, `exec: ${why}`);
       result = () => failure(request, why);
     }
     const onSent = () => {
@@ -106,10 +109,12 @@ export class ExecManager {
   }
 
   #refuse(request: ExecRequest, why: string): void {
-    this.#options.logger.warn(`exec: ${why}`);
+    gather(this.#options.logger, EXEC_LINES, `exec: ${why}`);
     this.#options.outbox.control(encodeAgent.execResult(failure(request, why)));
   }
 }
+
+const EXEC_LINES = { level: "warn", kind: "failed commands", who: "server", atOnce: 5 } as const;
 
 /** A result on its way: it waits for a connection as it is, and becomes text only when it is sent. */
 class ResultSource implements OutputSource {
@@ -129,7 +134,7 @@ class ResultSource implements OutputSource {
 
   takeFrame(): string | null {
     if (this.#result === null) return null;
-    const frame = encodeAgent.execResult(this.#result());
+    const frame = encodeResult(this.#result());
     this.#result = null;
     this.#capture.clear();
     this.#onSent();
@@ -175,7 +180,7 @@ function failure(request: ExecRequest, error: string): ExecResult {
 /** In the words of Go's os/exec, which the stock servers show. */
 function errorText({ exitCode, signal, timedOut, durationMs }: ExecOutcome): string | null {
   if (timedOut) return `timed out after ${durationMs} ms`;
-  if (signal) return `signal: ${SIGNAL_TEXT[signal] ?? signal}`;
+  if (signal) return `signal: ${SIGNAL_TEXT[signal] ?? `signal ${signalNumber(signal)}`}`;
   return exitCode === 0 ? null : `exit status ${exitCode}`;
 }
 

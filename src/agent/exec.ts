@@ -2,7 +2,9 @@
 import { messageOf } from "../lib/errors.ts";
 import { checkOptions } from "../pty/check.ts";
 import { trackChild, untrackChild } from "../pty/children.ts";
+import { exitOfChild } from "../pty/exit-status.ts";
 import type { FdReader } from "../pty/fd-reader.ts";
+import { withOpenFilesAsBefore } from "../pty/open-files.ts";
 import { LoopTurn } from "../pty/turn.ts";
 import type { Capture, StreamName } from "./capture.ts";
 import { type ChildPipes, childPipes, type Output } from "./child-pipes.ts";
@@ -70,8 +72,7 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
   for (const pipe of pipes) pipe.cancel();
   const durationMs = Math.round(performance.now() - started);
   return {
-    exitCode: child.signalCode ? null : child.exitCode,
-    signal: signalOf(child),
+    ...exitOfChild(child),
     timedOut,
     durationMs,
   };
@@ -80,11 +81,6 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
 /** A timer for a command's time, if it has one, ms. */
 export function timeoutOf(ms: number | undefined, late: () => void): Timer | null {
   return ms === undefined ? null : setTimeout(late, Math.min(ms, MAX_TIMER_MS));
-}
-
-/** The signal that ended it, if one did. */
-export function signalOf({ signalCode }: Bun.Subprocess): string | null {
-  return signalCode === null ? null : String(signalCode);
 }
 
 /** A signal to the group, SIGKILL to what is left of it after the grace. */
@@ -104,7 +100,9 @@ export function spawnGroup(
   pipes: Pick<ChildPipes, "stdio" | "handedOver" | "abandon">,
 ): Bun.Subprocess {
   try {
-    return Bun.spawn([shell, "-c", command], { cwd, env, stdio: pipes.stdio, detached: true });
+    return withOpenFilesAsBefore(() =>
+      Bun.spawn([shell, "-c", command], { cwd, env, stdio: pipes.stdio, detached: true }),
+    );
   } catch (error) {
     pipes.abandon();
     throw error;

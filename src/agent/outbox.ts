@@ -47,6 +47,8 @@ export interface OutboxOptions {
 const SMALL_BYTES = 4 * 1024;
 /** After this many small ones in a row it is the turn of the others, whatever their size. */
 const SMALL_RUN = 16;
+/** Answers that may wait, bytes: those to commands repeat the command. */
+const CONTROL_BYTES = 16 * 1024 * 1024;
 /** Frames that go out at once within a window; after that they are gathered. */
 const WINDOW_MS = 2;
 const WINDOW_FRAMES = 3;
@@ -61,6 +63,7 @@ const FRAMES_A_TURN = 32;
 export class Outbox {
   #line: Line | null = null;
   #control: OutFrame[] = [];
+  #controlBytes = 0;
   readonly #urgent = new Set<OutputSource>();
   #owesPong = false;
   readonly #ready = new Set<OutputSource>();
@@ -101,6 +104,7 @@ export class Outbox {
   detach(): void {
     this.#line = null;
     this.#control = [];
+    this.#controlBytes = 0;
     this.#urgent.clear();
     this.#owesPong = false;
     this.#cancel();
@@ -110,11 +114,13 @@ export class Outbox {
   /** Sends a message ahead of all output. Dropped without a connection. */
   control(frame: OutFrame): void {
     if (!this.#line) return;
-    if (this.#control.length >= (this.#line.maxControl ?? this.#maxControl)) {
+    const isFull = this.#control.length >= (this.#line.maxControl ?? this.#maxControl);
+    if (isFull || this.#controlBytes > CONTROL_BYTES) {
       this.#line.drop("the server does not read our answers");
       return;
     }
     this.#control.push(frame);
+    this.#controlBytes += frame.length;
     this.flush();
   }
 
@@ -194,7 +200,13 @@ export class Outbox {
       this.#owesPong = false;
       return this.#pong;
     }
-    return this.#control.shift() ?? this.#nextUrgent() ?? (this.#takesOutput ? this.#nextOutput() : null);
+    return this.#nextControl() ?? this.#nextUrgent() ?? (this.#takesOutput ? this.#nextOutput() : null);
+  }
+
+  #nextControl(): OutFrame | undefined {
+    const frame = this.#control.shift();
+    this.#controlBytes -= frame?.length ?? 0;
+    return frame;
   }
 
   get #takesOutput(): boolean {

@@ -1,12 +1,14 @@
 /** Gives a registered agent another token: proven at the server first, written to the file, handed to the running agent. */
 
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { TOKEN_PLACE } from "../lib/hints.ts";
+import { tokenPlace } from "../lib/hints.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
+import { pathSegment } from "../protocol/path.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import { askAgent } from "./control/client.ts";
 import type { FoundAgent } from "./daemon/find.ts";
+import { type Former, ownToken, revokeFormer } from "./own-token.ts";
 import { statusOf } from "./probe.ts";
 
 /** How long the agent may take to answer: it waits for the server's word, ms. */
@@ -36,24 +38,40 @@ export interface RefreshOutcome {
     | { kind: "refused"; reason: string };
   /** The running agent was started with REXEC_TOKEN in its environment, which counts again at its next start. */
   isOverridden: boolean;
+  /** The token that the file holds now. */
+  token: string;
+  /** The given token may do more than connect the agent: the server made another one in its place. */
+  isExchanged: boolean;
+  /** What became of the token that was in the file; only where it was exchanged. */
+  former: Former;
+  warnings: string[];
 }
 
 /** @throws RexecError `bad_token`, `http_STATUS`, `unreachable`, `config_unwritable`, …; nothing is changed then */
 export async function refreshToken(request: RefreshRequest): Promise<RefreshOutcome> {
-  const { file, token, agent } = request;
-  checkToken(token);
+  const { file, token: given, agent, agentId } = request;
+  checkToken(given);
   const endpoint = resolveEndpoint({
     url: request.host,
     insecure: request.insecure,
     caFile: request.caFile,
     env: request.env,
   });
-  await assertUsable(endpoint, request.agentId, token);
+  await assertUsable(endpoint, agentId, given);
   assertWritable(file.path);
+  const owner = { endpoint, agentId, name: file.settings.name ?? agentId };
+  const before = file.settings.token;
+  const { token, isExchanged, warning } = await ownToken(owner, given);
   saveConfig(file, { token });
-  if (!agent) return { running: { kind: "none" }, isOverridden: false };
-  const isOverridden = agent.status !== null && agent.status.token_origin !== "file";
-  return { running: await handOver(agent, token), isOverridden };
+  const running = agent ? await handOver(agent, token) : ({ kind: "none" } as const);
+  const isOverridden = agent?.status != null && agent.status.token_origin !== "file";
+  // An agent that may have to go back to the token of before still needs it.
+  const isTaken = (running.kind === "none" || running.kind === "connected") && !isOverridden;
+  const former =
+    isExchanged && isTaken && before && before !== given
+      ? await revokeFormer(owner, given, before)
+      : ({ kind: "none" } as const);
+  return { running, isOverridden, token, isExchanged, former, warnings: warning ? [warning] : [] };
 }
 
 /** @throws RexecError `bad_token` */
@@ -61,7 +79,7 @@ export function checkToken(token: string): void {
   if (/^[\x21-\x7e]+$/.test(token)) return;
   throw new RexecError("that is no API token: it is empty, or has a space or a strange character in it", {
     code: "bad_token",
-    hint: `copy it again (${TOKEN_PLACE})`,
+    hint: "copy it again, whole and without quotes",
   });
 }
 
@@ -75,10 +93,10 @@ async function assertUsable(endpoint: Endpoint, agentId: string, token: string):
     throw rejected(
       401,
       `${origin} rejected the new token (401); the old one was kept`,
-      `copy it again (${TOKEN_PLACE})`,
+      `copy it again, or make one (${tokenPlace(origin)})`,
     );
   }
-  const status = await ask(`/api/agents/${encodeURIComponent(agentId)}`);
+  const status = await ask(`/api/agents/${pathSegment(agentId)}`);
   if (status === 200) return;
   if (status === 404) {
     throw rejected(

@@ -1,6 +1,7 @@
 /** Why a server wants nothing of this agent, for the person who reads the log: what to run next. */
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { TOKEN_PLACE } from "../lib/hints.ts";
+import { tokenPlace } from "../lib/hints.ts";
+import { tokenEnd } from "../protocol/close-codes.ts";
 import { isJwt, jwtExpiry } from "../protocol/token.ts";
 
 /** Who was refused, by whom. */
@@ -17,14 +18,14 @@ export function refusalError(status: number, subject: RefusalSubject): RexecErro
     return rejected(
       401,
       `${host} rejected the token (401): ${tokenState(token)}`,
-      `make a new API token (${TOKEN_PLACE}) and hand it over: rexec-agent refresh-token --token TOKEN`,
+      `make a new API token (${tokenPlace(host)}) and hand it over: rexec-agent refresh-token`,
     );
   }
   if (status === 403) {
     return rejected(
       403,
       `${host} says that this token may not connect agent ${agentId} (403)`,
-      "use a token of the account that owns it (rexec-agent refresh-token --token TOKEN), or make it a new agent: rexec-agent register --force",
+      "use a token of the account that owns it (rexec-agent refresh-token), or make it a new agent: rexec-agent register --force",
     );
   }
   if (status === 404) {
@@ -37,8 +38,21 @@ export function refusalError(status: number, subject: RefusalSubject): RexecErro
   return null;
 }
 
-/** The error for an agent that was deleted, or whose token was revoked, while it was connected. */
+/** The error for an agent that was deleted, or whose token was revoked or expired, while it was connected. */
 export function deletedError({ host, agentId }: RefusalSubject, reason: string): RexecError {
+  const end = tokenEnd(reason);
+  if (end) {
+    return new RexecError(
+      `${host} ${end === "revoked" ? "revoked the token" : "says that the token expired"}`,
+      {
+        code: `token_${end}`,
+        hint:
+          `the agent is still registered there: make a new API token (${tokenPlace(host)}), hand it over ` +
+          "(rexec-agent refresh-token) and start the agent again",
+        exitCode: ExitCode.rejected,
+      },
+    );
+  }
   return new RexecError(`${host} removed agent ${agentId}${reason ? `: ${reason}` : ""}`, {
     code: "deleted",
     hint: "register this machine again: rexec-agent register",

@@ -1,18 +1,20 @@
 /** Makes this machine known to a server, or tells the server what has changed about it. */
 
-import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { TOKEN_PLACE } from "../lib/hints.ts";
+import { tokenPlace } from "../lib/hints.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../lib/net.ts";
 import { distro, goArch, goOs } from "../lib/platform.ts";
-import { agentBody, registeredBody } from "../protocol/http.ts";
-import type { LoadedConfig } from "./config.ts";
+import { patchedAgentBody, type Registered, registeredBody } from "../protocol/http.ts";
+import { pathSegment } from "../protocol/path.ts";
+import { isRegisteredHost, type LoadedConfig } from "./config.ts";
 import { emptyConfig } from "./config-file.ts";
 import { assertWritable, saveConfig } from "./config-save.ts";
 import type { FileSettings } from "./config-schema.ts";
+import { ownToken, type TokenOwner } from "./own-token.ts";
 import { statusOf } from "./probe.ts";
 import { checkToken } from "./refresh-token.ts";
+import { type Description, hasNamesake, notTaken } from "./taken.ts";
 
 /** What a person gave; undefined where nothing was said. */
 export interface RegisterRequest {
@@ -72,6 +74,8 @@ interface Known {
   editToken: string;
   /** The token to keep. */
   token: string;
+  /** What is wrong with that. */
+  warning: string | null;
 }
 
 function currentFile(loaded: LoadedConfig) {
@@ -86,30 +90,31 @@ async function findKnown(
 ): Promise<Known | null> {
   const agentId = loaded.file?.settings.agent_id;
   const stored = loaded.file?.settings.token;
-  if (!agentId || !isSameServer(loaded)) return null;
-  const status = await statusOf(endpoint, `/api/agents/${encodeURIComponent(agentId)}`, token);
-  if (status === 200) return { agentId, editToken: token, token: await tokenToKeep(endpoint, stored, token) };
+  if (!agentId || !(isRegisteredHost(loaded) || loaded.file?.settings.api_url === undefined)) return null;
+  const status = await statusOf(endpoint, `/api/agents/${pathSegment(agentId)}`, token);
+  if (status === 200) {
+    const owner = { endpoint, agentId, name: loaded.file?.settings.name ?? agentId };
+    return { agentId, editToken: token, ...(await tokenToKeep(owner, stored, token)) };
+  }
   if (status === 404) return null;
   if (status === 401) {
     throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
       code: "http_401",
-      hint: `make a new API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`,
+      hint: `make a new API token (${tokenPlace(endpoint.base)}) and run: rexec-agent register --token TOKEN`,
       exitCode: ExitCode.rejected,
     });
   }
   // 403. The agent's own token may connect it and nothing else; another one belongs to another account.
-  return token === stored ? { agentId, editToken: token, token } : null;
+  return token === stored ? { agentId, editToken: token, token, warning: null } : null;
 }
 
-function isSameServer({ file, host }: LoadedConfig): boolean {
-  const before = file?.settings.api_url;
-  return before === undefined || before.replace(/\/+$/, "") === host.replace(/\/+$/, "");
-}
-
-/** The stored token, which may do less, as long as it is valid; else the one that was given. */
-async function tokenToKeep(endpoint: Endpoint, stored: string | undefined, given: string): Promise<string> {
-  if (!stored || stored === given) return given;
-  return (await statusOf(endpoint, "/api/tokens/validate", stored)) === 401 ? given : stored;
+/** The stored token as long as it is valid, else one that is made with the given one; neither may do more than needed. */
+async function tokenToKeep(owner: TokenOwner, stored: string | undefined, given: string) {
+  const isValid =
+    stored !== undefined &&
+    (stored === given || (await statusOf(owner.endpoint, "/api/tokens/validate", stored)) !== 401);
+  const { token, warning } = await ownToken(owner, given === stored || !isValid ? given : stored);
+  return { token, warning };
 }
 
 async function update(request: RegisterRequest, endpoint: Endpoint, known: Known): Promise<RegisterOutcome> {
@@ -117,7 +122,7 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
   const settings = loaded.file?.settings ?? {};
   const shell = request.shell ?? settings.shell ?? request.defaults.shell;
   const changes = { name, description, tags };
-  const warnings: string[] = [];
+  const warnings = known.warning ? [known.warning] : [];
   if (Object.values(changes).some((value) => value !== undefined)) {
     warnings.push(...(await tellServer(endpoint, known, defined(changes))));
   }
@@ -138,17 +143,18 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
   };
 }
 
-/** Changes the agent at the server. An agent's own token may not do that: then a warning is what comes back. */
-async function tellServer(
-  endpoint: Endpoint,
-  known: Known,
-  body: Record<string, unknown>,
-): Promise<string[]> {
-  const path = `/api/agents/${encodeURIComponent(known.agentId)}`;
-  const schema = z.partial(agentBody);
+/** Changes the agent at the server. Some do not let an agent's own token do that: then a warning is what comes back. */
+async function tellServer(endpoint: Endpoint, known: Known, body: Description): Promise<string[]> {
+  const { agentId, editToken: token } = known;
+  const path = `/api/agents/${pathSegment(agentId)}`;
+  const schema = patchedAgentBody;
   try {
-    await requestJson({ endpoint, method: "PATCH", path, token: known.editToken, body, schema });
-    return [];
+    const answer = await requestJson({ endpoint, method: "PATCH", path, token, body, schema });
+    const warnings = await notTaken(endpoint, agentId, token, body, answer);
+    if (answer.warning) warnings.push(answer.warning);
+    else if (body.name)
+      warnings.push(...(await namesakes(endpoint, token, { id: agentId, name: body.name })));
+    return warnings;
   } catch (error) {
     if (!(error instanceof HttpError) || error.status !== 403) throw error;
     const what = Object.keys(body).join(" and ");
@@ -156,6 +162,14 @@ async function tellServer(
       `${what} changed here only: the agent's own token may not change it at the server; do that with --token and one of the account`,
     ];
   }
+}
+
+/** Names need not be unique, but a person who types one must then add the id. */
+async function namesakes(endpoint: Endpoint, token: string, agent: { id: string; name: string }) {
+  if (!(await hasNamesake(endpoint, token, agent))) return [];
+  return [
+    `another agent of this account is named ${JSON.stringify(agent.name)} too: the name alone does not say which is meant`,
+  ];
 }
 
 async function registerNew(
@@ -187,9 +201,10 @@ async function registerNew(
     schema: registeredBody,
   });
   const warnings = registered.warning ? [registered.warning] : [];
-  if (!registered.token)
-    warnings.push("the server gave no token for this agent: it keeps the one that it registered with");
-  const kept = registered.token ?? token;
+  const { id } = registered;
+  warnings.push(...(await notTaken(endpoint, id, token, { name, tags }, registered)));
+  if (!registered.warning) warnings.push(...(await namesakes(endpoint, token, { id, name })));
+  const kept = registered.token ?? (await exchanged(endpoint, registered, token, warnings));
   saveConfig(currentFile(loaded), {
     api_url: endpointText(endpoint),
     token: kept,
@@ -207,6 +222,20 @@ async function registerNew(
     warnings,
     token: kept,
   };
+}
+
+/** The server made an agent, and no token for it. */
+async function exchanged(
+  endpoint: Endpoint,
+  { id, name }: Registered,
+  given: string,
+  warnings: string[],
+): Promise<string> {
+  const { token, isExchanged, warning } = await ownToken({ endpoint, agentId: id, name }, given);
+  if (!isExchanged)
+    warnings.push("the server gave no token for this agent: it keeps the one that it registered with");
+  if (warning) warnings.push(warning);
+  return token;
 }
 
 /** The address as it is stored: without the slash that URL adds. */

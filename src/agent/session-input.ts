@@ -1,5 +1,6 @@
 /** What is typed into one shell: by servers of rexec.v1, and by viewers of rexec.v2, each of whose bytes counts once. */
 import { messageOf } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { type Pty, PtyClosedError } from "../pty/pty.ts";
 import type { SavedSession } from "./restart/schema.ts";
@@ -89,8 +90,9 @@ export class SessionInput {
     };
     this.#pty.write(data).then(settled, (error) => {
       settled();
-      if (!(error instanceof PtyClosedError))
-        this.#logger.warn(`session ${this.#id}: input: ${messageOf(error)}`);
+      if (error instanceof PtyClosedError) return;
+      const cause = { level: "warn", kind: "input", who: "server", atOnce: 5 } as const;
+      gather(this.#logger, cause, `session ${this.#id}: input: ${messageOf(error)}`);
     });
   }
 }

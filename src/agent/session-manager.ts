@@ -1,8 +1,10 @@
 /** The sessions of this machine: one shell per id. They know nothing of connections and outlive them. */
 import type { ByteRing } from "../lib/byte-ring.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { AdoptedPty } from "../pty/adopted.ts";
@@ -93,6 +95,11 @@ export class SessionManager {
     return this.#budget.used;
   }
 
+  /** A server is connected to. To be called before anything is sent to it. */
+  serverConnects(isV2: boolean): void {
+    for (const session of this.#sessions.values()) session.serverConnects(!isV2);
+  }
+
   /**
    * Tells a server that may be a new one which sessions run; by rexec.v1, so one that speaks v2 hears only of those
    * that it, or one before it, asked for by v1.
@@ -111,16 +118,19 @@ export class SessionManager {
   start(requested: string | undefined, isNew: boolean): void {
     const id = isNew && requested ? requested : MAIN_SESSION;
     const { outbox } = this.#options;
+    if (!isPathSegment(id)) return void this.#refuse(id, "no session can have that name");
     const known = this.#sessions.get(id);
     if (known?.state === "running") {
       outbox.control(encodeAgent.shellStarted(id));
       known.serveV1();
       known.wantV1(true);
+      known.named();
       return;
     }
     outbox.control(encodeAgent.shellStarting(id));
     if (known) this.#again.add(id);
     else this.#openForV1(id);
+    known?.named(); // the end of the one before is sent first
   }
 
   running(): Session[] {
@@ -181,6 +191,7 @@ export class SessionManager {
       this.#refuse(id, "no such session is running");
       return;
     }
+    session.named();
     if (session.write(data)) return;
     const limit = `${INPUT_BUFFER_BYTES / 1024 / 1024} MiB`;
     this.#refuse(id, `input refused: the program does not read, and ${limit} wait for it already`);
@@ -190,10 +201,12 @@ export class SessionManager {
   resize(requested: string, cols: unknown, rows: unknown): void {
     const id = requested || MAIN_SESSION;
     if (!isSide(cols) || !isSide(rows)) {
-      this.#options.logger.warn(`session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
+      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 10 } as const;
+      gather(this.#options.logger, cause, `session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
       return;
     }
     const session = this.#sessions.get(id);
+    session?.named();
     if (session?.state === "running") {
       session.resize(cols, rows);
       return;
@@ -281,7 +294,7 @@ export class SessionManager {
       );
     }
     const pty = openShell(size);
-    logger.info(`session ${id} started (pid ${pty.pid})`);
+    gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
     onStart();
     const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
     const greeting = this.#options.greeting?.();
@@ -314,7 +327,7 @@ export class SessionManager {
 
   /** It can be read for a while. */
   #bury(session: Session): void {
-    this.#options.logger.info(`session ${session.id} ended`);
+    gather(this.#options.logger, { ...SESSION_LINES, kind: "ended sessions" }, `session ${session.id} ended`);
     this.#sessions.delete(session.id);
     this.#rings.settle(session.ring);
     this.#ended.add(session);
@@ -326,10 +339,14 @@ export class SessionManager {
   }
 
   #refuse(id: string, why: string): void {
-    this.#options.logger.warn(`session ${id}: ${why}`);
+    const cause = { level: "warn", kind: "refused sessions", who: "server", atOnce: 5 } as const;
+    gather(this.#options.logger, cause, `session ${id}: ${why}`);
     this.#options.outbox.control(encodeAgent.shellError(id, why));
   }
 }
+
+/** A server may start and end sessions as fast as it likes. */
+const SESSION_LINES = { level: "info", who: "server", atOnce: 64 } as const;
 
 function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_TERMINAL_SIDE;

@@ -62,7 +62,7 @@ export class Session implements OutputSource {
     this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
     this.#pty = options.pty;
     this.pid = options.pty?.pid ?? 0;
-    this.#v1 = new V1Feed(options.budget, options.bufferBytes);
+    this.#v1 = new V1Feed(options.budget, options.bufferBytes, () => this.#isReadyForV1());
     this.#input = new SessionInput(options.pty, options.id, options.logger);
     this.instance = options.saved?.instance ?? crypto.randomUUID();
     if (options.saved) this.#restore(options.saved);
@@ -120,14 +120,24 @@ export class Session implements OutputSource {
   serveV1(): void {
     if (this.#v1.isOn || this.#state === "over") return;
     this.#v1.begin(this.ring);
-    if (this.pending > 0) this.#options.outbox.ready(this);
+    this.#isReadyForV1();
+  }
+
+  /** Another server. @param isHeld one of rexec.v1, which is told nothing before it names the session */
+  serverConnects(isHeld: boolean): void {
+    this.#v1.connect(isHeld);
+  }
+
+  /** A server of rexec.v1 named it. */
+  named(): void {
+    this.#v1.name(this.ring);
+    this.#isReadyForV1();
   }
 
   /** Whether anybody takes what a server of rexec.v1 gets; they hear later what they missed, or how much it was. */
   wantV1(wanted: boolean): void {
     this.#v1.want(wanted, this.ring);
-    if (this.pending > 0) this.#options.outbox.ready(this);
-    this.#wakeUp();
+    this.#isReadyForV1();
   }
 
   /** Settles when the shell has ended and its output was read. Never rejects. */
@@ -137,6 +147,7 @@ export class Session implements OutputSource {
 
   /** Bytes; one more for the end of the session, which is a frame of its own. */
   get pending(): number {
+    if (this.#v1.isHeld) return 0;
     return this.#v1.pending(this.#isFinal) || (this.#state === "drained" ? 1 : 0);
   }
 
@@ -147,7 +158,7 @@ export class Session implements OutputSource {
       this.#wakeUp();
       return frame;
     }
-    if (this.#state !== "drained") return null;
+    if (this.#state !== "drained" || this.#v1.isHeld) return null;
     this.#isOver();
     const exit = this.#exit;
     return encodeAgent.shellStopped(this.id, {
@@ -245,6 +256,11 @@ export class Session implements OutputSource {
     return this.#state === "drained" || this.#state === "over";
   }
 
+  #isReadyForV1(): void {
+    if (this.pending > 0) this.#options.outbox.ready(this);
+    this.#wakeUp();
+  }
+
   #isOver(): void {
     this.#state = "over";
     this.#options.onOver(this);
@@ -275,8 +291,8 @@ export class Session implements OutputSource {
     this.#endedAt = Date.now();
     this.#ended.resolve();
     this.pace.advance();
-    if (this.#v1.isOn) this.#options.outbox.ready(this);
-    else this.#isOver();
+    if (!this.#v1.isOn) this.#isOver();
+    else if (this.pending > 0) this.#options.outbox.ready(this);
   }
 
   /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */

@@ -6,7 +6,7 @@ export class StatsReader {
   #last: CpuTicks | null = null;
 
   /** CPU is the mean since the last call, over all cores; since boot at the first. */
-  read(): AgentStats {
+  read() {
     const memory = readMemory();
     const disk = readDisk();
     return {
@@ -15,7 +15,7 @@ export class StatsReader {
       memory_limit: memory.total,
       disk_usage: Math.max(0, disk.total - disk.free),
       disk_limit: disk.total,
-    };
+    } satisfies AgentStats;
   }
 
   // --- internal ---

@@ -8,8 +8,8 @@ import { readDisk, readMemory, readText } from "./proc.ts";
 /** Groups whose members may use sudo on the usual distributions. */
 const SUDO_GROUPS = ["sudo", "wheel", "admin"];
 
-/** The content of a `system_info` message. */
-export function readSystemInfo(): SystemInfo {
+/** The content of a `system_info` message. @param region where the machine stands, as its configuration says */
+export function readSystemInfo(region?: string) {
   const isRoot = process.getuid?.() === 0;
   const machine = { distro: distro(), virtualization: virtualization() };
   return {
@@ -18,12 +18,13 @@ export function readSystemInfo(): SystemInfo {
     num_cpu: availableParallelism(),
     hostname: hostname(),
     ...(machine.distro ? { distro: machine.distro } : {}),
+    ...(region ? { region } : {}),
     memory: readMemory(),
     disk: readDisk(),
     ...(machine.virtualization ? { virtualization: machine.virtualization } : {}),
     is_root: isRoot,
     has_sudo: isRoot || maySudo(),
-  };
+  } satisfies SystemInfo;
 }
 
 // --- internal ---

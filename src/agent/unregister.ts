@@ -1,10 +1,12 @@
 /** Takes this machine off its server, and everything that registering has left here. Each step by itself: what fails is told. */
+
 import { existsSync, rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod/mini";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
+import { pathSegment } from "../protocol/path.ts";
 
 export interface ServerRequest {
   endpoint: Endpoint;
@@ -26,7 +28,7 @@ export async function removeAtServer({
     await requestJson({
       endpoint,
       method: "DELETE",
-      path: `/api/agents/${encodeURIComponent(agentId)}`,
+      path: `/api/agents/${pathSegment(agentId)}`,
       token,
       schema: z.unknown(),
     });

@@ -10,7 +10,7 @@ import type { RexecError } from "../lib/errors.ts";
 import { CLOSE_DELETED, CLOSE_SUPERSEDED } from "../protocol/close-codes.ts";
 import { deletedError, type RefusalSubject, refusalError } from "./refusal.ts";
 
-/** Where the token goes: the query form only where a server did not take the header. */
+/** Where the token goes: the query form only where a server did not take the header, and that is allowed. */
 export type Auth = "header" | "query";
 
 /**
@@ -54,6 +54,8 @@ export type UplinkEvent =
 
 export interface UplinkContext {
   subject: RefusalSubject;
+  /** A server that refuses the header (401) may be sent the token in the address, which its log keeps. Default false. */
+  tokenInQuery?: boolean;
   backoff?: BackoffOptions;
   /** Even in [0, 1). */
   random?: () => number;
@@ -141,10 +143,10 @@ function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkStat
 
   switch (end.kind) {
     case "refused":
-      if (end.status === 401 && state.auth === "header") {
+      if (end.status === 401 && state.auth === "header" && context.tokenInQuery) {
         return again(
           0,
-          "the server does not take the token as a header (401): trying it in the address, once",
+          "the server does not take the token as a header (401): trying it in the address (token_in_query), once",
           "query",
         );
       }

@@ -1,8 +1,20 @@
 /** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
+
 import * as z from "zod/mini";
 import { HttpError, requestJson } from "../lib/http.ts";
 import type { Endpoint } from "../lib/net.ts";
-import { type Agent, agentBody, agentListBody, profileBody, type User } from "../protocol/http.ts";
+import {
+  type Agent,
+  agentBody,
+  agentListBody,
+  profileBody,
+  tokenListBody,
+  type User,
+  validationBody,
+} from "../protocol/http.ts";
+import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
+import { pathSegment } from "../protocol/path.ts";
+import { isJwt } from "../protocol/token.ts";
 
 /** A server and who we are there. */
 export interface Server {
@@ -17,8 +29,8 @@ export function listAgents(server: Server, signal?: AbortSignal): Promise<Agent[
 
 /** One agent by its full id. */
 export function getAgent(server: Server, id: string, signal?: AbortSignal): Promise<Agent> {
-  const path = `/api/agents/${encodeURIComponent(id)}`;
-  return requestJson({ ...server, method: "GET", path, schema: agentBody, signal });
+  const path = `/api/agents/${pathSegment(id)}`;
+  return requestJson({ ...server, method: "GET", path, schema: agentBody, limit: HTTP_ONE_BYTES, signal });
 }
 
 /** Whose token this is. `scopes` is only there where the server tells. */
@@ -27,21 +39,31 @@ export interface Identity {
   scopes: readonly string[] | null;
 }
 
-/** Asks whose token it is, of older servers too: those have no `/api/tokens/validate`. */
+/**
+ * Asks whose token it is, of older servers too: those have no `/api/tokens/validate`, or it knows API tokens alone and
+ * refuses a JWT.
+ */
 export async function identify(server: Server): Promise<Identity> {
   try {
     const said = await requestJson({
       ...server,
       method: "GET",
       path: "/api/tokens/validate",
-      schema: validation,
+      schema: validationBody,
+      limit: HTTP_ONE_BYTES,
     });
-    const { user_id: id, scopes, ...rest } = said;
+    const { user_id: id, scopes, agent_id: _, ...rest } = said;
     return { user: { id, ...rest }, scopes: scopes ?? null };
   } catch (error) {
-    if (!(error instanceof HttpError) || (error.status !== 404 && error.status !== 405)) throw error;
+    if (!(error instanceof HttpError) || !knowsLess(error.status, server.token)) throw error;
   }
-  const user = await requestJson({ ...server, method: "GET", path: "/api/profile", schema: profileBody });
+  const user = await requestJson({
+    ...server,
+    method: "GET",
+    path: "/api/profile",
+    schema: profileBody,
+    limit: HTTP_ONE_BYTES,
+  });
   return { user, scopes: null };
 }
 
@@ -50,35 +72,25 @@ export async function identify(server: Server): Promise<Identity> {
  * @returns false where the server does not list it (a session token, an agent's)
  */
 export async function revokeOwnToken(server: Server): Promise<boolean> {
-  const { tokens } = await requestJson({ ...server, method: "GET", path: "/api/tokens", schema: tokenList });
+  const { tokens } = await requestJson({
+    ...server,
+    method: "GET",
+    path: "/api/tokens",
+    schema: tokenListBody,
+    limit: HTTP_LIST_BYTES,
+  });
   const own = tokens.find((token) => !token.revoked_at && server.token.startsWith(token.token_prefix));
   if (!own) return false;
-  const path = `/api/tokens/${encodeURIComponent(own.id)}`;
-  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
+  const path = `/api/tokens/${pathSegment(own.id)}`;
+  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
   return true;
 }
 
 // --- internal ---
 
-const validation = z.object({
-  user_id: z.string(),
-  username: z.optional(z.string()),
-  email: z.optional(z.string()),
-  tier: z.optional(z.string()),
-  scopes: z.nullish(z.array(z.string())),
-});
-
-const tokenList = z.object({
-  tokens: z.pipe(
-    z.nullable(
-      z.array(
-        z.object({
-          id: z.string(),
-          token_prefix: z.string().check(z.minLength(1)),
-          revoked_at: z.nullish(z.string()),
-        }),
-      ),
-    ),
-    z.transform((list) => list ?? []),
-  ),
-});
+/** Whether the profile may say more than `/api/tokens/validate`, which answered with that status. */
+function knowsLess(status: number, token: string): boolean {
+  return (
+    status === 404 || status === 405 || (isJwt(token) && status >= 400 && status < 500 && status !== 429)
+  );
+}

@@ -2,11 +2,18 @@
 import type { BackoffOptions } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
-import { CLOSE_DELETED, CLOSE_SESSION_ENDED, CLOSE_VIEWER_REPLACED } from "../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_SESSION_ENDED,
+  CLOSE_VIEWER_REPLACED,
+  tokenEnd,
+} from "../protocol/close-codes.ts";
+import type { EscapeKey } from "./escape-key.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
 import type { Terminal } from "./terminal.ts";
 import type { ViewerTarget } from "./viewer.ts";
+import type { Wait } from "./waiting.ts";
 
 /** What a person may be told on the way. */
 export type AttachStatus =
@@ -21,9 +28,16 @@ export type AttachStatus =
   /** The session has another size than this terminal. */
   | { kind: "size"; cols: number; rows: number };
 
-export type AttachEnd =
-  /** `livesOn`: the session that is still there, or null where it ended with us. */
-  { kind: "left"; livesOn: string | null } | { kind: "exited"; exitCode: number };
+/** The person left, or was told to. */
+export interface Left {
+  kind: "left";
+  /** The session that is still there, or null where it ended with us. */
+  livesOn: string | null;
+  /** False where the server may end it: one of v1 ends all shells of a machine with its last viewer. */
+  isKept: boolean;
+}
+
+export type AttachEnd = Left | { kind: "exited"; exitCode: number };
 
 export interface AttachOptions {
   target: ViewerTarget;
@@ -32,7 +46,11 @@ export interface AttachOptions {
   /** False: never start a shell. */
   create?: boolean | undefined;
   terminal: Terminal;
+  /** The key that leaves; null for none. Default: Ctrl+]. */
+  escapeKey?: EscapeKey | null | undefined;
   status(status: AttachStatus): void;
+  /** For a machine that is away for a moment, before the first connection. */
+  wait?: Omit<Wait, "signal" | "clock"> | undefined;
   signal: AbortSignal;
   clock?: Clock;
   /** Of v1. */
@@ -50,14 +68,22 @@ export interface AttachContext extends AttachOptions {
 /** How one connection ended. */
 export type Step = { kind: "left" } | { kind: "exited"; exitCode: number } | { kind: "lost"; reason: string };
 
-/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted` */
+/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted`, `token_revoked`, `token_expired` */
 export function afterClose({ code, reason }: SocketClose): Step {
   if (code === CLOSE_SESSION_ENDED) return { kind: "exited", exitCode: ExitCode.ok };
   if (code === CLOSE_VIEWER_REPLACED) {
     throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
   }
   if (code === CLOSE_DELETED) {
-    throw new RexecError("the agent was removed, or the token revoked", {
+    const end = tokenEnd(reason);
+    if (end) {
+      throw new RexecError(`the token ${end === "revoked" ? "was revoked" : "expired"}`, {
+        code: `token_${end}`,
+        hint: "log in with another one: rexec login (or set REXEC_TOKEN)",
+        exitCode: ExitCode.rejected,
+      });
+    }
+    throw new RexecError("the agent was removed", {
       code: "agent_deleted",
       hint: "rexec ls shows what is left; rexec whoami checks the login",
       exitCode: ExitCode.rejected,

@@ -5,10 +5,18 @@ import { MAIN_SESSION, splitSessionId } from "../protocol/ids.ts";
 import { INPUT_CHUNK_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { encodeViewer, parseToViewerMessage, type ToViewerMessage } from "../protocol/v1-viewer.ts";
-import { type AttachContext, type AttachEnd, afterClose, type Step, shellFailed } from "./attach-context.ts";
+import {
+  type AttachContext,
+  type AttachEnd,
+  afterClose,
+  type Left,
+  type Step,
+  shellFailed,
+} from "./attach-context.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import type { InputSink } from "./input-pump.ts";
 import { OutputPump } from "./output-pump.ts";
+import { listSessions } from "./sessions.ts";
 import type { Connection } from "./socket.ts";
 import { isFinal, openViewer } from "./viewer.ts";
 
@@ -28,7 +36,7 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
     const step = await connect(context, connection, input, output, () => {
       context.status(again ? { kind: "reconnected" } : { kind: "connected", v2: false });
     });
-    if (step.kind === "left") return { ...step, livesOn: context.target.newSession ? null : MAIN_SESSION };
+    if (step.kind === "left") return { ...step, ...(await left(context)) };
     if (step.kind === "exited") return step;
     // What a pipe had sent may be lost with the connection: nobody is there to see that and go on from it.
     if (!terminal.interactive) throw connectionLost(step.reason);
@@ -45,6 +53,18 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
 /** Nothing more is taken while this much waits to be sent, bytes. The socket has no drain event: it is asked. */
 const HIGH = 1024 * 1024;
 const POLL_MS = 20;
+
+/** How long it may take to find out, ms. */
+const ASK_MS = 1_000;
+
+/** What becomes of the shell: a server that lists sessions keeps them, one of the public kind does not. */
+async function left({ target }: AttachContext): Promise<Pick<Left, "livesOn" | "isKept">> {
+  if (target.newSession) return { livesOn: null, isKept: false };
+  const asked = listSessions(target.server, target.agentId, AbortSignal.timeout(ASK_MS));
+  const sessions = await asked.catch(() => []);
+  const isKept = sessions.some(({ session, ended_at }) => session === MAIN_SESSION && ended_at === null);
+  return { livesOn: MAIN_SESSION, isKept };
+}
 
 function connectionLost(reason: string): RexecError {
   return new RexecError(`the connection was lost: ${reason}`, {

@@ -6,6 +6,7 @@ import { attachV1 } from "./attach-v1.ts";
 import { InputPump } from "./input-pump.ts";
 import { attachV2 } from "./v2/shell.ts";
 import { openViewer } from "./viewer.ts";
+import { whenThere } from "./waiting.ts";
 
 /**
  * Shows the session until it ends. A connection that drops is made again, with the same viewer id and so the same
@@ -20,7 +21,13 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {}); // raced below
   const signal = AbortSignal.any([options.signal, left.signal]);
-  const input = new InputPump({ terminal, clock, signal, leave: () => left.abort() });
+  const input = new InputPump({
+    terminal,
+    clock,
+    signal,
+    escapeKey: options.escapeKey,
+    leave: () => left.abort(),
+  });
   try {
     const context = { ...options, clock, signal, input, fail: failed.reject };
     return await Promise.race([negotiate(context), failed.promise]);
@@ -33,9 +40,11 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
 
 async function negotiate(context: AttachContext): Promise<AttachEnd> {
   const { target, signal } = context;
-  if (signal.aborted) return { kind: "left", livesOn: null };
+  if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
   try {
-    const connection = await openViewer(target, signal);
+    const open = () => openViewer(target, signal);
+    const { wait, clock } = context;
+    const connection = await (wait ? whenThere(target, { ...wait, signal, clock }, open) : open());
     // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
     context.input.run().catch(context.fail);
     if (connection.protocol === SUBPROTOCOL_V2) return await attachV2(context, connection);
@@ -45,7 +54,7 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
     }
     return await attachV1(context, connection);
   } catch (error) {
-    if (signal.aborted) return { kind: "left", livesOn: null };
+    if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
     throw error;
   }
 }

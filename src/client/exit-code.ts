@@ -1,5 +1,5 @@
 /** What our process exits with for what happened to a remote one: as a shell would show it. */
-import { constants } from "node:os";
+import { signalNumber } from "../lib/signals.ts";
 
 /** As `timeout(1)`. */
 export const TIMED_OUT_EXIT = 124;
@@ -29,11 +29,6 @@ export function exitCodeFromText(error: string): number | null {
 }
 
 // --- internal ---
-
-function signalNumber(name: string): number | undefined {
-  const full = name.startsWith("SIG") ? name : `SIG${name}`;
-  return Object.entries(constants.signals).find(([known]) => known === full)?.[1];
-}
 
 /** Texts of Go's `syscall.Signal` on Linux. */
 const GO_SIGNALS: Record<string, number | undefined> = {

@@ -1,5 +1,6 @@
 /** Which agent a person means by a name, an id, or the beginning of one. */
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import type { Agent } from "../protocol/http.ts";
 import { bareAgentId } from "../protocol/ids.ts";
@@ -38,7 +39,9 @@ export function pickAgent(reference: string, agents: readonly Agent[]): Agent {
 function ambiguous(reference: string, fitting: readonly Agent[]): RexecError {
   const shown = fitting
     .slice(0, MOST_CANDIDATES)
-    .map((agent) => `${agent.name} (${agent.id}, ${agent.status})`);
+    .map(
+      ({ name, id, status }) => `${printable(name, 100)} (${printable(id, 64)}, ${printable(status, 32)})`,
+    );
   const more = fitting.length > shown.length ? ` and ${fitting.length - shown.length} more` : "";
   return new RexecError(`"${reference}" could be any of ${fitting.length}: ${shown.join(", ")}${more}`, {
     code: "ambiguous",

@@ -1,18 +1,34 @@
 /** The sessions of an agent, over the API. Each call throws what `lib/http.ts` throws, and `no_sessions`. */
+
 import { constants } from "node:http2";
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { HttpError, requestJson } from "../lib/http.ts";
+import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
+import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
+import { COUNTS, someOf } from "../protocol/values.ts";
 import type { Server } from "./api.ts";
 import { noSessions } from "./attach-context.ts";
 
 /** Those that run and those that have ended of late. */
-export async function listSessions(server: Server, agentId: string): Promise<SessionInfo[]> {
-  const path = `/api/agents/${encodeURIComponent(agentId)}/sessions`;
+export async function listSessions(
+  server: Server,
+  agentId: string,
+  signal?: AbortSignal,
+): Promise<SessionInfo[]> {
+  const path = `/api/agents/${pathSegment(agentId)}/sessions`;
   try {
-    const { sessions } = await requestJson({ ...server, method: "GET", path, schema: sessionList });
+    const { sessions } = await requestJson({
+      ...server,
+      method: "GET",
+      path,
+      schema: sessionList,
+      limit: HTTP_LIST_BYTES,
+      signal,
+    });
     return sessions;
   } catch (error) {
     throw explained(error);
@@ -21,9 +37,9 @@ export async function listSessions(server: Server, agentId: string): Promise<Ses
 
 /** Ends it, and everything that runs in it. */
 export async function killSession(server: Server, agentId: string, session: string): Promise<void> {
-  const path = `/api/agents/${encodeURIComponent(agentId)}/sessions/${encodeURIComponent(session)}`;
+  const path = `/api/agents/${pathSegment(agentId)}/sessions/${pathSegment(session)}`;
   try {
-    await requestJson({ ...server, method: "DELETE", path, schema: z.unknown() });
+    await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
   } catch (error) {
     throw explained(error);
   }
@@ -40,8 +56,12 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
   const names = (fitting.length > 0 ? fitting : sessions).map(({ session }) => session);
   if (fitting[0] && fitting.length === 1) return fitting[0];
   if (fitting.length > 1) {
+    const more = names.length > MOST_CANDIDATES ? ` and ${names.length - MOST_CANDIDATES} more` : "";
     throw new RexecError(
-      `"${reference}" could be any of ${fitting.length}: ${names.slice(0, 8).join(", ")}`,
+      `"${reference}" could be any of ${fitting.length}: ${names
+        .slice(0, MOST_CANDIDATES)
+        .map((name) => printable(name, 100))
+        .join(", ")}${more}`,
       {
         code: "ambiguous_session",
         hint: "give more of the name",
@@ -59,7 +79,9 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
 
 // --- internal ---
 
-const sessionList = z.object({ sessions: z.array(sessionInfo) });
+const MOST_CANDIDATES = 8;
+
+const sessionList = z.object({ sessions: someOf(sessionInfo, COUNTS.sessions) });
 
 /** The agent is known to be there: nothing at the address means a server that has none of this. */
 function explained(error: unknown): unknown {

@@ -1,5 +1,8 @@
 /** Text in columns, measured in cells of the terminal: wide characters and colours count as what they show. */
 
+/** Characters of a cell: what is longer is cut also where no terminal sets the width. */
+export const LONGEST_CELL = 512;
+
 export interface Column {
   title: string;
   /** May be cut down to `min` cells where the terminal is narrow; others are not. */
@@ -25,11 +28,6 @@ export function renderTable(
     excess -= cut;
   }
   return lines.map((line) => renderLine(line, widths)).join("\n");
-}
-
-/** Text that cannot act on the terminal: control characters are shown as `?`. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
 }
 
 // --- internal ---

@@ -1,8 +1,10 @@
 /** Opens the viewer socket of an agent, in the best protocol that both ends know, or explains why it can't. */
+
 import { constants } from "node:http2";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { connectionError, HttpError } from "../lib/http.ts";
 import { dialOptions, wsUrl } from "../lib/net.ts";
+import { pathSegment } from "../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
@@ -42,7 +44,7 @@ export async function openViewer(
 ): Promise<Connection> {
   signal.throwIfAborted();
   const query = viewerQuery({ ...target, id: target.viewerId });
-  const path = `/ws/agent/${encodeURIComponent(target.agentId)}/terminal?${query}`;
+  const path = `/ws/agent/${pathSegment(target.agentId)}/terminal?${query}`;
   const url = wsUrl(target.server.endpoint, path);
   const socket = new WebSocket(url, {
     headers: { Authorization: `Bearer ${target.server.token}` },
@@ -96,8 +98,13 @@ async function opened(
 async function explain(target: ViewerTarget, failure: Error, url: URL, signal: AbortSignal): Promise<Error> {
   try {
     const agent = await getAgent(target.server, target.agentId, signal);
-    if (agent.status === "online") return connectionError(failure, url);
-    return new RexecError(`${agent.name} is ${agent.status === "offline" ? "offline" : "not connected"}`, {
+    // It may have come in between the two calls.
+    const cameBack = agent.status === "online" && /\b404\b/.test(failure.message);
+    if (agent.status === "online" && !cameBack) return connectionError(failure, url);
+    const state = cameBack
+      ? "was offline a moment ago"
+      : `is ${agent.status === "offline" ? "offline" : "not connected"}`;
+    return new RexecError(`${agent.name} ${state}`, {
       code: "agent_offline",
       hint: "start its agent there: rexec-agent start",
     });

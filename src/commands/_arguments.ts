@@ -46,16 +46,16 @@ export function readItem(
 }
 
 /**
- * Checks a whole line of a command that runs.
+ * Reads a line, of which something may be missing: one that asks for help.
  * @param verbatim words that are positionals whatever they look like (those after `--`)
- * @throws UsageError
+ * @throws UsageError for an unknown option, a missing or wrong value, and a word too many
  */
-export function checkArguments(
+export function readWords(
   args: ArgsDef,
   words: readonly string[],
   verbatim: readonly string[],
   extraHint: string | undefined,
-): CheckedArguments {
+): { items: Item[]; positionals: string[] } {
   const items: Item[] = [];
   const positionals: string[] = [];
   for (let index = 0; index < words.length; ) {
@@ -67,7 +67,23 @@ export function checkArguments(
     index = read.next;
   }
   positionals.push(...verbatim);
-  checkPositionals(args, positionals, extraHint);
+  checkExtra(args, positionals, extraHint);
+  return { items, positionals };
+}
+
+/**
+ * Checks a whole line of a command that runs.
+ * @param verbatim words that are positionals whatever they look like (those after `--`)
+ * @throws UsageError
+ */
+export function checkArguments(
+  args: ArgsDef,
+  words: readonly string[],
+  verbatim: readonly string[],
+  extraHint: string | undefined,
+): CheckedArguments {
+  const { items, positionals } = readWords(args, words, verbatim, extraHint);
+  checkPositionals(args, positionals);
   const values: Record<string, string[]> = {};
   const switches = new Map<string, boolean>();
   for (const item of items) {
@@ -189,8 +205,7 @@ function checkExtra(args: ArgsDef, given: readonly string[], extraHint: string |
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`, extraHint);
 }
 
-function checkPositionals(args: ArgsDef, given: readonly string[], extraHint: string | undefined): void {
-  checkExtra(args, given, extraHint);
+function checkPositionals(args: ArgsDef, given: readonly string[]): void {
   for (const [index, [name, def]] of positionalsOf(args).entries()) {
     const needed = def.required !== false && def.default === undefined;
     if (needed && !given[index])

@@ -5,11 +5,12 @@
 import { type ArgsDef, runCommand } from "citty";
 import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
 import { redact } from "../lib/log.ts";
+import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
-import { BUILTIN_ARGS, checkArguments, readItem } from "./_arguments.ts";
+import { BUILTIN_ARGS, checkArguments, readItem, readWords } from "./_arguments.ts";
 import { extrasOf, helpText, usageLine } from "./_help.ts";
-import { colourful, exitQuietlyOnBrokenPipe, flushAndExit, writeErr, writeOut } from "./_output.ts";
+import { colourful, complain, flushAndExit, writeErr, writeOut } from "./_output.ts";
 import {
   type AnyCommand,
   aliasesOf,
@@ -24,7 +25,7 @@ import {
 export { defineCommand } from "citty";
 export { repeatable } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
-export { say, writeErr, writeOut } from "./_output.ts";
+export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 
 /** Options of every agent command; before or after the sub-command. */
 export const globalArgs = {
@@ -54,7 +55,6 @@ export async function runProgram(
   main: AnyCommand,
   argv: readonly string[] = process.argv.slice(2),
 ): Promise<never> {
-  exitQuietlyOnBrokenPipe();
   const name = (await metaOf(main)).name ?? "rexec";
   program = name;
   let path: CommandPath = { names: [name], command: main };
@@ -116,15 +116,20 @@ async function resolveCall(
   const found = await walk(root, split < 0 ? argv : argv.slice(0, split), reached);
   const { path, words } = found;
   const args = await argsOf(path.command);
-  if (found.help || asksFor("help", args, words)) return { kind: "help", path };
-  if (found.version || asksFor("version", args, words)) return { kind: "version" };
+  const takesRest = extrasOf(path.command).rest;
+  const verbatim = takesRest ? [] : rest;
+  const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
+  // Whatever else is wrong with the line: who asks for help needs it.
+  if (asksFor("help", args, words)) return { kind: "help", path };
+  if (found.help || found.version || asksFor("version", args, words)) {
+    readWords(args, words, verbatim, hint);
+    return found.help ? { kind: "help", path } : { kind: "version" };
+  }
   if (await isParent(path.command)) {
     if (rest.length > 0) throw new UsageError(`no command before --`);
     return { kind: "nothing", path };
   }
-  const takesRest = extrasOf(path.command).rest;
-  const hint = takesRest && split < 0 ? `write -- in front of it: ${await usageLine(path)}` : undefined;
-  const { rawArgs, values } = checkArguments(args, words, takesRest ? [] : rest, hint);
+  const { rawArgs, values } = checkArguments(args, words, verbatim, hint);
   return { kind: "run", command: path.command, rawArgs, data: { rest: [...rest], values, program: root } };
 }
 
@@ -184,8 +189,11 @@ async function unknownCommand(path: CommandPath, typed: string): Promise<UsageEr
   const known = children
     .filter((child) => !child.meta.hidden)
     .flatMap((child) => [child.name, ...child.aliases]);
-  const near = closest(typed, [...known, "help", "version"]);
   const program = path.names.join(" ");
+  // The whole program has one version: `rexec agent version` is `rexec version`.
+  if (typed === "version")
+    return new UsageError(`unknown command "${typed}"`, `did you mean "${programName()} version"?`);
+  const near = closest(typed, [...known, "help", ...(path.names.length === 1 ? ["version"] : [])]);
   return new UsageError(
     `unknown command "${typed}"`,
     near ? `did you mean "${program} ${near}"?` : `${program} --help lists the commands`,
@@ -203,20 +211,31 @@ function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string
 
 async function report(error: unknown, path: CommandPath): Promise<void> {
   const [red, dim, reset] = colourful(process.stderr) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
-  const lines = [`${red}error:${reset} ${redact(messageOf(error))}`];
-  if (error instanceof RexecError && error.hint) lines.push(`${dim}hint:${reset} ${redact(error.hint)}`);
+  const lines = [
+    `${red}error:${reset} ${shown(error instanceof RexecError ? error.message : messageOf(error))}`,
+  ];
+  if (error instanceof RexecError && error.hint) lines.push(`${dim}hint:${reset} ${shown(error.hint)}`);
   if (error instanceof UsageError) {
     lines.push(`usage: ${await usageLine(path)}`, `       ${path.names.join(" ")} --help explains it`);
   }
-  if (process.env.REXEC_LOG === "debug") lines.push(redact(traceOf(error)));
-  await writeErr(`${lines.join("\n")}\n`);
+  if (process.env.REXEC_LOG === "debug") lines.push(...traceOf(error));
+  await complain(`${lines.join("\n")}\n`);
+}
+
+/** One line: servers, agents and machines have their say in errors. */
+function shown(text: string): string {
+  return printable(redact(text));
 }
 
 /** Without the source text that Bun.inspect adds: in a compiled program that is screenfuls of minified lines. */
-function traceOf(error: unknown): string {
-  if (!(error instanceof Error)) return Bun.inspect(error, { colors: false });
-  const own = error.stack ?? String(error);
-  return error.cause === undefined ? own : `${own}\ncaused by ${traceOf(error.cause)}`;
+function traceOf(error: unknown, word = ""): string[] {
+  if (!(error instanceof Error)) return [shown(word + Bun.inspect(error, { colors: false }))];
+  const { name, message, stack = "" } = error;
+  const head = `${name}: ${message}`;
+  // What a message makes of itself behind a line end is no frame.
+  const frames = stack.startsWith(head) ? stack.slice(head.length).split("\n").filter(Boolean) : [];
+  const own = [shown(word + head), ...frames.map(shown)];
+  return error.cause === undefined ? own : [...own, ...traceOf(error.cause, "caused by ")];
 }
 
 function widthOf(stream: NodeJS.WriteStream): number {

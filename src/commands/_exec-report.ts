@@ -4,7 +4,7 @@ import { exitCodeOf, TIMED_OUT_EXIT } from "../client/exit-code.ts";
 import type { RunEnd } from "../client/v2/run-state.ts";
 import type { Agent } from "../protocol/http.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
-import { say, writeErr, writeOut } from "./_output.ts";
+import { say, writeErr, writeJson, writeOut } from "./_output.ts";
 
 /** The beginning of a stream, for `--json`. */
 export class Collector {
@@ -58,7 +58,7 @@ export async function report(
   outcome: ExecOutcome,
   { agent, words, json }: { agent: Agent; words: readonly string[]; json: boolean },
 ): Promise<void> {
-  if (json) return writeOut(`${JSON.stringify(jsonOf(outcome, agent), null, 2)}\n`);
+  if (json) return writeJson(jsonOf(outcome, agent));
   await print(outcome, words);
 }
 

@@ -1,6 +1,7 @@
 /** What Ctrl-C and kill do to `rexec exec`: the remote command hears of them first. */
 import { constants } from "node:os";
 import type { RemoteRun } from "../client/v2/run.ts";
+import { printable } from "../lib/printable.ts";
 import { writeErr } from "./_output.ts";
 
 /** Those that a command may want to hear, and to survive. */
@@ -15,7 +16,7 @@ export function onExecSignals() {
   const interrupt = { say: "" };
   const onInterrupt = () => {
     const exit = () => process.exit(128 + constants.signals.SIGINT);
-    if (interrupt.say) void writeErr(`${interrupt.say}\n`).finally(exit);
+    if (interrupt.say) void writeErr(`${printable(interrupt.say)}\n`).finally(exit);
     else exit();
   };
   process.on("SIGINT", onInterrupt);

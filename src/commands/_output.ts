@@ -2,6 +2,8 @@
 import { constants, openSync, write, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
+import { settleSinks, standardSink } from "../lib/log-sink.ts";
+import { printable, printableJson } from "../lib/printable.ts";
 
 /** What a shell shows for a program that SIGPIPE ended. */
 const BROKEN_PIPE_EXIT = 128 + 13;
@@ -19,24 +21,40 @@ export function writeErr(data: string | Uint8Array): Promise<void> {
   return enqueue(2, data);
 }
 
-/** One line for a person, on stderr. */
+/**
+ * One line for a person, on stderr: whatever names and reasons of others are in it, it stays one, and is only read.
+ * One that cannot be written is left out.
+ */
 export function say(line: string): void {
-  void writeErr(`${line}\n`);
+  writeErr(`${printable(line)}\n`).catch(() => {});
 }
 
-/** Ends the process once everything that was written, by us or through `process.stdout`, has left it. */
+/** A result as JSON, for a program, or for a person who looks at it in a terminal. */
+export function writeJson(value: unknown): Promise<void> {
+  return writeOut(`${printableJson(value)}\n`);
+}
+
+/** An error of the program's own, on stderr; it is never waited for, and a reader that has left changes no exit code. */
+export async function complain(text: string): Promise<void> {
+  await tails[2];
+  standardSink(2).write(text);
+}
+
+/**
+ * What a program that runs for long says on stdout, such as how to reach it: as a line of its log it is never waited
+ * for, and a reader that has left does not end the program.
+ */
+export function announce(text: string): void {
+  standardSink(1).write(text);
+}
+
+/**
+ * Ends the process once everything that was written has left it. Nothing is written through `process.stdout` and
+ * `process.stderr`: the runtime would wait for them again, on a full disk for ever.
+ */
 export async function flushAndExit(code: number): Promise<never> {
-  await Promise.all([tails[1], tails[2], drained(process.stdout), drained(process.stderr)]);
+  await Promise.all([tails[1], tails[2], settleSinks()]);
   process.exit(code);
-}
-
-/** A reader that left is no error of ours: `rexec ls | head -1`. */
-export function exitQuietlyOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error) => {
-      if (errnoOf(error) === "EPIPE") process.exit(BROKEN_PIPE_EXIT);
-    });
-  }
 }
 
 /** True where colours may be used on that stream. */
@@ -99,13 +117,5 @@ function openDirect(fd: Fd): number {
 function writeOnce(fd: Fd, bytes: Uint8Array): Promise<{ written: number; error: unknown }> {
   return new Promise((resolve) => {
     write(fd, bytes, (error, written) => resolve({ written: error ? 0 : written, error }));
-  });
-}
-
-/** `end` is what waits under Bun 1.4.5: an empty `write` calls back, and `writableLength` is 0, long before. */
-function drained(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.destroyed || stream.writableEnded) return resolve();
-    stream.end(() => resolve());
   });
 }

@@ -1,5 +1,5 @@
 /** Which server a command of the CLI talks to, and as whom. */
-import { homedir } from "node:os";
+
 import { join } from "node:path";
 import type { ArgsDef } from "citty";
 import { listAgents, type Server } from "../client/api.ts";
@@ -11,6 +11,7 @@ import {
   type ServerChoice,
 } from "../client/credentials.ts";
 import { pickAgent } from "../client/resolve.ts";
+import { homeFolder } from "../lib/home.ts";
 import type { Agent } from "../protocol/http.ts";
 import { say } from "./_output.ts";
 
@@ -35,7 +36,7 @@ export const serverArgs = {
 
 /** `~/.rexec/credentials.json` */
 export function credentialsPath(): string {
-  return join(process.env.HOME || homedir(), ".rexec", "credentials.json");
+  return join(homeFolder(process.env), ".rexec", "credentials.json");
 }
 
 /** The file's content; says so where others may read it. */

@@ -1,12 +1,15 @@
 /** Sessions as a person names them. */
+
 import type { Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions, pickSession } from "../client/sessions.ts";
-import { printable } from "../client/table.ts";
+import { type Wait, whenThere } from "../client/waiting.ts";
+import { counted } from "../lib/count.ts";
 import { ago } from "../lib/duration.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
-import { findAgent } from "./_server.ts";
+import { findAwaitedAgent } from "./_wait.ts";
 
 export const agentArg = {
   type: "positional",
@@ -27,9 +30,12 @@ export async function findSession(
   choice: ServerChoice,
   reference: string,
   session: string,
+  wait: Wait,
 ): Promise<{ server: Server; agent: Agent; session: SessionInfo }> {
-  const { server, agent } = await findAgent(choice, reference);
-  return { server, agent, session: pickSession(session, await listSessions(server, agent.id)) };
+  const { server, agent } = await findAwaitedAgent(choice, reference, wait);
+  const list = () => listSessions(server, agent.id);
+  const sessions = await whenThere({ server, agentId: agent.id }, wait, list);
+  return { server, agent, session: pickSession(session, sessions) };
 }
 
 /** `running`, or how it ended. */
@@ -40,7 +46,6 @@ export function stateOf({ ended_at, exit_code, signal }: SessionInfo): string {
 
 /** What a person should know before ending it. */
 export function describe(session: SessionInfo): string {
-  const { viewers } = session;
-  const watched = viewers === 1 ? "1 viewer" : `${viewers} viewers`;
+  const watched = counted(session.viewers, "viewer");
   return `${printable(session.command)}, started ${ago(Date.now() - session.started_at)}, ${watched}`;
 }

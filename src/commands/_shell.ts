@@ -1,13 +1,17 @@
 /** A remote shell in the terminal of this process: what `rexec connect` and `rexec attach` share. */
+
 import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
 import { attach } from "../client/attach.ts";
-import type { AttachStatus } from "../client/attach-context.ts";
+import type { AttachStatus, Left } from "../client/attach-context.ts";
+import type { EscapeKey } from "../client/escape-key.ts";
 import type { Liveness } from "../client/socket.ts";
-import { printable } from "../client/table.ts";
 import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
+import type { Wait } from "../client/waiting.ts";
+import { counted } from "../lib/count.ts";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
@@ -23,15 +27,25 @@ export interface ShellWish {
   /** False: never start a shell. */
   create?: boolean;
   liveness: Liveness;
+  /** The key that leaves; null for none. */
+  escapeKey: EscapeKey | null;
+  wait: Wait;
 }
 
 /** Shows it to its end. @returns our exit code */
-export async function showShell({ server, agent, session, create, ...wish }: ShellWish): Promise<number> {
+export async function showShell({
+  server,
+  agent,
+  session,
+  create,
+  escapeKey,
+  ...wish
+}: ShellWish): Promise<number> {
   const terminal = localTerminal();
   const name = printable(agent.name);
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
-  const lives = newSession ? "" : ", the shell lives on";
-  if (terminal.interactive) await writeErr(`rexec: connecting to ${name}; Ctrl+] leaves${lives}\n`);
+  const leaving = escapeKey === null ? "" : `${escapeKey.name} leaves`;
+  if (terminal.interactive) say(`rexec: connecting to ${name}${leaving && `; ${leaving}`}`);
   const ending = guard(terminal);
   try {
     const target = {
@@ -41,12 +55,14 @@ export async function showShell({ server, agent, session, create, ...wish }: She
       newSession,
       liveness: wish.liveness,
     };
-    const status = statusPrinter(terminal, name);
-    const end = await attach({ target, session, create, terminal, status, signal: ending.signal });
+    const status = statusPrinter(terminal, { name, leaving: leaving && ` (${leaving})` });
+    const { signal } = ending;
+    const { wait } = wish;
+    const end = await attach({ target, session, create, terminal, escapeKey, wait, status, signal });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    say(`\nrexec: left ${name}${end.livesOn === null ? "" : `; ${whereItLives(end.livesOn, name)}`}`);
+    void writeErr(`\nrexec: left ${name}${whereItLives(end, name)}\n`);
     return 0;
   } finally {
     terminal.restore();
@@ -55,9 +71,11 @@ export async function showShell({ server, agent, session, create, ...wish }: She
 
 // --- internal ---
 
-function whereItLives(session: string, name: string): string {
-  const again = session === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${session}`;
-  return `its shell lives on (${again})`;
+function whereItLives({ livesOn, isKept }: Left, name: string): string {
+  if (livesOn === null) return "";
+  const again = livesOn === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(livesOn)}`;
+  if (isKept) return `; its shell lives on (${again})`;
+  return "; its shell lives on only while another viewer is connected: this server speaks rexec.v1";
 }
 
 function localTerminal(): LocalTerminal {
@@ -109,7 +127,7 @@ function guard(terminal: LocalTerminal): Ending {
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
-    writeSync(2, `error: ${messageOf(error)}\n`);
+    writeSync(2, `error: ${printable(messageOf(error))}\n`);
     process.exit(error instanceof RexecError ? error.exitCode : 1);
   };
   process.on("uncaughtException", crash);
@@ -124,7 +142,15 @@ const ENDING_SIGNALS = [
   ["SIGTERM", 15],
 ] as const;
 
-function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachStatus) => void {
+/** What messages name. */
+interface Words {
+  /** Of the machine. */
+  name: string;
+  /** ` (Ctrl+] leaves)`, where a key does. */
+  leaving: string;
+}
+
+function statusPrinter(terminal: LocalTerminal, words: Words): (status: AttachStatus) => void {
   let v2 = false;
   return (status) => {
     if (status.kind === "connected") {
@@ -132,8 +158,8 @@ function statusPrinter(terminal: LocalTerminal, name: string): (status: AttachSt
       terminal.enterRaw();
       return;
     }
-    const text = printable(statusText(status, name));
-    if (!v2 || !terminal.shown) void writeErr(statusLine(status, text));
+    const text = printable(statusText(status, words));
+    if (!v2 || !terminal.shown) writeErr(statusLine(status, text)).catch(() => {});
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (isGoodNews(status)) void terminal.notice(clearOverlay());
     else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));
@@ -153,20 +179,20 @@ function statusLine(event: AttachStatus, text: string): string {
   return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }
 
-function statusText(event: AttachStatus, name: string): string {
+function statusText(event: AttachStatus, { name, leaving }: Words): string {
   switch (event.kind) {
     case "connected":
       return "";
     case "reconnected":
       return `connected to ${name} again`;
     case "lost":
-      return `${event.reason}; trying again in ${Math.ceil(event.retryInMs / 1000)} s (Ctrl+] leaves)`;
+      return `${event.reason}; trying again in ${Math.ceil(event.retryInMs / 1000)} s${leaving}`;
     case "agent":
-      return event.online ? `${name} is back` : `${name} went offline; waiting for it (Ctrl+] leaves)`;
+      return event.online ? `${name} is back` : `${name} went offline; waiting for it${leaving}`;
     case "skipped":
-      return `${event.bytes} bytes of output were skipped`;
+      return `${counted(event.bytes, "byte")} of output ${event.bytes === 1 ? "was" : "were"} skipped`;
     case "input_lost":
-      return `${event.bytes} bytes of input may not have arrived`;
+      return `${counted(event.bytes, "byte")} of input may not have arrived`;
     case "size":
       return `this session is ${event.cols} by ${event.rows} now, the size of whoever types in it`;
   }

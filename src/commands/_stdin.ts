@@ -2,6 +2,7 @@
 import { constants, openSync, read } from "node:fs";
 import { readAll } from "../client/stdin.ts";
 import { errnoOf, RexecError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import { FdReader } from "../pty/fd-reader.ts";
 import { say, writeErr } from "./_output.ts";
 
@@ -72,7 +73,7 @@ export async function askSecret(question: string): Promise<string> {
   let typed = "";
   try {
     // Not before the echo is off: whoever waits for the question may answer within the same millisecond.
-    await writeErr(`${question} (not shown): `);
+    await writeErr(`${printable(question)} (not shown): `);
     for await (const chunk of stdinBytes()) {
       const state = edit(typed, Buffer.from(chunk).toString("utf8"));
       if (state.done) return state.typed.trim();
@@ -89,7 +90,7 @@ export async function askSecret(question: string): Promise<string> {
 
 /** Asks a person at the terminal; anything but a yes is a no. */
 export async function confirm(question: string): Promise<boolean> {
-  await writeErr(`${question} [y/N] `);
+  await writeErr(`${printable(question)} [y/N] `);
   for await (const chunk of stdinBytes()) return /^y(es)?\s*$/i.test(Buffer.from(chunk).toString("utf8"));
   return false;
 }

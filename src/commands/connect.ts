@@ -1,8 +1,11 @@
 import { UsageError } from "../lib/errors.ts";
+import { isPathSegment } from "../protocol/path.ts";
 import { defineCommand, withHelp } from "./_cli.ts";
+import { escapeArgs, escapeOf } from "./_escape.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { serverArgs } from "./_server.ts";
 import { showShell } from "./_shell.ts";
+import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
 export const connectCommand = withHelp(
   defineCommand({
@@ -23,16 +26,31 @@ export const connectCommand = withHelp(
         valueHint: "SESSION",
         description: "The shell of that name, which is started where there is none (default: main)",
       },
+      ...escapeArgs,
+      ...waitArgs,
       ...livenessArgs,
       ...serverArgs,
     },
     async run({ args }) {
       const liveness = livenessOf(args);
+      const escapeKey = escapeOf(args);
+      const wait = waitOf(args);
       if (args.new && args.session !== undefined) {
         throw new UsageError("--new and --session say two different things", "leave one of them out");
       }
-      const { server, agent } = await findAgent(args, args.agent);
-      return showShell({ server, agent, session: args.session, newSession: args.new === true, liveness });
+      if (args.session !== undefined && !isPathSegment(args.session)) {
+        throw new UsageError(`--session cannot be "${args.session}"`, "give it a name, deploy for example");
+      }
+      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
+      return showShell({
+        server,
+        agent,
+        session: args.session,
+        newSession: args.new === true,
+        liveness,
+        escapeKey,
+        wait,
+      });
     },
   }),
   {
@@ -46,12 +64,12 @@ export const connectCommand = withHelp(
       ],
     ],
     notes: [
-      "Ctrl+] leaves; a Ctrl+] in pasted text is text. A lost connection is made again by itself, and goes on where it was: no output is lost, and what is typed meanwhile arrives once. Shells outlive their connections: rexec sessions lists them.",
+      "Ctrl+], or the key of --escape, leaves. Pressed twice it is typed once; in pasted text it is text. A lost connection is made again by itself, and goes on where it was: no output is lost, and what is typed meanwhile arrives once. Shells outlive their connections: rexec sessions lists them.",
       "With a server or agent that speaks rexec.v1 only, what is typed while the connection is lost is dropped, a shell of your own ends with its connection, and --session is not known.",
       "Where stdin is no terminal the shell is one of your own, its input is echoed as in any terminal, and Ctrl-D is sent once stdin has ended. For one command, rexec exec is the better tool: it keeps stdout and stderr apart.",
     ],
     exitCodes: {
-      "0-255": "the remote shell's own; 0 after Ctrl+]",
+      "0-255": "the remote shell's own; 0 after the key that leaves",
       "128+n": "the remote shell was ended by signal n",
     },
   },

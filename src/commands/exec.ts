@@ -1,6 +1,7 @@
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
+import { type Wait, whenThere } from "../client/waiting.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
 import { quoteWords } from "../lib/quote.ts";
@@ -11,8 +12,9 @@ import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { serverArgs } from "./_server.ts";
 import { stdinBytes, wholeStdin } from "./_stdin.ts";
+import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
 export const execCommand = withHelp(
   defineCommand({
@@ -41,6 +43,7 @@ export const execCommand = withHelp(
         alias: "n",
         description: "Send no stdin (as in loops that read a file themselves)",
       },
+      ...waitArgs,
       ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
       ...serverArgs,
@@ -53,7 +56,8 @@ export const execCommand = withHelp(
       const timeoutMs = timeoutOf(args.timeout);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
-      const { server, agent } = await findAgent(args, args.agent);
+      const wait = waitOf(args);
+      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
@@ -70,6 +74,7 @@ export const execCommand = withHelp(
         stdin: !args.noStdin && !process.stdin.isTTY,
         json: args.json === true,
         name: agent.name,
+        wait,
       };
       const outcome = await perform(job);
       await report(outcome, { agent, words: rest, json: job.json });
@@ -116,11 +121,13 @@ interface Job {
   stdin: boolean;
   json: boolean;
   name: string;
+  wait: Wait;
 }
 
 async function perform(job: Job) {
   const signals = onExecSignals();
-  const connection = await openViewer(job.target, new AbortController().signal);
+  const open = () => openViewer(job.target, new AbortController().signal);
+  const connection = await whenThere(job.target, job.wait, open);
   if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
   signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
   const stdin = job.stdin ? await sentStdin() : undefined;

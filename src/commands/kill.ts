@@ -4,6 +4,7 @@ import { defineCommand, say, withHelp } from "./_cli.ts";
 import { serverArgs } from "./_server.ts";
 import { agentArg, describe, findSession, sessionArg } from "./_sessions.ts";
 import { confirm } from "./_stdin.ts";
+import { NO_WAIT } from "./_wait.ts";
 
 export const killCommand = withHelp(
   defineCommand({
@@ -15,7 +16,7 @@ export const killCommand = withHelp(
       ...serverArgs,
     },
     async run({ args }) {
-      const { server, agent, session } = await findSession(args, args.agent, args.session);
+      const { server, agent, session } = await findSession(args, args.agent, args.session, NO_WAIT);
       const what = `${session.session} on ${agent.name}`;
       if (session.ended_at !== null) {
         throw new RexecError(`${what} has ended already`, { code: "session_ended" });

@@ -1,8 +1,9 @@
 import { listAgents } from "../client/api.ts";
-import { printable, renderTable } from "../client/table.ts";
+import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago } from "../lib/duration.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
-import { defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
+import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
@@ -25,11 +26,11 @@ export const lsCommand = withHelp(
       const agents = all
         .filter((agent) => !args.online || agent.status === "online")
         .filter((agent) => wanted.every((tag) => agent.tags?.includes(tag)));
-      if (args.json) return writeOut(`${JSON.stringify(agents, null, 2)}\n`);
+      if (args.json) return writeJson(agents);
       if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
       say(
         all.length > 0
-          ? `none of your ${all.length} machines fits`
+          ? noMatch(args.online === true, wanted)
           : "no machines yet. On the one that you want to reach: rexec-agent register && rexec-agent start",
       );
     },
@@ -45,6 +46,12 @@ export const lsCommand = withHelp(
 
 // --- internal ---
 
+/** The filters, in the words of the command line. */
+function noMatch(online: boolean, tags: readonly string[]): string {
+  if (tags.length === 0) return "no machine is online";
+  return `no ${online ? "online " : ""}machine matches ${tags.map((tag) => `"${tag}"`).join(" and ")}`;
+}
+
 const COLUMNS = [
   { title: "NAME", shrink: { min: 12 } },
   { title: "ID" },
@@ -59,11 +66,13 @@ function tableOf(agents: readonly Agent[]): string {
   const rows = [...agents]
     .sort((a, b) => a.name.localeCompare(b.name))
     .map((agent) => [
-      printable(agent.name),
-      agent.id.slice(0, 8),
-      colours && agent.status === "online" ? `\x1b[32m${agent.status}\x1b[39m` : printable(agent.status),
-      printable(`${agent.os ?? "?"}/${agent.arch ?? "?"}`),
-      printable(agent.tags?.join(",") ?? ""),
+      printable(agent.name, LONGEST_CELL),
+      printable(agent.id.slice(0, 8)),
+      colours && agent.status === "online"
+        ? `\x1b[32m${agent.status}\x1b[39m`
+        : printable(agent.status, LONGEST_CELL),
+      printable(`${agent.os ?? "?"}/${agent.arch ?? "?"}`, LONGEST_CELL),
+      printable(agent.tags?.join(",") ?? "", LONGEST_CELL),
       lastSeen(agent),
     ]);
   return renderTable(

@@ -1,19 +1,31 @@
 /** `rexec serve`: the self-hosted gateway. */
-import { homedir, networkInterfaces } from "node:os";
+import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { keepAdminToken } from "../gateway/admin-token-file.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
-import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
+import { QUOTAS } from "../gateway/quotas.ts";
+import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
-import { createLogger } from "../lib/log.ts";
-import { bareHost, isLoopback } from "../lib/proxy.ts";
-import { quoteWord } from "../lib/quote.ts";
+import { homeFolder } from "../lib/home.ts";
+import { createLogger, type Logger } from "../lib/log.ts";
+import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
-import { defineCommand, repeatable, withHelp, writeOut } from "./_cli.ts";
+import { raiseOpenFiles } from "../pty/open-files.ts";
+import { announce, defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
+import {
+  parseCount,
+  parseForgetting,
+  parseLiveness,
+  parseOrigin,
+  parsePort,
+  parseProxies,
+  parsePublicUrl,
+  parseTls,
+} from "./_serve-options.ts";
+import { greeting, welcome, welcomeWithFile } from "./_welcome.ts";
 
 const DEFAULT_PORT = "8080";
-/** Sockets are looked after once a second. */
-const MIN_LIVENESS_MS = 1_000;
-const MAX_LIVENESS_MS = 3_600_000;
+const MAX_QUOTA = 1_000_000;
 
 export const serveCommand = withHelp(
   defineCommand({
@@ -48,11 +60,12 @@ export const serveCommand = withHelp(
         valueHint: "ORIGIN",
         description: "Web pages of that origin may open terminals too; may be repeated",
       }),
-      "trust-proxy": {
-        type: "boolean",
-        default: false,
-        description: "Believe X-Forwarded-For, -Proto and -Host: only behind a proxy that sets them",
-      },
+      "trust-proxy": repeatable({
+        type: "string",
+        valueHint: "ADDRESS",
+        description:
+          "Use X-Forwarded-For, -Proto and -Host of a proxy at that address or network; loopback, private; may be repeated",
+      }),
       "ring-budget": {
         type: "string",
         valueHint: "MIB",
@@ -64,6 +77,24 @@ export const serveCommand = withHelp(
         valueHint: "LINES",
         default: "1000",
         description: "Lines above the screen that a new viewer gets",
+      },
+      "max-agents": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.agents),
+        description: "Agents that one user may register",
+      },
+      "max-tokens": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.tokens),
+        description: "Valid API tokens that one user may have, beside those of agents",
+      },
+      "max-viewers": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.viewers),
+        description: "Viewers that one user may have connected, of all agents together",
       },
       "ping-interval": {
         type: "string",
@@ -88,6 +119,12 @@ export const serveCommand = withHelp(
         default: false,
         description: "Speak rexec.v1 with everybody: to compare, or to rule rexec.v2 out",
       },
+      backup: {
+        type: "string",
+        valueHint: "FILE",
+        description:
+          "Write a copy of the database in --data to a new FILE, also while a gateway runs, and leave",
+      },
       "new-admin-token": {
         type: "boolean",
         default: false,
@@ -95,11 +132,13 @@ export const serveCommand = withHelp(
       },
     },
     async run({ args }) {
-      const dataDir = resolve(args.data || join(homedir(), ".rexec", "gateway"));
+      const dataDir = resolve(args.data || join(homeFolder(process.env), ".rexec", "gateway"));
       if (args["new-admin-token"]) {
         await writeOut(`${await newAdminToken(dataDir)}\n`);
         return 0;
       }
+      if (args.backup !== undefined) return writeBackup(dataDir, args.backup);
+      raiseOpenFiles();
       const logger = createLogger(process.env.REXEC_LOG);
       const gateway = await createGateway({
         host: args.host,
@@ -109,9 +148,14 @@ export const serveCommand = withHelp(
         tls: parseTls(args["tls-cert"], args["tls-key"]),
         downloads: downloadFolders(args.downloads),
         allowOrigins: (args["allow-origin"] ?? "").split(",").filter(Boolean).map(parseOrigin),
-        trustProxy: args["trust-proxy"],
+        trustProxy: parseProxies(args["trust-proxy"]),
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        quotas: {
+          agents: parseCount("max-agents", args["max-agents"], 1, MAX_QUOTA),
+          tokens: parseCount("max-tokens", args["max-tokens"], 1, MAX_QUOTA),
+          viewers: parseCount("max-viewers", args["max-viewers"], 1, MAX_QUOTA),
+        },
         v1Only: args["v1-only"],
         timings: {
           ...parseLiveness(args["ping-interval"], args["dead-after"]),
@@ -136,7 +180,7 @@ export const serveCommand = withHelp(
           `listening on ${args.host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      await writeOut(gateway.adminToken ? welcome(shared, gateway.adminToken) : greeting(shared));
+      announce(firstWords(shared, gateway.adminToken, dataDir, logger));
       const name = await signal;
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();
@@ -147,17 +191,33 @@ export const serveCommand = withHelp(
     examples: [
       ["rexec serve", "On http://127.0.0.1:8080, for this machine"],
       ["rexec serve --host 0.0.0.0 --port 443 --tls-cert cert.pem --tls-key key.pem", "For a network"],
-      ["rexec serve --public-url https://rexec.example.com --trust-proxy", "Behind a proxy that does TLS"],
+      [
+        "rexec serve --public-url https://rexec.example.com --trust-proxy loopback",
+        "Behind a proxy on this machine that does TLS",
+      ],
       ["rexec serve --new-admin-token", "When the first token is lost"],
+      [
+        "rexec serve --backup /var/backups/rexec.db",
+        "To put it back: stop the gateway, copy it over gateway.db, remove gateway.db-wal and gateway.db-shm",
+      ],
     ],
     notes: [
-      "The first start makes an administrator and prints their token, once.",
+      "The first start makes an administrator. Their token is printed once, to a terminal; else (a service, a pipe) it is put " +
+        "into the file admin-token of the data folder, mode 0600.",
       "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
     ],
   },
 );
 
 // --- internal ---
+
+async function writeBackup(dataDir: string, given: string): Promise<number> {
+  if (!given) throw new UsageError("--backup wants a file", "rexec serve --backup /var/backups/rexec.db");
+  const file = resolve(given);
+  const bytes = await backUp(dataDir, file);
+  say(`${file} holds all that ${join(dataDir, "gateway.db")} did (${Math.ceil(bytes / 1024)} KiB)`);
+  return 0;
+}
 
 /** The first SIGINT or SIGTERM; the second one ends the process on the spot. */
 function nextSignal(): Promise<NodeJS.Signals> {
@@ -173,45 +233,17 @@ function nextSignal(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-function welcome(url: string, token: string): string {
-  const [host, insecure] = [quoteWord(url), mayBeRead(url) ? "REXEC_INSECURE=1 " : ""];
-  return `
-Gateway ready at ${url}
-
-This is the administrator's token. It is shown this once: keep it.
-
-  ${token}
-
-Log in, here or on your own machine:
-
-  ${insecure}REXEC_TOKEN=${token} ${programName()} login --host ${host}
-
-Add a machine, on that machine (installs the agent, registers it, and starts it as a service):
-
-  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | ${insecure}REXEC_TOKEN=${token} sh
-
-Or, where rexec-agent is there already:
-
-  ${insecure}REXEC_TOKEN=${token} rexec-agent register --host ${host}
-  ${insecure}rexec-agent start
-
-`;
-}
-
-function greeting(url: string): string {
-  return `
-Gateway ready at ${url}
-
-Add a machine:  curl -fsSL ${quoteWord(`${url}/install-agent.sh`)} | REXEC_TOKEN=… sh
-Lost the token: ${programName()} serve --new-admin-token (with the same --data)
-
-`;
-}
-
-/** How to call this program here: by name where the PATH finds this very file. */
-function programName(): string {
-  if (!Bun.isStandaloneExecutable || Bun.which("rexec") === process.execPath) return "rexec";
-  return quoteWord(process.execPath);
+/** A token is shown to a terminal alone: what a service prints is kept in a journal. */
+function firstWords(url: string, token: string | null, dataDir: string, logger: Logger): string {
+  if (token === null) return greeting(url);
+  if (process.stdout.isTTY) return welcome(url, token);
+  try {
+    return welcomeWithFile(url, keepAdminToken(dataDir, token));
+  } catch (error) {
+    if (!(error instanceof RexecError)) throw error;
+    logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);
+    return greeting(url);
+  }
 }
 
 /** The address to tell others: of a gateway on all addresses, the first that a network can reach. */
@@ -222,65 +254,6 @@ function sharedUrl(gateway: Gateway, host: string, named: boolean): string {
   const url = new URL(gateway.url);
   if (outside) url.hostname = outside.address;
   return url.origin;
-}
-
-/** Plain http over a network, which the agent and the CLI refuse unless they are told. */
-function mayBeRead(url: string): boolean {
-  const { protocol } = new URL(url);
-  return protocol === "http:" && !isLoopback(bareHost(new URL(url)));
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (/^\d+$/.test(text) && port <= 65_535) return port;
-  throw new UsageError(`--port cannot be "${text}"`, "it is a number from 0 to 65535");
-}
-
-function parseCount(option: string, text: string, least: number, most: number): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= least && count <= most) return count;
-  throw new UsageError(`--${option} cannot be "${text}"`, `it is a number from ${least} to ${most}`);
-}
-
-/** Of those that speak rexec.v2; who speaks v1 is asked more seldom. */
-function parseLiveness(ping: string, dead: string): { v2PingMs: number; v2DeadMs: number } {
-  const [v2PingMs, v2DeadMs] = [parseTime("ping-interval", ping), parseTime("dead-after", dead)];
-  if (v2DeadMs > v2PingMs) return { v2PingMs, v2DeadMs };
-  throw new UsageError("--dead-after must be longer than --ping-interval", "twice as long, or more");
-}
-
-function parseForgetting(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== null && ms >= MIN_LIVENESS_MS && ms <= LONGEST_TIMER_MS) return ms;
-  throw new UsageError(`--forget-ephemeral cannot be "${text}"`, "it is a time of a second or more: 10m, 1h");
-}
-
-function parseTime(option: string, text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== null && ms >= MIN_LIVENESS_MS && ms <= MAX_LIVENESS_MS) return ms;
-  throw new UsageError(`--${option} cannot be "${text}"`, "it is a time from 1s to 1h: 3s, 1m");
-}
-
-function parsePublicUrl(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const plain = url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username;
-  if (plain) return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
-  throw new UsageError(
-    `--public-url cannot be "${text}"`,
-    "give the whole address: https://rexec.example.com",
-  );
-}
-
-function parseOrigin(text: string): string {
-  if (URL.canParse(text) && new URL(text).origin !== "null") return new URL(text).origin;
-  throw new UsageError(`--allow-origin cannot be "${text}"`, "it is a page's origin: https://example.com");
-}
-
-function parseTls(cert: string | undefined, key: string | undefined) {
-  if (cert && key) return { cert, key };
-  if (!cert && !key) return undefined;
-  throw new UsageError("--tls-cert and --tls-key belong together", "give both files, or neither");
 }
 
 /** In dist/, the executables lie beside each other. */

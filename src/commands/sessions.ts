@@ -1,11 +1,12 @@
 import { listAgents, type Server } from "../client/api.ts";
 import { listSessions } from "../client/sessions.ts";
-import { printable, renderTable } from "../client/table.ts";
+import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago } from "../lib/duration.ts";
 import { messageOf } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
-import { defineCommand, say, withHelp, writeOut } from "./_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";
 import { currentServer, findAgent, serverArgs } from "./_server.ts";
 import { agentArg, stateOf } from "./_sessions.ts";
@@ -25,7 +26,7 @@ export const sessionsCommand = withHelp(
     async run({ args }) {
       const found =
         args.agent === undefined ? await ofAll(currentServer(args)) : await ofOne(args, args.agent);
-      if (args.json) return writeOut(`${JSON.stringify(found.map(jsonOf), null, 2)}\n`);
+      if (args.json) return writeJson(found.map(jsonOf));
       if (found.length > 0) return writeOut(`${tableOf(found)}\n`);
       say(`no sessions: rexec connect ${args.agent ?? "NAME"} starts one`);
     },
@@ -65,7 +66,7 @@ async function ofAll(server: Server): Promise<Found[]> {
     const agent = online[index];
     if (!agent) return [];
     if (answer.status === "fulfilled") return answer.value.map((session) => ({ agent, session }));
-    say(`${printable(agent.name)}: ${messageOf(answer.reason)}`);
+    say(`${printable(agent.name, LONGEST_CELL)}: ${messageOf(answer.reason)}`);
     return [];
   });
 }
@@ -93,12 +94,12 @@ function tableOf(found: readonly Found[]): string {
     .map(({ agent, session }) => {
       const state = stateOf(session);
       return [
-        printable(agent.name),
-        printable(session.session),
+        printable(agent.name, LONGEST_CELL),
+        printable(session.session, LONGEST_CELL),
         ago(now - session.started_at),
         session.last_output_at === null ? "never" : ago(now - session.last_output_at),
         String(session.viewers),
-        printable(session.command),
+        printable(session.command, LONGEST_CELL),
         size(session.bytes),
         colours && session.ended_at === null ? `\x1b[32m${state}\x1b[39m` : state,
       ];

@@ -1,6 +1,7 @@
 import { identify } from "../client/api.ts";
+import { printable } from "../lib/printable.ts";
 import { tokenPrefix } from "../protocol/token.ts";
-import { defineCommand, withHelp, writeOut } from "./_cli.ts";
+import { defineCommand, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
 export const whoamiCommand = withHelp(
@@ -14,14 +15,13 @@ export const whoamiCommand = withHelp(
       const source = process.env.REXEC_TOKEN ? "REXEC_TOKEN" : "credentials file";
       const token_prefix = tokenPrefix(server.token);
       if (args.json) {
-        return writeOut(
-          `${JSON.stringify({ host, user, scopes, token_prefix, token_source: source }, null, 2)}\n`,
-        );
+        return writeJson({ host, user, scopes, token_prefix, token_source: source });
       }
       const name = user.username ?? user.name ?? user.id;
       const mail = user.email && user.email !== name ? ` <${user.email}>` : "";
       const may = scopes ? `, scopes ${scopes.join(" ") || "none"}` : "";
-      await writeOut(`${name}${mail} at ${host}\ntoken ${token_prefix}… (${source}${may})\n`);
+      const lines = [`${name}${mail} at ${host}`, `token ${token_prefix}… (${source}${may})`];
+      await writeOut(lines.map((line) => `${printable(line)}\n`).join(""));
     },
   }),
   { examples: [["rexec whoami --json", "For a script"]] },

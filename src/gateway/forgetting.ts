@@ -6,7 +6,7 @@ import type { Store } from "./store/store.ts";
 
 export interface ForgettingOptions {
   store: Pick<Store, "agents">;
-  hub: Pick<Hub, "presence" | "agentDeleted">;
+  hub: Pick<Hub, "presence" | "agentDeleted" | "feed">;
   logger: Logger;
   /** How long an ephemeral agent may be away, ms. */
   afterMs: number;
@@ -21,10 +21,11 @@ export function startForgetting({ store, hub, logger, afterMs }: ForgettingOptio
   const look = async () => {
     const before = Date.now() - afterMs;
     if (before < startedAt) return;
-    for (const { id, name } of await store.agents.ephemeralSince(new Date(before).toISOString())) {
+    for (const { id, name, user_id } of await store.agents.ephemeralSince(new Date(before).toISOString())) {
       if (hub.presence(id)) continue;
       await store.agents.forget(id);
       hub.agentDeleted(id);
+      hub.feed.changed(user_id, id, "deleted");
       logger.info(`agent ${name} (${id}) is forgotten: it was ephemeral, and away for ${afterMs / 1000} s`);
     }
   };

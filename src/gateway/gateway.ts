@@ -2,17 +2,26 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startForgetting } from "./forgetting.ts";
+import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { QUOTAS, type Quotas } from "./quotas.ts";
+import { ContainerFeed } from "./relay/container-feed.ts";
 import { Hub } from "./relay/hub.ts";
+import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
+import { isDatabaseError } from "./store/open.ts";
+import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import { RingBudget } from "./v2/ring-budget.ts";
+import { SnapshotBudget } from "./v2/snapshot-budget.ts";
 
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
@@ -29,8 +38,8 @@ export interface GatewayOptions {
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Believe X-Forwarded-For, -Proto and -Host. */
-  trustProxy?: boolean | undefined;
+  /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
+  trustProxy?: readonly string[] | undefined;
   logger: Logger;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
@@ -38,6 +47,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How much one user may have; default `QUOTAS`. */
+  quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with everybody, whatever they offer. */
   v1Only?: boolean | undefined;
 }
@@ -70,13 +81,36 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const store = await openStore(options.dataDir);
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
-  const hub = new Hub({ timings, budget, scrollback }, logger, recorder(store, logger));
+  const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const quotas = { ...QUOTAS, ...options.quotas };
+  const feed = new ContainerFeed(
+    {
+      one: async (id) => {
+        const agent = await store.agents.get(id);
+        return agent && containerView(agent, hub.presence(id));
+      },
+      all: async (userId) => {
+        const agents = await store.agents.listOfUser(userId);
+        return agents.map((agent) => containerView(agent, hub.presence(agent.id)));
+      },
+      limit: quotas.agents,
+    },
+    (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
+  );
+  const hub = new Hub(
+    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget() },
+    logger,
+    recorder(store, logger),
+    feed,
+  );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, hub, authenticator, downloads, logger });
+    const app = createApp({ store, hub, authenticator, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
+
+    const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
     const server = startServer({
       host,
@@ -89,12 +123,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         hub,
         authenticator,
+        quotas,
         timings,
         logger,
         allowOrigins,
         v1Only: options.v1Only ?? false,
       },
-      proxy: { publicUrl, trustProxy: options.trustProxy ?? false },
+      proxy: { publicUrl, trusted },
     });
     const adminToken = await firstTokenOnce(server, store);
     const stopForgetting = startForgetting({ store, hub, logger, afterMs: timings.ephemeralMs });
@@ -110,13 +145,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stop() {
         stopForgetting();
         stopping ??= stop(server, hub, store, timings.stopMs);
+        screens.stop();
         return stopping;
       },
     };
   } catch (error) {
     hub.stop();
-    await store.close();
-    throw error;
+    await store.close().catch(() => {}); // what went wrong first counts
+    throw explained(error, options.dataDir);
   }
 }
 
@@ -131,12 +167,20 @@ export async function newAdminToken(dataDir: string): Promise<string> {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
     return await adminTokenFor(store, admin.id);
+  } catch (error) {
+    throw explained(error, dataDir);
   } finally {
     await store.close();
   }
 }
 
 // --- internal ---
+
+/** A database that fails between opening and serving: a disk that has just filled up. */
+function explained(error: unknown, dataDir: string): unknown {
+  if (!isDatabaseError(error)) return error;
+  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
+}
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
 async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
@@ -198,7 +242,10 @@ function reachable(host: string): string {
 /** Keeps the records up to date; a database that fails is logged, and nobody's terminal suffers. */
 function recorder(store: Store, logger: Logger) {
   const record = (write: Promise<void>) =>
-    void write.catch((error: unknown) => logger.error(`cannot record: ${messageOf(error)}`));
+    void write.catch((error: unknown) => {
+      const why = messageOf(error);
+      gather(logger, { level: "error", kind: "records", who: why }, `cannot record: ${why}`);
+    });
   return {
     connected: (id: string, at: string) => record(store.agents.markConnected(id, at)),
     alive: (id: string, at: string) => record(store.agents.markPing(id, at)),

@@ -1,11 +1,14 @@
 /** `Bun.serve` around the routes and the sockets. */
 import type { BunFile, Server, WebSocketHandler } from "bun";
+import { isNameError } from "../lib/connection-error.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
+import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
-import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
+import { HTTP_BODY_BYTES, LARGEST_FRAME_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
-import { type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import { Listener } from "./listener.ts";
 import type { Hub } from "./relay/hub.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
@@ -23,28 +26,37 @@ export interface ServerOptions {
 }
 
 /** @throws RexecError `port_in_use`, `bad_tls`, `cannot_listen` */
-export function startServer(options: ServerOptions): Server<SocketData> {
+export function startServer(options: ServerOptions): Listener {
+  return new Listener((port) => listen(options, port), options.port, options.logger);
+}
+
+// --- internal ---
+
+function listen(options: ServerOptions, port: number): Server<SocketData> {
   const { app, proxy, logger } = options;
   try {
     return Bun.serve<SocketData>({
       hostname: options.host,
-      port: options.port,
+      port,
       ...(options.tls ? { tls: options.tls } : {}),
       // The routes answer a body that is too large themselves, in JSON; this stops what is far beyond.
       maxRequestBodySize: 16 * HTTP_BODY_BYTES,
-      // Seconds without a byte either way: a download over a poor line may rest for a while.
-      idleTimeout: 60,
+      idleTimeout: REQUEST_S,
       async fetch(request, server) {
-        const url = new URL(request.url);
+        server.timeout(request, ANSWER_S);
+        const problem = hostProblem(request.headers.get("host"));
+        if (problem) return new ApiError(400, "bad_host", problem).toResponse();
+        // Without a Host (HTTP/1.0) Bun gives the path alone.
+        const url = new URL(URL.canParse(request.url) ? request.url : `${server.url.origin}${request.url}`);
         const peer = server.requestIP(request)?.address ?? "unknown";
         const info = requestInfo(request, peer, { ...proxy, listening: server.url.origin });
         if (isSocketPath(url.pathname)) return upgradeSocket(request, url, server, info, options.upgrade);
-        // Hono would answer HEAD with a body of length 0; Bun leaves the body out by itself and keeps the length.
-        const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-        return app.fetch(asked, info);
+        return app.fetch(forRoutes(request, url), info);
       },
       error(error) {
-        logger.error(`a request failed: ${messageOf(error)}`);
+        const why = messageOf(error);
+        const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3 } as const;
+        gather(logger, cause, `a request failed: ${why}`);
         return new ApiError(500, "internal", "the gateway has a problem of its own").toResponse();
       },
       websocket: socketHandler(options.hub),
@@ -54,12 +66,24 @@ export function startServer(options: ServerOptions): Server<SocketData> {
   }
 }
 
-// --- internal ---
+/** Seconds without a byte of a request that is not whole, or between two of them. */
+const REQUEST_S = 15;
+/** Seconds without a byte either way once it is whole: a download over a poor line may rest for a while. */
+const ANSWER_S = 60;
+
+/**
+ * Hono wants a whole URL. It would answer HEAD with a body of length 0; Bun leaves the body of a GET out by itself and
+ * keeps the length.
+ */
+function forRoutes(request: Request, url: URL): Request {
+  const whole = URL.canParse(request.url) ? request : new Request(url.href, request);
+  return whole.method === "HEAD" ? new Request(whole, { method: "GET" }) : whole;
+}
 
 function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
   return {
-    // The largest of all kinds of socket; the smaller limit of viewers is checked in the hub.
-    maxPayloadLength: AGENT_MESSAGE_BYTES,
+    // One number for all kinds of socket, so it is the largest: `sockets/frame-watch.ts` bounds what is not whole.
+    maxPayloadLength: LARGEST_FRAME_BYTES,
     // No limit here, since a message beyond it would be dropped: `relay/flow.ts` says what bounds it.
     backpressureLimit: 0,
     // Pings and the end of the silent are `Connection`'s: Bun's would also count a socket that we do not read.
@@ -70,8 +94,8 @@ function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
     open: (ws) => ws.data.connection.opened(ws),
     message: (ws, message) => ws.data.connection.received(message),
     drain: (ws) => ws.data.connection.drained(),
-    ping: (ws) => ws.data.connection.alive(),
-    pong: (ws) => ws.data.connection.alive(),
+    ping: (ws, data) => ws.data.connection.pinged(data.length),
+    pong: (ws, data) => ws.data.connection.ponged(data.length),
     close(ws, code, reason) {
       ws.data.connection.closed(code, reason);
       hub.released(ws.data.connection);
@@ -97,9 +121,11 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
       cause: error,
     });
   }
-  // What Bun calls an address that is not ours, or no address at all, differs from time to time.
+  // What Bun calls an address that is not ours, or no address at all, differs from time to time and by the resolver.
   const isForeign =
-    /^(ENXIO|EADDRNOTAVAIL|EINVAL|ENOTFOUND)$/.test(code) || /failed to listen/i.test(messageOf(error));
+    /^(ENXIO|EADDRNOTAVAIL|EINVAL|EAFNOSUPPORT)$/.test(code) ||
+    isNameError(code) ||
+    /failed to listen/i.test(messageOf(error));
   const why = isForeign ? "this machine has no such address" : messageOf(error);
   return new RexecError(`cannot listen on ${where}: ${why}`, {
     code: "cannot_listen",

@@ -1,6 +1,5 @@
 /** Who a process runs as. `os.userInfo()` of Bun 1.4.5 only repeats USER and SHELL, and says "unknown" without them. */
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 
 /** An account of this machine. */
 export interface Account {
@@ -10,10 +9,10 @@ export interface Account {
   readonly shell: string | null;
 }
 
-/** Never throws: an account without an entry (a container with a random uid) is called by its number. */
+/** Never throws: an account without an entry (a container with a random uid) is called by its number, and lives in `/`. */
 export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
-  return { name: name || String(uid), home: home || homedir() || "/", shell: usable(shell) };
+  return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usable(shell) };
 }
 
 /** The primary group of an account; null for one without an entry. */

@@ -1,4 +1,5 @@
 /** Times as people write them. */
+import { counted } from "./count.ts";
 
 /** The longest that a timer can wait, ms (it counts in a signed 32-bit integer). */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -18,7 +19,7 @@ export function ago(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
   const days = Math.floor(seconds / 86_400);
-  return days === 1 ? "1 day ago" : `${days} days ago`;
+  return `${counted(days, "day")} ago`;
 }
 
 // --- internal ---

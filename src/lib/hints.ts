@@ -1,5 +1,14 @@
 /** Advice that several errors give. */
 
-/** Where API tokens come from; true for the public service, which has a dashboard, and for a gateway of one's own. */
-export const TOKEN_PLACE =
-  "in the dashboard under Settings; on a gateway of your own with rexec serve --new-admin-token";
+const PUBLIC_ORIGIN = "https://rexec.pipeops.io";
+
+/**
+ * Where an API token of that server comes from, to be put in brackets. The public service has a dashboard; a gateway of
+ * one's own is asked on its machine.
+ * @param server its address
+ */
+export function tokenPlace(server: string | URL): string {
+  const origin = URL.canParse(String(server)) ? new URL(String(server)).origin : "";
+  if (origin === PUBLIC_ORIGIN) return `in the dashboard under Settings: ${PUBLIC_ORIGIN}/settings`;
+  return "on the gateway's machine: rexec serve --new-admin-token; or by its administrator";
+}

@@ -1,11 +1,14 @@
 /** JSON over HTTP to a Rexec server, with errors that say what to do. */
 import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
-import { HTTP_ANSWER_BYTES } from "../protocol/limits.ts";
+import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
-import { ExitCode, errnoOf, messageOf, RexecError } from "./errors.ts";
-import { TOKEN_PLACE } from "./hints.ts";
+import { connectionError } from "./connection-error.ts";
+import { ExitCode, RexecError } from "./errors.ts";
+import { tokenPlace } from "./hints.ts";
 import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
+
+export { connectionError } from "./connection-error.ts";
 
 export interface ApiRequest<T> {
   endpoint: Endpoint;
@@ -14,6 +17,8 @@ export interface ApiRequest<T> {
   token?: string | undefined;
   body?: object | undefined;
   schema: z.ZodMiniType<T>;
+  /** Most bytes of the answer; default `HTTP_ANSWER_BYTES`. */
+  limit?: number | undefined;
   /** Default 20 s. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -44,7 +49,13 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
   const json = parseJson(text || "null");
   const parsed = json.ok ? request.schema.safeParse(json.value) : null;
   if (parsed?.success) return parsed.data;
-  const detail = !json.ok ? describeBody(text) : parsed ? reasonOf(parsed.error) : "";
+  const detail = !json.ok
+    ? !json.reason.startsWith("malformed")
+      ? json.reason
+      : describeBody(text)
+    : parsed
+      ? reasonOf(parsed.error)
+      : "";
   throw new RexecError(`${url.origin} does not answer like a Rexec server (${request.path}: ${detail})`, {
     code: "bad_answer",
     hint: "check the --host address: this may be a proxy's or another service's page",
@@ -64,62 +75,7 @@ export async function requestText(
   return text;
 }
 
-/**
- * A failed connection in words, shared by HTTP and WebSocket.
- * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
- */
-export function connectionError(error: unknown, url: URL, proxy?: string): RexecError {
-  const text = messageOf(error);
-  const code = errnoOf(error) ?? "";
-  const isTls = /CERT|TLS|SSL|certificate|self.signed|EPROTO/i.test(`${code} ${text}`);
-  if (proxy !== undefined && !isTls) return proxyError(error, proxy, url);
-  if (/ENOTFOUND|EAI_AGAIN|getaddrinfo|DNS/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `cannot find ${url.hostname}: no such name, or no DNS`,
-      "check the address and the network",
-      error,
-    );
-  }
-  if (code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER") {
-    return unreachable(
-      `${url.host} speaks no TLS`,
-      "is this the right port, and the right scheme (http:// in place of https://)?",
-      error,
-    );
-  }
-  if (/CERT|TLS|SSL|certificate|self.signed/i.test(`${code} ${text}`)) {
-    const hint =
-      "for a private authority give its file as ca_file (REXEC_CA_FILE), and check this machine's clock";
-    return new RexecError(`cannot trust ${url.host}: ${code || text}`, { code: "tls", hint, cause: error });
-  }
-  if (/refused|ConnectionRefused/i.test(`${code} ${text}`)) {
-    return unreachable(
-      `${url.host} refuses the connection`,
-      "is the server running, and is this its port?",
-      error,
-    );
-  }
-  return unreachable(
-    `cannot reach ${url.host}: ${code && !text.includes(code) ? `${code}: ` : ""}${text}`,
-    "check the address, the network and a proxy on the way",
-    error,
-  );
-}
-
 // --- internal ---
-
-/** Bun tells a proxy that is not there, and one that answers anything but 200, as it tells a server that is not there. */
-function proxyError(error: unknown, proxy: string, url: URL): RexecError {
-  const { host } = URL.canParse(proxy) ? new URL(proxy) : { host: "" };
-  const why = /refused/i.test(`${errnoOf(error)} ${messageOf(error)}`)
-    ? "refuses the connection"
-    : `gives no connection: ${errnoOf(error) ?? messageOf(error)}`;
-  return unreachable(
-    `cannot reach ${url.host}: the proxy ${host} ${why}`,
-    "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name this server in NO_PROXY",
-    error,
-  );
-}
 
 /** What is sent of a request. */
 type Sent = Omit<ApiRequest<never>, "schema" | "method"> & { method: string };
@@ -146,7 +102,10 @@ async function send(
       proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
       ...(dial.tls ? { tls: dial.tls } : {}),
     });
-    return { status: response.status, text: await boundedText(response, url) };
+    return {
+      status: response.status,
+      text: await boundedText(response, url, request.limit ?? HTTP_ANSWER_BYTES),
+    };
   } catch (error) {
     if (request.signal?.aborted || error instanceof RexecError) throw error;
     if (!timeout.aborted) throw connectionError(error, url, dial.proxy);
@@ -157,8 +116,8 @@ async function send(
   }
 }
 
-/** The body, as long as it is one that a Rexec server would send. */
-async function boundedText(response: Response, url: URL): Promise<string> {
+/** The body, as long as it is one that a Rexec server would send; of one that says no, its beginning. */
+async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
   if (!response.body) return "";
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -166,14 +125,20 @@ async function boundedText(response: Response, url: URL): Promise<string> {
   for await (const chunk of response.body) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > HTTP_ANSWER_BYTES) {
-      throw new RexecError(`${url.origin} answers with more than ${HTTP_ANSWER_BYTES / 1024 / 1024} MiB`, {
+    if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
+    if (length > limit) {
+      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
         code: "bad_answer",
         hint: "check the --host address: this is no Rexec server",
       });
     }
   }
-  return Buffer.concat(chunks).toString("utf8");
+  const body = Buffer.concat(chunks);
+  return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
 }
 
 function refusal(status: number, text: string, request: Sent, url: URL): HttpError {
@@ -181,22 +146,49 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
   const body = json.ok ? errorBody.safeParse(json.value) : null;
   const said = body?.success ? body.data.error : describeBody(text);
   const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}`;
-  return new HttpError(
-    status,
-    message,
-    HINTS[status] ?? (status >= 500 ? HINTS[500] : undefined),
-    body?.data?.code,
-  );
+  return new HttpError(status, message, hintFor(status, body?.data?.code, url), body?.data?.code);
 }
+
+function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
+  if (status === 401) {
+    const what = TOKEN_STATES[code ?? ""] ?? "is wrong, expired or revoked";
+    return `the token ${what}: make a new one (${tokenPlace(url)}) and try again`;
+  }
+  const byCode = HINTS_BY_CODE[code ?? ""] ?? (code?.endsWith("_limit_reached") ? LIMIT_HINT : undefined);
+  return byCode ?? HINTS[status] ?? (status >= 500 ? HINTS[500] : undefined);
+}
+
+/** The codes of a 401. */
+const TOKEN_STATES: Record<string, string | undefined> = {
+  token_revoked: "was revoked",
+  token_expired: "expired",
+  token_unknown: "is unknown there",
+};
+
+const LIMIT_HINT =
+  "the account has reached a limit of its plan: remove what is not needed, or ask for a larger plan";
+
+/** What the server says by a code says more than the status. */
+const HINTS_BY_CODE: Record<string, string | undefined> = {
+  agent_limit_reached:
+    "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +
+    "ask for a larger plan",
+  scope: "this token's scopes do not allow that: use a token with the right scope, of the same account",
+  not_yours: "use a token of the account that owns it",
+  agent_offline: "start its agent there: rexec-agent start",
+  agent_not_found: "rexec ls lists the agents that there are; check the --host address too",
+};
 
 const HINTS: Record<number, string | undefined> = {
   301: "the server has moved: give the address it redirects to as --host",
   302: "the server has moved: give the address it redirects to as --host",
   307: "the server has moved: give the address it redirects to as --host",
   308: "the server has moved: give the address it redirects to as --host",
-  401: `the token is wrong, expired or revoked: make a new one (${TOKEN_PLACE}) and try again`,
   403: "this token may not do that: use one of the account that owns it, with the right scope",
   404: "check the name or id, and the --host address",
+  400: "a value is not as the server wants it: correct it and try again",
+  409: "it is in use, or exists already: choose another, or look at what is there",
+  413: "that is more than the server takes: send less",
   429: "too many tries: wait a minute and try again",
   500: "the server has a problem of its own: try again later",
 };
@@ -209,8 +201,4 @@ function describeBody(text: string): string {
     return title ? `an HTML page, "${title.slice(0, 80)}"` : "an HTML page";
   }
   return trimmed.replace(/\s+/g, " ").slice(0, 120);
-}
-
-function unreachable(message: string, hint: string, cause: unknown): RexecError {
-  return new RexecError(message, { code: "unreachable", hint, cause });
 }

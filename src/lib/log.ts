@@ -1,6 +1,10 @@
 /** Logging: everything to stderr, so that stdout is for results. Secrets are blanked before anything is written. */
 // The core alone: what "consola" adds (prompts, its fancy reporter) costs every process 10 MB (measured, Bun 1.4.5).
+import { isatty } from "node:tty";
 import { type ConsolaReporter, createConsola, LogLevels, type LogType } from "consola/core";
+import { LogBudget } from "./log-budget.ts";
+import { standardSink } from "./log-sink.ts";
+import { printable } from "./printable.ts";
 
 /** What code below `commands/` may say to whoever operates it. */
 export interface Logger {
@@ -10,18 +14,24 @@ export interface Logger {
   error(message: string): void;
 }
 
+/** Characters of one line of the log, at most. */
+export const LOG_LINE_CHARS = 2_000;
+
 /** Levels that `REXEC_LOG` takes. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
 
 /**
  * A logger for a program. `fancy` is for a person at a terminal; otherwise plain lines, for a journal or a log file.
+ * Peers have a say in what is logged, so a message becomes one line of a bounded length, and each level has a bounded
+ * rate: lines beyond it are counted. `process.stderr` is not used: at the end of the process the runtime would wait for
+ * it, with a full disk for ever.
  * @param level least important level that is written; an unknown name means `info`
  * @param write takes each line in place of stderr
  */
 export function createLogger(
   level: string | undefined,
-  fancy = process.stderr.isTTY === true,
-  write: (line: string) => void = (line) => void process.stderr.write(line),
+  fancy = isatty(2),
+  write: (line: string) => void = (line) => standardSink(2).write(line),
 ): Logger {
   const consola = createConsola({
     level: LEVELS[level ?? "info"] ?? LogLevels.info,
@@ -29,22 +39,42 @@ export function createLogger(
     // Consola folds repeated lines by default; in a log every line counts.
     throttle: 0,
   });
-  const say = (type: LogType) => (message: string) => consola[type](redact(message));
+  const say = (type: LogType) => {
+    const budget = type === "debug" ? new LogBudget(DEBUG_BURST, DEBUG_RATE) : new LogBudget();
+    return (message: string) => {
+      if (consola.level < (LEVELS[type] ?? 0)) return;
+      const left = budget.take();
+      if (left === null) return;
+      if (left > 0) consola[type](`${left} more line(s) were left out here: too many at once`);
+      consola[type](printable(redact(message.slice(0, REDACTED_CHARS)), LOG_LINE_CHARS));
+    };
+  };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
 /** Says nothing. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** The text with everything in it that looks like one of our tokens, a JWT or a `token=` query blanked. */
+/**
+ * The text with every secret in it blanked: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and the
+ * password of an address (a proxy's, for example).
+ */
 export function redact(text: string): string {
   return text
-    .replace(/rexec_[0-9a-f]{6,}/g, (token) => `${token.slice(0, 12)}…`)
+    .replace(/rexec_[0-9a-f]{6,}/gi, (token) => `${token.slice(0, 12)}…`)
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
-    .replace(/([?&]token=)[^&\s"']+/g, "$1…");
+    .replace(/(token(?:=|%3d)["']?)(?!rexec_|eyJ…)[^&\s"']+/gi, "$1…")
+    .replace(/(bearer +|rexec\.token\.)(?!rexec_|eyJ…)[^\s"',]+/gi, "$1…")
+    .replace(/(:\/\/[^\s/:@"']*:)[^\s/@"']+@/g, "$1…@");
 }
 
 // --- internal ---
+
+/** As much of a message as could be shown; far longer than a token, so that none is cut to what `redact` does not know. */
+const REDACTED_CHARS = 64 * 1024;
+/** For those who look for a fault: lines at once, and lines a second. */
+const DEBUG_BURST = 5_000;
+const DEBUG_RATE = 100;
 
 /** A coloured word and the text. */
 const forPerson = (write: (line: string) => void): ConsolaReporter => ({

@@ -1,7 +1,7 @@
 /** How to reach a server: which proxy, which certificates, and whether its address may be used at all. */
-import { readFileSync } from "node:fs";
 import { getCACertificates } from "node:tls";
-import { ExitCode, messageOf, RexecError } from "./errors.ts";
+import { readCertificates } from "./ca-file.ts";
+import { ExitCode, RexecError } from "./errors.ts";
 import { bareHost, isLoopback, proxyFor } from "./proxy.ts";
 
 /** A server and the way to it, resolved once and used for HTTP and WebSocket alike. */
@@ -72,7 +72,9 @@ function parseHost(text: string): URL {
     url.pathname = url.pathname.replace(/\/+$/, "");
     return url;
   }
-  throw new RexecError(`"${text}" is no http(s) address of a Rexec server`, {
+  const numbers = /^https?:\/\/([\d.]+)(:\d+)?(\/|$)/i.exec(text)?.[1];
+  const why = numbers ? `: ${numbers} is no IP address` : "";
+  throw new RexecError(`"${text}" is no http(s) address of a Rexec server${why}`, {
     code: "bad_host",
     hint: `give the whole URL, for example ${probablyMeant(text)}`,
     exitCode: ExitCode.usage,
@@ -89,13 +91,5 @@ function probablyMeant(text: string): string {
 /** `NODE_EXTRA_CA_CERTS` is read by the runtime itself at start; a `ca_file` is added to what it trusts. */
 function trusted(caFile: string | undefined): readonly string[] | null {
   if (!caFile) return null;
-  try {
-    return [...getCACertificates("default"), readFileSync(caFile, "utf8")];
-  } catch (error) {
-    throw new RexecError(`cannot read the CA file ${caFile}: ${messageOf(error)}`, {
-      code: "bad_ca_file",
-      hint: "check ca_file in the configuration, or REXEC_CA_FILE",
-      cause: error,
-    });
-  }
+  return [...getCACertificates("default"), ...readCertificates(caFile)];
 }

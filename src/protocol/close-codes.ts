@@ -2,8 +2,12 @@
 
 /** The same agent id connected again; this connection is the older one. The reason says from where. */
 export const CLOSE_SUPERSEDED = 4001;
-/** The agent was deleted, or its token revoked: final. */
+/** The agent was deleted, or its token is worth nothing any more: final. The reason says which. */
 export const CLOSE_DELETED = 4004;
+/** Reasons of ours with `CLOSE_DELETED`. */
+export const REASON_AGENT_DELETED = "the agent was deleted";
+export const REASON_TOKEN_REVOKED = "the token was revoked";
+export const REASON_TOKEN_EXPIRED = "the token expired";
 /** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
 export const CLOSE_RETRY = 1012;
 /** The server is shutting down; come back soon. (1001 is the standard's "going away".) */
@@ -20,3 +24,10 @@ export const CLOSE_POLICY = 1008;
 export const CLOSE_TOO_BIG = 1009;
 /** The peer broke the rules of rexec.v2: a bug of one of us (RFC 6455). */
 export const CLOSE_PROTOCOL = 1002;
+
+/** What became of the token, by the reason of a `CLOSE_DELETED`; null where it is about something else. */
+export function tokenEnd(reason: string): "revoked" | "expired" | null {
+  if (!/\btoken\b/i.test(reason)) return null;
+  if (/\brevoked\b/i.test(reason)) return "revoked";
+  return /\bexpired\b/i.test(reason) ? "expired" : null;
+}

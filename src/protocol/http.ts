@@ -1,25 +1,34 @@
-/** Shapes of the HTTP API (JSON both ways). Times are RFC 3339 strings. Lenient in what is read: servers differ. */
+/**
+ * Shapes of the HTTP API (JSON both ways). Times are RFC 3339 strings. Answers are read leniently, since servers differ:
+ * a field that only describes is left out where it is not valid. Requests are refused.
+ */
 import * as z from "zod/mini";
 import { agentStats, systemInfo } from "./v1.ts";
+import { brief, COUNTS, exact, givenName, givenTags, LENGTHS, lenient, listOf, someOf } from "./values.ts";
+
+const word = brief(LENGTHS.word);
+const name = brief(LENGTHS.name);
+const time = brief(LENGTHS.time);
+const answerId = exact(LENGTHS.id, 1);
 
 /** Every error answer. */
-export const errorBody = z.object({ error: z.string(), code: z.optional(z.string()) });
+export const errorBody = z.object({ error: brief(LENGTHS.error), code: lenient(word) });
 
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
 export const versionBody = z.object({
-  version: z.string(),
-  build: z.optional(z.string()),
-  agent_version: z.optional(z.string()),
+  version: word,
+  build: lenient(word),
+  agent_version: lenient(word),
 });
 
 const user = z.object({
-  id: z.string(),
-  username: z.optional(z.string()),
-  email: z.optional(z.string()),
-  name: z.optional(z.string()),
-  tier: z.optional(z.string()),
-  is_admin: z.optional(z.boolean()),
-  created_at: z.optional(z.string()),
+  id: answerId,
+  username: lenient(name),
+  email: lenient(brief(LENGTHS.email)),
+  name: lenient(name),
+  tier: lenient(word),
+  is_admin: lenient(z.boolean()),
+  created_at: lenient(time),
 });
 export type User = z.infer<typeof user>;
 
@@ -32,37 +41,64 @@ export const profileBody = z.union([
   user,
 ]);
 
+/** `GET /api/tokens/validate`. `agent_id` is ours: the one agent that the token connects. */
+export const validationBody = z.object({
+  user_id: answerId,
+  username: lenient(name),
+  email: lenient(brief(LENGTHS.email)),
+  tier: lenient(word),
+  scopes: lenient(z.nullable(someOf(word, COUNTS.scopes))),
+  agent_id: lenient(answerId),
+});
+
+/** One entry of `GET /api/tokens`; `agent_id` is ours. */
 export const tokenInfo = z.object({
-  id: z.string(),
-  name: z.string(),
-  token_prefix: z.string(),
-  scopes: z.array(z.string()),
-  last_used_at: z.nullish(z.string()),
-  expires_at: z.nullish(z.string()),
-  created_at: z.string(),
-  revoked_at: z.nullish(z.string()),
+  id: answerId,
+  name: lenient(name),
+  token_prefix: exact(LENGTHS.word, 1),
+  scopes: lenient(z.nullable(someOf(word, COUNTS.scopes))),
+  agent_id: lenient(z.nullable(answerId)),
+  last_used_at: lenient(z.nullable(time)),
+  expires_at: lenient(z.nullable(time)),
+  created_at: lenient(time),
+  revoked_at: lenient(z.nullable(time)),
 });
 export type TokenInfo = z.infer<typeof tokenInfo>;
 
+/** `GET /api/tokens`. */
+export const tokenListBody = z.object({
+  tokens: z.pipe(
+    z.nullable(someOf(tokenInfo, COUNTS.listed)),
+    z.transform((list) => list ?? []),
+  ),
+});
+
+/** `POST /api/tokens` answer. */
+export const createdTokenBody = z.object({
+  token: exact(LENGTHS.token, 1),
+  id: lenient(answerId),
+  scopes: lenient(z.nullable(someOf(word, COUNTS.scopes))),
+});
+
 /** `POST /api/tokens` request; `expires_in` is days. */
 export const createTokenBody = z.object({
-  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(128)),
-  scopes: z.optional(z.array(z.string()).check(z.maxLength(16))),
+  name: givenName,
+  scopes: z.optional(listOf(z.string(), COUNTS.scopes)),
   expires_in: z.nullish(z.int().check(z.positive(), z.maximum(3650))),
   /** Ours: the one agent that a token with the scope `agent` connects. */
-  agent_id: z.nullish(z.string().check(z.maxLength(64))),
+  agent_id: z.nullish(exact(LENGTHS.word)),
 });
 
 /** `POST /api/agents/register` request. Unknown fields are dropped. */
 export const registerBody = z.object({
-  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(128)),
-  description: z.nullish(z.string().check(z.maxLength(1024))),
-  type: z.optional(z.string()),
-  os: z.nullish(z.string().check(z.maxLength(64))),
-  arch: z.nullish(z.string().check(z.maxLength(64))),
-  shell: z.nullish(z.string().check(z.maxLength(512))),
-  distro: z.nullish(z.string().check(z.maxLength(64))),
-  tags: z.nullish(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(64))),
+  name: givenName,
+  description: z.nullish(exact(LENGTHS.description)),
+  type: lenient(word),
+  os: lenient(z.nullable(word)),
+  arch: lenient(z.nullable(word)),
+  shell: lenient(z.nullable(brief(LENGTHS.shell))),
+  distro: lenient(z.nullable(word)),
+  tags: z.nullish(givenTags),
   /** Ours: an agent of a CI job, which the server may forget once it stays away. */
   ephemeral: z.nullish(z.boolean()),
 });
@@ -70,44 +106,55 @@ export type RegisterBody = z.infer<typeof registerBody>;
 
 /** `POST /api/agents/register` answer: without `token` where the server could not make one. */
 export const registeredBody = z.object({
-  id: z.string().check(z.minLength(1)),
-  name: z.string(),
-  token: z.optional(z.string().check(z.minLength(1))),
-  token_info: z.optional(z.looseObject({ id: z.optional(z.string()), name: z.optional(z.string()) })),
-  warning: z.optional(z.string()),
+  id: answerId,
+  name: z.catch(name, ""),
+  token: z.optional(exact(LENGTHS.token, 1)),
+  /** Ours: the tags that were taken. */
+  tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
+  warning: lenient(brief(LENGTHS.error)),
 });
 export type Registered = z.infer<typeof registeredBody>;
 
 /** One agent, as `GET /api/agents` lists it. */
 export const agentBody = z.object({
-  id: z.string(),
-  name: z.string(),
-  description: z.nullish(z.string()),
-  os: z.nullish(z.string()),
-  arch: z.nullish(z.string()),
-  shell: z.nullish(z.string()),
-  distro: z.nullish(z.string()),
-  tags: z.nullish(z.array(z.string())),
-  user_id: z.optional(z.string()),
-  status: z.string(),
-  created_at: z.nullish(z.string()),
-  connected_at: z.nullish(z.string()),
-  last_ping: z.nullish(z.string()),
-  system_info: z.nullish(z.partial(systemInfo)),
-  stats: z.nullish(z.partial(agentStats)),
-  ephemeral: z.nullish(z.boolean()),
+  id: answerId,
+  name: z.catch(name, ""),
+  description: lenient(z.nullable(brief(LENGTHS.description))),
+  os: lenient(z.nullable(word)),
+  arch: lenient(z.nullable(word)),
+  shell: lenient(z.nullable(brief(LENGTHS.shell))),
+  distro: lenient(z.nullable(word)),
+  tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
+  user_id: lenient(answerId),
+  status: z.catch(word, "unknown"),
+  created_at: lenient(z.nullable(time)),
+  connected_at: lenient(z.nullable(time)),
+  last_ping: lenient(z.nullable(time)),
+  system_info: lenient(z.nullable(systemInfo)),
+  stats: lenient(z.nullable(agentStats)),
+  ephemeral: lenient(z.nullable(z.boolean())),
+  /** Ours, of one agent that is not connected: it was a moment ago, and is likely to be again. */
+  returning: lenient(z.boolean()),
 });
 export type Agent = z.infer<typeof agentBody>;
 
 /** A bare array; `null` for none. */
 export const agentListBody = z.pipe(
-  z.nullable(z.array(agentBody)),
+  z.nullable(someOf(agentBody, COUNTS.listed)),
   z.transform((list) => list ?? []),
 );
 
+/** `PATCH /api/agents/{id}` answer; `tags` and `warning` are ours. */
+export const patchedAgentBody = z.object({
+  name: lenient(name),
+  description: lenient(z.nullable(brief(LENGTHS.description))),
+  tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
+  warning: lenient(brief(LENGTHS.error)),
+});
+
 /** `PATCH /api/agents/{id}` request (`tags` is ours). */
 export const patchAgentBody = z.object({
-  name: z.optional(z.string().check(z.trim(), z.minLength(1), z.maxLength(128))),
-  description: z.optional(z.string().check(z.maxLength(1024))),
-  tags: z.optional(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(64))),
+  name: z.optional(givenName),
+  description: z.optional(exact(LENGTHS.description)),
+  tags: z.optional(givenTags),
 });

@@ -1,6 +1,8 @@
 /** What comes from outside is checked once, here, and typed from then on. */
 import * as z from "zod/mini";
 import { en } from "zod/v4/locales";
+import { ANSWER_JSON, excessOf, type JsonLimits, MESSAGE_JSON } from "./bounded.ts";
+import { claimedType, type MessageSizes, mostOf } from "./message-size.ts";
 
 // The small build of zod, since each megabyte counts on a small board; it has no words of its own.
 z.config(en());
@@ -10,8 +12,10 @@ export type Parsed<T> =
   | { ok: true; value: T }
   | { ok: false; problem: "unknown" | "invalid"; reason: string };
 
-/** JSON text as a value; never throws. */
-export function parseJson(text: string): Parsed<unknown> {
+/** JSON text as a value, where it is within the limits; never throws. */
+export function parseJson(text: string, limits: JsonLimits = ANSWER_JSON): Parsed<unknown> {
+  const excess = excessOf(text, limits);
+  if (excess !== null) return { ok: false, problem: "invalid", reason: excess };
   try {
     return { ok: true, value: JSON.parse(text) };
   } catch (error) {
@@ -30,17 +34,23 @@ export function reasonOf(error: z.core.$ZodError): string {
 }
 
 /** One JSON text frame against the schema of its direction, a union over `type`. Never throws. */
-export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string): Parsed<T> {
-  const json = parseJson(text);
-  if (!json.ok) return json;
-  const result = schema.safeParse(json.value);
-  if (result.success) return { ok: true, value: result.data };
+export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: MessageSizes): Parsed<T> {
+  const claimed = claimedType(text);
+  const json = parseJson(text, { ...MESSAGE_JSON, length: mostOf(sizes, claimed) });
+  if (!json.ok) return claimed ? { ...json, reason: `${claimed}: ${json.reason}` } : json;
   const envelope = typed.safeParse(json.value);
   if (!envelope.success) return { ok: false, problem: "invalid", reason: "a message without a type" };
-  const unknown = result.error.issues.some((issue) => issue.path[0] === "type");
-  if (unknown)
-    return { ok: false, problem: "unknown", reason: `unknown type "${envelope.data.type.slice(0, 64)}"` };
-  return { ok: false, problem: "invalid", reason: `${envelope.data.type}: ${reasonOf(result.error)}` };
+  const { type } = envelope.data;
+  // It may have claimed another.
+  if (text.length > mostOf(sizes, type))
+    return { ok: false, problem: "invalid", reason: `${text.length} characters of ${type.slice(0, 64)}` };
+  // Checking it against each kind there is would cost a flood of them 20 times what parsing does.
+  const known = schema._zod.propValues?.type;
+  if (known && !known.has(type))
+    return { ok: false, problem: "unknown", reason: `unknown type "${type.slice(0, 64)}"` };
+  const result = schema.safeParse(json.value);
+  if (result.success) return { ok: true, value: result.data };
+  return { ok: false, problem: "invalid", reason: `${type}: ${reasonOf(result.error)}` };
 }
 
 // --- internal ---

@@ -3,6 +3,7 @@
  * A binary frame from a viewer is input; everything else is a JSON text frame.
  */
 import * as z from "zod/mini";
+import { FROM_VIEWER, TO_VIEWER } from "./message-size.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 import {
   type AgentStats,
@@ -12,6 +13,7 @@ import {
   execRequest,
   execResult,
 } from "./v1.ts";
+import { brief, exact, LENGTHS, lenient } from "./values.ts";
 
 /**
  * The query of the viewer socket. `id` and `newSession` are the contract's. `exec=1` is ours: this viewer only runs
@@ -35,7 +37,7 @@ const viewerMessage = z.discriminatedUnion("type", [
 /** From a viewer. */
 export type ViewerMessage = z.infer<typeof viewerMessage>;
 
-const sessionData = z.object({ session_id: z.string() });
+const sessionData = z.object({ session_id: exact(LENGTHS.id) });
 
 const toViewerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("output"), data: z.string() }),
@@ -44,28 +46,31 @@ const toViewerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("shell_started"), data: sessionData }),
   z.object({
     type: z.literal("shell_stopped"),
-    data: z.extend(sessionData, { exit_code: z.nullish(z.number()), signal: z.nullish(z.string()) }),
+    data: z.extend(sessionData, {
+      exit_code: lenient(z.nullable(z.number())),
+      signal: lenient(z.nullable(brief(LENGTHS.word))),
+    }),
   }),
   z.object({
     type: z.literal("shell_error"),
-    data: z.object({ session_id: z._default(z.string(), ""), error: z.string() }),
+    data: z.object({ session_id: z._default(exact(LENGTHS.id), ""), error: brief(LENGTHS.error) }),
   }),
   z.object({ type: z.literal("exec_result"), data: execResult }),
   z.object({ type: z.literal("pong") }),
   // Ours: the agent behind this viewer has gone, or is back. Shells may live on meanwhile.
-  z.object({ type: z.literal("agent_status"), data: z.object({ status: z.string() }) }),
+  z.object({ type: z.literal("agent_status"), data: z.object({ status: brief(LENGTHS.word) }) }),
 ]);
 /** To a viewer. */
 export type ToViewerMessage = z.infer<typeof toViewerMessage>;
 
 /** Never throws; see `Parsed`. */
 export function parseViewerMessage(text: string): Parsed<ViewerMessage> {
-  return parseMessage(viewerMessage, text);
+  return parseMessage(viewerMessage, text, FROM_VIEWER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseToViewerMessage(text: string): Parsed<ToViewerMessage> {
-  return parseMessage(toViewerMessage, text);
+  return parseMessage(toViewerMessage, text, TO_VIEWER);
 }
 
 /** From a viewer. Input travels as a binary frame and needs no encoding. */

@@ -5,31 +5,34 @@
  */
 import * as z from "zod/mini";
 import { bytesField } from "./bytes.ts";
+import { EXEC_STREAM_BYTES } from "./limits.ts";
+import { FROM_AGENT, FROM_SERVER } from "./message-size.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
+import { brief, exact, LENGTHS, lenient, variables } from "./values.ts";
 
 /** The WebSocket subprotocol of this contract. */
 export const SUBPROTOCOL_V1 = "rexec.v1";
 /** A client that cannot set headers offers its token as `rexec.token.TOKEN`. */
 export const TOKEN_SUBPROTOCOL_PREFIX = "rexec.token.";
 
-const sessionId = z.string().check(z.maxLength(256));
+const sessionId = exact(LENGTHS.id);
 
 /** `exec` of the contract and our optional additions. */
 export const execRequest = z.object({
   /** What the shell runs with `-c`. */
-  command: z.string(),
+  command: exact(LENGTHS.command),
   /** Ours: comes back in the result, so that several can run at once. */
-  id: z.optional(z.string().check(z.maxLength(256))),
+  id: z.optional(exact(LENGTHS.id)),
   /** Ours: milliseconds until the whole process group is killed. */
   timeout_ms: z.optional(z.int().check(z.positive())),
   /** Ours: working folder. */
-  cwd: z.optional(z.string()),
+  cwd: z.optional(exact(LENGTHS.path)),
   /** Ours: added to the environment. */
-  env: z.optional(z.record(z.string(), z.string())),
+  env: z.optional(variables),
   /** Ours: the whole of stdin. Without it stdin is empty. */
   stdin: z.optional(bytesField),
   /** Ours: leave `output` empty in the result, since `stdout` and `stderr` are read. */
-  omit_output: z.optional(z.boolean()),
+  omit_output: lenient(z.boolean()),
 });
 export type ExecRequest = z.infer<typeof execRequest>;
 /** As it travels: stdin still in base64. */
@@ -40,7 +43,7 @@ const nothing = z.nullish(z.looseObject({}));
 const serverMessage = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("shell_start"),
-    data: z.nullish(z.object({ session_id: z.optional(sessionId), new_session: z.optional(z.boolean()) })),
+    data: z.nullish(z.object({ session_id: z.optional(sessionId), new_session: lenient(z.boolean()) })),
   }),
   z.object({
     type: z.literal("shell_input"),
@@ -63,53 +66,61 @@ const serverMessage = z.discriminatedUnion("type", [
 /** What an agent understands of what a server says. */
 export type ServerMessage = z.infer<typeof serverMessage>;
 
-/** Bytes; `disk` is the file system of `/`. */
+const amount = lenient(z.number());
+
+/** Bytes; `disk` is the file system of `/`. Whatever is missing or not valid is left out, and the rest counts. */
 export const systemInfo = z.object({
-  os: z.string(),
-  arch: z.string(),
-  num_cpu: z.number(),
-  hostname: z.string(),
-  distro: z.optional(z.string()),
-  region: z.optional(z.string()),
-  memory: z.object({ total: z.number(), available: z.number(), free: z.number() }),
-  disk: z.object({ total: z.number(), free: z.number(), available: z.number() }),
-  virtualization: z.optional(z.string()),
-  is_root: z.boolean(),
-  has_sudo: z.boolean(),
+  os: lenient(brief(LENGTHS.word)),
+  arch: lenient(brief(LENGTHS.word)),
+  num_cpu: amount,
+  hostname: lenient(brief(LENGTHS.hostname)),
+  distro: lenient(brief(LENGTHS.word)),
+  region: lenient(brief(LENGTHS.word)),
+  memory: lenient(z.object({ total: amount, available: amount, free: amount })),
+  disk: lenient(z.object({ total: amount, free: amount, available: amount })),
+  virtualization: lenient(brief(LENGTHS.word)),
+  is_root: lenient(z.boolean()),
+  has_sudo: lenient(z.boolean()),
 });
 export type SystemInfo = z.infer<typeof systemInfo>;
 
 /** `cpu_percent` is 0 to 100 over all cores; the rest is bytes. */
 export const agentStats = z.object({
-  cpu_percent: z.number(),
-  memory: z.number(),
-  memory_limit: z.number(),
-  disk_usage: z.number(),
-  disk_limit: z.number(),
+  cpu_percent: amount,
+  memory: amount,
+  memory_limit: amount,
+  disk_usage: amount,
+  disk_limit: amount,
 });
 export type AgentStats = z.infer<typeof agentStats>;
 
-/** `exec_result` of the contract and our optional additions. */
-export const execResult = z.object({
-  command: z.string(),
+/** Both streams together, and one of them in base64: what is longer is cut, and the result is marked `truncated`. */
+const MAX_OUTPUT = 2 * EXEC_STREAM_BYTES;
+const MAX_BASE64 = 4 * Math.ceil(EXEC_STREAM_BYTES / 3);
+
+const execResultFields = z.object({
+  command: brief(LENGTHS.command),
   /** stdout and stderr as they came. */
   output: z.string(),
   success: z.boolean(),
-  error: z.optional(z.string()),
-  id: z.optional(z.string()),
+  error: lenient(brief(LENGTHS.error)),
+  id: lenient(exact(LENGTHS.id)),
   /** 0 to 255, or null where a signal ended it or it never ran. */
-  exit_code: z.nullish(z.number()),
+  exit_code: lenient(z.nullable(z.number())),
   /** Signal name, `SIGKILL` for example. */
-  signal: z.nullish(z.string()),
+  signal: lenient(z.nullable(brief(LENGTHS.word))),
   /** Each stream by itself, byte for byte (base64): sent where the request had an `id`. */
-  stdout: z.optional(z.string()),
-  stderr: z.optional(z.string()),
+  stdout: lenient(z.string()),
+  stderr: lenient(z.string()),
   /** A stream was longer than what a result carries. */
-  truncated: z.optional(z.boolean()),
-  timed_out: z.optional(z.boolean()),
-  duration_ms: z.optional(z.number()),
+  truncated: lenient(z.boolean()),
+  timed_out: lenient(z.boolean()),
+  duration_ms: amount,
 });
-export type ExecResult = z.infer<typeof execResult>;
+
+/** `exec_result` of the contract and our optional additions. */
+export const execResult = z.pipe(execResultFields, z.transform(withinBounds));
+export type ExecResult = z.infer<typeof execResultFields>;
 
 const agentMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("system_info"), data: systemInfo }),
@@ -124,13 +135,13 @@ const agentMessage = z.discriminatedUnion("type", [
     type: z.literal("shell_stopped"),
     data: z.object({
       session_id: z._default(sessionId, ""),
-      exit_code: z.nullish(z.number()),
-      signal: z.nullish(z.string()),
+      exit_code: lenient(z.nullable(z.number())),
+      signal: lenient(z.nullable(brief(LENGTHS.word))),
     }),
   }),
   z.object({
     type: z.literal("shell_error"),
-    data: z.object({ session_id: z._default(sessionId, ""), error: z.string() }),
+    data: z.object({ session_id: z._default(sessionId, ""), error: brief(LENGTHS.error) }),
   }),
   z.object({ type: z.literal("exec_result"), data: execResult }),
   z.object({ type: z.literal("pong"), data: nothing }),
@@ -141,12 +152,12 @@ export type AgentMessage = z.infer<typeof agentMessage>;
 
 /** A message that has no place in this version is `unknown`; one that breaks the contract is `invalid`. */
 export function parseServerMessage(text: string): Parsed<ServerMessage> {
-  return parseMessage(serverMessage, text);
+  return parseMessage(serverMessage, text, FROM_SERVER);
 }
 
 /** See `parseServerMessage`. */
 export function parseAgentMessage(text: string): Parsed<AgentMessage> {
-  return parseMessage(agentMessage, text);
+  return parseMessage(agentMessage, text, FROM_AGENT);
 }
 
 /** A message without data. */
@@ -181,6 +192,20 @@ export const encodeAgent = {
 };
 
 // --- internal ---
+
+function withinBounds(result: ExecResult): ExecResult {
+  const { output, stdout, stderr } = result;
+  const fits =
+    output.length <= MAX_OUTPUT && (stdout?.length ?? 0) <= MAX_BASE64 && (stderr?.length ?? 0) <= MAX_BASE64;
+  if (fits) return result;
+  return {
+    ...result,
+    output: output.slice(0, MAX_OUTPUT),
+    ...(stdout === undefined ? {} : { stdout: stdout.slice(0, MAX_BASE64) }),
+    ...(stderr === undefined ? {} : { stderr: stderr.slice(0, MAX_BASE64) }),
+    truncated: true,
+  };
+}
 
 function frame(type: string, data: object): string {
   return JSON.stringify({ type, data });

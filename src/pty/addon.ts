@@ -5,7 +5,10 @@
  * by `process.arch`, which a build must replace by the target's (`define: {"process.arch": JSON.stringify(arch)}`
  * for `Bun.build`), so that only that branch is left and only that addon is embedded.
  */
-import { setCloseOnExec } from "./libc.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setCloseOnExec, withVariable } from "./libc.ts";
 
 /** What `fork` gives: the master's descriptor (O_NONBLOCK, and now CLOEXEC), the child, and the slave's path. */
 export interface Forked {
@@ -41,10 +44,7 @@ export interface PtyAddon {
  * full or read-only, or the machine has no libstdc++ or a glibc older than 2.28.
  */
 export function loadAddon(): PtyAddon {
-  const loaded: unknown =
-    process.arch === "arm64"
-      ? require("node-pty/prebuilds/linux-arm64/pty.node")
-      : require("node-pty/prebuilds/linux-x64/pty.node");
+  const loaded = inFolderOfItsOwn(requireAddon);
   if (!isAddon(loaded)) throw new Error("node-pty's addon lacks fork() or resize(): wrong version?");
   return loaded;
 }
@@ -64,6 +64,33 @@ export function fork(
   // a gap would be open in the next session's shell. No other fork can come between: both calls are synchronous.
   setCloseOnExec(forked.fd, true);
   return forked;
+}
+
+// --- internal ---
+
+function requireAddon(): unknown {
+  return process.arch === "arm64"
+    ? require("node-pty/prebuilds/linux-arm64/pty.node")
+    : require("node-pty/prebuilds/linux-x64/pty.node");
+}
+
+/**
+ * A compiled program unpacks the addon into a file, and the runtime leaves that behind for ever (`.bun-UID-HASH.node`
+ * in /tmp). Once it is mapped nothing needs the file: it goes into a folder of its own, which is removed.
+ */
+function inFolderOfItsOwn<T>(load: () => T): T {
+  const { BUN_TMPDIR: given } = process.env;
+  let folder: string;
+  try {
+    folder = mkdtempSync(join(given || tmpdir(), ".rexec-"));
+  } catch {
+    return load(); // which says what is wrong with the place
+  }
+  try {
+    return withVariable("BUN_TMPDIR", folder, load);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function isAddon(value: unknown): value is PtyAddon {

@@ -1,6 +1,7 @@
 /** Waits for children that an earlier program image of this process has started: neither Bun nor node-pty knows them. */
+
+import { signalName } from "../lib/signals.ts";
 import { trackChild, untrackChild } from "./children.ts";
-import { signalName } from "./exit-status.ts";
 import { waitNow } from "./libc.ts";
 import type { PtyExit } from "./pty.ts";
 

@@ -2,11 +2,12 @@
 import { closeSync, readdirSync } from "node:fs";
 import { trackChild, untrackChild } from "./children.ts";
 import { forkFailed } from "./errors.ts";
-import { signalName } from "./exit-status.ts";
+import { exitOfChild } from "./exit-status.ts";
 import { Gate } from "./gate.ts";
 import { GRACE_MS, hangUp } from "./hangup.ts";
 import { duplicate, ptyNumber } from "./libc.ts";
 import { MasterWriter } from "./master-writer.ts";
+import { withOpenFilesAsBefore } from "./open-files.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { isAlive, type ProcessEntry, readProcess, slaveNumber } from "./procfs.ts";
 import { type Pty, PtyClosedError, type PtyExit, type PtyOptions, type PtyState } from "./pty.ts";
@@ -34,16 +35,13 @@ export class BunTerminalPty implements Pty {
     const output = new OutputQueue(() => this.#entry?.tty ?? 0);
     try {
       // Inline, not `new Bun.Terminal()`: that one does not become the controlling terminal (oven-sh/bun#33237).
-      const child = Bun.spawn([file, ...args], {
-        cwd,
-        env,
-        terminal: {
-          cols: terminalSide(options.cols),
-          rows: terminalSide(options.rows),
-          data: (_, data) => output.push(data),
-          exit: () => output.end(), // the end of the terminal; its "code" is not the program's (oven-sh/bun#40289)
-        },
-      });
+      const terminal = {
+        cols: terminalSide(options.cols),
+        rows: terminalSide(options.rows),
+        data: (_: Bun.Terminal, data: Uint8Array) => output.push(data),
+        exit: () => output.end(), // the end of the terminal; its "code" is not the program's (oven-sh/bun#40289)
+      };
+      const child = withOpenFilesAsBefore(() => Bun.spawn([file, ...args], { cwd, env, terminal }));
       if (child.terminal === undefined) throw new Error("Bun gave no terminal");
       this.#terminal = child.terminal;
       this.pid = child.pid;
@@ -145,10 +143,4 @@ function findMaster(tty: number): number | null {
     if (ptyNumber(fd) === number) return duplicate(fd);
   }
   return null;
-}
-
-/** The exit of a child that Bun has waited for. */
-function exitOfChild({ signalCode, exitCode }: Bun.Subprocess): PtyExit {
-  if (signalCode === null) return { exitCode: exitCode ?? 0, signal: null };
-  return { exitCode: null, signal: typeof signalCode === "number" ? signalName(signalCode) : signalCode };
 }

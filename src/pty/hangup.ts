@@ -1,5 +1,6 @@
 /** How a session is ended from outside, the same for both backends: as a terminal that is closed, then by force. */
 import {
+  catchesHangup,
   ignoresHangup,
   isAlive,
   listProcesses,
@@ -26,7 +27,8 @@ export interface Leader {
 
 /**
  * Ends the session of a leader that still runs: SIGHUP and SIGCONT to its processes, the master closed, SIGKILL to
- * those that are left after `graceMs`. Processes that ignore SIGHUP (`nohup`) are left alone, the leader excepted.
+ * those that are left after `graceMs`. A process that started another program with the signal in hand is told again,
+ * as SIGHUP is lost where a shell's child takes it between fork and exec, or where a handler calls exec. Processes that ignore SIGHUP (`nohup`) are left alone, the leader excepted.
  * Where the leader has exited by itself only the master is closed: what it left in the background stays, as it does
  * when one logs out of any terminal.
  *
@@ -36,10 +38,7 @@ export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: n
   await hasTerminal(leader);
   // The leader first, so that it does not see its jobs die and go on.
   const told = leader.hasExited() || leader.entry === null ? [] : [leader.entry, ...findMembers(leader, [])];
-  for (const member of told) {
-    signalProcess(member, "SIGHUP");
-    signalProcess(member, "SIGCONT"); // a stopped process takes no signal before it runs again
-  }
+  for (const member of told) tell(member);
   closeMaster();
   await allGone(leader, told, graceMs);
   // More than one round, as a process may fork between the scan and the signal.
@@ -79,6 +78,11 @@ async function hasTerminal({ entry, hasExited }: Leader): Promise<void> {
   }
 }
 
+function tell(member: ProcessEntry): void {
+  signalProcess(member, "SIGHUP");
+  signalProcess(member, "SIGCONT"); // a stopped process takes no signal before it runs again
+}
+
 /** Waits until the leader has been reaped and the members are gone, `ms` milliseconds at most. */
 async function allGone(leader: Leader, members: readonly ProcessEntry[], ms: number): Promise<void> {
   const deadline = performance.now() + ms;
@@ -88,5 +92,9 @@ async function allGone(leader: Leader, members: readonly ProcessEntry[], ms: num
     if (left <= 0) return;
     await Bun.sleep(Math.min(pause, left));
     pause = Math.min(pause * 2, POLL_MS[1]);
+    // One with a handler is at work on the first; a second would make an editor leave without saving.
+    for (const member of members) {
+      if (isAlive(member) && !ignoresHangup(member.pid) && !catchesHangup(member.pid)) tell(member);
+    }
   }
 }

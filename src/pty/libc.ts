@@ -127,6 +127,19 @@ export function eventLoops(): number[] {
   }
 }
 
+/** Runs with this variable in the process's own environment, where the runtime looks; `process.env` shows none of it. */
+export function withVariable<T>(name: string, value: string, run: () => T): T {
+  const { [name]: before } = process.env;
+  const text = (word: string) => Buffer.from(`${word}\0`);
+  libc().setenv(text(name), text(value), 1);
+  try {
+    return run();
+  } finally {
+    if (before === undefined) libc().unsetenv(text(name));
+    else libc().setenv(text(name), text(before), 1);
+  }
+}
+
 /** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
 export function libc(): ReturnType<typeof open> {
   memo ??= open();
@@ -159,9 +172,12 @@ function open() {
     memfd_create: { args: ["ptr", "u32"], returns: "i32" },
     sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },
+    close: { args: ["i32"], returns: "i32" },
     execve: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
     ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+    getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+    setrlimit: { args: ["i32", "ptr"], returns: "i32" },
     waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
     read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
     ppoll: { args: ["ptr", "u64", "ptr", "ptr"], returns: "i32" },
@@ -172,6 +188,8 @@ function open() {
     tcflow: { args: ["i32", "i32"], returns: "i32" },
     tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
     tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
+    setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+    unsetenv: { args: ["ptr"], returns: "i32" },
     getenv: { args: ["ptr"], returns: "ptr" },
     strlen: { args: ["ptr"], returns: "u64" },
     memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },

@@ -4,6 +4,7 @@ import { trackChild, untrackChild } from "./children.ts";
 import { forkFailed } from "./errors.ts";
 import { exitOf } from "./exit-status.ts";
 import { type Master, MasterPty } from "./master-pty.ts";
+import { withOpenFilesAsBefore } from "./open-files.ts";
 import { readProcess } from "./procfs.ts";
 import type { PtyExit, PtyOptions } from "./pty.ts";
 import { terminalSide } from "./size.ts";
@@ -23,10 +24,11 @@ function forkMaster(addon: PtyAddon, options: PtyOptions): Master {
   const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
   const size = { cols: terminalSide(options.cols), rows: terminalSide(options.rows) };
   try {
-    const { fd, pid } = fork(addon, { ...options, ...size, env }, (exitCode, signal) => {
+    const onExit = (exitCode: number, signal: number) => {
       untrackChild(pid);
       resolve(exitOf(exitCode, signal));
-    });
+    };
+    const { fd, pid } = withOpenFilesAsBefore(() => fork(addon, { ...options, ...size, env }, onExit));
     trackChild(pid);
     const resize: Master["resize"] = (master, cols, rows) => addon.resize(master, cols, rows, 0, 0);
     return { backend: "native", fd, pid, entry: readProcess(pid), exited, resize };

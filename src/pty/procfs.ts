@@ -49,9 +49,12 @@ export function isAlive(entry: ProcessEntry): boolean {
 
 /** Whether the process ignores SIGHUP, as everything under `nohup` does. */
 export function ignoresHangup(pid: number): boolean {
-  const mask = readProcFile(`/proc/${pid}/status`)?.match(/^SigIgn:\s*([0-9a-f]+)$/m)?.[1];
-  if (mask === undefined) return false;
-  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals.SIGHUP - 1))) !== 0n;
+  return hasHangupIn("SigIgn", pid);
+}
+
+/** Whether the process handles SIGHUP itself, as shells and editors do. */
+export function catchesHangup(pid: number): boolean {
+  return hasHangupIn("SigCgt", pid);
 }
 
 /** Sends the signal if the entry still is that process; a process that is gone is no error. */
@@ -70,6 +73,12 @@ export function slaveNumber(tty: number): number | null {
   const minor = (tty & 0xff) | ((tty >>> 12) & 0xfff00);
   // Unix98 slaves have the majors 136 to 143 (the kernel's devices.txt), and are numbered on through them.
   return major >= 136 && major <= 143 ? (major - 136) * (1 << 20) + minor : null;
+}
+
+function hasHangupIn(set: "SigIgn" | "SigCgt", pid: number): boolean {
+  const mask = readProcFile(`/proc/${pid}/status`)?.match(new RegExp(`^${set}:\\s*([0-9a-f]+)$`, "m"))?.[1];
+  if (mask === undefined) return false;
+  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals.SIGHUP - 1))) !== 0n;
 }
 
 /** The file's text, or null where the process is gone: ENOENT at opening, ESRCH at reading. */

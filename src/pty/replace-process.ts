@@ -3,6 +3,7 @@ import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { errno, libc, setCloseOnExec } from "./libc.ts";
+import { withOpenFilesAsBefore } from "./open-files.ts";
 
 export interface Replacement {
   /** Absolute path of the program. */
@@ -48,8 +49,10 @@ export function replaceProcess({ path, argv, env, keep, shield = [] }: Replaceme
   const environment = cStrings(variables.map(([name, value]) => `${name}=${value}`));
   const unshield = shield.map(ignoreSignal);
   for (const fd of keep) setCloseOnExec(fd, false);
-  libc().execve(program, args.pointers, environment.pointers);
-  const why = errno();
+  const why = withOpenFilesAsBefore(() => {
+    libc().execve(program, args.pointers, environment.pointers);
+    return errno();
+  });
   for (const fd of keep) setCloseOnExec(fd, true);
   for (const undo of unshield) undo();
   throw new ExecError(path, why);

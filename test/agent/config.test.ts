@@ -17,6 +17,7 @@ import { type ConfigOptions, DEFAULT_HOST, loadConfig, requireRegistered } from 
 import { emptyConfig, readConfig } from "../../src/agent/config-file.ts";
 import { assertWritable, saveConfig } from "../../src/agent/config-save.ts";
 import { jsonErrorOffset } from "../../src/agent/json-position.ts";
+import { testUnless, whyNoMount } from "../support/needs.ts";
 
 let home: string;
 let system: string;
@@ -216,7 +217,7 @@ describe("writing it back", () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  test.skipIf(process.getuid?.() !== 0)("a full disk is an error, and the old file is whole", () => {
+  testUnless(whyNoMount())("a full disk is an error, and the old file is whole", () => {
     const disk = join(home, "disk");
     mkdirSync(disk);
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
@@ -241,7 +242,7 @@ describe("writing it back", () => {
     }
   });
 
-  test.skipIf(process.getuid?.() !== 0)("a read-only folder is an error, before anything is made", () => {
+  testUnless(whyNoMount())("a read-only folder is an error, before anything is made", () => {
     const disk = join(home, "ro");
     mkdirSync(disk);
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", disk]);
@@ -265,3 +266,65 @@ function caught(run: () => unknown): unknown {
   }
   throw new Error("nothing was thrown");
 }
+
+describe("a file of the original agent", () => {
+  const ORIGINAL = {
+    id: "abc123-def456",
+    name: "box",
+    host: "https://rexec.example.com",
+    token: "rexec_abc",
+    shell: "/bin/zsh",
+    tags: null,
+    registered_at: "2025-01-01T00:00:00Z",
+  };
+
+  test.each([
+    ["json", JSON.stringify(ORIGINAL)],
+    ["yaml", 'id: abc123-def456 # theirs\nhost: https://rexec.example.com\nname: box\ntoken: "rexec_abc"\n'],
+  ])("is all that it takes to run: %s", (ending, text) => {
+    write(join(home, `agent.${ending}`), text);
+    const config = requireRegistered(load({ config: join(home, `agent.${ending}`) }));
+    expect(config).toMatchObject({
+      agentId: "abc123-def456",
+      host: "https://rexec.example.com",
+      token: "rexec_abc",
+      name: "box",
+    });
+  });
+
+  test("keeps its own spelling beside ours when it is written, with the same values", () => {
+    const path = write(join(home, "agent.json"), JSON.stringify(ORIGINAL));
+    saveConfig(readConfig(path) ?? emptyConfig(path), { token: "rexec_new" });
+    const upgraded = { ...ORIGINAL, token: "rexec_new", agent_id: ORIGINAL.id, api_url: ORIGINAL.host };
+    expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(upgraded);
+    saveConfig(readConfig(path) ?? emptyConfig(path), { agent_id: "new", api_url: "https://other.example" });
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({
+      ...{ id: "new", agent_id: "new", host: "https://other.example", api_url: "https://other.example" },
+    });
+    const yaml = write(join(home, "agent.yaml"), "id: 12 # theirs\nhost: https://a.example\n");
+    saveConfig(readConfig(yaml) ?? emptyConfig(yaml), { name: "n" });
+    expect(readFileSync(yaml, "utf8")).toContain('id: "12" # theirs');
+    expect(readConfig(yaml)?.settings).toMatchObject({ agent_id: "12", api_url: "https://a.example" });
+  });
+
+  test("is told by its own words where one of them is wrong; ours counts where both stand there", () => {
+    const path = write(join(home, "agent.json"), '{\n"id": ["a"]\n}');
+    expect(() => readConfig(path)).toThrow(`${path}:2: id: `);
+    write(path, '{"id": "theirs", "agent_id": "ours", "host": "", "api_url": "https://a.example"}');
+    expect(readConfig(path)?.settings).toMatchObject({ agent_id: "ours", api_url: "https://a.example" });
+  });
+});
+
+test("token_in_query counts for the server that this machine is registered at, and for no other", () => {
+  write(system, `${GUIDE}token_in_query: true\n`);
+  const allowed = (extra: Partial<ConfigOptions> = {}, env: Record<string, string> = {}) =>
+    requireRegistered(load(extra, env)).tokenInQuery;
+  expect(allowed()).toBe(true);
+  expect(allowed({ host: "https://REXEC.pipeops.io:443/" })).toBe(true);
+  expect(allowed({ host: "https://other.example.com" })).toBe(false);
+  expect(allowed({ host: "https://rexec.pipeops.io/other" })).toBe(false);
+  expect(allowed({}, { REXEC_HOST: "https://other.example.com" })).toBe(false);
+  expect(allowed({}, { REXEC_API: "http://127.0.0.1:1" })).toBe(false);
+  write(system, GUIDE);
+  expect(allowed()).toBe(false);
+});

@@ -1,20 +1,18 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Account, isRoot } from "../support/account.ts";
+import { Account } from "../support/account.ts";
+import { describeUnless, whyNoMount } from "../support/needs.ts";
 
 /** Worlds that only root can make, with mounts that only the one program sees. */
-const canMount =
-  isRoot && Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).success;
-const why = canMount ? null : "only root can mount file systems";
-if (why) test.skip(`daemons on odd file systems: SKIPPED, ${why}`, () => {});
+const why = whyNoMount();
 
 let account: Account;
 beforeAll(async () => {
-  if (canMount) account = await Account.registered();
+  if (why === null) account = await Account.registered();
 });
 afterAll(async () => {
-  if (canMount) await account[Symbol.asyncDispose]();
+  if (why === null) await account[Symbol.asyncDispose]();
 });
 
 /** A shell of the agent, as a viewer asks for one: whatever the PTY is made with, it has to come up. */
@@ -30,7 +28,7 @@ async function shellWorks(): Promise<string> {
   return child.stdout.text();
 }
 
-describe.skipIf(!canMount)("an agent in the background", () => {
+describeUnless(why)("an agent in the background", () => {
   const log = () => readFileSync(`${account.home}/.rexec/agent.log`, "utf8");
 
   test("runs with a full disk, and says that its log cannot be written", async () => {

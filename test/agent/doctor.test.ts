@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { testWith, tool } from "../support/needs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -288,8 +289,40 @@ describe("says what is wrong, and checks everything else all the same", () => {
   });
 });
 
+describe("the history of an account, whose shell writes every line down at once,", () => {
+  const zsh = "HISTFILE=~/.zsh_history HISTSIZE=100 SAVEHIST=100; setopt share_history inc_append_history\n";
+  const shells: [string, Record<string, string>][] = [
+    [
+      "bash",
+      { ".bash_profile": "HISTFILE=~/.my_history; shopt -s histappend; PROMPT_COMMAND='history -a'\n" },
+    ],
+    ["zsh", { ".zshrc": zsh }],
+    ["fish", {}],
+    ["tcsh", { ".tcshrc": "set history=100\nset savehist=(100 merge)\n" }],
+    ["mksh", { ".profile": "HISTFILE=~/.mksh_history\n", ".mkshrc": "HISTFILE=~/.mksh_history\n" }],
+    ["ksh93", { ".profile": "HISTFILE=~/.ksh_history\n" }],
+    ["dash", {}],
+  ];
+  for (const [name, files] of shells) {
+    testWith(name)(`is left alone: ${name}`, async () => {
+      for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text);
+      const { verdicts, details } = await doctor(["--host", gateway.url], { SHELL: tool(name) ?? "" });
+      expect([verdicts.terminal, details.terminal]).toEqual(["ok", expect.stringContaining("starts on a")]);
+      const left = readdirSync(folder, { recursive: true }).map(String);
+      const lines = left.filter((path) => /hist/.test(path)).map((path) => historyIn(join(folder, path)));
+      expect(lines.join("")).toBe("");
+    });
+  }
+});
+
+/** The commands in a history file, without tcsh's marks of time and the head of ksh's; a folder has none. */
+function historyIn(path: string): string {
+  if (!statSync(path).isFile()) return "";
+  return readFileSync(path, "latin1").replaceAll(/^#\+\d+\n|^\xab\xcd$|^\x81\x01[\0\n]*/gm, "");
+}
+
 describe("a certificate", () => {
-  test("of a private authority is judged by ca_file", async () => {
+  testWith("openssl")("of a private authority is judged by ca_file", async () => {
     const cert = certificate("fresh", 30);
     await using server = await startGateway({ tls: cert });
     const bare = await doctor(["--host", server.url]);
@@ -298,7 +331,7 @@ describe("a certificate", () => {
     expect(trusted.verdicts).toMatchObject({ tls: "ok", http: "ok" });
   });
 
-  test("that ends within days is a warning", async () => {
+  testWith("openssl")("that ends within days is a warning", async () => {
     const cert = certificate("short", 2);
     await using server = await startGateway({ tls: cert });
     const { code, verdicts } = await doctor(["--host", server.url], { REXEC_CA_FILE: cert.cert });

@@ -1,10 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runAgent } from "../../src/agent/agent.ts";
 import { silentLogger } from "../../src/lib/log.ts";
 import { startAgent } from "../support/agent.ts";
+import { describeUnless, lacks } from "../support/needs.ts";
 import { V1Server, type V1ServerOptions } from "../support/v1-server.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -29,11 +30,25 @@ describe("a refused connection", () => {
     await server.stop();
   });
 
-  test("tries the token in the address once, where the header is not taken, and never logs it", async () => {
+  test("puts the token into no address where nothing says that the server wants it there", async () => {
+    const addresses: string[] = [];
+    const server = refusing((url) => {
+      addresses.push(url.href);
+      return new Response("", { status: 401 });
+    });
+    await using agent = startAgent({ host: server.url, token: server.token, agentId: server.agentId });
+    expect(await within(agent.outcome, 5_000, "the end")).toMatchObject({ code: "http_401" });
+    expect(addresses).toHaveLength(1);
+    expect(addresses[0]).not.toContain("token");
+    await server.stop();
+  });
+
+  test("tries the token in the address once, where the header is not taken and the file allows it, and never logs it", async () => {
     const server = refusing((url) =>
       url.searchParams.has("token") ? null : new Response("", { status: 401 }),
     );
-    await using agent = startAgent({ host: server.url, token: server.token, agentId: server.agentId });
+    const { url: host, token, agentId } = server;
+    await using agent = startAgent({ host, token, agentId, tokenInQuery: true });
     // The miniature server prefers the header; this agent sends none the second time.
     await server.connected();
     expect(server.socket?.data.auth).toBe("query");
@@ -41,6 +56,26 @@ describe("a refused connection", () => {
     expect(log).toContain("trying it in the address");
     expect(log).not.toContain(server.token);
     await server.stop();
+  });
+
+  test("follows no redirect with the token, whatever the file allows", async () => {
+    const elsewhere: string[] = [];
+    const other = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        elsewhere.push(request.url);
+        return new Response("", { status: 401 });
+      },
+    });
+    const server = refusing(() => Response.redirect(`${other.url.origin}/ws/agent/x`, 307));
+    const { url: host, token, agentId } = server;
+    await using agent = startAgent({ host, token, agentId, tokenInQuery: true });
+    const waits = () => agent.states.filter(({ phase }) => phase === "waiting").length;
+    await until(() => waits() >= 2, 5_000, "two tries");
+    expect(elsewhere).toEqual([]);
+    await server.stop();
+    await other.stop(true);
   });
 
   const passing: [string, () => Response][] = [
@@ -158,30 +193,33 @@ test("goes through the proxy that the environment names", async () => {
   await server.stop();
 });
 
-describe("a server with a certificate of a private authority", () => {
+describeUnless(lacks("openssl"))("a server with a certificate of a private authority", () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-tls-"));
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const made = Bun.spawnSync(
-    [
-      "openssl",
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-      "-days",
-      "2",
-      "-subj",
-      "/CN=127.0.0.1",
-      "-addext",
-      "subjectAltName=IP:127.0.0.1",
-    ],
-    { stderr: "ignore" },
-  );
+  let made: { success: boolean };
+  beforeAll(() => {
+    made = Bun.spawnSync(
+      [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+      ],
+      { stderr: "ignore" },
+    );
+  });
   const tls = async () => ({ key: await Bun.file(key).text(), cert: await Bun.file(cert).text() });
 
   test("is not trusted by itself, and the log says how to trust it", async () => {

@@ -58,11 +58,17 @@ describe("the uplink's states", () => {
     expect(delays.at(-1)).toBe(30_000);
   });
 
-  test("a 401 to the header is tried once in the address, and is final there", () => {
+  test("a 401 to the header is final: the token is not put into an address", () => {
+    const state = run(INITIAL, ended({ kind: "refused", status: 401 }));
+    expect(state).toMatchObject({ phase: "stopped", error: { code: "http_401", exitCode: 4 } });
+  });
+
+  test("with token_in_query a 401 to the header is tried once in the address, and is final there", () => {
     const refused = ended({ kind: "refused", status: 401 });
-    const first = run(INITIAL, refused);
+    const allowed = { subject, tokenInQuery: true };
+    const first = transition(INITIAL, refused, allowed);
     expect(first).toMatchObject({ phase: "waiting", auth: "query", delayMs: 0 });
-    const second = run(first, { type: "waited" }, refused);
+    const second = transition(transition(first, { type: "waited" }, allowed), refused, allowed);
     expect(second).toMatchObject({ phase: "stopped", error: { code: "http_401", exitCode: 4 } });
   });
 

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildTarget, nativeArch, readStamp, TARGETS, writeSums } from "../../build.ts";
+import { lacks, testUnless } from "../support/needs.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const STAMP = { version: "7.8.9", commit: "0123456789ab" };
@@ -59,7 +60,7 @@ describe("the build", () => {
   );
 
   // The files of the checkout are those that git knows.
-  test.skipIf(!existsSync(join(ROOT, ".git")))(
+  testUnless(existsSync(join(ROOT, ".git")) ? lacks("git") : "this is no checkout of git's")(
     "works in a checkout that has no dependencies yet",
     async () => {
       const checkout = join(folder, "checkout");

@@ -14,6 +14,7 @@ import {
   verifyComment,
   verifyDigest,
 } from "../../src/lib/minisign.ts";
+import { describeUnless, lacks, testWith } from "../support/needs.ts";
 
 const AGENT = `rexec-agent-linux-${nativeArch()}`;
 const TIME = 1_700_000_000;
@@ -39,7 +40,7 @@ function release(outDir: string, { signed = true, files = [AGENT] } = {}) {
   });
 }
 
-describe("a release", () => {
+describeUnless(lacks("xz"))("a release", () => {
   const FILES = [
     "SHA256SUMS",
     "install-agent.sh",
@@ -86,7 +87,7 @@ describe("a release", () => {
     }
   });
 
-  test.skipIf(!Bun.which("minisign"))("is what minisign itself takes (needs minisign)", () => {
+  testWith("minisign")("is what minisign itself takes", () => {
     const path = join(folder, "key.pub");
     writeFileSync(path, publicText);
     const file = join(folder, "first", AGENT);
@@ -157,7 +158,7 @@ describe("signatures", () => {
     expect(() => parseSignature(lines.with(1, bytes.toString("base64")).join("\n"))).toThrow("old kind");
   });
 
-  test.skipIf(!Bun.which("minisign"))("and keys go to and fro with minisign (needs minisign)", () => {
+  testWith("minisign")("and keys go to and fro with minisign", () => {
     const at = (name: string) => join(folder, name);
     const minisign = (...words: string[]) => Bun.spawnSync(["minisign", ...words]).exitCode;
     writeFileSync(at("file"), file);

@@ -59,6 +59,19 @@ describe("a wrong command line", () => {
     [["exec", "box", "--env", "1=2", "--", "ls"], '--env cannot be "1=2"'],
     [["exec", "box", "-e", "NOT_SET_HERE", "--", "ls"], "no such variable here"],
     [["agent", "start", "--daemno"], "unknown option --daemno"],
+    [["connect", "box", "--session", ".."], '--session cannot be ".."'],
+    [["connect", "box", "--session="], '--session cannot be ""'],
+    [["version", "--bogus"], "unknown option --bogus"],
+    [["version", "extra"], 'unexpected argument "extra"'],
+    [["--version", "--bogus"], "unknown option --bogus"],
+    [["help", "ls", "--jsn"], "unknown option --jsn", "did you mean --json?"],
+    [["ls", "-v", "-z"], "unknown option -z"],
+    [["help", "ls", "extra"], 'unexpected argument "extra"'],
+    [["help", "ls", "--", "extra"], 'unexpected argument "extra"'],
+    [["ls", "--version", "extra"], 'unexpected argument "extra"'],
+    [["agent", "help", "start", "--daemno"], "unknown option --daemno"],
+    [["agent", "version"], 'unknown command "version"', 'did you mean "rexec version"?'],
+    [["agent", "vershon"], 'unknown command "vershon"', "rexec agent --help lists the commands"],
   ];
   test.each(wrong.map(([args, message, hint]) => [args, message, hint ?? ""] as const))(
     "is refused: rexec %p",
@@ -76,6 +89,18 @@ describe("a wrong command line", () => {
   test("shows the usage of the command that was meant", async () => {
     const { stderr } = await rexec(["exec", "box", "--bogus", "--", "ls"], env);
     expect(stderr).toContain("usage: rexec exec [options] NAME|ID -- COMMAND [ARG…]");
+  });
+});
+
+describe("a filter that nothing passes", () => {
+  const filters: [string[], string][] = [
+    [["--tag", "web"], 'no machine matches "web"'],
+    [["--tag", "web", "--tag", "db"], 'no machine matches "web" and "db"'],
+    [["--online", "--tag", "web"], 'no online machine matches "web"'],
+  ];
+  test.each(filters)("is named: ls %p", async (words, said) => {
+    const ran = await rexec(["ls", ...words], env);
+    expect({ ...ran, stdout: ran.stdout.toString() }).toEqual({ code: 0, stdout: "", stderr: `${said}\n` });
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { agentSubCommands } from "../../src/commands/agent/index.ts";
 import { binary } from "../support/binaries.ts";
+import { testWith } from "../support/needs.ts";
 import { Terminal } from "../support/terminal.ts";
 
 /** The scripts of the executables, loaded by real shells; a person types, presses Tab and then Enter. */
@@ -50,23 +51,19 @@ const shells: [string, [string, ...string[]], string][] = [
 ];
 
 describe.each(shells)("%s", (shell, command, setup) => {
-  test.skipIf(!Bun.which(shell))(
-    `completes commands, options and files${Bun.which(shell) ? "" : " (SKIPPED: it is not installed)"}`,
-    async () => {
-      await using terminal = new Terminal(command, { env, cwd: folder, cols: 200 });
-      const load = ["rexec", "rexec-agent"].map((program) => `source ./${program}.${shell}`).join("; ");
-      await terminal.type(`${setup}; ${load}; echo lo''aded\r`);
-      await terminal.see("loaded");
-      for (const [line, words] of typed) {
-        await terminal.type(`${line}\t\r`);
-        await terminal.see(`called:${words}`);
-      }
-    },
-  );
+  testWith(shell)("completes commands, options and files", async () => {
+    await using terminal = new Terminal(command, { env, cwd: folder, cols: 200 });
+    const load = ["rexec", "rexec-agent"].map((program) => `source ./${program}.${shell}`).join("; ");
+    await terminal.type(`${setup}; ${load}; echo lo''aded\r`);
+    await terminal.see("loaded");
+    for (const [line, words] of typed) {
+      await terminal.type(`${line}\t\r`);
+      await terminal.see(`called:${words}`);
+    }
+  });
 });
 
 describe("fish", () => {
-  const missing = Bun.which("fish") ? "" : " (SKIPPED: it is not installed)";
   const complete = (line: string) => {
     const load = ["rexec", "rexec-agent"].map((program) => `source ./${program}.fish`).join("; ");
     const { stdout, stderr } = Bun.spawnSync(
@@ -83,7 +80,7 @@ describe("fish", () => {
       .map((each) => each.split("\t")[0]);
   };
 
-  test.skipIf(missing !== "")(`completes commands, options and files${missing}`, () => {
+  testWith("fish")("completes commands, options and files", () => {
     expect(complete("rexec-agent regi")).toContain("register");
     expect(complete("rexec-agent register --descr")).toContain("--description");
     expect(complete("rexec-agent completion ")).toEqual(expect.arrayContaining(["bash", "fish", "zsh"]));
@@ -96,7 +93,7 @@ describe("fish", () => {
     expect(complete("rexec-agent register --token ")).toEqual([""]);
   });
 
-  test.skipIf(missing !== "")(`knows every command that there is${missing}`, async () => {
+  testWith("fish")("knows every command that there is", async () => {
     const commands = await Promise.all(Object.values(agentSubCommands).map((load) => load()));
     const metas = await Promise.all(
       commands.map(async ({ meta }) => (typeof meta === "function" ? meta() : meta)),

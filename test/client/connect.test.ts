@@ -13,7 +13,8 @@ describe("connect", () => {
     await screen.shows("$ ");
     await screen.type("stty size; echo 漢字$((40+2))\r");
     await screen.shows("25 90\r\n漢字42\r\n");
-    await screen.type("sleep 60\r");
+    await screen.type("echo sl''eeps; sleep 60\r");
+    await screen.shows(/[\r\n]sleeps/);
     await screen.type("\x03");
     await screen.shows("^C");
     await screen.type("exit 7\r");
@@ -158,6 +159,20 @@ describe("the terminal is as it was", () => {
     process.kill(await childOf(screen), "SIGUSR2");
     await expectRestored(screen, 1);
     expect(screen.shown).toContain("the sky fell");
+  });
+
+  test("by a server that refuses the token, which stands in no address then either", async () => {
+    const addresses: string[] = [];
+    await using server = new V1Server({
+      intercept: (request, url) => {
+        addresses.push(request.url);
+        return url.pathname.startsWith("/ws/") ? Response.json({ error: "no" }, { status: 401 }) : undefined;
+      },
+    });
+    await using screen = await between("exec box -- true", loggedIn(server.url));
+    await expectRestored(screen, 1);
+    expect(addresses.some((address) => address.includes("/ws/"))).toBe(true);
+    for (const address of addresses) expect(address).not.toMatch(/token=|rexec_/);
   });
 
   test("after the token was revoked meanwhile", async () => {

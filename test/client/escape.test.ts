@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { EscapeFilter } from "../../src/client/escape.ts";
+import { parseEscapeKey } from "../../src/client/escape-key.ts";
+import { UsageError } from "../../src/lib/errors.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 
@@ -70,4 +72,74 @@ test("no other byte is changed, held back or lost, however it is cut", () => {
       }
     }),
   );
+});
+
+describe("another key", () => {
+  const named: [string, string, string][] = [
+    ["^]", "Ctrl+]", "\x1d"],
+    ["ctrl-a", "Ctrl+A", "\x01"],
+    ["Ctrl+\\", "Ctrl+\\", "\x1c"],
+    ["C-t", "Ctrl+T", "\x14"],
+    ["^_", "Ctrl+_", "\x1f"],
+    ["^@", "Ctrl+@", "\0"],
+    ["~", "~", "~"],
+    ["Q", "Q", "Q"],
+  ];
+  test.each(named)("is written %p, and read as %s", (text, name, sent) => {
+    const key = parseEscapeKey(text);
+    expect(key?.name).toBe(name);
+    const filter = new EscapeFilter(key);
+    const { data, leave } = filter.push(bytes(`ab${sent}cd`), 0);
+    expect({ data: Buffer.from(data).toString(), leave }).toEqual({ data: "ab", leave: true });
+    // The usual one is a key like any other then.
+    if (sent !== "\x1d") expect(filter.push(bytes("\x1d"), 0).leave).toBe(false);
+  });
+
+  test("is found in longer codes, too", () => {
+    const filter = new EscapeFilter(parseEscapeKey("^a"));
+    expect(filter.push(bytes("\x1b[97;5u"), 0).leave).toBe(true);
+    expect(filter.push(bytes("\x1b[93;5u"), 0).leave).toBe(false);
+  });
+
+  test("is none: nothing leaves", () => {
+    const filter = new EscapeFilter(parseEscapeKey("none"));
+    const { data, leave } = filter.push(bytes("\x1d\x01~\x1b[93;5u"), 0);
+    expect({ data: Buffer.from(data).toString(), leave }).toEqual({
+      data: "\x1d\x01~\x1b[93;5u",
+      leave: false,
+    });
+  });
+
+  test.each(["", "^[", "^M", "^I", "^J", "ab", "ctrl-", "ctrl-1", "é", " ", "alt-x"])(
+    "cannot be %p",
+    (text) => {
+      expect(() => parseEscapeKey(text)).toThrow(UsageError);
+    },
+  );
+});
+
+describe("the key twice", () => {
+  const twice: [string, string][] = [
+    ["\x1d\x1d", "\x1d"],
+    ["a\x1d\x1db", "a\x1db"],
+    ["\x1d\x1d\x1d\x1d", "\x1d\x1d"],
+    ["\x1b[93;5u\x1b[93;5u", "\x1b[93;5u"],
+    ["\x1b[93;5u\x1b[93;5:3u\x1b[93;5u", "\x1b[93;5u"],
+  ];
+  test.each(twice)("is the key once, for the program: %p", (text, sent) => {
+    expect(typed(text)).toEqual({ sent, left: false });
+  });
+
+  test("and once more leaves", () => {
+    expect(typed("a\x1d\x1db\x1d")).toEqual({ sent: "a\x1db", left: true });
+    expect(typed("\x1d\x1d\x1d")).toEqual({ sent: "\x1d", left: true });
+  });
+
+  test("is known where it is typed by hand, a piece at a time", () => {
+    const filter = new EscapeFilter();
+    expect(filter.push(bytes("\x1d"), 0).leave).toBe(true);
+    expect(filter.again(bytes("\x1drest"))).toBe(1);
+    expect(filter.again(bytes("\x1b[93;5:3u\x1b[93;5u"))).toBe(16);
+    expect(filter.again(bytes("x\x1d"))).toBe(0);
+  });
 });

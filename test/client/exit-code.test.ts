@@ -7,6 +7,8 @@ describe("a remote exit", () => {
     expect(exitCodeOf({ exit_code: 255 })).toBe(255);
     expect(exitCodeOf({ exit_code: null, signal: "SIGKILL" })).toBe(137);
     expect(exitCodeOf({ exit_code: null, signal: "TERM" })).toBe(143);
+    expect(exitCodeOf({ exit_code: null, signal: "SIGRTMIN+16" })).toBe(178);
+    expect(exitCodeOf({ exit_code: null, signal: "34" })).toBe(162);
     expect(exitCodeOf({ exit_code: null, signal: null })).toBeNull();
     expect(exitCodeOf({})).toBeNull();
   });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +7,15 @@ import { begin, heard } from "../../bench/workloads.ts";
 import { buildTarget, readStamp, TARGETS } from "../../build.ts";
 import { Stack } from "../../scripts/stack.ts";
 import { arm64Runner, binary } from "../support/binaries.ts";
+import { describeUnless } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 /** The arm64 agent, built here and run under qemu's user mode, on a real gateway of this machine's own. */
 const runner = arm64Runner();
-const why = "missing" in runner ? ` (${runner.missing})` : "";
+const why = "missing" in runner ? runner.missing : null;
 const command = "command" in runner ? runner.command : [];
 
-describe.skipIf("missing" in runner)(`the arm64 agent${why}`, () => {
+describeUnless(why)("the arm64 agent", () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-arm64-"));
   const agent = join(folder, "rexec-agent-linux-arm64");
   const offered = join(folder, "downloads");

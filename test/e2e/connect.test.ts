@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { testWith } from "../support/needs.ts";
 import { Terminal } from "../support/terminal.ts";
 import { World } from "./support.ts";
 
@@ -33,7 +34,7 @@ describe("rexec connect on a terminal", () => {
     await terminal.see("50 140");
   });
 
-  test("runs a full-screen program: what vi writes is what was typed", async () => {
+  testWith("vi")("runs a full-screen program: what vi writes is what was typed", async () => {
     await using terminal = await shell();
     const file = `${world.folder}/poem.txt`;
     await terminal.type(`vi ${file}\r`);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { binary } from "../support/binaries.ts";
+import { testWith } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
 import { World } from "./support.ts";
 
@@ -118,29 +119,32 @@ describe("rexec-agent restart", () => {
     expect(readFileSync(`${world.folder}/typed.txt`, "utf8")).toBe(typed);
   });
 
-  test("keeps a full-screen program, which looks the same to one who attaches afterwards", async () => {
-    await using terminal = world.terminal(["connect", "box", "--session", "split-vi"]);
-    await terminal.see(/[$#] $/);
-    const file = `${world.folder}/poem.txt`;
-    await terminal.type(`vi ${file}\r`);
-    await terminal.see("\x1b[?1049h");
-    await terminal.type("ifirst line");
-    await terminal.see("first line");
-    await restart();
-    await using other = world.terminal(["connect", "box", "--session", "split-vi"]);
-    await other.see("\x1b[?1049h");
-    await other.see("first line");
-    await other.type("\rsecond line");
-    await terminal.see("second line");
-    await terminal.type("\x1b:wq\r");
-    await other.see("\x1b[?1049l");
-    await until(
-      () => existsSync(file),
-      5_000,
-      () => "the file to be written",
-    );
-    expect(readFileSync(file, "utf8")).toBe("first line\nsecond line\n");
-  });
+  testWith("vi")(
+    "keeps a full-screen program, which looks the same to one who attaches afterwards",
+    async () => {
+      await using terminal = world.terminal(["connect", "box", "--session", "split-vi"]);
+      await terminal.see(/[$#] $/);
+      const file = `${world.folder}/poem.txt`;
+      await terminal.type(`vi ${file}\r`);
+      await terminal.see("\x1b[?1049h");
+      await terminal.type("ifirst line");
+      await terminal.see("first line");
+      await restart();
+      await using other = world.terminal(["connect", "box", "--session", "split-vi"]);
+      await other.see("\x1b[?1049h");
+      await other.see("first line");
+      await other.type("\rsecond line");
+      await terminal.see("second line");
+      await terminal.type("\x1b:wq\r");
+      await other.see("\x1b[?1049l");
+      await until(
+        () => existsSync(file),
+        5_000,
+        () => "the file to be written",
+      );
+      expect(readFileSync(file, "utf8")).toBe("first line\nsecond line\n");
+    },
+  );
 
   test("leaks no descriptor over 20 restarts", async () => {
     await using terminal = await shell();

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { running } from "../support/proc.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/wait.ts";
 import { World } from "./support.ts";
@@ -60,8 +61,7 @@ describe("a shell outlives what happens between it and its viewer", () => {
     const [, pid] = await terminal.see(/pid:(\d+)/);
     await world.stack.stopAgent();
     await until(() => !alive(Number(pid)), 5_000, "the shell to be gone");
-    const left = Bun.spawnSync(["pgrep", "-fx", "sleep 4321"]);
-    expect(left.stdout.toString()).toBe("");
+    expect(running("sleep 4321")).toEqual([]);
   });
 });
 

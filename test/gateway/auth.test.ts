@@ -42,12 +42,12 @@ describe("scopes", () => {
     [
       "GET",
       "/api/agents",
-      { none: 401, wrong: 401, full: 200, user: 200, read: 200, own: 403, other: 403, stranger: 200 },
+      { none: 401, wrong: 401, full: 200, user: 200, read: 200, own: 200, other: 200, stranger: 200 },
     ],
     [
       "GET",
       "/api/containers",
-      { none: 401, wrong: 401, full: 200, user: 200, read: 200, own: 403, other: 403, stranger: 200 },
+      { none: 401, wrong: 401, full: 200, user: 200, read: 200, own: 200, other: 200, stranger: 200 },
     ],
     [
       "GET",
@@ -62,7 +62,7 @@ describe("scopes", () => {
     [
       "PATCH",
       "/api/agents/ID",
-      { none: 401, wrong: 401, full: 200, user: 200, read: 403, own: 403, other: 403, stranger: 403 },
+      { none: 401, wrong: 401, full: 200, user: 200, read: 403, own: 200, other: 403, stranger: 403 },
     ],
     [
       "DELETE",

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as z from "zod/mini";
 import { requestInfo } from "../../src/gateway/http/request-info.ts";
+import { TrustedProxies } from "../../src/gateway/http/trusted-proxies.ts";
 import { agentListBody, profileBody, registeredBody, tokenInfo } from "../../src/protocol/http.ts";
 import { HTTP_BODY_BYTES } from "../../src/protocol/limits.ts";
 import { call, startGateway } from "../support/gateway.ts";
@@ -48,23 +49,26 @@ describe("what needs no token", () => {
     expect(untrusted.text).toContain(`REXEC_API_DEFAULT='${plain.url}'`);
     const odd = await call(plain.url, "GET", "/install-agent.sh", undefined, null, { Host: "$(id)" });
     expect(odd.text).toContain(`REXEC_API_DEFAULT='${plain.url}'`);
-    await using proxied = await startGateway({ trustProxy: true });
+    await using proxied = await startGateway({ trustProxy: ["loopback"] });
     const trusted = await call(proxied.url, "GET", "/install-agent.sh", undefined, null, forwarded);
     expect(trusted.text).toContain("REXEC_API_DEFAULT='https://evil.example'");
   });
 });
 
 test("the sender's address is the proxy's word only where a proxy is trusted, and only if it is one", () => {
-  const address = (forwarded: string, trustProxy: boolean) =>
+  const address = (forwarded: string, isTrusted: boolean) =>
     requestInfo(new Request("http://g", { headers: { "X-Forwarded-For": forwarded } }), "::ffff:10.0.0.9", {
       publicUrl: undefined,
-      trustProxy,
+      trusted: new TrustedProxies(isTrusted ? ["10.0.0.0/8"] : []),
       listening: "http://127.0.0.1:1",
     }).address;
   expect(address("1.2.3.4", false)).toBe("10.0.0.9");
   expect(address("6.6.6.6, 1.2.3.4", true)).toBe("1.2.3.4");
   expect(address("6.6.6.6, 2001:db8::1", true)).toBe("2001:db8::1");
   expect(address("evil\tentry", true)).toBe("10.0.0.9");
+  // A chain of trusted proxies: the first address that is none of theirs, counted from here.
+  expect(address("6.6.6.6, 1.2.3.4, 10.1.1.1", true)).toBe("1.2.3.4");
+  expect(address("10.2.2.2, 10.1.1.1", true)).toBe("10.2.2.2");
 });
 
 describe("agents", () => {

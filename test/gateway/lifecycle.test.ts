@@ -1,10 +1,21 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keepAdminToken } from "../../src/gateway/admin-token-file.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { silentLogger } from "../../src/lib/log.ts";
 import { startGateway } from "../support/gateway.ts";
+import { Terminal } from "../support/terminal.ts";
 import { V1Agent } from "../support/v1-agent.ts";
 import { V1Viewer } from "../support/v1-viewer.ts";
 import { until, within } from "../support/wait.ts";
@@ -134,6 +145,9 @@ describe("rexec serve", () => {
       said,
       run,
       heard,
+      folder: join(folder, "data"),
+      /** The first token, which is not printed here. */
+      token: () => readFileSync(join(folder, "data", "admin-token"), "utf8").trim(),
       /** The first match in what it says. */
       says: (pattern: RegExp) =>
         until(
@@ -149,16 +163,17 @@ describe("rexec serve", () => {
     };
   }
 
-  test("prints the first token once with commands that work, stops on SIGTERM, and forgets nothing", async () => {
+  test("keeps the first token in a file, with commands that work, stops on SIGTERM, and forgets nothing", async () => {
     await using first = serve();
     const [url = ""] = await first.says(/http:\/\/127\.0\.0\.1:\d+/);
-    const [token = ""] = await first.says(/rexec_[0-9a-f]{64}/);
+    await first.says(/Gateway ready/);
+    const token = first.token();
     expect(
       (await fetch(`${url}/api/profile`, { headers: { authorization: `Bearer ${token}` } })).status,
     ).toBe(200);
     await first.says(/rexec-agent register --host/);
     expect(first.said.text).toContain(`rexec login --host ${url}`);
-    expect(first.said.text).toContain(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=${token} sh`);
+    expect(first.said.text).toContain(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sh`);
     const fresh = first.run("--new-admin-token");
     const another = (await fresh.stdout.text()).trim();
     expect(await fresh.exited).toBe(0);
@@ -178,10 +193,58 @@ describe("rexec serve", () => {
     await again.exited;
   }, 30_000);
 
+  test("shows the first token to a terminal alone, with commands that work", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-serve-"));
+    const data = join(folder, "data");
+    const words: [string, ...string[]] = [
+      process.execPath,
+      join(ROOT, "src/rexec.ts"),
+      "serve",
+      "--port",
+      "0",
+      "--data",
+      data,
+    ];
+    const terminal = new Terminal(words, { env: { HOME: folder }, cols: 200 });
+    const [, url = ""] = await terminal.see(/Gateway ready at (http:\/\/127\.0\.0\.1:\d+)/);
+    const [token = ""] = await terminal.see(/rexec_[0-9a-f]{64}/);
+    await terminal.see(`REXEC_TOKEN=${token} rexec login --host ${url}`);
+    await terminal.see(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=${token} sh`);
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await fetch(`${url}/api/profile`, { headers })).status).toBe(200);
+    expect(readdirSync(data)).not.toContain("admin-token");
+    await terminal.type("\x03");
+    expect(await terminal.exit()).toMatchObject({ exitCode: 0 });
+    rmSync(folder, { recursive: true, force: true });
+  }, 30_000);
+
+  test("prints no token elsewhere: it is in a file of its owner's, whatever had that name before", async () => {
+    await using here = serve();
+    await here.says(/Gateway ready/);
+    const file = join(here.folder, "admin-token");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(here.said.text).toContain(file);
+    expect(here.said.text).not.toContain(here.token().slice(6));
+    const victim = join(here.folder, "victim");
+    writeFileSync(victim, "untouched");
+    rmSync(file);
+    symlinkSync(victim, file);
+    expect(keepAdminToken(here.folder, "rexec_new")).toBe(file);
+    expect([lstatSync(file).isFile(), here.token(), readFileSync(victim, "utf8")]).toEqual([
+      true,
+      "rexec_new",
+      "untouched",
+    ]);
+    expect(() => keepAdminToken(join(here.folder, "none"), "t")).toThrow(
+      "cannot keep the administrator's token",
+    );
+  }, 30_000);
+
   test("a second signal ends it at once", async () => {
     await using here = serve();
     const [url = ""] = await here.says(/http:\/\/127\.0\.0\.1:\d+/);
-    const [token = ""] = await here.says(/rexec_[0-9a-f]{64}/);
+    await here.says(/Gateway ready/);
+    const token = here.token();
     // A body that never comes keeps the first signal waiting, once the gateway has begun to read it.
     const begun = Promise.withResolvers<string>();
     const stuck = await Bun.connect({
@@ -204,7 +267,7 @@ describe("rexec serve", () => {
     await using here = serve("--host", "0.0.0.0");
     await here.says(/without TLS/);
     await here.says(/Gateway ready/);
-    await here.says(/REXEC_TOKEN=\S+ rexec login/);
+    await here.says(/REXEC_INSECURE=1 rexec login --host \S+ < \S+admin-token/);
   }, 30_000);
 
   test.each([
@@ -213,6 +276,9 @@ describe("rexec serve", () => {
     [["--public-url", "example.com"], "--public-url"],
     [["--tls-cert", "a.pem"], "--tls-key"],
     [["--allow-origin", "nonsense"], "--allow-origin"],
+    [["--trust-proxy", "10.0.0.0/33"], "--trust-proxy"],
+    [["--trust-proxy", "proxy.example"], "--trust-proxy"],
+    [["--trust-proxy", "loopback,::1/200"], "--trust-proxy"],
     [["--prot", "1"], "--port"],
   ])(
     "%j is a usage error that names %s",

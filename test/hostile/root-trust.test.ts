@@ -2,7 +2,7 @@
  * What an account can make root do by its own files, sockets and processes, where root runs the agent's commands with
  * that account's configuration: nothing that the account could not do itself.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -22,11 +22,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { describeUnless, lacks, whyNotRoot } from "../support/needs.ts";
 import { until, within } from "../support/wait.ts";
-
-const isRoot = process.getuid?.() === 0;
-const why = !isRoot ? "only root can be tricked" : Bun.which("setpriv") ? null : "setpriv is not installed";
-if (why !== null) test.skip(`root and another account's files: SKIPPED, ${why}`, () => {});
 
 /** An account without an entry; no process of this machine's is its. */
 const UID = 61_473;
@@ -42,7 +39,7 @@ interface Ran {
   err: string;
 }
 
-describe.skipIf(why !== null)("root with another account's", () => {
+describeUnless(whyNotRoot("be tricked") ?? lacks("setpriv"))("root with another account's", () => {
   let gateway: TestGateway;
   let folder: string;
   let home: string;

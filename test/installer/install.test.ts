@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeUnless, lacks, testUnless, testWith, tool, whyNoPath } from "../support/needs.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -21,7 +22,7 @@ import { until, within } from "../support/wait.ts";
  * program that notes how it was called, so that a test can look at arguments, environment and stdin.
  */
 const INSTALLER = join(import.meta.dir, "..", "..", "install-agent.sh");
-const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]].filter(([name = ""]) => Bun.which(name));
+const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]];
 const ARCH = process.arch === "x64" ? "amd64" : "arm64";
 const FILE = `rexec-agent-linux-${ARCH}`;
 const TOKEN = `rexec_${"ab".repeat(32)}`;
@@ -50,7 +51,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %s", (_, shell) => {
+for (const shell of SHELLS) {
+  const why = lacks(shell[0] ?? "") ?? (tool("curl") ? null : lacks("wget"));
+  describeUnless(why)(`under ${shell.join(" ")}`, () => underShell(shell));
+}
+
+function underShell(shell: readonly string[]): void {
+  const testPath = testUnless(whyNoPath(shell));
   test("installs the agent that the checksum names, and says what to run next", async () => {
     const { code, out, err } = await install(shell);
     expect(err).toBe("");
@@ -155,25 +162,36 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     ]).toEqual(before);
   });
 
-  test.each(["curl", "wget"])(
-    "shows how far the download is where a person looks on, by %s",
-    async (tool) => {
-      if (!Bun.which(tool)) return;
-      const [name = "sh", ...applet] = shell;
-      const script = join(folder, "served.sh");
-      writeFileSync(script, served());
-      const env = {
-        PATH: tools(["ls", "cmp", tool]),
-        HOME: folder,
-        REXEC_BIN_DIR: join(folder, "bin"),
-        REXEC_CONFIG: config(),
-      };
-      const terminal = new Terminal([Bun.which(name) ?? name, ...applet, script], { env });
-      await terminal.see(/100(\.0)?%/, 15_000);
-      await terminal.see("next: ", 15_000);
-      await terminal.exit();
-    },
-  );
+  for (const downloader of ["curl", "wget"]) {
+    testWith(downloader)(
+      `shows how far the download is where a person looks on, by ${downloader}`,
+      async () => {
+        const [name = "sh", ...applet] = shell;
+        const script = join(folder, "served.sh");
+        writeFileSync(script, served());
+        const env = {
+          PATH: tools(["cmp", downloader]),
+          HOME: folder,
+          REXEC_BIN_DIR: join(folder, "bin"),
+          REXEC_CONFIG: config(),
+        };
+        const terminal = new Terminal([Bun.which(name) ?? name, ...applet, script], { env });
+        await terminal.see(/100(\.0)?%/, 15_000);
+        await terminal.see("next: ", 15_000);
+        await terminal.exit();
+      },
+    );
+  }
+
+  test("over a file of the original agent it is an upgrade too", async () => {
+    await install(shell, "--token", TOKEN);
+    const theirs = JSON.stringify({ id: "abc-1", name: "box", host: api, token: TOKEN }, null, 2);
+    writeFileSync(config(), theirs);
+    const { code, out } = await install(shell);
+    expect([code, out]).toEqual([0, expect.stringContaining("keeps its registration")]);
+    expect(out).toContain(`this machine is connected to ${api}`);
+    expect(readFileSync(config(), "utf8")).toBe(theirs);
+  });
 
   test("takes the token from the environment", async () => {
     const { code } = await install(shell, { REXEC_TOKEN: TOKEN });
@@ -236,40 +254,45 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(existsSync(join(folder, "etc"))).toBe(false);
   });
 
-  test.each(["xz", "gzip"])("downloads what %s unpacks", async (tool) => {
-    const suffix = tool === "xz" ? ".xz" : ".gz";
-    offer(agentProgram(), [suffix]);
-    const { code, out } = await install(shell);
-    expect(code).toBe(0);
-    expect(out).toContain(`downloading ${api}/downloads/${FILE}${suffix}`);
-    expect(requests).not.toContain(`/downloads/${FILE}`);
-    expect(out.match(/checksum is right/g)).toHaveLength(2);
-    expect(readFileSync(join(folder, "bin", "rexec-agent"), "utf8")).toBe(agentProgram());
-  });
+  for (const packer of ["xz", "gzip"]) {
+    testWith(packer)(`downloads what ${packer} unpacks`, async () => {
+      const suffix = packer === "xz" ? ".xz" : ".gz";
+      offer(agentProgram(), [suffix]);
+      const { code, out } = await install(shell);
+      expect(code).toBe(0);
+      expect(out).toContain(`downloading ${api}/downloads/${FILE}${suffix}`);
+      expect(requests).not.toContain(`/downloads/${FILE}`);
+      expect(out.match(/checksum is right/g)).toHaveLength(2);
+      expect(readFileSync(join(folder, "bin", "rexec-agent"), "utf8")).toBe(agentProgram());
+    });
+  }
 
-  test("takes the best form that this machine can unpack, and the plain one where it can unpack none", async () => {
-    offer(agentProgram(), [".xz", ".gz"]);
-    await install(shell);
-    expect(requests).toContain(`/downloads/${FILE}.xz`);
-    requests = [];
-    rmSync(join(folder, "bin"), { recursive: true });
-    await install(shell, { PATH: tools(["curl", "gzip"]) });
-    expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}.gz`]);
-    requests = [];
-    rmSync(join(folder, "bin"), { recursive: true });
-    const { code } = await install(shell, { PATH: tools(["curl"]) });
-    expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}`]);
-    expect(code).toBe(0);
-  });
+  testUnless(whyNoPath(shell) ?? lacks("xz", "gzip", "curl"))(
+    "takes the best form that this machine can unpack, and the plain one where it can unpack none",
+    async () => {
+      offer(agentProgram(), [".xz", ".gz"]);
+      await install(shell);
+      expect(requests).toContain(`/downloads/${FILE}.xz`);
+      requests = [];
+      rmSync(join(folder, "bin"), { recursive: true });
+      await install(shell, { PATH: tools(["curl", "gzip"]) });
+      expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}.gz`]);
+      requests = [];
+      rmSync(join(folder, "bin"), { recursive: true });
+      const { code } = await install(shell, { PATH: tools(["curl"]) });
+      expect(requests).toEqual(["/downloads/SHA256SUMS", `/downloads/${FILE}`]);
+      expect(code).toBe(0);
+    },
+  );
 
-  test("takes another form where one is listed and not there, or broken", async () => {
+  testWith("xz", "gzip")("takes another form where one is listed and not there, or broken", async () => {
     offer(agentProgram(), [".xz", ".gz"]);
     files[`/downloads/${FILE}.xz`] = undefined;
     expect((await install(shell)).code).toBe(0);
     expect(requests).toContain(`/downloads/${FILE}.gz`);
   });
 
-  test("refuses a compressed download that is not what the checksum says", async () => {
+  testWith("xz", "gzip")("refuses a compressed download that is not what the checksum says", async () => {
     offer(agentProgram(), [".xz", ".gz"]);
     files[`/downloads/${FILE}.xz`] = "changed on the way";
     const { code, err } = await install(shell);
@@ -434,20 +457,22 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     }
   });
 
-  test.each([
+  for (const [machine, said] of [
     ["armv7l", "no build for armv7: rexec-agent is for 64-bit ARM (uname -m: armv7l)"],
     ["armv6l", "no build for armv6: rexec-agent is for 64-bit ARM (uname -m: armv6l)"],
     ["i686", "no build for 32-bit x86 (uname -m: i686)"],
     ["riscv64", "uname -m: riscv64"],
-  ])("says on %s that there is no agent for it", async (machine, said) => {
-    command("uname", `[ "$1" = -m ] && echo ${machine} || echo Linux`);
-    const { code, err } = await install(shell);
-    expect(code).toBe(1);
-    expect(err).toContain(said);
-    expect(requests).toEqual([]);
-  });
+  ] as const) {
+    testPath(`says on ${machine} that there is no agent for it`, async () => {
+      command("uname", `[ "$1" = -m ] && echo ${machine} || echo Linux`);
+      const { code, err } = await install(shell);
+      expect(code).toBe(1);
+      expect(err).toContain(said);
+      expect(requests).toEqual([]);
+    });
+  }
 
-  test("sees a 32-bit system under a 64-bit kernel", async () => {
+  testPath("sees a 32-bit system under a 64-bit kernel", async () => {
     command("uname", '[ "$1" = -m ] && echo aarch64 || echo Linux');
     command("getconf", "echo 32");
     expect((await install(shell)).err).toContain("32-bit system (uname -m: aarch64)");
@@ -459,18 +484,20 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(out).toContain(`default: ${api}`);
   });
 
-  test.each(["wget", "busybox"])("uses wget (%s) where there is no curl", async (wget) => {
-    const path = tools([], { wget });
-    const { code, out } = await install(shell, { PATH: path });
-    expect(code).toBe(0);
-    expect(out).toContain("checksum is right");
-    files["/downloads/SHA256SUMS"] = undefined;
-    expect((await install(shell, { PATH: path })).err).toContain("offers no SHA256SUMS");
-    files["/downloads/SHA256SUMS"] = "500";
-    expect((await install(shell, { PATH: path })).err).toContain("cannot download");
-  });
+  for (const wget of ["wget", "busybox"]) {
+    testWith(wget)(`uses wget (${wget}) where there is no curl`, async () => {
+      const path = tools([], { wget });
+      const { code, out } = await install(shell, { PATH: path });
+      expect(code).toBe(0);
+      expect(out).toContain("checksum is right");
+      files["/downloads/SHA256SUMS"] = undefined;
+      expect((await install(shell, { PATH: path })).err).toContain("offers no SHA256SUMS");
+      files["/downloads/SHA256SUMS"] = "500";
+      expect((await install(shell, { PATH: path })).err).toContain("cannot download");
+    });
+  }
 
-  test("says what to install where there is neither curl nor wget", async () => {
+  testPath("says what to install where there is neither curl nor wget", async () => {
     const { code, err } = await install(shell, { PATH: tools([]) });
     expect(code).toBe(1);
     expect(err).toContain("error: neither curl nor wget is here\nhint: install one of them");
@@ -478,14 +505,14 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))("under %
     expect(existsSync(join(folder, "bin"))).toBe(false);
   });
 
-  test("is no program for this machine where it downloads another architecture's", async () => {
+  testPath("is no program for this machine where it downloads another architecture's", async () => {
     const other = ARCH === "amd64" ? ["aarch64", "arm64"] : ["x86_64", "amd64"];
     command("uname", `[ "$1" = -m ] && echo ${other[0]} || echo Linux`);
     files[`/downloads/rexec-agent-linux-${other[1]}`] = "#!/nonexistent/interpreter\n";
     await install(shell);
     expect(requests.some((path) => path.startsWith(`/downloads/rexec-agent-linux-${other[1]}`))).toBe(true);
   });
-});
+}
 
 test("holds the one line that a gateway replaces by its own address", () => {
   const lines = readFileSync(INSTALLER, "utf8").split("\n");

@@ -1,11 +1,12 @@
 /** The installer on machines of another kind than this one: made of folders, so only root can. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as z from "zod/mini";
 import { Stack } from "../../scripts/stack.ts";
 import { binary } from "../support/binaries.ts";
+import { describeUnless, lacks, tool, whyNotRoot } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 import { whyNoBox } from "../systemd/box.ts";
 
@@ -13,20 +14,14 @@ const INSTALLER = join(import.meta.dir, "..", "..", "install-agent.sh");
 const folder = mkdtempSync(join(tmpdir(), "rexec-machines-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const why =
-  process.getuid?.() !== 0
-    ? "only root can chroot"
-    : Bun.which("busybox")
-      ? null
-      : "busybox is not installed (Debian: busybox)";
-if (why !== null) test.skip(`a machine with musl: SKIPPED, ${why}`, () => {});
+const why = whyNotRoot("chroot") ?? lacks("chroot", "busybox", "ldd");
 
-describe.skipIf(why !== null)("a machine with musl in the place of glibc", () => {
+describeUnless(why)("a machine with musl in the place of glibc", () => {
   test("is told that there is no build for it, before anything is downloaded or changed", async () => {
     const root = join(folder, "alpine");
     alpine(root);
     const child = Bun.spawn(
-      [Bun.which("chroot") ?? "", root, "/bin/sh", "-s", "--", "--api", "https://rexec.invalid"],
+      [tool("chroot") ?? "", root, "/bin/sh", "-s", "--", "--api", "https://rexec.invalid"],
       {
         env: { PATH: "/bin" },
         stdin: Bun.file(INSTALLER),
@@ -42,9 +37,8 @@ describe.skipIf(why !== null)("a machine with musl in the place of glibc", () =>
 });
 
 const whyNoMounts = whyNoBox();
-if (whyNoMounts !== null) test.skip(`a machine without a service manager: SKIPPED, ${whyNoMounts}`, () => {});
 
-describe.skipIf(whyNoMounts !== null)("a machine without a service manager, as containers are", () => {
+describeUnless(whyNoMounts)("a machine without a service manager, as containers are", () => {
   let container: Container;
   let stack: Stack;
   let clean: string[];
@@ -131,7 +125,7 @@ describe.skipIf(whyNoMounts !== null)("a machine without a service manager, as c
   }, 60_000);
 });
 
-describe.skipIf(whyNoMounts !== null)("a machine with SysV init", () => {
+describeUnless(whyNoMounts)("a machine with SysV init", () => {
   test("gets an init script that starts the agent, and is as it was after --uninstall", async () => {
     const home = join(folder, "sysv-gateway");
     const stack = new Stack({

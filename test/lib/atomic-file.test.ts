@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../src/lib/atomic-file.ts";
 import { errnoOf } from "../../src/lib/errors.ts";
+import { testUnless, whyNoMount } from "../support/needs.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -58,23 +59,20 @@ describe("writeFileAtomic", () => {
     expect(existsSync(join(path, "inside"))).toBe(true);
   });
 
-  test.skipIf(!mayMount())(
-    "leaves the old file whole when the disk is full (needs the right to mount)",
-    () => {
-      const mount = join(folder, "small");
-      mkdirSync(mount);
-      expect(mountSmall(mount)).toBe(true);
-      try {
-        const path = join(mount, "agent.json");
-        writeFileAtomic(path, "old");
-        expect(errnoOf(attempt(() => writeFileAtomic(path, "x".repeat(100_000))))).toBe("ENOSPC");
-        expect(readFileSync(path, "utf8")).toBe("old");
-        expect(readdirSync(mount)).toEqual(["agent.json"]);
-      } finally {
-        Bun.spawnSync(["umount", mount]);
-      }
-    },
-  );
+  testUnless(whyNoMount())("leaves the old file whole when the disk is full", () => {
+    const mount = join(folder, "small");
+    mkdirSync(mount);
+    expect(mountSmall(mount)).toBe(true);
+    try {
+      const path = join(mount, "agent.json");
+      writeFileAtomic(path, "old");
+      expect(errnoOf(attempt(() => writeFileAtomic(path, "x".repeat(100_000))))).toBe("ENOSPC");
+      expect(readFileSync(path, "utf8")).toBe("old");
+      expect(readdirSync(mount)).toEqual(["agent.json"]);
+    } finally {
+      Bun.spawnSync(["umount", mount]);
+    }
+  });
 
   test("says what is in the way where the folder cannot be made", () => {
     writeFileSync(join(folder, "file"), "kept");
@@ -86,17 +84,6 @@ describe("writeFileAtomic", () => {
 function mountSmall(path: string): boolean {
   return Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", path], { stderr: "ignore" })
     .success;
-}
-
-function mayMount(): boolean {
-  const probe = mkdtempSync(join(tmpdir(), "rexec-mount-"));
-  try {
-    return mountSmall(probe) && Bun.spawnSync(["umount", probe]).success;
-  } catch {
-    return false; // there is no mount command
-  } finally {
-    rmSync(probe, { recursive: true, force: true });
-  }
 }
 
 function attempt(fn: () => void): unknown {

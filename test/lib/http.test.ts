@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import * as z from "zod/mini";
 import { ExitCode, RexecError } from "../../src/lib/errors.ts";
+import { tokenPlace } from "../../src/lib/hints.ts";
 import { type ApiRequest, HttpError, requestJson } from "../../src/lib/http.ts";
 import { resolveEndpoint } from "../../src/lib/net.ts";
+import { testWith } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 /** Answers whatever the test that is running wants answered. */
@@ -144,7 +146,7 @@ describe("requestJson", () => {
     expect(error.message).toContain("no-such-host.invalid");
   });
 
-  test("says that a certificate is not trusted", async () => {
+  testWith("openssl")("says that a certificate is not trusted", async () => {
     const { key, cert } = selfSigned();
     const tls = Bun.serve({
       hostname: "127.0.0.1",
@@ -210,3 +212,27 @@ function selfSigned(): { key: string; cert: string } {
     new RegExp(`-----BEGIN ${name}-----[^]*?-----END ${name}-----`).exec(text)?.[0] ?? "";
   return { key: part("PRIVATE KEY"), cert: part("CERTIFICATE") };
 }
+
+describe("hints", () => {
+  test.each([
+    [403, "agent_limit_reached", /no more agents/],
+    [403, "session_limit_reached", /a limit of its plan/],
+    [403, "not_yours", /token of the account that owns it/],
+    [401, "token_revoked", /the token was revoked: make a new one/],
+    [401, "token_expired", /the token expired: make a new one/],
+    [404, "agent_offline", /start its agent/],
+    [409, "something_new", /in use, or exists already/],
+  ])("%i with the code %s has a hint of its own", async (status, code, hint) => {
+    answer = () => Response.json({ error: "no", code }, { status });
+    expect((await failure()).hint).toMatch(hint);
+  });
+
+  test("name the dashboard at the public service, which has one, and nowhere else", async () => {
+    answer = () => Response.json({ error: "no" }, { status: 401 });
+    expect((await failure()).hint).toMatch(/rexec serve --new-admin-token/);
+    expect((await failure()).hint).not.toMatch(/dashboard|Settings/);
+    expect(tokenPlace("https://rexec.pipeops.io/")).toMatch(/dashboard under Settings/);
+    for (const other of ["https://rexec.pipeops.io.evil.example", "http://rexec.pipeops.io", "nonsense"])
+      expect(tokenPlace(other)).not.toMatch(/dashboard/);
+  });
+});

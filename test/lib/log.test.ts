@@ -22,6 +22,14 @@ describe("redact", () => {
     expect(redact("wss://x/ws?id=2&token=s3cret")).toBe("wss://x/ws?id=2&token=…");
   });
 
+  test("blanks other secrets by where they stand", () => {
+    expect(redact("sent Authorization: Bearer s3cret, again")).toBe("sent Authorization: Bearer …, again");
+    expect(redact("offered rexec.token.s3cret, rexec.v1")).toBe("offered rexec.token.…, rexec.v1");
+    expect(redact("REXEC_TOKEN=s3cret rexec ls")).toBe("REXEC_TOKEN=… rexec ls");
+    expect(redact("/login?next=%2Fws%3Ftoken%3Ds3cret")).toBe("/login?next=%2Fws%3Ftoken%3D…");
+    expect(redact("the proxy http://me:s3cret@proxy:3128")).toBe("the proxy http://me:…@proxy:3128");
+  });
+
   test("leaves everything else as it is", () => {
     expect(redact("agent prod-1 connected to https://x.example")).toBe(
       "agent prod-1 connected to https://x.example",

@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { arm64Runner } from "../support/binaries.ts";
+import { testUnless, whyNoUserNamespace } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 setDefaultTimeout(30_000);
 
 const folder = mkdtempSync(join(tmpdir(), "rexec-compiled-"));
 const binary = join(folder, "program");
-const qemu = Bun.which("qemu-aarch64-static");
+const runner = arm64Runner();
 
 /** A program that opens one PTY and prints which backend served it, why, and how it ended. */
 const program = `
@@ -31,21 +33,20 @@ async function build(arch: string, outfile: string) {
 }
 
 /** What the program prints; `temp` is the folder its addon is unpacked to, after `setup` in a mount namespace. */
-async function run(command: string[], temp: string, setup = "true") {
-  const child = Bun.spawn(
-    [
-      "unshare",
-      "--user",
-      "--map-root-user",
-      "--mount",
-      "sh",
-      "-c",
-      `${setup} && exec "$@"`,
-      "sh",
-      ...command,
-    ],
-    { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", BUN_TMPDIR: temp }, cwd: "/", stderr: "pipe" },
-  );
+async function run(command: string[], temp: string, setup?: string) {
+  const spaces = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    `${setup} && exec "$@"`,
+    "sh",
+  ];
+  const env = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", BUN_TMPDIR: temp };
+  const words = setup === undefined ? command : [...spaces, ...command];
+  const child = Bun.spawn(words, { env, cwd: "/", stderr: "pipe" });
   const [out, err] = await within(
     Promise.all([child.stdout.text(), child.stderr.text()]),
     15_000,
@@ -69,22 +70,36 @@ describe("a compiled binary", () => {
     expect(await run([binary], folder)).toMatchObject({ ...served, backend: "native" });
   });
 
-  test.each([
+  test("leaves nothing of its addon in the folder that it is unpacked to", async () => {
+    const temp = mkdtempSync(join(folder, "temp-"));
+    expect(await run([binary], temp)).toMatchObject({ ...served, backend: "native" });
+    expect(readdirSync(temp)).toEqual([]);
+  });
+
+  for (const [state, option, why] of [
     ["noexec", "-o noexec", "failed to map segment"],
     ["full", "-o size=4k", "No such file"],
     ["read-only", "-o ro", "No such file"],
-  ])("falls back and says why where its temporary folder is %s", async (_, option, why) => {
-    const temp = join(folder, "temp");
-    const result = await run([binary], temp, `mkdir -p ${temp} && mount -t tmpfs ${option} none ${temp}`);
-    expect(result).toMatchObject({ ...served, backend: "bun" });
-    expect(result.reason).toContain(why);
-    expect(result.reason).toContain("BUN_TMPDIR");
-  });
+  ] as const) {
+    testUnless(whyNoUserNamespace())(
+      `falls back and says why where its temporary folder is ${state}`,
+      async () => {
+        const temp = join(folder, "temp");
+        const result = await run([binary], temp, `mkdir -p ${temp} && mount -t tmpfs ${option} none ${temp}`);
+        expect(result).toMatchObject({ ...served, backend: "bun" });
+        expect(result.reason).toContain(why);
+        expect(result.reason).toContain("BUN_TMPDIR");
+      },
+    );
+  }
 
-  test.skipIf(qemu === null)("made for arm64 on another machine, runs a shell there", async () => {
-    const foreign = join(folder, "foreign");
-    await build("arm64", foreign);
-    const command = [qemu ?? "", "-L", "/usr/aarch64-linux-gnu", foreign];
-    expect(await run(command, folder)).toMatchObject({ ...served, backend: "native" });
-  });
+  testUnless("missing" in runner ? runner.missing : null)(
+    "made for arm64 on another machine, runs a shell there",
+    async () => {
+      const foreign = join(folder, "foreign");
+      await build("arm64", foreign);
+      const command = [...("command" in runner ? runner.command : []), foreign];
+      expect(await run(command, folder)).toMatchObject({ ...served, backend: "native" });
+    },
+  );
 });

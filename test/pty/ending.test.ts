@@ -1,4 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { isAlive, readProcess } from "../../src/pty/procfs.ts";
 import { PtyClosedError } from "../../src/pty/pty.ts";
 import { until, within } from "../support/wait.ts";
@@ -59,6 +62,29 @@ describe.each(backends)("the end of a session on the %s backend", (backend) => {
     expect(performance.now() - before).toBeLessThan(1_000);
     expect(members(pty.pid)).toEqual([]);
     expect(readProcess(pty.pid)).toBeNull();
+  });
+
+  test("close() ends a program at once that took the place of one which had SIGHUP in hand", async () => {
+    // As a shell's child does between fork and exec: its handler takes the signal, and the next program knows nothing.
+    const deaf = "trap 'exec sleep 1003' HUP; echo rea\"\"dy; while :; do sleep 0.01; done";
+    const pty = script(backend, deaf);
+    await readUntil(pty, "ready");
+    const before = performance.now();
+    expect(await pty.close(5_000)).toEqual({ exitCode: null, signal: "SIGHUP" });
+    expect(performance.now() - before).toBeLessThan(4_000);
+    expect(members(pty.pid)).toEqual([]);
+  });
+
+  test("close() does not go on telling a program that handles SIGHUP", async () => {
+    const careful =
+      "trap 'echo told >&3' HUP; echo rea\"\"dy; i=0; while [ $i -lt 40 ]; do sleep 0.02; i=$((i+1)); done";
+    const file = join(mkdtempSync(join(tmpdir(), "rexec-ending-")), "told");
+    const pty = script(backend, `exec 3>${file}; ${careful}`);
+    await readUntil(pty, "ready");
+    await pty.close(5_000);
+    // By us, and by the kernel as the terminal goes.
+    expect(readFileSync(file, "utf8")).toMatch(/^(told\n){1,2}$/);
+    rmSync(dirname(file), { recursive: true });
   });
 
   test("close() right after the start ends it as well", async () => {

@@ -1,12 +1,15 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { join } from "node:path";
+import { testUnless, whyNoUserNamespace } from "../support/needs.ts";
 import { within } from "../support/wait.ts";
 
 const source = join(import.meta.dir, "../../src/pty");
 
-test("as process 1 it reaps the orphans it is given, and takes no exit status from PTYs or children", async () => {
-  // Run as process 1 of a namespace of its own. Each shell leaves an orphan behind that dies 50 ms later.
-  const program = `
+testUnless(whyNoUserNamespace())(
+  "as process 1 it reaps the orphans it is given, and takes no exit status from PTYs or children",
+  async () => {
+    // Run as process 1 of a namespace of its own. Each shell leaves an orphan behind that dies 50 ms later.
+    const program = `
     import { startReaper, inheritsOrphans } from "${source}/reap.ts";
     import { listProcesses } from "${source}/procfs.ts";
     import { loadAddon } from "${source}/addon.ts";
@@ -28,27 +31,29 @@ test("as process 1 it reaps the orphans it is given, and takes no exit status fr
     stop();
     console.log(JSON.stringify({ pid: process.pid, inherits: inheritsOrphans(), unreaped, left: zombies(),
       codes: codes.length, wrong: codes.filter((c) => c !== 5).length }));`;
-  const child = Bun.spawn(
-    [
-      "unshare",
-      "--user",
-      "--map-root-user",
-      "--pid",
-      "--fork",
-      "--mount-proc",
-      process.execPath,
-      "-e",
-      program,
-    ],
-    { stderr: "pipe" },
-  );
-  const [out, err] = await within(
-    Promise.all([child.stdout.text(), child.stderr.text()]),
-    15_000,
-    "process 1",
-  );
-  if (out === "") throw new Error(err);
-  const result = JSON.parse(out);
-  expect(result).toMatchObject({ pid: 1, inherits: true, left: 0, codes: 90, wrong: 0 });
-  expect(result.unreaped).toBeGreaterThan(0); // without the reaper they stay
-}, 20_000);
+    const child = Bun.spawn(
+      [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        process.execPath,
+        "-e",
+        program,
+      ],
+      { stderr: "pipe" },
+    );
+    const [out, err] = await within(
+      Promise.all([child.stdout.text(), child.stderr.text()]),
+      15_000,
+      "process 1",
+    );
+    if (out === "") throw new Error(err);
+    const result = JSON.parse(out);
+    expect(result).toMatchObject({ pid: 1, inherits: true, left: 0, codes: 90, wrong: 0 });
+    expect(result.unreaped).toBeGreaterThan(0); // without the reaper they stay
+  },
+  20_000,
+);

@@ -71,19 +71,33 @@ export function sha256(bytes: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
-/** Measures how long the event loop stood still at most, in milliseconds, until the answer is called. */
+/**
+ * Measures how long the event loop stood still at most, in milliseconds, until the answer is called. The time in which
+ * it could have run and other processes had the processors does not count.
+ */
 export function watchLoop(): () => number {
   let longest = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }, 1);
+  let [last, waited] = [performance.now(), waitedForProcessor()];
+  const look = () => {
+    const [now, waitedNow] = [performance.now(), waitedForProcessor()];
+    longest = Math.max(longest, now - last - (waitedNow - waited));
+    [last, waited] = [now, waitedNow];
+  };
+  const timer = setInterval(look, 1);
   return () => {
     clearInterval(timer);
-    return Math.max(longest, performance.now() - last);
+    look();
+    return longest;
   };
+}
+
+/** How long this thread has been ready to run and had no processor so far, ms; 0 where the kernel does not say. */
+function waitedForProcessor(): number {
+  try {
+    return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
+  }
 }
 
 /** What this process holds: PTY masters, threads, and children, dead ones too. */

@@ -7,6 +7,7 @@ const ENTRY = join(import.meta.dir, "../../src/rexec-agent.ts");
 
 export class AgentProcess implements AsyncDisposable {
   readonly #home = mkdtempSync(join(tmpdir(), "rexec-agent-"));
+  #isStopped = false;
   readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
 
   /**
@@ -50,6 +51,7 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Ends it. @returns what it logged */
   async stop(): Promise<string> {
+    this.#isStopped = true;
     this.#child.kill("SIGTERM");
     const log = await this.#child.stderr.text();
     await this.#child.exited;
@@ -57,7 +59,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    if (!this.#isStopped) await this.stop();
     rmSync(this.#home, { recursive: true, force: true });
   }
 }

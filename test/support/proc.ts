@@ -1,5 +1,5 @@
 /** What the kernel says about a process. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Ticks of utime and stime per second: USER_HZ, 100 on every Linux of today. */
 const TICKS_PER_SECOND = 100;
@@ -44,10 +44,44 @@ export function family(root: number, name: string): number[] {
   return found;
 }
 
+/** The processes with exactly this command line, its words put together with blanks. */
+export function running(commandLine: string): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((entry) => read(`/proc/${entry}/cmdline`).split("\0").join(" ").trimEnd() === commandLine)
+    .map(Number);
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return ""; // closed meanwhile
+  }
+}
+
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {
     return ""; // it has ended
   }
+}
+
+/** The TCP port on which the process listens, or null where it does not (yet). */
+export function listeningPort(pid: number): number | null {
+  const sockets = new Set<string>();
+  try {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) sockets.add(linkOf(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return null; // it has ended
+  }
+  for (const family of ["tcp", "tcp6"]) {
+    for (const line of read(`/proc/${pid}/net/${family}`).split("\n").slice(1)) {
+      const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
+      if (state === "0A" && sockets.has(`socket:[${inode}]`))
+        return Number.parseInt(local.split(":")[1] ?? "", 16);
+    }
+  }
+  return null;
 }

@@ -1,22 +1,21 @@
 /** What a terminal shows that saw every byte: what others are compared with. */
-import { SerializeAddon } from "@xterm/addon-serialize";
-import { Unicode11Addon } from "@xterm/addon-unicode11";
-import { Terminal } from "@xterm/headless";
-import { TerminalState } from "../../src/gateway/v2/terminal-state.ts";
+import type { Terminal } from "@xterm/headless";
+import { Beyond } from "../../src/gateway/screen/beyond.ts";
+import { makeTerminal } from "../../src/gateway/screen/engine.ts";
+import { serialize } from "../../src/gateway/screen/serialize.ts";
+import { type Core, coreOf } from "../../src/gateway/screen/xterm-core.ts";
 import { until } from "./wait.ts";
 
 /** A terminal that parses everything, and all that is known of it. */
 export class ReferenceTerminal {
   readonly terminal: Terminal;
-  readonly #serializer = new SerializeAddon();
-  readonly #state: TerminalState;
+  readonly core: Core;
+  readonly #beyond: Beyond;
 
-  constructor(size = { cols: 80, rows: 24 }) {
-    this.terminal = new Terminal({ ...size, scrollback: 1000, allowProposedApi: true, logLevel: "off" });
-    this.terminal.loadAddon(this.#serializer);
-    this.terminal.loadAddon(new Unicode11Addon());
-    this.terminal.unicode.activeVersion = "11";
-    this.#state = new TerminalState(this.terminal);
+  constructor(size = { cols: 80, rows: 24 }, scrollback = 1000) {
+    this.terminal = makeTerminal(size, scrollback);
+    this.core = coreOf(this.terminal);
+    this.#beyond = new Beyond(this.terminal, this.core);
   }
 
   write(bytes: Uint8Array | string): Promise<void> {
@@ -28,12 +27,23 @@ export class ReferenceTerminal {
     await until(isThere, 10_000, "the program to draw");
   }
 
+  /** Every line of the active screen and above it; one that goes on over several rows is one. */
+  text(): string {
+    const { active } = this.terminal.buffer;
+    let text = "";
+    for (let row = 0; row < active.length; row += 1) {
+      const line = active.getLine(row);
+      text += `${line?.isWrapped ? "" : "\n"}${line?.translateToString(true)}`;
+    }
+    return text.trim();
+  }
+
   /** Contents, cursor and modes, as text to be compared. */
   picture(): string {
     const { cursorX, cursorY } = this.terminal.buffer.active;
     return [
-      this.#serializer.serialize({ scrollback: 1000 }),
-      this.#state.serialize(),
+      serialize(this.core, this.#beyond, { scrollback: 1000, limit: Infinity }),
+      this.text(),
       JSON.stringify(this.terminal.modes),
       `${cursorX};${cursorY}`,
     ].join("\n---\n");

@@ -13,9 +13,15 @@ export class ServeProcess implements AsyncDisposable {
   #port = 0;
   token = "";
 
-  /** @param options further words of the command line */
-  constructor(options: readonly string[] = []) {
+  readonly #openFiles: number | null;
+
+  /**
+   * @param options further words of the command line
+   * @param openFiles limit of open files; null for that of the test
+   */
+  constructor(options: readonly string[] = [], openFiles: number | null = null) {
     this.#options = options;
+    this.#openFiles = openFiles;
   }
 
   get url(): string {
@@ -32,10 +38,28 @@ export class ServeProcess implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
   }
 
+  /** CPU time so far, milliseconds. */
+  get cpuMs(): number {
+    const [user, system] =
+      readFileSync(`/proc/${this.pid}/stat`, "utf8").split(") ")[1]?.split(" ").slice(11, 13) ?? [];
+    return (Number(user) + Number(system)) * 10; // clock ticks of 1/100 s
+  }
+
   /** @param port 0 for any; otherwise that of before, where it had one */
   async start(port = this.#port): Promise<this> {
+    const limited = ["sh", "-c", `ulimit -n ${this.#openFiles} && exec "$@"`, "sh"];
     const child = Bun.spawn(
-      [process.execPath, ENTRY, "serve", "--port", String(port), "--data", this.dataDir, ...this.#options],
+      [
+        ...(this.#openFiles === null ? [] : limited),
+        process.execPath,
+        ENTRY,
+        "serve",
+        "--port",
+        String(port),
+        "--data",
+        this.dataDir,
+        ...this.#options,
+      ],
       {
         stdin: "ignore",
         stdout: "pipe",
@@ -59,7 +83,7 @@ export class ServeProcess implements AsyncDisposable {
     };
     await within(ready(), 10_000, "the gateway to be ready");
     this.#port = Number(/Gateway ready at http:\/\/[^:]+:(\d+)/.exec(said)?.[1] ?? 0);
-    this.token ||= /rexec_[0-9a-f]+/.exec(said)?.[0] ?? "";
+    this.token ||= readFileSync(join(this.dataDir, "admin-token"), "utf8").trim();
     return this;
   }
 

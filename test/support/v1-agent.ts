@@ -24,7 +24,7 @@ export class V1Agent extends TestSocket {
 
   /** Connects as that agent. */
   static connect(
-    gateway: TestGateway,
+    gateway: Pick<TestGateway, "url">,
     agent: { id: string; token: string },
     options: V1AgentOptions = {},
   ): Promise<V1Agent> {

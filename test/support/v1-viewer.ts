@@ -7,7 +7,7 @@ export class V1Viewer extends TestSocket {
 
   /** Opens a viewer socket; `query` beside the id: `newSession=true`, `exec=1`. */
   static connect(
-    gateway: TestGateway,
+    gateway: Pick<TestGateway, "url" | "token">,
     agentId: string,
     id: string,
     query = "",

@@ -1,20 +1,20 @@
 /** Services of and for accounts other than root, and what install refuses; on a booted systemd. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { binary } from "../support/binaries.ts";
+import { describeUnless } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine, PI_UID, UNIT } from "./machine.ts";
 
 const why = whyNoBox();
-if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
 const HOME = "/home/pi";
 const USER_FILE = `${HOME}/.config/systemd/user/${UNIT}`;
 /** A path in which everything that a unit expands stands for itself. */
 const ODD = `${HOME}/o % $HOME 'd`;
 
-describe.skipIf(why !== null)("services and accounts", () => {
+describeUnless(why)("services and accounts", () => {
   let machine: Machine;
 
   beforeAll(async () => {

@@ -1,16 +1,14 @@
 /** What an administrator does with a service, in the guide's order and with the guide's variables; on a booted systemd. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { describeUnless } from "../support/needs.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine, PI_UID, UNIT } from "./machine.ts";
-
-const why = whyNoBox();
-if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
 const THEIRS = "/home/pi/.rexec/agent.json";
 const SYSTEM = "/etc/rexec/agent.yaml";
 
-describe.skipIf(why !== null)("the administrator of a service", () => {
+describeUnless(whyNoBox())("the administrator of a service", () => {
   let machine: Machine;
 
   beforeAll(async () => {

@@ -6,6 +6,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { lacks, whyNotRoot } from "../support/needs.ts";
 import { until, within } from "../support/wait.ts";
 
 /** How long a boot may take, ms: CI's machines are slow, and two test files may run on two cores. */
@@ -21,14 +22,9 @@ export interface BoxRan {
 
 /** Why no box can be booted here, or null. Asked before the tests, so that they can be skipped with the reason. */
 export function whyNoBox(): string | null {
-  if (process.getuid?.() !== 0) return "only root can boot a container";
-  for (const [program, name] of [
-    ["systemd-nspawn", "systemd-container"],
-    ["nsenter", "util-linux"],
-    ["setpriv", "util-linux"],
-  ] as const) {
-    if (!Bun.which(program)) return `${program} is not installed (Debian: ${name})`;
-  }
+  const why =
+    whyNotRoot("boot a container") ?? lacks("systemd-nspawn", "nsenter", "setpriv", "systemctl", "pgrep");
+  if (why !== null) return why;
   if (!existsSync("/usr/lib/systemd/systemd") && !existsSync("/lib/systemd/systemd"))
     return "no systemd here";
   // Mounting and making control groups is what an unprivileged container (Docker's) does not let its root do.

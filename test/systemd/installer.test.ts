@@ -1,19 +1,19 @@
 /** The installer on a machine with a real systemd, as it is documented: piped from a live gateway, nothing edited. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import * as z from "zod/mini";
+import { describeUnless } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine, PI_UID, UNIT } from "./machine.ts";
 
 const why = whyNoBox();
-if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
 const agentList = z.array(z.looseObject({ id: z.string(), name: z.string() }));
 const CONFIG = "/etc/rexec/agent.yaml";
 const PROGRAM = "/usr/local/bin/rexec-agent";
 
-describe.skipIf(why !== null)("the installer on a booted systemd", () => {
+describeUnless(why)("the installer on a booted systemd", () => {
   let machine: Machine;
   let clean: string[];
 

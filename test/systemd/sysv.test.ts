@@ -1,16 +1,16 @@
 /** The service under SysV init: on a booted machine of which systemd is hidden, for Debian's update-rc.d and scripts. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { describeUnless } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine } from "./machine.ts";
 
 const why = whyNoBox();
-if (why !== null) test.skip(`a booted machine: SKIPPED, ${why}`, () => {});
 
 const SCRIPT = "/etc/init.d/rexec-agent";
 
-describe.skipIf(why !== null)("the service under SysV init", () => {
+describeUnless(why)("the service under SysV init", () => {
   let machine: Machine;
   let clean: string[];
 

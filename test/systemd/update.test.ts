@@ -1,16 +1,16 @@
 /** Updates of an agent that systemd runs: one to a newer build, one to a broken one, and what is left of them. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeUnless } from "../support/needs.ts";
 import { whyNoBox } from "./box.ts";
 import { Machine, UNIT } from "./machine.ts";
 import { release } from "./release.ts";
 
 const why = whyNoBox();
-if (why !== null) test.skip(`a booted systemd: SKIPPED, ${why}`, () => {});
 
-describe.skipIf(why !== null)("an update under systemd", () => {
+describeUnless(why)("an update under systemd", () => {
   const downloads = mkdtempSync(join(tmpdir(), "rexec-releases-"));
   let machine: Machine;
   let clean: string[];

@@ -7,13 +7,13 @@ import { readMark, writeMark } from "../../src/agent/update/mark.ts";
 import { assertReplaceable, updatePlace } from "../../src/agent/update/place.ts";
 import { COMMIT, VERSION } from "../../src/lib/version.ts";
 import { recordingLogger } from "../support/agent.ts";
+import { lacks, testUnless, testWith, whyNoMount, whyNoPackage, whyNotRoot } from "../support/needs.ts";
 import { Releases, rewrite } from "../support/releases.ts";
 import { sha256, UpdateStage } from "../support/update-stage.ts";
 import { V1Viewer } from "../support/v1-viewer.ts";
 import { until, within } from "../support/wait.ts";
 
 const releases = new Releases();
-const isRoot = process.getuid?.() === 0;
 let now: string;
 let newer: string;
 let offer: string;
@@ -88,11 +88,10 @@ describe("a new version that does not do, with nobody left who watches it", () =
 });
 
 describe("an update that is killed", () => {
-  const strace = Bun.which("strace");
   const CALLS = "chmod,fchmod,fsync,link,linkat,rename,renameat,renameat2,unlink,unlinkat";
 
-  test.skipIf(!strace)(
-    "leaves a whole executable, and the next one works, at whatever step it was (needs strace)",
+  testWith("strace")(
+    "leaves a whole executable, and the next one works, at whatever step it was",
     async () => {
       await using stage = await UpdateStage.start(now, offer);
       const update = (inject: string) => {
@@ -142,8 +141,8 @@ describe("an update that is killed", () => {
     240_000,
   );
 
-  test.skipIf(!strace)(
-    "before it restarted the agent is finished by the next one (needs strace)",
+  testWith("strace")(
+    "before it restarted the agent is finished by the next one",
     async () => {
       await using stage = await UpdateStage.start(now, offer);
       expect((await stage.run(["start", "--daemon"])).code).toBe(0);
@@ -279,28 +278,31 @@ describe("the first life of a new version, with nobody who watches it", () => {
 });
 
 describe("an executable that may not be replaced", () => {
-  test.skipIf(!isRoot)("is one in another's folder: the command that may is named (needs root)", async () => {
-    await using stage = await UpdateStage.start(now, offer);
-    chmodSync(stage.config, 0o644);
-    const child = Bun.spawn(
-      [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        stage.agent,
-        "update",
-        `--config=${stage.config}`,
-      ],
-      { env: { ...stage.env, HOME: "/nonexistent" }, stdout: "ignore", stderr: "pipe" },
-    );
-    const err = await child.stderr.text();
-    expect([await child.exited, err]).toEqual([1, expect.stringContaining(`cannot write to ${stage.bin}`)]);
-    expect(err).toContain(`sudo ${stage.agent} update`);
-    expect(stage.files).toEqual(["rexec-agent"]);
-  });
+  testUnless(whyNotRoot("be another account") ?? lacks("setpriv"))(
+    "is one in another's folder: the command that may is named",
+    async () => {
+      await using stage = await UpdateStage.start(now, offer);
+      chmodSync(stage.config, 0o644);
+      const child = Bun.spawn(
+        [
+          "setpriv",
+          "--reuid=65534",
+          "--regid=65534",
+          "--clear-groups",
+          stage.agent,
+          "update",
+          `--config=${stage.config}`,
+        ],
+        { env: { ...stage.env, HOME: "/nonexistent" }, stdout: "ignore", stderr: "pipe" },
+      );
+      const err = await child.stderr.text();
+      expect([await child.exited, err]).toEqual([1, expect.stringContaining(`cannot write to ${stage.bin}`)]);
+      expect(err).toContain(`sudo ${stage.agent} update`);
+      expect(stage.files).toEqual(["rexec-agent"]);
+    },
+  );
 
-  test.skipIf(!isRoot)("is one on a read-only file system (needs root)", async () => {
+  testUnless(whyNoMount())("is one on a read-only file system", async () => {
     await using stage = await UpdateStage.start(now, offer);
     const script = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$1/rexec-agent" update "--config=$2"`;
     const command = ["unshare", "--mount", "sh", "-c", script, "sh", stage.bin, stage.config];
@@ -309,23 +311,20 @@ describe("an executable that may not be replaced", () => {
     expect([await child.exited, err]).toEqual([1, expect.stringContaining("is on a read-only file system")]);
   });
 
-  test.skipIf(!isRoot)(
-    "is one where the disk is full: nothing of the attempt stays (needs root)",
-    async () => {
-      await using stage = await UpdateStage.start(now, offer);
-      const script = `mount -t tmpfs -o size=130m none "$1" && cp "$2" "$1/rexec-agent" &&
+  testUnless(whyNoMount())("is one where the disk is full: nothing of the attempt stays", async () => {
+    await using stage = await UpdateStage.start(now, offer);
+    const script = `mount -t tmpfs -o size=130m none "$1" && cp "$2" "$1/rexec-agent" &&
       { "$1/rexec-agent" update "--config=$3"; echo "code $?"; ls -A "$1"; "$1/rexec-agent" --version; }`;
-      const command = ["unshare", "--mount", "sh", "-c", script, "sh", stage.bin, now, stage.config];
-      const child = Bun.spawn(command, { env: stage.env, stdout: "pipe", stderr: "pipe" });
-      const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-      expect({ out, err }).toEqual({
-        out: "code 1\nrexec-agent\nrexec-agent 1.0.0 (test)\n",
-        err: expect.stringContaining("make room on the disk"),
-      });
-    },
-  );
+    const command = ["unshare", "--mount", "sh", "-c", script, "sh", stage.bin, now, stage.config];
+    const child = Bun.spawn(command, { env: stage.env, stdout: "pipe", stderr: "pipe" });
+    const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    expect({ out, err }).toEqual({
+      out: "code 1\nrexec-agent\nrexec-agent 1.0.0 (test)\n",
+      err: expect.stringContaining("make room on the disk"),
+    });
+  });
 
-  test.skipIf(!Bun.which("dpkg-query"))("is a package's (needs dpkg)", () => {
+  testUnless(whyNoPackage("/usr/bin/env", "coreutils"))("is a package's", () => {
     const path = Bun.which("env", { PATH: "/usr/bin" }) ?? "";
     const asked = () => assertReplaceable({ ...updatePlace(path), folder: releases.folder }, ["x"]);
     expect(asked).toThrow("belongs to the Debian package coreutils");

@@ -1,8 +1,8 @@
 /** Where a running agent can be found: a folder for its control socket and its pid file. Never /tmp. */
 import { realpathSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { accountOf } from "../../lib/account.ts";
+import { homeFolder } from "../../lib/home.ts";
 import { SYSTEM_CONFIG, userConfig } from "../config-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,7 +26,7 @@ export function ownPlaces(
   env: Environment,
   uid = process.getuid?.() ?? 0,
 ): [RuntimePlace, ...RuntimePlace[]] {
-  const own = placeIn(join(env.HOME || homedir(), ".rexec", "run"), configPath, uid, env);
+  const own = placeIn(join(homeFolder(env), ".rexec", "run"), configPath, uid, env);
   if (uid === 0) return [placeIn(SYSTEM_FOLDER, configPath, uid, env)];
   const { XDG_RUNTIME_DIR: given } = env;
   return given ? [placeIn(join(given, "rexec"), configPath, uid, env), own] : [own];

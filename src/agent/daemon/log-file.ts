@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf } from "../../lib/errors.ts";
+import { LogSink, type LogTarget } from "../../lib/log-sink.ts";
 import { redirect } from "../../pty/libc.ts";
 import { APPENDING, openOwn } from "../trust/own-file.ts";
 import { sameFile } from "./same-file.ts";
@@ -36,13 +37,13 @@ export function logFiles(path: string): string[] {
 
 /**
  * Writes lines to stderr, which is that file already (`start --daemon` has seen to it, so that what the runtime itself
- * says at a crash is in it too), and moves on to a new file at the limit. Lines that find the disk full are counted,
- * and missed aloud once there is room.
+ * says at a crash is in it too), and moves on to a new file at the limit. Lines that find the disk full are counted, and
+ * reported as missing once there is room.
  */
-export class LogFile {
+export class LogFile implements LogTarget {
   readonly #path: string;
   readonly #limit: number;
-  #lost = 0;
+  readonly #sink = new LogSink(this);
 
   constructor({ path, limit = LOG_BYTES }: LogFileOptions) {
     this.#path = path;
@@ -51,27 +52,19 @@ export class LogFile {
 
   /** @param line with its line end */
   write(line: string): void {
-    if (this.#lost > 0 && this.#append(`… ${this.#lost} line(s) are missing here: the disk was full\n`)) {
-      this.#lost = 0;
-    }
-    if (this.#lost > 0 || !this.#append(line)) this.#lost += 1;
+    this.#sink.write(line);
+  }
+
+  /** For the sink: one line, or the rest of one. */
+  put(bytes: Uint8Array): number {
+    const { size } = fstatSync(STDERR);
+    // Removed or put aside by others: the log would not be found there.
+    if (sameFile(STDERR, this.#path) !== "same") this.#reopen();
+    else if (size + bytes.length > this.#limit) this.#rotate();
+    return writeSync(STDERR, bytes);
   }
 
   // --- internal ---
-
-  #append(line: string): boolean {
-    try {
-      const bytes = Buffer.from(line);
-      const { size } = fstatSync(STDERR);
-      // Removed or put aside by others: nobody would look for it there.
-      if (sameFile(STDERR, this.#path) !== "same") this.#reopen();
-      else if (size + bytes.length > this.#limit) this.#rotate();
-      for (let offset = 0; offset < bytes.length; ) offset += writeSync(STDERR, bytes, offset);
-      return true;
-    } catch (error) {
-      return errnoOf(error) === "EAGAIN";
-    }
-  }
 
   #rotate(): void {
     const [newest = this.#path, ...older] = logFiles(this.#path);

@@ -1,8 +1,8 @@
 /** Where an agent in the background writes its log. */
 import { mkdirSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { messageOf, RexecError } from "../../lib/errors.ts";
+import { homeFolder } from "../../lib/home.ts";
 import type { RuntimePlace } from "../control/place.ts";
 import { APPENDING, assertOwnFolder, openOwn } from "../trust/own-file.ts";
 
@@ -19,7 +19,7 @@ export interface OpenedLog {
 /** The usual place first, then beside the pid file, for homes that cannot be written. */
 export function logPlaces(place: RuntimePlace, env: Environment, uid = process.getuid?.() ?? 0): string[] {
   const name = basename(place.pid).replace(/\.pid$/, ".log");
-  const usual = uid === 0 ? "/var/log/rexec" : join(env.HOME || homedir(), ".rexec");
+  const usual = uid === 0 ? "/var/log/rexec" : join(homeFolder(env), ".rexec");
   return [join(usual, name), join(place.folder, name)];
 }
 

@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from "node:fs";
 import * as z from "zod/mini";
 import { messageOf, RexecError } from "../../lib/errors.ts";
-import { setCloseOnExec } from "../../pty/libc.ts";
+import { setCloseOnExec, setNonBlocking } from "../../pty/libc.ts";
 import type { UplinkState } from "../uplink-state.ts";
 
 /** Of the pipe, in the child: the first descriptor after stdin, stdout and stderr. */
@@ -34,6 +34,8 @@ export class Reporter {
   constructor(fd: number) {
     this.#fd = fd;
     setCloseOnExec(fd, true);
+    // One that waits may be stopped (Ctrl-Z), and read nothing.
+    setNonBlocking(fd);
   }
 
   /** @param text for whoever waits, to print */
@@ -65,7 +67,7 @@ export class Reporter {
     try {
       writeSync(this.#fd, `${JSON.stringify(what)}\n`);
     } catch {
-      // The one that waited has left.
+      // The one that waited has left, or reads nothing.
     }
   }
 

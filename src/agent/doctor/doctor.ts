@@ -4,8 +4,9 @@ import { resolveEndpoint } from "../../lib/net.ts";
 import type { LoadedConfig } from "../config.ts";
 import { after, type Finding, type Step, skipped, step } from "./finding.ts";
 import { tryDisk, tryPermissions, tryShell } from "./machine.ts";
-import { type Asker, askVersion, judgeClock, tryAgent, tryToken, tryWebSocket } from "./server.ts";
+import { type Asker, askVersion, judgeClock, tryAgent, tryToken } from "./server.ts";
 import { type Running, tryService } from "./service.ts";
+import { tryWebSocket } from "./socket.ts";
 import { tryWay } from "./way.ts";
 
 export type { Finding } from "./finding.ts";
@@ -33,7 +34,8 @@ export function examine(subject: Subject): Promise<Finding>[] {
     step("terminal", (signal) => tryShell(settings?.shell, env, signal)),
     step("disk", () => tryDisk(configPath, program, env)),
   ];
-  const service = step("service", () => tryService(configPath, env));
+  const checked = originOf(loaded?.host ?? subject.host);
+  const service = step("service", () => tryService(configPath, env, checked));
   return [...local, ...remote(subject, loaded, service), service].map(async (made) => (await made).finding);
 }
 
@@ -42,7 +44,13 @@ export function examine(subject: Subject): Promise<Finding>[] {
 function judgeConfig(config: LoadedConfig | Error, path: string) {
   if (config instanceof Error) throw config;
   const id = config.file?.settings.agent_id;
-  if (id && config.token) return { detail: `${path}: agent ${id} at ${config.host}` };
+  const home = config.file?.settings.api_url ?? config.host;
+  const other = originOf(home) === originOf(config.host) ? "" : `; checked here is ${config.host}`;
+  const [odd] = config.file?.unknownKeys ?? [];
+  if (id && config.token) {
+    const detail = `${path}: agent ${id} at ${home}${other}`;
+    return odd === undefined ? { detail } : { verdict: "warning" as const, detail, hint: odd };
+  }
   const what = !config.file ? `there is no ${path}` : !id ? `${path} names no agent_id` : "no token";
   return {
     verdict: "warning" as const,
@@ -87,8 +95,14 @@ function remote(
   return [dns, tcp, proxy, tls, http, clock, token, agent, socket];
 }
 
+/** To compare addresses by; what is none stays as it is. */
+function originOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).origin : text;
+}
+
 /**
- * An agent that is online has its socket open: another one would supersede it. Nor is one dialled in the place of an
+ * An agent that is online has its socket open: another one would supersede it. It may have reached the server by another
+ * address than the one that is checked, which then says nothing of this one. Nor is one dialled in the place of an
  * agent that runs and is cut off, for the server would take its sessions for ended.
  */
 async function socketStep(
@@ -100,8 +114,10 @@ async function socketStep(
   const known = (await agent).value;
   const running = (await service).value?.status ?? null;
   return after(http, "websocket", (_, signal) => {
-    if (known?.online) return { detail: "open: the agent is connected", value: true as const };
-    const who = known && !running && token && agentId ? { token, agentId } : null;
+    const isElsewhere = running !== null && originOf(running.host) !== endpoint.base.origin;
+    if (known?.online && !isElsewhere)
+      return { detail: "open: the agent is connected", value: true as const };
+    const who = known && !known.online && !running && token && agentId ? { token, agentId } : null;
     return tryWebSocket(endpoint, who, signal);
   });
 }

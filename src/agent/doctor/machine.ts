@@ -1,18 +1,27 @@
 /** What this machine has to offer: a terminal, a shell that starts, room on its disks, files that others cannot read. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { openPty, ptyBackend } from "../../pty/open.ts";
+import type { Pty } from "../../pty/pty.ts";
 import { childEnvironment, currentAccount } from "../child-env.ts";
 import { chooseFolder, chooseShell, loginArguments, shellProblem } from "../shell.ts";
 import type { Answer } from "./finding.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An exit code that no shell would have by itself. */
-const EXIT_CODE = 97;
+/** A shell that has shown something and then nothing for so long waits for input, ms. */
+const QUIET_MS = 300;
+/** One that runs and shows nothing at all for so long has an empty prompt, ms. */
+const SILENT_MS = 3_000;
+/** How long it may take to leave at the end of its input, ms; then its terminal is closed. */
+const LEAVE_MS = 1_000;
+const END_OF_INPUT = Uint8Array.of(4);
 
-/** Opens a terminal with the shell as a session has it, and leaves it again. */
+/**
+ * Opens a terminal with the shell as a session has it, waits for its prompt, and leaves it again. Nothing is typed: a
+ * line would go into the account's history, which some shells write before they run it.
+ */
 export async function tryShell(
   configured: string | undefined,
   env: Environment,
@@ -28,28 +37,27 @@ export async function tryShell(
   const pty = openPty({
     file: shell,
     args: loginArguments(shell),
-    env: childEnv,
+    env: { ...childEnv, ...withoutHistory(shell) },
     cwd: chooseFolder([childEnv.HOME]),
     cols: 80,
     rows: 24,
   });
   signal.addEventListener("abort", () => void pty.close(500));
-  await pty.write(Buffer.from(`exit ${EXIT_CODE}\n`));
-  let shown = "";
-  for (;;) {
-    const chunk = await pty.read();
-    if (chunk === null) break;
-    shown = (shown + Buffer.from(chunk).toString()).slice(-500);
-  }
-  const { exitCode, signal: killed } = await pty.exited;
-  await pty.close(500);
-  if (exitCode !== EXIT_CODE) {
+  const seen = { text: "", at: 0 };
+  const output = watch(pty, seen);
+  while (!output.ended && !isWaiting(seen, start)) await Promise.race([output.end, Bun.sleep(20)]);
+  if (output.ended) {
+    const { exitCode, signal: killed } = await pty.exited;
+    await pty.close(500);
     const how = killed ?? `exit code ${exitCode}`;
-    return { verdict: "failed", detail: `${shell} ended by itself (${how}): ${lastLine(shown)}`, hint };
+    return { verdict: "failed", detail: `${shell} ended by itself (${how}): ${lastLine(seen.text)}`, hint };
   }
-  const ms = Math.round(performance.now() - start);
+  await pty.write(END_OF_INPUT).catch(() => {}); // it may leave at this very moment
+  await Promise.race([output.end, Bun.sleep(LEAVE_MS)]);
+  await pty.close(500);
   const { backend, reason } = ptyBackend();
-  const detail = `${shell} starts on a terminal, in ${ms} ms`;
+  const shown = seen.at > 0 ? `, in ${Math.round(seen.at - start)} ms` : "; it shows no prompt";
+  const detail = `${shell} starts on a terminal${shown}`;
   if (backend === "native") return { detail };
   return {
     verdict: "warning",
@@ -114,6 +122,35 @@ export function tryPermissions(configPath: string, program: string): Answer {
 
 // --- internal ---
 
+/** What a shell has shown; `at` is the time of the latest, 0 before the first. */
+interface Seen {
+  text: string;
+  at: number;
+}
+
+function watch(pty: Pty, seen: Seen): { readonly ended: boolean; readonly end: Promise<void> } {
+  const output = { ended: false, end: Promise.resolve() };
+  const read = async () => {
+    for (let chunk = await pty.read(); chunk !== null; chunk = await pty.read()) {
+      seen.text = (seen.text + Buffer.from(chunk).toString()).slice(-500);
+      seen.at = performance.now();
+    }
+    output.ended = true;
+  };
+  output.end = read();
+  return output;
+}
+
+function isWaiting({ at }: Seen, start: number): boolean {
+  const now = performance.now();
+  return at > 0 ? now - at > QUIET_MS : now - start > SILENT_MS;
+}
+
+/** ksh opens its history as it starts. The others write nothing where nothing is typed, and need no setting. */
+function withoutHistory(shell: string): Record<string, string> {
+  return basename(shell).startsWith("ksh") ? { HISTFILE: "/dev/null" } : {};
+}
+
 /** For who runs this; a folder that does not exist yet counts as its parent. */
 function freeBytes(path: string): number {
   let folder = path;
@@ -128,7 +165,6 @@ function megabytes(bytes: number): string {
 }
 
 function lastLine(text: string): string {
-  // What was typed stands there too.
-  const lines = text.split(/[\r\n]+/).filter((line) => !["", `exit ${EXIT_CODE}`].includes(line.trim()));
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== "");
   return lines.at(-1)?.trim() ?? "it said nothing";
 }

@@ -1,10 +1,12 @@
-/** What the server says: is it a Rexec server, what time is it there, does it take our token and our socket. */
+/** What the server says: is it a Rexec server, what time is it there, does it take our token. */
 import * as z from "zod/mini";
-import { connectionError, HttpError, requestJson } from "../../lib/http.ts";
+import { connectionError } from "../../lib/connection-error.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { type ApiRequest, HttpError, requestJson } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { agentBody, versionBody } from "../../protocol/http.ts";
+import { pathSegment } from "../../protocol/path.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
-import { runConnection, TIMES } from "../connection.ts";
 import { refusalError } from "../refusal.ts";
 import { type Answer, STEP_MS } from "./finding.ts";
 
@@ -25,7 +27,7 @@ export async function askVersion(endpoint: Endpoint, signal: AbortSignal): Promi
     proxy: proxy ? { url: proxy, respectNoProxy: false } : false,
     ...(tls ? { tls } : {}),
   }).catch((error) => {
-    throw connectionError(error, url);
+    throw connectionError(error, url, proxy);
   });
   const date = Date.parse(response.headers.get("date") ?? "");
   const value = Number.isNaN(date) ? null : date;
@@ -83,17 +85,11 @@ export async function tryToken({ endpoint, token, agentId }: Asker, signal: Abor
 export async function tryAgent(asker: Asker, signal: AbortSignal): Promise<Answer<{ online: boolean }>> {
   const { endpoint, token, agentId } = asker;
   if (!token || !agentId) return { verdict: "skipped", detail: "this machine is not registered" };
+  const path = `/api/agents/${pathSegment(agentId)}`;
+  const request = { endpoint, method: "GET", token, signal, timeoutMs: STEP_MS, path } as const;
   try {
-    const agent = await requestJson({
-      endpoint,
-      method: "GET",
-      token,
-      signal,
-      timeoutMs: STEP_MS,
-      path: `/api/agents/${encodeURIComponent(agentId)}`,
-      schema: agentBody,
-    });
-    const online = agent.status === "online";
+    const agent = await requestJson({ ...request, schema: agentBody });
+    const online = (await statusOf(request)) ?? agent.status === "online";
     return {
       detail: `"${agent.name}" (${agentId}), ${online ? "online" : "offline"} there`,
       value: { online },
@@ -104,54 +100,18 @@ export async function tryAgent(asker: Asker, signal: AbortSignal): Promise<Answe
   }
 }
 
-/**
- * Opens the agent's own socket and closes it again. Only while no agent runs: it would be superseded.
- * @param who null to ask for an agent that does not exist: the way is tried, up to the server's refusal
- */
-export async function tryWebSocket(
-  endpoint: Endpoint,
-  who: { token: string; agentId: string } | null,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const opened = new AbortController();
-  let spoken = "";
-  const end = await runConnection(
-    {
-      endpoint,
-      agentId: who?.agentId ?? crypto.randomUUID(),
-      token: who?.token ?? "",
-      auth: "header",
-      about: { name: "doctor", shell: "", distro: undefined },
-    },
-    {
-      opened: (_, isV2) => {
-        spoken = isV2 ? "rexec.v2" : "rexec.v1";
-        opened.abort();
-      },
-      text: () => {},
-      binary: () => {},
-    },
-    AbortSignal.any([signal, opened.signal]),
-    { ...TIMES, dialMs: STEP_MS },
-  );
-  if (spoken) return { detail: `opened (${spoken}), and closed again`, value: true };
-  if (end.kind === "refused") return judgeRefusal(end.status, who === null);
-  return { verdict: "failed", detail: `the socket does not open: ${end.reason}`, hint: UPGRADE_HINT };
-}
-
 // --- internal ---
 
-const UPGRADE_HINT =
-  "a proxy on the way must pass the headers Upgrade and Connection, and not cut idle connections";
-
-function judgeRefusal(status: number, anonymous: boolean): Answer {
-  // What a Rexec server answers whom it does not know: the request has come through as an upgrade.
-  const expected = [401, 403, 404].includes(status);
-  if (expected && anonymous) return { detail: `the request reaches the server (which answers ${status})` };
-  const detail = `the server answered ${status} to the upgrade`;
-  if (status === 426)
-    return { verdict: "failed", detail: `${detail}: a proxy took it off`, hint: UPGRADE_HINT };
-  return { verdict: "failed", detail, hint: expected ? "see the token above" : UPGRADE_HINT };
+/** Some servers call every agent offline but where its status is asked for. Null where they have no such route. */
+async function statusOf(request: Omit<ApiRequest<never>, "schema">): Promise<boolean | null> {
+  try {
+    const schema = z.object({ status: z.string() });
+    const { status } = await requestJson({ ...request, path: `${request.path}/status`, schema });
+    return status === "online";
+  } catch (error) {
+    if (error instanceof RexecError) return null;
+    throw error;
+  }
 }
 
 function subject(endpoint: Endpoint, agentId: string | null, token: string) {

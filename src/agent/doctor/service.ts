@@ -1,7 +1,7 @@
 /** Whether an agent runs here, how, and whether something starts it at boot. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { RexecError } from "../../lib/errors.ts";
+import { homeFolder } from "../../lib/home.ts";
 import { VERSION } from "../../lib/version.ts";
 import { askStatus } from "../control/client.ts";
 import type { AgentStatus } from "../control/messages.ts";
@@ -18,10 +18,15 @@ export interface Running {
   status: AgentStatus | null;
 }
 
-export async function tryService(configPath: string, env: Environment): Promise<Answer<Running>> {
+/** @param checked origin of the server that is checked: the running agent may be at another one */
+export async function tryService(
+  configPath: string,
+  env: Environment,
+  checked: string,
+): Promise<Answer<Running>> {
   const status = await runningStatus(configPath, env);
   const service = await installedService(env);
-  return status ? judgeRunning(status) : judgeIdle(service);
+  return status ? judgeRunning(status, checked) : judgeIdle(service);
 }
 
 // --- internal ---
@@ -40,7 +45,7 @@ async function runningStatus(configPath: string, env: Environment): Promise<Agen
 /** The service whose file is there: the system's, else this account's own. */
 async function installedService(env: Environment): Promise<Recipe | null> {
   const uid = process.getuid?.() ?? 0;
-  const about = { init: undefined, env, home: env.HOME || homedir(), uid, run: runner(env) };
+  const about = { init: undefined, env, home: homeFolder(env), uid, run: runner(env) };
   for (const scope of ["system", "user"] as const) {
     try {
       const { recipe } = await chooseManager({ ...about, scope });
@@ -53,16 +58,20 @@ async function installedService(env: Environment): Promise<Recipe | null> {
   return null;
 }
 
-function judgeRunning(status: AgentStatus): Answer<Running> {
+function judgeRunning(status: AgentStatus, checked: string): Answer<Running> {
   const { pid, run, version, connection, last_error: failure } = status;
   const value = { status };
   const who = `runs (pid ${pid}, ${run}, version ${version})`;
+  const isElsewhere = URL.canParse(status.host) && new URL(status.host).origin !== checked;
+  const where = isElsewhere ? ` to ${status.host}, which is not what is checked here` : "";
   if (connection !== "connected") {
     const why = failure ? `: ${failure.message}` : "";
-    const hint = "what stands above says why, or its log: rexec-agent logs";
-    return { verdict: "failed", detail: `${who}, and is not connected${why}`, hint, value };
+    const hint = isElsewhere
+      ? "its log says why: rexec-agent logs; and rexec-agent doctor without --host"
+      : "what stands above says why, or its log: rexec-agent logs";
+    return { verdict: "failed", detail: `${who}, and is not connected${where}${why}`, hint, value };
   }
-  const detail = `${who}, connected since ${status.connected_since ?? "just now"}`;
+  const detail = `${who}, connected${where} since ${status.connected_since ?? "just now"}`;
   if (version === VERSION) return { detail, value };
   const hint = `this program is version ${VERSION}: the agent takes it with its next start`;
   return { verdict: "warning", detail, hint, value };

@@ -2,7 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { connectionError } from "../../lib/http.ts";
+import { certificateProblem, connectionError } from "../../lib/connection-error.ts";
 import type { Endpoint } from "../../lib/net.ts";
 import { bareHost, proxyFor } from "../../lib/proxy.ts";
 import { type Answer, after, type Step, step } from "./finding.ts";
@@ -55,9 +55,9 @@ async function findName(base: URL, given: string | null): Promise<Answer<Hop>> {
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const hint =
-      code === "ENOTFOUND"
-        ? "check the address for a typing error, and /etc/resolv.conf"
-        : "no name server answers: check the network and /etc/resolv.conf";
+      code === "EAI_AGAIN" || code === "ESERVFAIL"
+        ? "no name server answers: check the network and /etc/resolv.conf"
+        : "check the address for a typing error, and /etc/resolv.conf";
     return { verdict: "failed", detail: `cannot find ${whose}${host}${code ? ` (${code})` : ""}`, hint };
   }
 }
@@ -110,7 +110,8 @@ async function tryTls(hop: Hop, endpoint: Endpoint, signal: AbortSignal): Promis
     const from = Date.parse(certificate.valid_from);
     const to = Date.parse(certificate.valid_to);
     socket.destroy();
-    resolve(judge({ problem, from, to, host: base.host }));
+    const names = certificate.subjectaltname?.replace(/\b(DNS|IP Address):/g, "").slice(0, MAX_NAMES);
+    resolve(judge({ problem, from, to, host: base.host, names }));
   });
   return promise;
 }
@@ -121,11 +122,16 @@ interface Certificate {
   from: number;
   to: number;
   host: string;
+  /** What it is for. */
+  names: string | undefined;
 }
+
+/** Characters of the names of a certificate that are shown. */
+const MAX_NAMES = 200;
 
 const DAY_MS = 86_400_000;
 
-function judge({ problem, from, to, host }: Certificate): Answer<true> {
+function judge({ problem, from, to, host, names }: Certificate): Answer<true> {
   const now = Date.now();
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   const clock = `this machine's clock says ${new Date(now).toISOString()}`;
@@ -138,9 +144,11 @@ function judge({ problem, from, to, host }: Certificate): Answer<true> {
     return { verdict: "failed", detail, hint: "renew it on the server, or set this machine's clock" };
   }
   if (problem !== null) {
-    const hint =
-      "for a private authority give its file as ca_file (REXEC_CA_FILE); a proxy that reads along needs its own authority there";
-    return { verdict: "failed", detail: `cannot trust ${host}: ${problem}`, hint };
+    const { why, hint } = certificateProblem(problem, names);
+    const more = hint.includes("ca_file")
+      ? `${hint}; a proxy that reads along needs its own authority there`
+      : hint;
+    return { verdict: "failed", detail: `cannot trust ${host}: ${why}`, hint: more };
   }
   const detail = `trusted; the certificate of ${host} is valid until ${day(to)}`;
   if (to - now < 7 * DAY_MS) return { verdict: "warning", detail, hint: "renew it soon", value: true };

@@ -1,4 +1,5 @@
 /** An ephemeral agent at the server: there for as long as it runs, and removed by itself. */
+
 import * as z from "zod/mini";
 import { messageOf } from "../../lib/errors.ts";
 import { HttpError, requestJson } from "../../lib/http.ts";
@@ -6,6 +7,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Endpoint } from "../../lib/net.ts";
 import { distro, goArch, goOs } from "../../lib/platform.ts";
 import { agentListBody, registeredBody } from "../../protocol/http.ts";
+import { pathSegment } from "../../protocol/path.ts";
 import type { Job } from "./job.ts";
 
 export interface RegistrationRequest {
@@ -65,7 +67,7 @@ export async function unregister(
   timeoutMs: number,
   logger: Logger,
 ): Promise<string | null> {
-  const path = `/api/agents/${encodeURIComponent(agent.agentId)}`;
+  const path = `/api/agents/${pathSegment(agent.agentId)}`;
   const deadline = performance.now() + timeoutMs;
   const tokens = [...new Set([token, agent.token])];
   let why = "";
@@ -116,7 +118,7 @@ async function tellApart(
       return { name, reference: name };
     if (isNamed) return { name, reference: agentId };
     const longer = `${name.slice(0, 119)}-${agentId.slice(0, 8)}`;
-    const path = `/api/agents/${encodeURIComponent(agentId)}`;
+    const path = `/api/agents/${pathSegment(agentId)}`;
     await requestJson({
       endpoint,
       method: "PATCH",

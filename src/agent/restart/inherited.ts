@@ -1,5 +1,7 @@
 /** The receiving side: this process was another program image of the agent before, and may have been left its shells. */
+
 import { closeSync } from "node:fs";
+import { counted } from "../../lib/count.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { adoptChild } from "../../pty/adopt-child.ts";
@@ -44,7 +46,7 @@ export class Inherited implements Disposable {
       // Damaged, or a variable that somebody has passed on. A terminal without an owner would hold its shell for ever.
       const masters = openDescriptors().filter((one) => ptyNumber(one) !== null);
       if (masters.length > 0)
-        logger.error(`nothing is known of ${masters.length} terminals that are open: they are closed`);
+        logger.error(`nothing is known of ${counted(masters.length, "open terminal")}: closed`);
       for (const one of masters) closeQuietly(one);
       return null;
     }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod/mini";
 import { messageOf, RexecError } from "../../lib/errors.ts";
+import { withOpenFilesAsBefore } from "../../pty/open-files.ts";
 import { CHECK, HANDOVER } from "./inherited.ts";
 import { HANDOVER_VERSION } from "./schema.ts";
 
@@ -39,13 +40,15 @@ export async function assertStarts({ path, argv, env }: Program): Promise<string
     Object.entries(env).filter(([name]) => !NOT_FOR_THE_CHECK.includes(name)),
   );
   try {
-    const child = Bun.spawn([path, ...argv.slice(1)], {
-      argv0: argv[0] ?? path,
-      env: { ...checkEnv, [HANDOVER]: CHECK },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: CHECK_MS,
-      killSignal: "SIGKILL",
-    });
+    const child = withOpenFilesAsBefore(() =>
+      Bun.spawn([path, ...argv.slice(1)], {
+        argv0: argv[0] ?? path,
+        env: { ...checkEnv, [HANDOVER]: CHECK },
+        stdio: ["ignore", "pipe", "pipe"],
+        timeout: CHECK_MS,
+        killSignal: "SIGKILL",
+      }),
+    );
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     if (child.exitCode !== 0)
       throw new Error(lastLine(stderr) || `it ends with ${child.exitCode ?? child.signalCode}`);

@@ -2,8 +2,10 @@
  * Replaces this process by the (possibly new) program, with all shells and commands that it serves. Until the very last
  * step everything can go on as before, and does where that step fails.
  */
+
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
+import { counted } from "../../lib/count.ts";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { closeAllOnExec, replaceProcess } from "../../pty/replace-process.ts";
@@ -145,7 +147,9 @@ export class Restarter {
     await atMost(DRAIN_MS, outbox.drained());
     await atMost(CLOSE_MS, pause.begin("the agent restarts"));
     if (execs.count > 0) {
-      logger.warn(`${execs.count} commands of rexec.v1 are ended, their results are lost`);
+      logger.warn(
+        `${counted(execs.count, "command")} of rexec.v1 ended by the restart; the results are lost`,
+      );
       execs.killNow();
     }
   }

@@ -100,7 +100,7 @@ function readRegistered(config: string, own: Environment, env: Environment): Age
     const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
     throw new RexecError(`${config} holds no token, and neither does a file of the service${why}`, {
       code: "token_missing",
-      hint: "put it there: rexec-agent refresh-token --token TOKEN; or REXEC_TOKEN=… into a drop-in (systemctl edit rexec-agent)",
+      hint: "put it there: rexec-agent refresh-token (it asks; or set REXEC_TOKEN); or REXEC_TOKEN=… into a drop-in (systemctl edit rexec-agent)",
       exitCode: ExitCode.notSetUp,
     });
   }

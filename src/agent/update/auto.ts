@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { LONGEST_TIMER_MS } from "../../lib/duration.ts";
 import type { Logger } from "../../lib/log.ts";
+import { withOpenFilesAsBefore } from "../../pty/open-files.ts";
 import type { UplinkState } from "../uplink-state.ts";
 
 /** The first look comes at some moment of this time, ms: a thousand agents that were started together spread over it. */
@@ -61,11 +62,9 @@ export function autoUpdate(options: AutoUpdateOptions): AutoUpdate {
 async function look(command: readonly string[], logger: Logger): Promise<void> {
   logger.debug("looking for a newer version");
   try {
-    const child = Bun.spawn([...command], {
-      cwd: "/",
-      detached: true,
-      stdio: ["ignore", "ignore", "inherit"],
-    });
+    const child = withOpenFilesAsBefore(() =>
+      Bun.spawn([...command], { cwd: "/", detached: true, stdio: ["ignore", "ignore", "inherit"] }),
+    );
     child.unref();
     await child.exited;
   } catch (error) {

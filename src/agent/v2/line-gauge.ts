@@ -17,6 +17,8 @@ const PING_MS = 100;
 const PING_BYTES = 8 * 1024;
 /** Something on the way swallows pings: then there is no measure, and no bound but the socket's own, ms. */
 const UNANSWERED_MS = 3_000;
+/** Pings that wait for an answer: a line has a dozen under way, and one that swallows them gets no more. */
+const MAX_MARKS = 256;
 /** Of a WebSocket frame, about, bytes. */
 const HEADER_BYTES = 8;
 
@@ -66,6 +68,7 @@ export class LineGauge {
     const unmarked = this.#sent - this.#marked;
     const due = unmarked >= PING_BYTES && now - this.#markedAt >= PING_MS;
     if (!full && !due && unmarked < this.#window.window / PINGS_A_WINDOW) return;
+    if (this.#marks.length >= MAX_MARKS) return;
     const id = String(this.#next);
     this.#next += 1;
     this.#marked = this.#sent;

@@ -1,5 +1,6 @@
 /** The rexec.v2 side of the connection to the server: its channels, and what comes in by the channel it is for. */
 import { messageOf } from "../../lib/errors.ts";
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import {
@@ -45,7 +46,7 @@ export class V2Link {
     const parsed = parseOpener(text);
     if (!parsed.ok) {
       if (parsed.problem === "unknown") return false;
-      this.#options.logger.warn(`ignored a message that breaks the contract: ${parsed.reason}`);
+      this.#complain(`ignored a message that breaks the contract: ${parsed.reason}`);
       const channel = channelOf(text);
       this.#refuse(channel, "bad_message", parsed.reason);
       return true;
@@ -62,7 +63,7 @@ export class V2Link {
     }
     const wrong = this.#channels.get(decoded.frame.channel)?.frame(decoded.frame) ?? null;
     if (wrong === null) return;
-    this.#options.logger.warn(`the server broke rexec.v2: ${wrong}`);
+    this.#complain(`the server broke rexec.v2: ${wrong}`);
     this.#options.line.fail(wrong);
   }
 
@@ -74,6 +75,11 @@ export class V2Link {
   }
 
   // --- internal ---
+
+  #complain(line: string): void {
+    const { logger } = this.#options;
+    gather(logger, { level: "warn", kind: "broken messages", who: "server", atOnce: 5 }, line);
+  }
 
   #control(message: OpenerMessage): void {
     const { sessions, runs } = this.#options;

@@ -1,10 +1,11 @@
 /** The process of a command: started here, or by an earlier program image of this process. */
 import { adoptChild } from "../../pty/adopt-child.ts";
 import { trackChild, untrackChild } from "../../pty/children.ts";
+import { exitOfChild } from "../../pty/exit-status.ts";
 import { isAlive, type ProcessEntry, readProcess } from "../../pty/procfs.ts";
 import type { PtyExit } from "../../pty/pty.ts";
 import { adoptOutput, adoptStdin, childPipes, type Output, type Stdin } from "../child-pipes.ts";
-import { type ExecOptions, signalOf, spawnGroup } from "../exec.ts";
+import { type ExecOptions, spawnGroup } from "../exec.ts";
 import type { SavedRun } from "../restart/schema.ts";
 
 export interface RunChild {
@@ -28,7 +29,7 @@ export function startChild(options: Pick<ExecOptions, "shell" | "command" | "cwd
   trackChild(pid);
   const exited = child.exited.then(() => {
     untrackChild(pid);
-    return { exitCode: child.signalCode ? null : child.exitCode, signal: signalOf(child) };
+    return exitOfChild(child);
   });
   return { pid, entry: readProcess(pid), exited, stdin, stdout, stderr };
 }

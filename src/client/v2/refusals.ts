@@ -1,4 +1,5 @@
 /** What was refused, in words. */
+import { counted } from "../../lib/count.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import type { OwnerMessage } from "../../protocol/v2/control.ts";
 import { shellFailed } from "../attach-context.ts";
@@ -7,7 +8,10 @@ export type Refused = Extract<OwnerMessage, { type: "refused" }>;
 
 /** The shell that was looked at is not there any more. @param unapplied bytes of input that did not arrive */
 export function sessionGone(unapplied: number): RexecError {
-  const input = unapplied > 0 ? `, and ${unapplied} bytes typed meanwhile were not delivered` : "";
+  const input =
+    unapplied > 0
+      ? `, and ${counted(unapplied, "byte")} typed meanwhile ${unapplied === 1 ? "was" : "were"} not delivered`
+      : "";
   return new RexecError(`the shell is gone${input}`, {
     code: "session_gone",
     hint: "its agent was started anew, or the shell ended long ago: rexec sessions shows what there is",

@@ -1,4 +1,5 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
+import { counted } from "../../lib/count.ts";
 import { RexecError } from "../../lib/errors.ts";
 import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
@@ -163,7 +164,7 @@ export function runGone(): RexecError {
 
 /** A command's output is held for its reader: this should not happen. */
 function outputLost(bytes: number): RexecError {
-  return new RexecError(`${bytes} bytes of the command's output were lost`, {
+  return new RexecError(`lost ${counted(bytes, "byte")} of the command's output`, {
     code: "output_lost",
     hint: "it may have run: look before you run it again",
   });

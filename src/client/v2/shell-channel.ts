@@ -1,4 +1,5 @@
 /** A shell on one connection: attached, shown, typed into, until either of the two ends. */
+import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
@@ -215,7 +216,9 @@ export class ShellChannel implements ChannelEvents {
 
   #tellSkipped(bytes: number, shape: (text: string) => string): void {
     if (!this.#context.terminal.shown) return void this.#context.status({ kind: "skipped", bytes });
-    this.#state.sink.push(Buffer.from(shape(`${bytes} bytes of output were skipped here`)));
+    this.#state.sink.push(
+      Buffer.from(shape(`${counted(bytes, "byte")} of output ${bytes === 1 ? "was" : "were"} skipped here`)),
+    );
   }
 
   #ended({ exit_code, signal }: Ended): void {

@@ -35,7 +35,8 @@ export async function attachV2(context: AttachContext, first: Connection): Promi
   let connection: Connection | null = first;
   for (;;) {
     const step = await serve(context, state, connection, retry, attached);
-    if (step.kind === "left") return { ...step, livesOn: state.instance === null ? null : session };
+    if (step.kind === "left")
+      return { ...step, livesOn: state.instance === null ? null : session, isKept: true };
     if (step.kind === "exited") return step;
     connection = null;
     const now = clock.now();

@@ -75,8 +75,8 @@ export function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
 }
 
 export function failure(launched: Exclude<Launched, { outcome: "connected" }>, log: string): RexecError {
-  const shown = launched.logLines.map((line) => `  ${line}`).join("\n");
-  say(`the last lines of ${log}:\n${shown || "  (none)"}`);
+  say(`the last lines of ${log}:`);
+  for (const line of launched.logLines.length > 0 ? launched.logLines : ["(none)"]) say(`  ${line}`);
   if (launched.outcome === "waiting") {
     return new RexecError(`it runs (pid ${launched.pid}), but is not connected: ${launched.reason}`, {
       code: "not_connected",

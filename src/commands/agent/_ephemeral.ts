@@ -12,12 +12,13 @@ import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
 import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
+import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
-import { programName, say, writeOut } from "../_cli.ts";
+import { announce, programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
+import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 import { actAsOwner } from "./_options.ts";
 
@@ -55,7 +56,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     limits,
     rules,
     job: jobOf(args),
-    isNamed: Boolean(args.name?.trim()),
+    isNamed: args.name !== undefined,
     workingDir: loaded.file?.settings.working_dir ?? env[FOLDER_VARIABLE] ?? process.cwd(),
     env,
     shellEnv: withUs(sifted.env),
@@ -68,7 +69,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     onConnected(agent) {
       const text = invitation(agent, loaded.host);
       if (daemon?.reporter) daemon.reporter.connected(text);
-      else void writeOut(text);
+      else announce(text);
       logger.info(`${plan(rules)}; ${continueCommand()} ends it`);
     },
     onCame: () => logger.info("somebody is at a shell"),
@@ -132,16 +133,16 @@ function tokenOf(token: string | null): string {
     token ? "that is no API token: it has a space or a strange character in it" : "no token",
     {
       code: token ? "bad_token" : "token_missing",
-      hint: `set REXEC_TOKEN, from a secret of the CI system: an API token of the account (${TOKEN_PLACE})`,
+      hint: "set REXEC_TOKEN, from a secret of the CI system: an API token of the account",
       exitCode: ExitCode.notSetUp,
     },
   );
 }
 
 function jobOf(args: EphemeralArgs): Job {
-  const job = describeJob(process.env, hostname());
-  const tags = [...new Set([...job.tags, ...words(args.tags)])];
-  return { ...job, tags, name: args.name?.trim() || job.name };
+  const job = describeJob(process.env, defaultName(hostname()));
+  const tags = [...new Set([...job.tags, ...(tagsOf(args.tags) ?? [])])];
+  return { ...job, tags, name: nameOf(args.name) ?? job.name };
 }
 
 function words(list: string | undefined): string[] {
@@ -156,9 +157,9 @@ function invitation({ reference }: Registration, host: string): string {
   return `
 Connect to this machine:
 
-  rexec connect ${quoteWord(reference)}
+  rexec connect ${printable(quoteWord(reference))}
 
-or in a browser: ${host.replace(/\/+$/, "")}
+or in a browser: ${printable(host.replace(/\/+$/, ""))}
 `;
 }
 

@@ -18,7 +18,7 @@ export function progressBar(stream: NodeJS.WriteStream): ProgressBar {
   let drawnAt = 0;
   let begin: { at: number; done: number } | null = null;
   const clear = () => {
-    if (isDrawn) void writeErr("\r\x1b[K");
+    if (isDrawn) writeErr("\r\x1b[K").catch(() => {});
     isDrawn = false;
   };
   return {
@@ -29,7 +29,8 @@ export function progressBar(stream: NodeJS.WriteStream): ProgressBar {
       drawnAt = now;
       isDrawn = true;
       const rate = ((done - begin.done) / Math.max(1, now - begin.at)) * 1000;
-      void writeErr(`\r\x1b[K${line(done, total, rate).slice(0, Math.max(1, (stream.columns || 80) - 1))}`);
+      const shown = line(done, total, rate).slice(0, Math.max(1, (stream.columns || 80) - 1));
+      writeErr(`\r\x1b[K${shown}`).catch(() => {});
     },
     say(text) {
       clear();

@@ -1,12 +1,12 @@
 /** What `install` and `uninstall` have in common: options, and what they make of this machine. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { chooseManager } from "../../agent/service/managers.ts";
 import type { Recipe } from "../../agent/service/recipe.ts";
 import { asRoot, resolveService, type ServiceRequest } from "../../agent/service/resolve.ts";
 import { type Run, runner } from "../../agent/service/run.ts";
 import type { ServiceSpec } from "../../agent/service/spec.ts";
 import { RexecError } from "../../lib/errors.ts";
+import { homeFolder } from "../../lib/home.ts";
 import { globalArgs, programName } from "../_cli.ts";
 
 export const serviceArgs = {
@@ -48,7 +48,7 @@ export async function serviceContext(args: ServiceArgs): Promise<ServiceContext>
     env,
     uid: process.getuid?.() ?? 0,
   };
-  const home = env.HOME || homedir();
+  const home = homeFolder(env);
   const { recipe, isHere } = await chooseManager({
     init: args.init,
     scope,

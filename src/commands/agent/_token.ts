@@ -1,7 +1,7 @@
 /** A token from whoever sits there. */
 import { DEFAULT_HOST } from "../../agent/config.ts";
 import { RexecError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
+import { tokenPlace } from "../../lib/hints.ts";
 import { say } from "../_cli.ts";
 import { askSecret } from "../_stdin.ts";
 
@@ -11,7 +11,7 @@ export async function askToken(host: string): Promise<string> {
     say(
       host.replace(/\/+$/, "") === DEFAULT_HOST
         ? `Make an API token in the dashboard: ${DEFAULT_HOST}/settings`
-        : `Make an API token (${TOKEN_PLACE})`,
+        : `Make an API token (${tokenPlace(host)})`,
     );
     return askSecret(`API token for ${host}`);
   }

@@ -3,6 +3,7 @@ import { newConfigPath } from "../../agent/config-file.ts";
 import { meantConfig } from "../../agent/config-meant.ts";
 import { examine, type Finding } from "../../agent/doctor/doctor.ts";
 import { redact } from "../../lib/log.ts";
+import { printable, printableJson } from "../../lib/printable.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { colourful } from "../_output.ts";
 import { actAsOwner, agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
@@ -39,7 +40,7 @@ export const doctorCommand = withHelp(
       }
       const failed = findings.filter(({ verdict }) => verdict === "failed").length;
       if (args.json) {
-        await writeOut(`${redact(JSON.stringify({ ok: failed === 0, checks: findings }, null, 2))}\n`);
+        await writeOut(`${redact(printableJson({ ok: failed === 0, checks: findings }))}\n`);
       } else {
         await writeOut(failed === 0 ? "\nall is well\n" : `\n${failed} of ${findings.length} failed\n`);
       }
@@ -82,6 +83,6 @@ function lineOf({ check, verdict, detail, hint }: Finding): string {
   const mark = colourful(process.stdout)
     ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m`
     : MARKS[verdict];
-  const advice = hint === undefined ? "" : `\n                hint: ${hint}`;
-  return redact(`${mark} ${check.padEnd(13)} ${detail}${advice}\n`);
+  const advice = hint === undefined ? "" : `\n                hint: ${printable(hint)}`;
+  return redact(`${mark} ${check.padEnd(13)} ${printable(detail)}${advice}\n`);
 }

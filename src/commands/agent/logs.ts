@@ -8,10 +8,13 @@ import { follow, lastLinesOfAll } from "../../agent/daemon/tail.ts";
 import { runner } from "../../agent/service/run.ts";
 import { asRoot } from "../../agent/trust/identity.ts";
 import { ExitCode, RexecError, UsageError } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
 
 const DEFAULT_LINES = "100";
+/** What a program that ran before us has written may be anything. */
+const LONGEST_LINE = 64 * 1024;
 
 export const logsCommand = withHelp(
   defineCommand({
@@ -99,9 +102,18 @@ async function showFile(path: string, lines: number, goOn: boolean): Promise<voi
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
   const { from, added } = follow(path, stop.signal);
   const shown = lastLinesOfAll(path, lines, from);
-  if (shown.length > 0) await writeOut(`${shown.join("\n")}\n`);
+  for (const line of shown) await writeOut(`${printable(line, LONGEST_LINE)}\n`);
   if (!goOn) return;
-  for await (const bytes of added) await writeOut(bytes);
+  const decoder = new TextDecoder();
+  let tail = "";
+  for await (const bytes of added) {
+    const lines = (tail + decoder.decode(bytes, { stream: true })).split("\n");
+    tail = lines.pop() ?? "";
+    for (const line of lines) await writeOut(`${printable(line, LONGEST_LINE)}\n`);
+    if (tail.length <= LONGEST_LINE) continue;
+    await writeOut(`${printable(tail, LONGEST_LINE)}\n`);
+    tail = "";
+  }
 }
 
 async function journal(unit: Unit, lines: number, goOn: boolean): Promise<number> {

@@ -30,8 +30,13 @@ export const refreshTokenCommand = withHelp(
         ...{ file, agentId, host, insecure, caFile, token, agent },
         env: process.env,
       });
-      say(`the new token is in ${loaded.path}`);
-      if (isJwt(token)) say("warning: it is a login token (JWT), which expires after 24 hours");
+      say(
+        outcome.isExchanged
+          ? `the token that you gave may do more than connect this agent: the server made one for the agent alone, which is in ${loaded.path}`
+          : `the new token is in ${loaded.path}`,
+      );
+      for (const warning of outcome.warnings) say(`warning: ${warning}`);
+      if (isJwt(outcome.token)) say("warning: it is a login token (JWT), which expires after 24 hours");
       return report(outcome);
     },
   }),
@@ -41,6 +46,8 @@ export const refreshTokenCommand = withHelp(
       ["REXEC_TOKEN=… rexec-agent refresh-token", "Without a question"],
     ],
     notes: [
+      "A token that may do more than connect this agent is exchanged for one that may not, where the server makes such; the " +
+        "agent's former token is revoked then.",
       "The server is asked first whether the token is valid and may use this agent; where not, nothing is changed. Shells " +
         "that are open stay open.",
     ],
@@ -49,7 +56,11 @@ export const refreshTokenCommand = withHelp(
 
 // --- internal ---
 
-function report({ running, isOverridden }: RefreshOutcome): number {
+function report({ running, isOverridden, isExchanged, former }: RefreshOutcome): number {
+  if (isExchanged) say("the one that you gave was neither written down nor revoked");
+  if (former.kind === "revoked") say("the token that this machine had before was revoked");
+  if (former.kind === "kept")
+    say(`warning: the token that this machine had before was not revoked: ${former.why}`);
   switch (running.kind) {
     case "none":
       say("no agent runs: it counts from the next start on");

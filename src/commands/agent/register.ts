@@ -2,9 +2,10 @@ import { hostname } from "node:os";
 import { currentAccount } from "../../agent/child-env.ts";
 import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
 import { chooseShell, resolveShell } from "../../agent/shell.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
+import { tokenPlace } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
+import { defaultName, descriptionOf, nameOf, tagsOf } from "./_description.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { askToken } from "./_token.ts";
 
@@ -53,17 +54,23 @@ export const registerCommand = withHelp(
       ...agentArgs,
     },
     async run({ args }) {
+      const described = {
+        name: nameOf(args.name),
+        description: descriptionOf(args.description),
+        tags: tagsOf(args.tags),
+      };
       const loaded = loadAgentConfig(args, agentLogger(args), { isNew: true });
       const shell = args.shell === undefined ? undefined : resolveShell(args.shell, process.env.PATH);
       const outcome = await registerAgent({
         loaded,
         env: process.env,
-        name: args.name?.trim() || undefined,
-        description: args.description,
+        ...described,
         shell,
-        tags: args.tags === undefined ? undefined : splitTags(args.tags),
         force: args.force === true,
-        defaults: { name: hostname(), shell: chooseShell(undefined, process.env.SHELL, currentAccount()) },
+        defaults: {
+          name: defaultName(hostname()),
+          shell: chooseShell(undefined, process.env.SHELL, currentAccount()),
+        },
         askToken: () => askToken(loaded.host),
       });
       report(outcome, loaded.host);
@@ -85,17 +92,6 @@ export const registerCommand = withHelp(
 
 // --- internal ---
 
-function splitTags(text: string): string[] {
-  return [
-    ...new Set(
-      text
-        .split(",")
-        .map((tag) => tag.trim())
-        .filter(Boolean),
-    ),
-  ];
-}
-
 function report(outcome: RegisterOutcome, host: string): void {
   const { kind, name, agentId, path, shell } = outcome;
   say(`${kind === "registered" ? "registered" : "updated"} "${name}" (${agentId}) at ${host}`);
@@ -103,7 +99,7 @@ function report(outcome: RegisterOutcome, host: string): void {
   for (const warning of outcome.warnings) say(`warning: ${warning}`);
   if (isJwt(outcome.token)) {
     say("warning: this is a login token (JWT), which expires after 24 hours");
-    say(`  make an API token (${TOKEN_PLACE}) and run: rexec-agent register --token TOKEN`);
+    say(`  make an API token (${tokenPlace(host)}) and run: rexec-agent register --token TOKEN`);
   }
   say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
 }

@@ -1,6 +1,7 @@
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
 import { restartRunning } from "../../agent/restart/ask.ts";
+import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
@@ -17,7 +18,10 @@ export const restartCommand = withHelp(
         return ExitCode.notSetUp;
       }
       const { status, isConnected } = await restartRunning(agent);
-      const kept = keptWords(status.restart ?? { sessions: 0, commands: 0 });
+      const { sessions, commands } = status.restart ?? { sessions: 0, commands: 0 };
+      const shells = sessions === 0 ? "" : `${counted(sessions, "shell")} and `;
+      const kept =
+        sessions + commands === 0 ? "nothing ran in it" : `${shells}${counted(commands, "command")} kept`;
       say(`restarted "${status.name}" in place (pid ${status.pid}, version ${status.version}): ${kept}`);
       if (isConnected) return ExitCode.ok;
       say(`it is not connected yet: ${status.last_error?.message ?? "it goes on trying"}`);
@@ -36,18 +40,3 @@ export const restartCommand = withHelp(
     ],
   },
 );
-
-// --- internal ---
-
-/** What was open and still is, without what there is none of. */
-function keptWords({ sessions, commands }: { sessions: number; commands: number }): string {
-  const kept = [
-    ...(sessions > 0 ? [counted(sessions, "shell")] : []),
-    ...(commands > 0 ? [counted(commands, "command")] : []),
-  ];
-  return kept.length > 0 ? `${kept.join(" and ")} kept` : "no shell was open";
-}
-
-function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
-}

@@ -14,13 +14,13 @@ import { actingUid } from "../../agent/trust/identity.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { messageOf, RexecError, UsageError } from "../../lib/errors.ts";
-import { TOKEN_PLACE } from "../../lib/hints.ts";
+import { tokenPlace } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { replaceProcess } from "../../pty/replace-process.ts";
-import { defineCommand, withHelp } from "../_cli.ts";
+import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { updateWatch } from "./_update-watch.ts";
@@ -70,7 +70,7 @@ export const startCommand = withHelp(
       if (actingUid() !== before) goOnAsOwner(config.path, logger);
       if (isJwt(config.token)) {
         logger.warn(
-          `the token is a login token (JWT), which expires after 24 hours; make an API token (${TOKEN_PLACE}) and run: rexec-agent refresh-token`,
+          `the token is a login token (JWT), which expires after 24 hours; make an API token (${tokenPlace(config.host)}) and run: rexec-agent refresh-token`,
         );
       }
       if (args.daemon && !daemon) {
@@ -128,9 +128,9 @@ export const startCommand = withHelp(
 // --- internal ---
 
 /** The answer to an agent that asks whether this program could take its place. */
-function sayReady(): number {
+async function sayReady(): Promise<number> {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
-  process.stdout.write(`${JSON.stringify(readiness)}\n`);
+  await writeOut(`${JSON.stringify(readiness)}\n`);
   return 0;
 }
 

@@ -5,8 +5,9 @@ import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { knownPlaces } from "../../agent/ephemeral/place.ts";
 import { chooseShell } from "../../agent/shell.ts";
 import { ExitCode } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
-import { defineCommand, withHelp, writeOut } from "../_cli.ts";
+import { defineCommand, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
 import { ago } from "./_time.ts";
 
@@ -18,7 +19,7 @@ export const statusCommand = withHelp(
       const loaded = loadAgentConfig(args, agentLogger(args));
       const agent = await findAgent(knownPlaces(loaded.path, process.env, args.config));
       const facts: Facts = { loaded, agent, unit: agent?.process ? unitOf(agent.process.pid) : null };
-      await writeOut(args.json ? asJson(facts) : asBox(facts));
+      await (args.json ? writeJson(allOf(facts)) : writeOut(asBox(facts)));
       return agent ? ExitCode.ok : ExitCode.notSetUp;
     },
   }),
@@ -51,7 +52,7 @@ function asBox(facts: Facts): string {
       ]
     : [["Registered", "✗ No: run rexec-agent register"]];
   const all: [string, string][] = [...rows, ...liveRows(facts)];
-  const lines = all.map(([label, value]) => `  ${`${label}:`.padEnd(12)}${value}`);
+  const lines = all.map(([label, value]) => `  ${`${label}:`.padEnd(12)}${printable(value)}`);
   return ["Agent Status", "─".repeat(41), ...lines, ""].join("\n");
 }
 
@@ -105,11 +106,11 @@ const RUN_WORDS = {
   launchd: "launchd",
 } as const;
 
-function asJson(facts: Facts): string {
+function allOf(facts: Facts): object {
   const { loaded, agent, unit } = facts;
   const { registered, id, name, host, shell } = registration(facts);
   const { status } = agent ?? { status: null };
-  const all = {
+  return {
     registered,
     id,
     name,
@@ -134,7 +135,6 @@ function asJson(facts: Facts): string {
     token_origin: status?.token_origin ?? loaded.tokenOrigin,
     log: status?.log ?? null,
   };
-  return `${JSON.stringify(all, null, 2)}\n`;
 }
 
 function registration({ loaded, agent }: Facts) {

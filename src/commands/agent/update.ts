@@ -2,8 +2,9 @@ import { bare, offeredVersion } from "../../agent/update/release.ts";
 import { type Finished, finish, install } from "../../agent/update/update.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import { PUBLIC_KEY, VERSION } from "../../lib/version.ts";
-import { defineCommand, say, withHelp, writeOut } from "../_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { agentArgs, agentLogger, loadAgentConfig } from "./_options.ts";
 import { progressBar } from "./_progress.ts";
 import { endpointOf, updatesFor } from "./_updates.ts";
@@ -92,11 +93,11 @@ async function check(wanted: string, offered: string, asJson: boolean): Promise<
   const order = Bun.semver.order(wanted, VERSION);
   if (asJson) {
     const facts = { current: VERSION, offered, wanted, newer: order > 0 };
-    await writeOut(`${JSON.stringify(facts, null, 2)}\n`);
+    await writeJson(facts);
     return 0;
   }
   const words = order > 0 ? "is newer" : order < 0 ? "is older" : "is here already";
-  await writeOut(`${wanted} ${words}${order === 0 ? "" : `: this is ${VERSION}`}\n`);
+  await writeOut(`${printable(wanted)} ${words}${order === 0 ? "" : `: this is ${VERSION}`}\n`);
   if (order > 0) say("next: rexec-agent update");
   return 0;
 }

@@ -87,6 +87,12 @@ export function requireAgent(
   if (agent.user_id !== user.id) throw new ApiError(403, "not_yours", "this agent belongs to someone else");
 }
 
+/** The one agent that a token of the scope `agent` belongs to, where that is all that it may see; null for any other. */
+export function onlyAgentOf({ token }: Principal): string | null {
+  if (token.agent_id === null || !allowsOwnAgent(token.scopes, "agents:read")) return null;
+  return allows(token.scopes, "agents:read") ? null : token.agent_id;
+}
+
 export function isExpired(token: Pick<TokenRow, "expires_at">, now = Date.now()): boolean {
   return token.expires_at !== null && Date.parse(token.expires_at) <= now;
 }
@@ -103,7 +109,7 @@ function unauthorized(code: string, message: string): ApiError {
 
 function forbidden({ scopes }: TokenRow): ApiError {
   const what = scopes.includes("agent")
-    ? "this is an agent's token: it can connect its own agent and nothing else"
+    ? "this is an agent's token: it can connect and describe its own agent, and nothing else"
     : `this token's scopes (${scopes.join(", ") || "none"}) do not allow that`;
   return new ApiError(403, "scope", what);
 }

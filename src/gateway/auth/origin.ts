@@ -3,7 +3,7 @@
 /**
  * A page of another site could open a socket with a token that it got hold of, or by DNS rebinding; scripts and the
  * CLI send no Origin, and whoever can set Authorization is no web page.
- * @param own origins of this gateway: the public URL's and the one that the request was sent to
+ * @param own origins of this gateway: see `RequestInfo.ownOrigins`
  */
 export function originAllowed(
   origin: string | null,

@@ -1,4 +1,5 @@
 /** A token bucket for each address: so many failures at once, then so many a minute. */
+import { networkOf } from "../../lib/network-of.ts";
 
 export interface RateLimitOptions {
   /** Failures that are answered at once. */
@@ -29,7 +30,7 @@ export class RateLimit {
   /** Counts a failure from there. Answers 0, or the seconds to wait where there were too many. */
   failed(address: string): number {
     const { burst, refillMs, maxAddresses } = this.#options;
-    const key = groupOf(address);
+    const key = networkOf(address);
     const now = this.#now();
     const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
     const tokens = Math.min(burst, bucket.tokens + (now - bucket.at) / refillMs);
@@ -42,16 +43,4 @@ export class RateLimit {
     }
     return refused ? Math.max(1, Math.ceil(((1 - tokens) * refillMs) / 1000)) : 0;
   }
-}
-
-// --- internal ---
-
-/** An IPv6 network of 64 bits is one household or one machine: it counts as one address. */
-function groupOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail = ""] = address.split("::");
-  const left = head.split(":").filter(Boolean);
-  const right = address.includes("::") ? tail.split(":").filter(Boolean) : [];
-  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
-  return [...left, ...zeros, ...right].slice(0, 4).join(":");
 }

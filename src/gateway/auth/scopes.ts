@@ -6,7 +6,7 @@
  * | `*` | everything that its user may, the management of tokens included |
  * | `user` | read, register, change and delete the user's agents, open terminals and run commands |
  * | `read` | read the profile and the agents; no terminal |
- * | `agent` | connect the one agent that it was made for, read it and unregister it; nothing else |
+ * | `agent` | connect the one agent that it was made for, read it (in lists too), rename it, unregister it; nothing else |
  */
 export const SCOPES = ["*", "user", "read", "agent"] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -36,8 +36,11 @@ export function allowsOwnAgent(scopes: readonly string[], permission: OwnAgentPe
   return scopes.includes("agent") && OWN_AGENT.includes(permission);
 }
 
-/** `agents:unregister` is a deletion by the agent itself. */
-export type OwnAgentPermission = Permission | "agents:unregister";
+/**
+ * `agents:unregister` is a deletion by the agent itself; `agents:describe` a change of its name, description and tags,
+ * which is what `rexec-agent register --name` asks for with the token that the machine has.
+ */
+export type OwnAgentPermission = Permission | "agents:unregister" | "agents:describe";
 
 /** True where whoever has `own` may hand out `wanted`: nobody gives more than they have. */
 export function mayGrant(own: readonly string[], wanted: readonly string[]): boolean {
@@ -54,4 +57,9 @@ const GRANTS: Record<Scope, readonly Permission[]> = {
   read: READ,
   agent: [],
 };
-const OWN_AGENT: readonly OwnAgentPermission[] = ["agents:connect", "agents:read", "agents:unregister"];
+const OWN_AGENT: readonly OwnAgentPermission[] = [
+  "agents:connect",
+  "agents:read",
+  "agents:describe",
+  "agents:unregister",
+];

@@ -69,9 +69,9 @@ export function containerView(agent: AgentRow, presence: Presence | null) {
     description: agent.description,
     stats: presence?.stats ?? undefined,
     resources: {
-      memory_mb: Math.round((info?.memory.total ?? 0) / MIB),
+      memory_mb: Math.round((info?.memory?.total ?? 0) / MIB),
       cpu_shares: (info?.num_cpu ?? 0) * SHARES_PER_CPU,
-      disk_mb: Math.round((info?.disk.total ?? 0) / MIB),
+      disk_mb: Math.round((info?.disk?.total ?? 0) / MIB),
     },
     hostname: info?.hostname,
     region: info?.region,

@@ -4,11 +4,13 @@ import { bodyLimit } from "hono/body-limit";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import { messageOf } from "../../lib/errors.ts";
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
 import { agentRoutes } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
+import { containerRoutes } from "./containers.ts";
 import type { ApiDeps, Env } from "./context.ts";
 import { DownloadFolder } from "./download-folder.ts";
 import { downloadRoutes } from "./downloads.ts";
@@ -70,6 +72,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.route("/", downloadRoutes(downloads));
   app.route("/api", tokenRoutes(options));
   app.route("/api", agentRoutes(options));
+  app.route("/api", containerRoutes(options));
   app.route("/api", sessionRoutes(options));
   app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
   app.onError((error, c) => explain(error, c, options.logger));
@@ -89,6 +92,7 @@ function refuse(status: number, code: string, message: string, headers?: Record<
 
 function explain(error: Error, c: Context<Env>, logger: Logger): Response {
   if (error instanceof ApiError) return error.toResponse();
-  logger.error(`${c.req.method} ${c.req.path}: ${messageOf(error)}`);
+  const cause = { level: "error", kind: "failed requests", who: messageOf(error), atOnce: 3 } as const;
+  gather(logger, cause, `${c.req.method} ${c.req.path}: ${messageOf(error)}`);
   return refuse(500, "internal", "the gateway has a problem of its own; its log says which");
 }

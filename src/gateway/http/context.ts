@@ -4,6 +4,7 @@ import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { Authenticator, Principal } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
+import type { Quotas } from "../quotas.ts";
 import type { Hub } from "../relay/hub.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
@@ -17,6 +18,7 @@ export interface ApiDeps {
   store: Store;
   hub: Hub;
   authenticator: Authenticator;
+  quotas: Quotas;
 }
 
 /** @throws ApiError 401, 429 */

@@ -36,18 +36,19 @@ export function parseDownloadName(file: string): DownloadName | null {
 
 export class DownloadFolder {
   readonly #folder: string | null;
-  readonly #hashes = new HashCache();
+  readonly #hashes: HashCache;
 
   /** @param folder null where there is none */
-  constructor(folder: string | null) {
+  constructor(folder: string | null, hashes = new HashCache()) {
     this.#folder = folder;
+    this.#hashes = hashes;
   }
 
   /** The folder of another version beside the main one; an empty one where that version is not there. */
   ofVersion(version: string): DownloadFolder {
     const path = this.#folder && VERSION_FOLDER.test(version) ? join(this.#folder, version) : null;
     const isThere = path !== null && statSync(path, { throwIfNoEntry: false })?.isDirectory();
-    return new DownloadFolder(isThere ? path : null);
+    return new DownloadFolder(isThere ? path : null, this.#hashes);
   }
 
   /** Path and tag of a file that is there. */
@@ -106,7 +107,7 @@ function tagOf({ mtimeMs, size, ino }: Stats): string {
   return `"${Math.trunc(mtimeMs).toString(36)}-${size.toString(36)}-${ino.toString(36)}"`;
 }
 
-/** SHA-256 of files of 100 MB, each read once, piece by piece so that nothing else has to wait. */
+/** SHA-256 of files of 100 MB, each read once, piece by piece so that nothing else has to wait; of all versions. */
 class HashCache {
   readonly #known = new Map<string, { tag: string; hash: Promise<string> }>();
 
@@ -115,11 +116,18 @@ class HashCache {
     const known = this.#known.get(path);
     if (known?.tag === tag) return known.hash;
     const hash = hashFile(path);
+    this.#known.delete(path);
     this.#known.set(path, { tag, hash });
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MAX_HASHES) break;
+      this.#known.delete(oldest);
+    }
     hash.catch(() => this.#known.delete(path));
     return hash;
   }
 }
+
+const MAX_HASHES = 1_000;
 
 async function hashFile(path: string): Promise<string> {
   const hash = createHash("sha256");

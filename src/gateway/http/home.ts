@@ -29,6 +29,8 @@ export function homePage(publicUrl: string): Response {
 <h2>Add a machine</h2>
 <p>On the machine, with a token of yours (as root for the whole machine, or for your own account):</p>
 <pre>curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sh</pre>
+<p>For the whole machine through sudo, which drops the environment unless it is told:</p>
+<pre>curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sudo --preserve-env=REXEC_TOKEN sh</pre>
 <p>That installs rexec-agent, registers the machine, and starts it as a service.</p>
 <p>Or, where rexec-agent is installed already:</p>
 <pre>rexec-agent register --host ${url}
@@ -40,6 +42,11 @@ rexec connect NAME</pre>
 </html>
 `;
   return new Response(page, {
-    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY },
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Security-Policy": POLICY,
+      // The page shows the address that it was asked for by: a cache would show it to others.
+      "Cache-Control": "no-store",
+    },
   });
 }

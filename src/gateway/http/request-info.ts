@@ -1,18 +1,22 @@
-/** Where a request comes from and under which address its sender knows us. */
+/** Where a request comes from and under which address its sender knows the gateway. */
 import { isIP } from "node:net";
+import { hostname } from "node:os";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 
 export interface RequestInfo {
   /** The sender's IP address. */
   address: string;
   /** Origin and path prefix of this gateway as the sender reaches it, without a trailing slash. */
   publicUrl: string;
+  /** Origins of the gateway's own pages. A page of another site cannot have one of them, by DNS rebinding neither. */
+  ownOrigins: readonly string[];
 }
 
 export interface ProxyOptions {
-  /** Given by whoever runs the gateway; always right. */
+  /** Given by the operator; always right. */
   publicUrl: string | undefined;
-  /** There is a reverse proxy in front, and its X-Forwarded-… may be believed. Without it anyone could forge them. */
-  trustProxy: boolean;
+  /** Reverse proxies whose X-Forwarded-… headers count. From anyone else they could be forged. */
+  trusted: TrustedProxies;
   /** Where the socket listens: for requests without a usable Host. */
   listening: string;
 }
@@ -20,24 +24,55 @@ export interface ProxyOptions {
 /** @param peer address of the other end of the TCP connection */
 export function requestInfo(request: Request, peer: string, options: ProxyOptions): RequestInfo {
   const { headers } = request;
-  const trusted = (name: string) => (options.trustProxy ? headers.get(name) : null);
-  // The last one is what the proxy itself saw; everything before it the sender may have made up.
-  const forwardedFor = trusted("x-forwarded-for")?.split(",").at(-1)?.trim();
-  const address = plainAddress(forwardedFor && isIP(forwardedFor) ? forwardedFor : peer);
-  if (options.publicUrl) return { address, publicUrl: options.publicUrl };
-  const host = trusted("x-forwarded-host") ?? headers.get("host") ?? "";
-  const forwardedProto = trusted("x-forwarded-proto")?.split(",")[0]?.trim();
+  const proxied = options.trusted.has(plainAddress(peer));
+  const forwarded = (name: string) => (proxied ? headers.get(name) : null);
+  const address = senderOf(forwarded("x-forwarded-for"), plainAddress(peer), options.trusted);
+  if (options.publicUrl) return { address, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
+  const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
+  const forwardedProto = forwarded("x-forwarded-proto")?.split(",")[0]?.trim();
   const scheme =
     forwardedProto === "https" || forwardedProto === "http"
       ? forwardedProto
       : new URL(options.listening).protocol.replace(":", "");
-  return { address, publicUrl: HOST.test(host) ? `${scheme}://${host}` : options.listening };
+  const publicUrl = HOST.test(host) ? `${scheme}://${host}` : options.listening;
+  return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
+}
+
+/**
+ * Why a request has no usable `Host`, or null. HTTP/1.0 needs none; what names two hosts, or none that a URL could have,
+ * is refused by RFC 9112 section 3.2. Bun joins repeated headers with ", ".
+ */
+export function hostProblem(host: string | null): string | null {
+  if (host === null || host === "") return null;
+  if (/^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}/`)) return null;
+  return "the Host header names no host, or more than one";
 }
 
 // --- internal ---
 
 /** A name, an IPv4 or bracketed IPv6 address, and a port: nothing that could mean something to a shell or a page. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
+
+/** The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. */
+function senderOf(forwardedFor: string | null, peer: string, trusted: TrustedProxies): string {
+  let sender = peer;
+  for (const hop of (forwardedFor ?? "").split(",").slice(-MAX_HOPS).reverse()) {
+    const address = plainAddress(hop.trim());
+    if (!isIP(address)) break;
+    sender = address;
+    if (!trusted.has(address)) break;
+  }
+  return sender;
+}
+
+const MAX_HOPS = 16;
+
+/** True for a host that the DNS of another site has no say in: an address, `localhost`, this machine's name. */
+function cannotBeRebound(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const name = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  return isIP(name) !== 0 || /(^|\.)localhost$/.test(name) || name === hostname().toLowerCase();
+}
 
 /** An IPv4 address as IPv6 writes it, as IPv4. */
 function plainAddress(address: string): string {

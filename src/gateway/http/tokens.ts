@@ -4,14 +4,16 @@ import { createTokenBody } from "../../protocol/http.ts";
 import { requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { isScope, mayGrant, SCOPES } from "../auth/scopes.ts";
 import { makeToken } from "../auth/token.ts";
+import { TOKENS_OF_AN_AGENT } from "../quotas.ts";
 import type { TokenRow } from "../store/tokens.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent, isId, readBody } from "./context.ts";
+import { pageOf, pageWish } from "./paging.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export function tokenRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, hub } = deps;
+  const { store, hub, quotas } = deps;
   const routes = new Hono<Env>();
 
   routes.get("/profile", async (c) => {
@@ -37,24 +39,37 @@ export function tokenRoutes(deps: ApiDeps): Hono<Env> {
   routes.get("/tokens", async (c) => {
     const principal = await authenticate(c, deps);
     requirePermission(principal, "tokens:manage");
-    const tokens = await store.tokens.listOfUser(principal.user.id);
-    return c.json({ tokens: tokens.map(tokenView) });
+    const wish = pageWish(c);
+    const rows = await store.tokens.listOfUser(principal.user.id, wish && { ...wish, limit: wish.limit + 1 });
+    return c.json({ tokens: pageOf(c, rows, wish).map(tokenView) });
   });
 
   routes.post("/tokens", async (c) => {
     const principal = await authenticate(c, deps);
-    requirePermission(principal, "tokens:manage");
     const { name, scopes = ["*"], expires_in, agent_id } = await readBody(c, createTokenBody);
+    // Who may register an agent, and so gets a token for it, may also make another one for it.
+    const isForAgent = scopes.length === 1 && scopes[0] === "agent";
+    requirePermission(principal, isForAgent ? "agents:write" : "tokens:manage");
     checkScopes(scopes, principal.token.scopes, agent_id ?? null);
     if (agent_id) requireAgent(principal, await findAgent(store, agent_id), "agents:write");
     const made = makeToken();
-    const token = await store.tokens.create(made, {
+    const grant = {
       userId: principal.user.id,
       agentId: agent_id ?? null,
       name,
       scopes,
       expiresAt: expires_in ? new Date(Date.now() + expires_in * DAY_MS).toISOString() : null,
-    });
+    };
+    const most = agent_id ? TOKENS_OF_AN_AGENT : quotas.tokens;
+    const token = await store.tokens.createWithin(made, grant, most);
+    if (!token) {
+      const owner = agent_id ? "this agent" : "this account";
+      throw new ApiError(
+        403,
+        "token_limit_reached",
+        `${owner} has ${most} tokens, and may have no more: revoke one`,
+      );
+    }
     const message = "keep it now: it is shown this once";
     return c.json({ ...tokenView(token), token: made.token, expires_at: token.expires_at, message }, 201);
   });
@@ -92,7 +107,8 @@ function checkScopes(scopes: readonly string[], own: readonly string[], agentId:
       'an agent\'s token has the scope "agent" alone, and names its agent as agent_id',
     );
   }
-  if (!mayGrant(own, scopes)) throw new ApiError(403, "scope", "a token cannot make one that may do more");
+  if (!forAgent && !mayGrant(own, scopes))
+    throw new ApiError(403, "scope", "a token cannot make one that may do more");
 }
 
 function tokenView(token: TokenRow) {

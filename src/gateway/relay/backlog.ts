@@ -1,61 +1,65 @@
-/** The last text of a session under running offsets: for viewers that come back after a drop, and for new ones. */
+/** The last output of a session under running offsets: for viewers that come back after a drop, and for new ones. */
+import { ByteRing } from "../../lib/byte-ring.ts";
+import { replayOf } from "../../lib/replay.ts";
 
-/** UTF-16 units that are kept. */
+/** Most bytes of UTF-8 that are kept of a session, and of all sessions of an agent. */
 const CAPACITY = 256 * 1024;
-/** What a new viewer is shown of it, UTF-16 units: a few screens. */
+const CAPACITY_OF_AGENT = 16 * 1024 * 1024;
+/** What a new viewer is shown of it, bytes: a few screens. */
 const RECENT = 16 * 1024;
 /** A program took the alternate screen, or gave it back. */
 const ALTERNATE_SCREEN = /\x1b\[\?(?:1049|1047|47)([hl])/g;
 const LONGEST_SWITCH = "\x1b[?1049h".length;
-/** A piece that is shorter is added to. */
-const PIECE = 4 * 1024;
 /** Viewers whose place is remembered. */
 const MAX_PLACES = 64;
+const LINE_FEED = 10;
+
+/** Bytes that a session may keep where an agent has so many. */
+export function backlogShare(sessions: number): number {
+  return Math.min(CAPACITY, Math.floor(CAPACITY_OF_AGENT / Math.max(1, sessions)));
+}
 
 export class Backlog {
-  #pieces: string[] = [];
-  #start = 0;
-  #end = 0;
+  readonly #ring: ByteRing;
   #shellStart = 0;
   #alternate = false;
   #lastUnits = "";
   readonly #places = new Map<string, number>();
 
+  /** @param capacity bytes that are kept: the newest */
+  constructor(capacity = CAPACITY) {
+    this.#ring = new ByteRing(capacity);
+  }
+
   append(text: string): void {
-    const last = this.#pieces.at(-1);
-    // Keystrokes are gathered, or there would be a piece for each.
-    if (last !== undefined && last.length < PIECE) this.#pieces[this.#pieces.length - 1] = last + text;
-    else this.#pieces.push(text);
+    this.#ring.append(Buffer.from(text));
     this.#watchScreen(text);
-    this.#end += text.length;
-    while (this.#pieces.length > 1 && this.#end - this.#start - (this.#pieces[0]?.length ?? 0) >= CAPACITY) {
-      this.#start += this.#pieces.shift()?.length ?? 0;
-    }
   }
 
   /** Remembers that this viewer has been sent everything up to now. */
   leave(viewerId: string): void {
     this.#places.delete(viewerId);
-    this.#places.set(viewerId, this.#end);
+    this.#places.set(viewerId, this.#ring.end);
     for (const [oldest] of this.#places) {
       if (this.#places.size <= MAX_PLACES) break;
       this.#places.delete(oldest);
     }
   }
 
-  /** What came since this viewer left; `lost` units of it are gone. Nothing for one that was not here before. */
+  /**
+   * What came since this viewer left, fit to be shown again; `lost` bytes of it are gone. Nothing for one that was not
+   * here before.
+   */
   comeBack(viewerId: string): { text: string; lost: number; known: boolean } {
     const place = this.#places.get(viewerId);
     this.#places.delete(viewerId);
     if (place === undefined) return { text: "", lost: 0, known: false };
-    const kept = this.#pieces.join("");
-    const from = Math.max(0, place - this.#start);
-    return { text: kept.slice(from), lost: Math.max(0, this.#start - place), known: true };
+    return { text: this.#replay(place), lost: Math.max(0, this.#ring.start - place), known: true };
   }
 
   /** Its shell ended: what comes from now on is another one's. */
   shellEnded(): void {
-    this.#shellStart = this.#end;
+    this.#shellStart = this.#ring.end;
     this.#alternate = false;
   }
 
@@ -66,14 +70,28 @@ export class Backlog {
    */
   recent(): string {
     if (this.#alternate) return "";
-    const kept = this.#pieces.join("").slice(Math.max(0, this.#shellStart - this.#start));
-    if (kept.length <= RECENT && this.#start <= this.#shellStart) return kept;
-    const tail = kept.slice(-RECENT);
-    const line = tail.indexOf("\n");
-    return line < 0 ? "" : `\x1b[0m${tail.slice(line + 1)}`;
+    const { start, end } = this.#ring;
+    if (end - this.#shellStart <= RECENT && start <= this.#shellStart) return this.#replay(this.#shellStart);
+    const from = Math.max(start, this.#shellStart, end - RECENT);
+    const line = this.#ring.read(from, RECENT).indexOf(LINE_FEED);
+    return line < 0 ? "" : `\x1b[0m${this.#replay(from + line + 1)}`;
   }
 
   // --- internal ---
+
+  /** What came from this offset on; before it, the present shell's output is looked at and not shown. */
+  #replay(from: number): string {
+    const first = Math.max(this.#ring.start, from);
+    const before = Math.min(first, Math.max(this.#ring.start, this.#shellStart));
+    return replayOf(this.#text(before, first), this.#text(first, this.#ring.end));
+  }
+
+  #text(from: number, to: number): string {
+    const bytes = this.#ring.read(from, to - from);
+    // Where the oldest output was overwritten, the rest may begin in the middle of a character.
+    const whole = bytes.findIndex((byte) => (byte & 0xc0) !== 0x80);
+    return Buffer.from(bytes.buffer, Math.max(0, whole)).toString();
+  }
 
   #watchScreen(text: string): void {
     const seen = this.#lastUnits + text;

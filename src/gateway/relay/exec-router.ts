@@ -38,9 +38,7 @@ export class ExecRouter {
     const { id, command, stdin, ...rest } = request;
     if (this.#pending.size >= MAX_PENDING) this.#dropAbandoned();
     if (viewer.pendingExecs >= MAX_PENDING_OF_VIEWER || this.#pending.size >= MAX_PENDING) {
-      viewer.sendResult(
-        failure(command, id, "too many commands are running on this agent: wait for one to end"),
-      );
+      viewer.refuse(failure(command, id, "too many commands are running on this agent: wait for one to end"));
       return null;
     }
     const ourId = crypto.randomUUID();

@@ -28,6 +28,6 @@ export function shouldPause(paused: boolean, waiting: readonly number[]): boolea
 
 /** What a skipping viewer sees. CAN (0x18) ends an escape sequence that the gap may have cut in two. */
 export function skipMarker(bytes: number): string {
-  const amount = bytes.toLocaleString("en-US");
-  return `\x18\x1b[0m\r\n[rexec: ${amount} bytes of output skipped, this connection is too slow]\r\n`;
+  const amount = `${bytes.toLocaleString("en-US")} ${bytes === 1 ? "byte" : "bytes"}`;
+  return `\x18\x1b[0m\r\n[rexec: ${amount} of output skipped, this connection is too slow]\r\n`;
 }

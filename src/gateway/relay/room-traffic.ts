@@ -58,7 +58,7 @@ export function fromViewer(room: Room, viewer: Viewer, message: ViewerMessage): 
       exec(room, viewer, message.data);
       break;
     case "ping":
-      viewer.send(encodeToViewer.pong());
+      viewer.answer(encodeToViewer.pong());
       break;
   }
 }
@@ -168,7 +168,7 @@ function applySize(room: Room, session: Session, size: TerminalSize | null): voi
 
 function exec(room: Room, viewer: Viewer, request: ExecRequest): void {
   if (!room.uplink) {
-    viewer.sendResult(failure(request.command, request.id, "the agent is offline"));
+    viewer.refuse(failure(request.command, request.id, "the agent is offline"));
     return;
   }
   const wire = room.execs.submit(viewer, request);

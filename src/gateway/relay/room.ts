@@ -1,4 +1,5 @@
 /** Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. */
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_AGENT_OFFLINE, CLOSE_SUPERSEDED, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
@@ -10,6 +11,7 @@ import type { Connection } from "../sockets/connection.ts";
 import { Desk, type DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
 import { Attendance } from "./attendance.ts";
+import { backlogShare } from "./backlog.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { Session } from "./session.ts";
@@ -193,7 +195,7 @@ export class Room {
   session(id: string): Session | null {
     const known = this.#sessions.get(id);
     if (known || this.#sessions.size >= MAX_SESSIONS) return known ?? null;
-    const session = new Session(id);
+    const session = new Session(id, backlogShare(this.#sessions.size + 1));
     this.#sessions.set(id, session);
     // Made by the agent's word alone, after a restart of ours: somebody may come back to it, or not.
     if (isSplitSession(id)) this.#startGrace(session);
@@ -305,7 +307,8 @@ export class Room {
     if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
     if (session.state !== "ended") {
-      this.#logger.info(`session ${session.id} ends: nobody is left on it`);
+      const cause = { level: "info", kind: "ended sessions", who: this.agentId, atOnce: 5 } as const;
+      gather(this.#logger, cause, `session ${session.id} ends: nobody is left on it`);
       if (this.uplink) this.uplink.send(encodeServer.shellStopSession(session.id));
       else this.#doomed.add(session.id);
     }

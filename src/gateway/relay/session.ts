@@ -36,7 +36,7 @@ export function nextState(state: ShellState, event: ShellEvent): ShellState {
 export class Session {
   readonly id: string;
   readonly viewers = new Set<Viewer>();
-  readonly backlog = new Backlog();
+  readonly backlog: Backlog;
   /** What the PTY was last set to through us. */
   size: TerminalSize | null = null;
   /** How its shell ended; null while there is one, or none yet. */
@@ -50,8 +50,10 @@ export class Session {
   #lastOutputAt: number | null = null;
   #bytes = 0;
 
-  constructor(id: string) {
+  /** @param backlogBytes what may be kept of its output */
+  constructor(id: string, backlogBytes?: number) {
     this.id = id;
+    this.backlog = new Backlog(backlogBytes);
   }
 
   get state(): ShellState {

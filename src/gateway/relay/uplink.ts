@@ -1,4 +1,5 @@
 /** The connection of an agent: its messages checked and counted, its input bounded. */
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import { type AgentMessage, encodeBare, parseAgentMessage } from "../../protocol/v1.ts";
@@ -69,15 +70,28 @@ export class Uplink {
       if (parsed.problem === "invalid") this.#countInvalid(parsed.reason);
       else if (this.link) this.link.text(text);
       else this.#logger.debug(`agent ${this.#name}: ${parsed.reason}`);
-    } else if (parsed.value.type === "ping") this.send(encodeBare("pong"));
+    } else if (parsed.value.type === "ping") this.#pong();
     else events.onMessage(parsed.value);
+  }
+
+  #pong(): void {
+    if (this.connection.reads) this.send(encodeBare("pong"));
+    this.connection.holdUntilRead();
   }
 
   #countInvalid(reason: string): void {
     this.#invalid += 1;
-    if (this.#invalid <= LOGGED_INVALID) this.#logger.warn(`agent ${this.#name} sent nonsense: ${reason}`);
+    // Gathered too, since an agent may connect anew as often as it likes.
+    const cause = {
+      level: "warn",
+      kind: "agent nonsense",
+      who: this.#name,
+      atOnce: LOGGED_INVALID + 1,
+    } as const;
+    if (this.#invalid <= LOGGED_INVALID)
+      gather(this.#logger, cause, `agent ${this.#name} sent nonsense: ${reason}`);
     if (this.#invalid === LOGGED_INVALID)
-      this.#logger.warn(`agent ${this.#name}: more of it is only counted`);
+      gather(this.#logger, cause, `agent ${this.#name}: more of it is only counted`);
     if (this.#invalid > MAX_INVALID) {
       this.connection.close(CLOSE_POLICY, `${MAX_INVALID} messages that make no sense`);
     }

@@ -67,6 +67,18 @@ export class Viewer {
     if (this.buffered === 0) this.send(frame);
   }
 
+  /** What it asked for and can do without: not sent to one that does not read. */
+  answer(frame: string): void {
+    if (this.connection.reads) this.send(frame);
+    this.connection.holdUntilRead();
+  }
+
+  /** The result of a command that was not run: takes no place, so it is the viewer that has to wait. */
+  refuse(result: ExecResult): void {
+    this.sendResult(result);
+    this.connection.holdUntilRead();
+  }
+
   /** A command's result: up to 160 MiB, so one at a time waits in the buffer, and a further one comes without its output. */
   sendResult(result: ExecResult): void {
     this.send(encodeToViewer.execResult(this.buffered > SKIP_BYTES ? withoutOutput(result) : result));

@@ -1,6 +1,8 @@
 /** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
+import type { Received } from "../../lib/tcp-received.ts";
 import type { Timings } from "../timings.ts";
+import { Intake, type Message } from "./intake.ts";
 
 /** What Bun keeps with each socket. */
 export interface SocketData {
@@ -23,7 +25,13 @@ export interface ConnectionEvents {
 /** By whom a socket was opened. */
 export interface ConnectionInfo {
   address: string;
+  /** The other end of the TCP connection, which may be a proxy: see `peerName`. */
+  peer: string;
+  isAgent: boolean;
+  /** Bytes of the largest frame that such a peer has a use for. */
+  largestFrame: number;
   tokenId: string;
+  userId: string;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }
@@ -36,6 +44,15 @@ export interface Liveness {
   onlySilent: boolean;
 }
 
+/** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
+const UNREAD_BYTES = 1024 * 1024;
+/** An unfinished frame is cut off within, milliseconds: what is held of it is freed. */
+const ABORT_MS = 200;
+/** So much in one look is no reason to think that what the kernel counts beyond messages is a frame, bytes. */
+const QUIET_BYTES = 64 * 1024;
+/** Pings that are answered while something always waits: each pong is one more of those. */
+const PINGS_UNREAD = 256;
+
 type State = "opening" | "open" | "closing" | "closed";
 
 export class Connection {
@@ -45,7 +62,24 @@ export class Connection {
   #events: ConnectionEvents | null = null;
   #ws: ServerWebSocket<SocketData> | null = null;
   #state: State = "opening";
+  /** By its owner. */
   #paused = false;
+  /** Because it does not read. */
+  #held = false;
+  readonly #intake = new Intake({
+    deliver: (message) => this.#deliver(message),
+    mayDeliver: () => !this.#held,
+    onBehind: () => this.#read(),
+  });
+  /** Whether Bun reads it. */
+  #isRead = true;
+  #pings = 0;
+  #heldBytes = 0;
+  /** Bytes that came as frames, and how many messages they were. */
+  #delivered = 0;
+  #messages = 0;
+  /** As the kernel counted at the last look; what of it was never part of a message: the handshake, TLS. */
+  #seen = { bytes: 0, messages: 0, overhead: 0 };
   #heardAt = performance.now();
   #pingedAt = performance.now();
   #closingSince = 0;
@@ -74,6 +108,11 @@ export class Connection {
     return this.#paused;
   }
 
+  /** Less waits for it than what makes it one that does not read. */
+  get reads(): boolean {
+    return this.buffered <= UNREAD_BYTES;
+  }
+
   /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
@@ -88,14 +127,26 @@ export class Connection {
   pause(): void {
     if (this.#paused || this.#state !== "open") return;
     this.#paused = true;
-    this.#ws?.pause();
+    this.#read();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#heardAt = performance.now();
-    if (this.#state === "open") this.#ws?.resume();
+    this.#read();
+  }
+
+  /**
+   * To be called where an answer was sent, or would have to be, to a peer that does not read: it is not read either
+   * until it has taken what waits for it. One that takes nothing is given up as a silent one is.
+   */
+  holdUntilRead(): void {
+    if (this.#held || this.reads || this.#state !== "open") return;
+    this.#held = true;
+    this.#heldBytes = this.buffered;
+    this.#heardAt = performance.now();
+    this.#read();
   }
 
   /** Says goodbye; a peer that does not answer is cut off soon. The owner hears of the end at once. */
@@ -103,7 +154,8 @@ export class Connection {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
     this.#closingSince = performance.now();
-    if (this.#paused) this.#ws?.resume(); // or the peer's answer to the close frame would never be read
+    this.#intake.clear();
+    if (!this.#isRead) this.#ws?.resume(); // or the peer's answer to the close frame would never be read
     this.#ws?.close(code, reason);
     this.#ended(code, reason);
   }
@@ -119,6 +171,7 @@ export class Connection {
     if (this.#state === "closing" && now - this.#closingSince > this.#stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
     const { pingMs, deadMs, onlySilent } = this.#liveness;
+    this.#lookAtHeld(now);
     if (!this.#paused && now - this.#heardAt > deadMs) {
       this.terminate(`no sign of life for ${Math.round(deadMs / 1000)} s`);
       return;
@@ -127,6 +180,23 @@ export class Connection {
     if (now - this.#pingedAt < pingMs) return;
     this.#pingedAt = now;
     this.#ws?.ping();
+  }
+
+  /** Bytes of a frame that is not whole yet. @param received as the kernel counts at this moment */
+  unfinished(received: Received): number {
+    const bytes = received.get(this.info.peer);
+    if (bytes === undefined) return 0;
+    const rest = bytes - this.#delivered;
+    const isQuiet = bytes - this.#seen.bytes < QUIET_BYTES && this.#messages > this.#seen.messages;
+    const overhead = isQuiet ? rest : this.#seen.overhead;
+    this.#seen = { bytes, messages: this.#messages, overhead };
+    return Math.max(0, rest - overhead);
+  }
+
+  /** Ends it without waiting for the peer, which is in the middle of a frame. */
+  abort(code: number, reason: string): void {
+    this.close(code, reason);
+    setTimeout(() => this.#ws?.terminate(), ABORT_MS);
   }
 
   // --- what Bun tells us ---
@@ -140,12 +210,26 @@ export class Connection {
 
   received(message: string | Buffer): void {
     this.alive();
-    if (this.#state !== "open") return;
-    if (typeof message === "string") this.#events?.onText(message);
-    else this.#events?.onBytes(message);
+    this.#messages += 1;
+    this.#count(typeof message === "string" ? Buffer.byteLength(message) : message.length);
+    if (this.#state === "open") this.#intake.push(message);
+  }
+
+  /** Bun has answered it by a pong. */
+  pinged(bytes: number): void {
+    this.ponged(bytes);
+    this.#pings = this.buffered === 0 ? 0 : this.#pings + 1;
+    if (this.#pings > PINGS_UNREAD) this.terminate(`${PINGS_UNREAD} pings, and it does not read the answers`);
+  }
+
+  ponged(bytes: number): void {
+    this.alive();
+    this.#count(bytes);
   }
 
   drained(): void {
+    this.#pings = 0;
+    this.#lookAtHeld(performance.now());
     if (this.#state === "open") this.#events?.onDrain();
   }
 
@@ -155,11 +239,46 @@ export class Connection {
   }
 
   closed(code: number, reason: string): void {
+    this.#intake.end();
     this.#ended(code, reason);
     this.#state = "closed";
   }
 
+  // --- internal ---
+
   #told = false;
+
+  /** A frame of that much payload: its header and mask have 6, 8 or 14 bytes (RFC 6455 section 5.2). */
+  #count(payload: number): void {
+    this.#delivered += payload + (payload < 126 ? 6 : payload < 65_536 ? 8 : 14);
+  }
+
+  #lookAtHeld(now: number): void {
+    if (!this.#held) return;
+    const { buffered } = this;
+    if (buffered < this.#heldBytes) this.#heardAt = now; // it takes something
+    this.#heldBytes = buffered;
+    if (buffered > UNREAD_BYTES / 2) return;
+    this.#held = false;
+    this.#heardAt = now;
+    this.#read();
+    this.#intake.run();
+  }
+
+  #deliver(message: Message): void {
+    if (this.#state !== "open") return;
+    if (typeof message === "string") this.#events?.onText(message);
+    else this.#events?.onBytes(message);
+  }
+
+  /** Has Bun read it, or not, as all who have a say in it want. */
+  #read(): void {
+    const isRead = !this.#paused && !this.#held && !this.#intake.isBehind;
+    if (isRead === this.#isRead || this.#state !== "open") return;
+    this.#isRead = isRead;
+    if (isRead) this.#ws?.resume();
+    else this.#ws?.pause();
+  }
 
   #ended(code: number, reason: string): void {
     if (this.#told) return;

@@ -1,24 +1,37 @@
 /** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
 import type { Server } from "bun";
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
+import { networkOf } from "../../lib/network-of.ts";
+import { peerName } from "../../lib/tcp-received.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
-import { type Authenticator, requireAgent } from "../auth/authenticate.ts";
+import {
+  RESULT_MESSAGE_BYTES,
+  SMALL_MESSAGE_BYTES,
+  V2_VIEWER_MESSAGE_BYTES,
+  VIEWER_MESSAGE_BYTES,
+} from "../../protocol/limits.ts";
+import type { Admission } from "../auth/admissions.ts";
+import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
+import type { Quotas } from "../quotas.ts";
+import { MAX_FOLLOWERS, MAX_FOLLOWERS_OF_USER } from "../relay/container-feed.ts";
 import { type Hub, MAX_VIEWERS, type ViewerWish } from "../relay/hub.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
-import type { TokenRow } from "../store/tokens.ts";
+import type { UserRow } from "../store/users.ts";
 import type { Timings } from "../timings.ts";
-import { Connection, type Liveness, type SocketData } from "./connection.ts";
+import { Connection, type ConnectionInfo, type Liveness, type SocketData } from "./connection.ts";
 
 export interface UpgradeDeps {
   store: Store;
   hub: Hub;
   authenticator: Authenticator;
+  quotas: Quotas;
   timings: Timings;
   logger: Logger;
   /** Origins of web pages that may open a viewer socket, beside our own. */
@@ -30,9 +43,12 @@ export interface UpgradeDeps {
 const SOCKET_PATH = /^\/ws\/agent\/([^/]+)(\/terminal)?\/?$/;
 const MAX_VIEWER_ID = 128;
 
+/** The live list of the stock dashboard. */
+const FEED_PATH = /^\/api\/containers\/events\/?$/;
+
 /** True for the address of a socket. */
 export function isSocketPath(pathname: string): boolean {
-  return SOCKET_PATH.test(pathname);
+  return SOCKET_PATH.test(pathname) || FEED_PATH.test(pathname);
 }
 
 /** Upgrades the request (and answers undefined), or says why not. */
@@ -44,7 +60,12 @@ export async function upgradeSocket(
   deps: UpgradeDeps,
 ): Promise<Response | undefined> {
   try {
-    const { connection, v2 } = await admit(request, url, info, deps);
+    using admission = deps.hub.admissions.begin();
+    const isFeed = FEED_PATH.test(url.pathname);
+    const sender = { ...info, peer: peerOf(request, server) };
+    const { connection, v2 } = isFeed
+      ? await admitFollower(request, url, sender, deps, admission)
+      : await admit(request, url, sender, deps, admission);
     const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
@@ -52,7 +73,9 @@ export async function upgradeSocket(
     if (!(error instanceof ApiError)) throw error;
     // Not the 429s: whoever gets those has been in the log already.
     if (error.status !== 429) {
-      deps.logger.info(`refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`);
+      const who = `${networkOf(info.address)} ${error.code}`;
+      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
+      gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
     }
     return error.toResponse();
   }
@@ -60,11 +83,26 @@ export async function upgradeSocket(
 
 // --- internal ---
 
+interface Sender extends RequestInfo {
+  /** The other end of the TCP connection: see `peerName`. */
+  peer: string;
+}
+
+function peerOf(request: Request, server: Server<SocketData>): string {
+  const peer = server.requestIP(request);
+  return peer ? peerName(peer.address, peer.port) : "";
+}
+
 /** @throws ApiError 401, 403, 404, 405, 426, 429 */
-async function admit(request: Request, url: URL, info: RequestInfo, deps: UpgradeDeps): Promise<Admitted> {
-  if (request.method !== "GET") {
-    throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
-  }
+async function admit(
+  request: Request,
+  url: URL,
+  info: Sender,
+  deps: UpgradeDeps,
+  admission: Admission,
+): Promise<Admitted> {
+  checkMethod(request);
+  checkUpgrade(request);
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
   const credentials = socketCredentials(request, url);
   if (terminal) checkOrigin(request, credentials, info, deps);
@@ -72,20 +110,65 @@ async function admit(request: Request, url: URL, info: RequestInfo, deps: Upgrad
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
   requireAgent(principal, agent, terminal ? "agents:use" : "agents:connect");
   if (terminal) checkPresence(agent, deps.hub);
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
-  }
   // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
   const v2 = !deps.v1Only && offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
-  const connection = new Connection(describe(info, principal.token), deps.timings, liveness(deps, v2));
+  if (!terminal) await noteHeaders(request.headers, agent, deps);
+  // Nothing is waited for from here on: Bun opens the socket, and the hub lists it, within `upgrade`.
+  admission.check(principal.token.id, agent.id);
+  const connection = new Connection(
+    describe(info, principal, roleOf(terminal !== undefined, v2)),
+    deps.timings,
+    liveness(deps, v2),
+  );
   if (terminal) {
+    checkViewers(principal.user, deps);
     if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);
     else deps.hub.acceptViewer(connection, agent, wishOf(url));
     return { connection, v2 };
   }
-  await noteHeaders(request.headers, agent, deps);
   deps.hub.acceptAgent(connection, agent, v2);
   return { connection, v2 };
+}
+
+/** @throws ApiError 401, 403, 405, 426, 429 */
+async function admitFollower(
+  request: Request,
+  url: URL,
+  info: Sender,
+  deps: UpgradeDeps,
+  admission: Admission,
+): Promise<Admitted> {
+  checkMethod(request);
+  checkUpgrade(request);
+  const credentials = socketCredentials(request, url);
+  checkOrigin(request, credentials, info, deps);
+  const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
+  requirePermission(principal, "agents:read");
+  admission.check(principal.token.id);
+  if (!deps.hub.feed.hasRoomFor(principal.user.id)) {
+    const message = `an account can have ${MAX_FOLLOWERS_OF_USER} of these connections, all together ${MAX_FOLLOWERS}`;
+    throw new ApiError(429, "too_many_followers", message, { "Retry-After": "30" });
+  }
+  const connection = new Connection(
+    describe(info, principal, { isAgent: false, largestFrame: SMALL_MESSAGE_BYTES }),
+    deps.timings,
+  );
+  deps.hub.acceptFollower(connection, principal.user.id);
+  return { connection, v2: false };
+}
+
+function checkMethod({ method }: Request): void {
+  if (method === "GET") return;
+  throw new ApiError(405, "method_not_allowed", "a socket is opened with GET", { Allow: "GET" });
+}
+
+/**
+ * Before anything else: with this answer, and 401 to a handshake, `rexec-agent doctor` sees without a token whether a
+ * proxy lets upgrades through.
+ */
+function checkUpgrade(request: Request): void {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return;
+  throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
 }
 
 interface Admitted {
@@ -105,8 +188,12 @@ function checkOrigin(
   deps: UpgradeDeps,
 ): void {
   const origin = request.headers.get("origin");
-  if (originAllowed(origin, credentials?.from ?? "query", [info.publicUrl], deps.allowOrigins)) return;
-  throw new ApiError(403, "origin", "web pages of that origin may not connect (see --allow-origin)");
+  if (originAllowed(origin, credentials?.from ?? "query", info.ownOrigins, deps.allowOrigins)) return;
+  throw new ApiError(
+    403,
+    "origin",
+    "web pages of that origin may not connect (see --public-url and --allow-origin)",
+  );
 }
 
 function checkPresence(agent: AgentRow, hub: Hub): void {
@@ -120,9 +207,32 @@ function checkPresence(agent: AgentRow, hub: Hub): void {
   }
 }
 
-function describe(info: RequestInfo, token: TokenRow) {
+function checkViewers(user: UserRow, { hub, quotas }: UpgradeDeps): void {
+  if (hub.viewersOfUser(user.id) < quotas.viewers) return;
+  const message = `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`;
+  throw new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
+}
+
+function describe(
+  info: Sender,
+  { user, token }: Principal,
+  its: Pick<ConnectionInfo, "isAgent" | "largestFrame">,
+): ConnectionInfo {
   const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
-  return { address: info.address, tokenId: token.id, tokenExpiresAt };
+  return {
+    ...its,
+    address: info.address,
+    peer: info.peer,
+    tokenId: token.id,
+    userId: user.id,
+    tokenExpiresAt,
+  };
+}
+
+/** An agent's messages of v1 have results of commands in them, whatever else it speaks. */
+function roleOf(isViewer: boolean, v2: boolean): Pick<ConnectionInfo, "isAgent" | "largestFrame"> {
+  if (!isViewer) return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES };
+  return { isAgent: false, largestFrame: v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES };
 }
 
 function wishOf({ searchParams }: URL): ViewerWish {

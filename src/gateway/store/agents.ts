@@ -1,22 +1,27 @@
 /** Registered machines, and what was last known of each. */
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
+import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
-import { booleanColumn, jsonColumn } from "./columns.ts";
+import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
 import type { Database } from "./database.ts";
-import { insertToken, type TokenRow } from "./tokens.ts";
+import { countOf, inOrder, type Page } from "./page.ts";
+import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
+const word = brief(LENGTHS.word);
+
+/** The limits of the border hold here again: a database may be older than they are. */
 const agentRow = z.object({
   id: z.string(),
   user_id: z.string(),
-  name: z.string(),
-  description: z.string(),
-  os: z.string(),
-  arch: z.string(),
-  shell: z.string(),
-  distro: z.string(),
+  name: brief(LENGTHS.name),
+  description: brief(LENGTHS.description),
+  os: word,
+  arch: word,
+  shell: brief(LENGTHS.shell),
+  distro: word,
   tags: z.pipe(
-    jsonColumn(z.array(z.string())),
+    jsonColumn(someOf(brief(LENGTHS.tag), COUNTS.tags)),
     z.transform((tags) => tags ?? []),
   ),
   created_at: z.string(),
@@ -41,14 +46,15 @@ export class Agents {
     this.#database = database;
   }
 
-  /** The agent and the token that it will connect with: both or neither. */
+  /** The agent and the token that it will connect with: both or neither. Null where the user has `most` agents. */
   async register(
     userId: string,
     details: AgentDetails,
     token: NewToken,
     tokenName: string,
     scopes: readonly string[],
-  ): Promise<{ agent: AgentRow; token: TokenRow }> {
+    most: number,
+  ): Promise<{ agent: AgentRow; token: TokenRow } | null> {
     const agent: AgentRow = {
       ...details,
       id: crypto.randomUUID(),
@@ -59,6 +65,8 @@ export class Agents {
       system_info: null,
     };
     return this.#database.transaction(async (sql) => {
+      if ((await countOf(sql`SELECT COUNT(*) AS n FROM agents WHERE user_id = ${userId}`)) >= most)
+        return null;
       await sql`INSERT INTO agents ${sql({ ...agent, tags: JSON.stringify(agent.tags) })}`;
       const grant = { userId, agentId: agent.id, name: tokenName, scopes };
       return { agent, token: await insertToken(sql, token, grant) };
@@ -67,14 +75,24 @@ export class Agents {
 
   async get(id: string): Promise<AgentRow | null> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM agents WHERE id = ${id}`);
-    return z.array(agentRow).parse(rows)[0] ?? null;
+    return validRows(agentRow, rows)[0] ?? null;
   }
 
-  async listOfUser(userId: string): Promise<AgentRow[]> {
+  /** In the order of their registration. @param page null for all, which the user's quota bounds */
+  async listOfUser(userId: string, page: Page | null = null): Promise<AgentRow[]> {
     const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ORDER BY created_at, id`,
+      (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ${inOrder(sql, page)}`,
     );
-    return z.array(agentRow).parse(rows);
+    return validRows(agentRow, rows);
+  }
+
+  /** True where another agent of the user has that name. */
+  async hasNamesake({ id, user_id, name }: Pick<AgentRow, "id" | "user_id" | "name">): Promise<boolean> {
+    const rows: unknown = await this.#database.run(
+      (sql) =>
+        sql`SELECT id FROM agents WHERE user_id = ${user_id} AND name = ${name} AND id <> ${id} LIMIT 1`,
+    );
+    return Array.isArray(rows) && rows.length > 0;
   }
 
   /** Changes what is given. */
@@ -101,13 +119,20 @@ export class Agents {
     );
   }
 
+  /** Lets go of what an agent was able to store before there were limits: it would be read with every list. */
+  async dropOversized(): Promise<void> {
+    await this.#database.run(
+      (sql) => sql`UPDATE agents SET system_info = NULL WHERE LENGTH(system_info) > ${MAX_JSON}`,
+    );
+  }
+
   /** Those of CI jobs of which nothing was heard since. `at`: RFC 3339. */
-  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name">[]> {
+  async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name" | "user_id">[]> {
     const rows = await this.#database.run(
       (sql) =>
-        sql`SELECT id, name FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
+        sql`SELECT id, name, user_id FROM agents WHERE ephemeral AND COALESCE(last_ping, created_at) < ${at} ORDER BY id`,
     );
-    return z.array(z.pick(agentRow, { id: true, name: true })).parse(rows);
+    return z.array(z.pick(agentRow, { id: true, name: true, user_id: true })).parse(rows);
   }
 
   /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */
@@ -123,6 +148,8 @@ export class Agents {
     const now = new Date().toISOString();
     return this.#database.transaction(async (sql) => {
       await sql`UPDATE tokens SET revoked_at = ${now} WHERE agent_id = ${id} AND revoked_at IS NULL`;
+      const owner = sql`SELECT user_id FROM agents WHERE id = ${id}`;
+      await purgeDeadTokens(sql, owner);
       const rows: unknown = await sql`DELETE FROM agents WHERE id = ${id} RETURNING id`;
       return Array.isArray(rows) && rows.length > 0;
     });

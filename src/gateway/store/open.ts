@@ -3,8 +3,9 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { SQL } from "bun";
-import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
+import { errnoOf, RexecError } from "../../lib/errors.ts";
 import { Database } from "./database.ts";
+import { storeProblem } from "./problems.ts";
 
 /** An open data folder. */
 export interface OpenedFolder {
@@ -43,25 +44,55 @@ export async function openFolder(folder: string, exclusive: boolean): Promise<Op
   }
 }
 
+/**
+ * Copies a database that others may be writing to, as it is at one moment, and checks the copy.
+ * @param target an empty file, which keeps its mode
+ * @throws the system's or SQLite's error, RexecError `bad_database`
+ */
+export async function copyDatabase(source: string, target: string): Promise<void> {
+  const sql = new SQL({ adapter: "sqlite", filename: source, create: false, readwrite: true });
+  try {
+    await sql.unsafe(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    await assertOurs(sql, source);
+    await sql.unsafe(`VACUUM INTO '${target.replaceAll("'", "''")}'`);
+  } finally {
+    await sql.close();
+  }
+  const copy = new SQL({ adapter: "sqlite", filename: target, readonly: true });
+  try {
+    await assertOurs(copy, target);
+    const [row] = await copy.unsafe("PRAGMA quick_check");
+    if (row?.quick_check !== "ok")
+      throw foreign(source, "is damaged: a copy of it does not pass SQLite's check");
+  } finally {
+    await copy.close();
+  }
+}
+
+/** True for what the database itself threw. */
+export function isDatabaseError(error: unknown): boolean {
+  return errnoOf(error)?.startsWith("SQLITE_") ?? false;
+}
+
 // --- internal ---
 
 function prepareFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // SQLite gives its -wal and -shm files the mode of the main file.
-    for (const name of ["gateway.db", "gateway.lock"]) privateFile(join(folder, name));
   } catch (error) {
-    throw new RexecError(`cannot use the data folder ${folder}: ${messageOf(error)}`, {
-      code: "bad_data_folder",
-      hint: "give a folder of this user's with --data, and check the disk",
-      cause: error,
-    });
+    throw storeProblem(folder, error, "bad_data_folder");
   }
+  // SQLite gives its -wal and -shm files the mode of the main file.
+  for (const name of ["gateway.db", "gateway.lock"]) privateFile(join(folder, name));
 }
 
 function privateFile(path: string): void {
-  if (existsSync(path)) chmodSync(path, 0o600);
-  closeSync(openSync(path, "a", 0o600));
+  try {
+    if (existsSync(path)) chmodSync(path, 0o600);
+    closeSync(openSync(path, "a", 0o600));
+  } catch (error) {
+    throw storeProblem(path, error, "bad_data_folder");
+  }
 }
 
 /**
@@ -77,7 +108,8 @@ async function lockFolder(folder: string): Promise<SQL> {
     return lock;
   } catch (error) {
     await lock.close();
-    if (!/BUSY|LOCKED/.test(errnoOf(error) ?? "")) throw badDatabase(join(folder, "gateway.lock"), error);
+    if (!/BUSY|LOCKED/.test(errnoOf(error) ?? ""))
+      throw storeProblem(join(folder, "gateway.lock"), error, "bad_database");
     throw new RexecError(`another gateway is using the data folder ${folder}`, {
       code: "data_folder_in_use",
       hint: "stop that one first, or give this one a folder of its own with --data",
@@ -93,23 +125,24 @@ async function connect(file: string): Promise<SQL> {
     await sql.unsafe("PRAGMA journal_mode = WAL");
     await sql.unsafe("PRAGMA synchronous = NORMAL");
     await sql.unsafe("PRAGMA foreign_keys = ON");
+    await assertOurs(sql, file);
     return sql;
   } catch (error) {
     await sql.close();
-    throw badDatabase(file, error);
+    throw storeProblem(file, error, "bad_database");
   }
 }
 
-function badDatabase(file: string, error: unknown): RexecError {
-  const broken = /NOTADB|CORRUPT/.test(errnoOf(error) ?? "");
-  return new RexecError(
-    broken ? `${file} is damaged or no database` : `cannot open ${file}: ${messageOf(error)}`,
-    {
-      code: "bad_database",
-      hint: broken
-        ? "restore it from a backup, or give another folder with --data"
-        : "check the folder's owner and the disk",
-      cause: error,
-    },
-  );
+/** A database of another program is left alone. */
+async function assertOurs(sql: SQL, file: string): Promise<void> {
+  const tables: { name: string }[] = await sql.unsafe("SELECT name FROM sqlite_master WHERE type = 'table'");
+  if (tables.length === 0 || tables.some(({ name }) => name === "schema_migrations")) return;
+  throw foreign(file, "is a database of another program");
+}
+
+function foreign(file: string, why: string): RexecError {
+  return new RexecError(`${file} ${why}`, {
+    code: "bad_database",
+    hint: "restore it from a backup (rexec serve --backup makes one), or give another folder with --data",
+  });
 }

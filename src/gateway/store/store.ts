@@ -1,8 +1,9 @@
 /** All that the gateway remembers. */
-
+import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
+import { storeProblem } from "./problems.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -21,16 +22,18 @@ export interface Store {
  */
 export async function openStore(folder: string, exclusive = true): Promise<Store> {
   const opened = await openFolder(folder, exclusive);
+  const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await agents.dropOversized();
   } catch (error) {
-    await opened.close();
-    throw error;
+    await opened.close().catch(() => {}); // what went wrong first counts
+    throw storeProblem(join(folder, "gateway.db"), error, "bad_database");
   }
   return {
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
-    agents: new Agents(opened.database),
+    agents,
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };

@@ -1,18 +1,21 @@
 /** API tokens: only a hash of each is kept. */
 import * as z from "zod/mini";
+import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
-import { jsonColumn } from "./columns.ts";
+import { DEAD_TOKENS_LISTED } from "../quotas.ts";
+import { jsonColumn, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
+import { countOf, inOrder, type Page } from "./page.ts";
 
 const tokenRow = z.object({
   id: z.string(),
   user_id: z.string(),
   agent_id: z.nullable(z.string()),
-  name: z.string(),
+  name: brief(LENGTHS.name + "agent: ".length),
   token_hash: z.string(),
   token_prefix: z.string(),
   scopes: z.pipe(
-    jsonColumn(z.array(z.string())),
+    jsonColumn(someOf(brief(LENGTHS.word), COUNTS.scopes)),
     z.transform((scopes) => scopes ?? []),
   ),
   created_at: z.string(),
@@ -43,6 +46,19 @@ export class Tokens {
     return this.#database.run((sql) => insertToken(sql, token, grant));
   }
 
+  /** As `create`; null where there are `most` live tokens of that agent, or of that user and no agent, already. */
+  createWithin(token: NewToken, grant: TokenGrant, most: number): Promise<TokenRow | null> {
+    const now = new Date().toISOString();
+    return this.#database.transaction(async (sql) => {
+      const owner = grant.agentId
+        ? sql`agent_id = ${grant.agentId}`
+        : sql`user_id = ${grant.userId} AND agent_id IS NULL`;
+      const live = sql`SELECT COUNT(*) AS n FROM tokens
+        WHERE ${owner} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${now})`;
+      return (await countOf(live)) < most ? insertToken(sql, token, grant) : null;
+    });
+  }
+
   async findByHash(hash: string): Promise<TokenRow | null> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM tokens WHERE token_hash = ${hash}`);
     return z.array(tokenRow).parse(rows)[0] ?? null;
@@ -53,24 +69,38 @@ export class Tokens {
     return z.array(tokenRow).parse(rows)[0] ?? null;
   }
 
-  async listOfUser(userId: string): Promise<TokenRow[]> {
+  /** In the order in which they were made. @param page null for all, which the user's quotas bound */
+  async listOfUser(userId: string, page: Page | null = null): Promise<TokenRow[]> {
     const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM tokens WHERE user_id = ${userId} ORDER BY created_at, id`,
+      (sql) => sql`SELECT * FROM tokens WHERE user_id = ${userId} ${inOrder(sql, page)}`,
     );
-    return z.array(tokenRow).parse(rows);
+    return validRows(tokenRow, rows);
   }
 
   /** Revokes it for good; once revoked, the time stays. */
   async revoke(id: string): Promise<void> {
     const now = new Date().toISOString();
-    await this.#database.run(
-      (sql) => sql`UPDATE tokens SET revoked_at = ${now} WHERE id = ${id} AND revoked_at IS NULL`,
-    );
+    await this.#database.transaction(async (sql) => {
+      await sql`UPDATE tokens SET revoked_at = ${now} WHERE id = ${id} AND revoked_at IS NULL`;
+      await purgeDeadTokens(sql, sql`SELECT user_id FROM tokens WHERE id = ${id}`);
+    });
   }
 
   async markUsed(id: string, at: string): Promise<void> {
     await this.#database.run((sql) => sql`UPDATE tokens SET last_used_at = ${at} WHERE id = ${id}`);
   }
+}
+
+/**
+ * Deletes revoked and expired tokens of a user beyond the newest `DEAD_TOKENS_LISTED`, so that making and revoking
+ * in turn fills no disk.
+ * @param user a query for the user's id
+ */
+export async function purgeDeadTokens(sql: Queryable, user: PromiseLike<unknown>): Promise<void> {
+  const now = new Date().toISOString();
+  await sql`DELETE FROM tokens WHERE id IN (
+    SELECT id FROM tokens WHERE user_id = (${user}) AND (revoked_at IS NOT NULL OR expires_at <= ${now})
+    ORDER BY created_at DESC, id DESC LIMIT ${Number.MAX_SAFE_INTEGER} OFFSET ${DEAD_TOKENS_LISTED})`;
 }
 
 /** As `Tokens.create`, inside someone's transaction. */

@@ -31,7 +31,9 @@ export class AgentLink {
   readonly #nonsense: (reason: string) => void;
   /** Never used twice, so that what is late for one channel reaches no other. */
   #next = 1;
-  #lists: ((sessions: SessionInfo[] | null) => void)[] = [];
+  /** The question that is under way: all who ask meanwhile wait for its answer. */
+  #listing: { answer: Promise<SessionInfo[] | null>; tell(sessions: SessionInfo[] | null): void } | null =
+    null;
   #lost = false;
 
   /** @param nonsense told of a message that can't be understood */
@@ -64,14 +66,17 @@ export class AgentLink {
   /** The agent's sessions; null where it is gone, or silent for 5 s. */
   list(): Promise<SessionInfo[] | null> {
     if (this.#lost) return Promise.resolve(null);
-    const { promise, resolve } = Promise.withResolvers<SessionInfo[] | null>();
-    const timer = setTimeout(() => resolve(null), LIST_MS);
-    this.#lists.push((sessions) => {
+    if (this.#listing) return this.#listing.answer;
+    const { promise: answer, resolve } = Promise.withResolvers<SessionInfo[] | null>();
+    const tell = (sessions: SessionInfo[] | null) => {
       clearTimeout(timer);
+      this.#listing = null;
       resolve(sessions);
-    });
+    };
+    const timer = setTimeout(() => tell(null), LIST_MS);
+    this.#listing = { answer, tell };
     this.control({ type: "list" });
-    return promise;
+    return answer;
   }
 
   /** A text frame that is none of v1's. */
@@ -82,7 +87,7 @@ export class AgentLink {
       return;
     }
     const message = parsed.value;
-    if (message.type === "sessions") this.#listed(message.sessions);
+    if (message.type === "sessions") this.#listing?.tell(message.sessions);
     else if ("channel" in message && message.channel !== undefined)
       this.#channels.get(message.channel)?.control(message);
     // Somebody wanted to end what is not there (any more).
@@ -106,14 +111,6 @@ export class AgentLink {
   lost(): void {
     this.#lost = true;
     this.#channels.clear();
-    this.#listed(null);
-  }
-
-  // --- internal ---
-
-  #listed(sessions: SessionInfo[] | null): void {
-    const waiting = this.#lists;
-    this.#lists = [];
-    for (const tell of waiting) tell(sessions);
+    this.#listing?.tell(null);
   }
 }

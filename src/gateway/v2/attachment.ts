@@ -8,6 +8,7 @@ import type { Mirror, MirrorReader } from "./mirror.ts";
 import { packedFrame } from "./packed-frame.ts";
 import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
@@ -18,6 +19,7 @@ export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
   mirror(info: Attached["info"]): Mirror;
   onGone(attachment: Attachment): void;
+  snapshots: SnapshotBudget;
   /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
   screenEveryMs: number;
 }
@@ -37,7 +39,8 @@ export class Attachment implements PeerChannel, MirrorReader {
   /** What it has granted before it had a cursor. */
   #granted = 0;
   /** What is left of a snapshot to be sent. */
-  #snapshot: { bytes: Uint8Array; position: number } | null = null;
+  #snapshot: { whole: Snapshot; position: number } | null = null;
+  readonly #pump = () => this.#peer.pump();
   #awaitsScreen = false;
   #screenAt = Number.NEGATIVE_INFINITY;
   #retry: Timer | null = null;
@@ -153,7 +156,11 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#cursor = new StreamCursor(ring, offset, limit);
     const { channel } = this.#wish;
     this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped });
-    if (bytes.length > 0) this.#snapshot = { bytes, position: 0 };
+    this.#dropSnapshot();
+    if (bytes.length > 0) {
+      this.#snapshot = { whole: snapshot, position: 0 };
+      this.#deps.snapshots.hold(snapshot);
+    }
     this.#peer.pump();
   }
 
@@ -219,12 +226,19 @@ export class Attachment implements PeerChannel, MirrorReader {
   #sendSnapshot(): boolean {
     const snapshot = this.#snapshot;
     if (!snapshot) return false;
-    const bytes = snapshot.bytes.subarray(snapshot.position, snapshot.position + PIECE_BYTES);
+    const { position, whole } = snapshot;
+    const bytes = whole.bytes.subarray(position, position + PIECE_BYTES);
+    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return false;
     const { channel } = this.#wish;
-    this.#peer.frame({ kind: "screen", stream: Stream.output, channel, position: snapshot.position, bytes });
+    this.#peer.frame({ kind: "screen", stream: Stream.output, channel, position, bytes });
     snapshot.position += bytes.length;
-    if (snapshot.position >= snapshot.bytes.length) this.#snapshot = null;
+    if (snapshot.position >= whole.bytes.length) this.#dropSnapshot();
     return true;
+  }
+
+  #dropSnapshot(): void {
+    if (this.#snapshot) this.#deps.snapshots.drop(this.#snapshot.whole);
+    this.#snapshot = null;
   }
 
   /** The ring has gone on without it: it gets the screen as it is now. */
@@ -255,6 +269,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     if (this.#over) return;
     this.#over = true;
     if (this.#retry) clearTimeout(this.#retry);
+    this.#dropSnapshot();
     this.#mirror?.leave(this, announced);
     this.#deps.onGone(this);
   }

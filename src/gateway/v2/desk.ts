@@ -1,6 +1,7 @@
 /** All that rexec.v2 has to do with one agent: its sessions' mirrors, and the viewers that speak v2. */
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import type { ScreenPool } from "../screen/pool.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -10,6 +11,7 @@ import { Peer, type PeerChannel } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { RunRelay } from "./run-relay.ts";
 import type { TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface DeskOptions {
@@ -17,6 +19,9 @@ export interface DeskOptions {
   budget: RingBudget;
   /** Lines of a screen's past. */
   scrollback: number;
+  /** Where screens are drawn. */
+  screens: ScreenPool;
+  snapshots: SnapshotBudget;
 }
 
 export interface DeskEvents {
@@ -146,6 +151,7 @@ export class Desk {
         return this.#mirror(info);
       },
       onGone: (gone) => this.#attachments.delete(gone),
+      snapshots: this.#options.snapshots,
       screenEveryMs: this.#options.timings.screenEveryMs,
     });
     this.#attachments.add(attachment);
@@ -187,6 +193,8 @@ export class Desk {
     const mirror = new Mirror(info, {
       timings: this.#options.timings,
       scrollback: this.#options.scrollback,
+      screens: this.#options.screens,
+      snapshots: this.#options.snapshots,
       ringBytes: budget.share,
       onSize: (session, size) => this.#events.onSize(session, size),
       onGone: (gone) => {

@@ -6,6 +6,7 @@ import { ByteRing } from "../../lib/byte-ring.ts";
 import { StreamReceiver } from "../../lib/stream.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import type { ScreenPool } from "../screen/pool.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 import { Demand, type Reader } from "./demand.ts";
@@ -14,6 +15,7 @@ import { plainData } from "./plain-data.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
 import { Screening } from "./screening.ts";
 import { SessionSize } from "./session-size.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -35,6 +37,9 @@ export interface MirrorOptions {
   ringBytes: number;
   /** Lines of a screen's past. */
   scrollback: number;
+  /** Where screens are drawn. */
+  screens: ScreenPool;
+  snapshots: SnapshotBudget;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
   /** It is of no use any more. */
@@ -73,7 +78,7 @@ export class Mirror implements LinkChannel {
     });
     this.#options = options;
     this.ring = new ByteRing(options.ringBytes);
-    this.#screening = new Screening(this.ring, this.size.current, options.scrollback, {
+    this.#screening = new Screening(this.ring, this.size.current, options, {
       onBarrier: (offset) => {
         this.#demand.barrier = offset;
         if (offset === null) this.#demand.update();

@@ -2,6 +2,7 @@
  * What a terminal would still know of output that it never parsed: the sequences in it that change modes. So a screen
  * can leave out megabytes and yet go on in the right modes.
  */
+import { ALTERNATE_SCREENS, TERMINAL_MODES } from "../../protocol/terminal-modes.ts";
 
 /** Characters that a sequence cut in two may have: longer ones (titles) are missed. */
 const LONGEST = 512;
@@ -10,7 +11,7 @@ const MAX_ATTRIBUTES = 32;
 /** Colours come by the thousand: only the end of all that was taken is looked at. */
 const ATTRIBUTES_BYTES = 1024;
 const EMPTY = new Uint8Array(0);
-const ALTERNATE_SCREENS = new Set(["47", "1047", "1049"]);
+const ALTERNATE = new Set(ALTERNATE_SCREENS.map(String));
 
 export class SkippedModes {
   /** Sequences under the mode that they set: only the last one of each counts, in the order of those. */
@@ -36,12 +37,17 @@ export class SkippedModes {
   }
 
   /** What puts a terminal into the modes of what was taken, as bytes; empty where that changed none. */
+  peek(): Uint8Array {
+    return Buffer.from([...this.#modes.values(), ...attributesIn(this.#end)].join(""), "latin1");
+  }
+
+  /** The same, and all of it is forgotten. */
   flush(): Uint8Array {
-    const sequences = [...this.#modes.values(), ...attributesIn(this.#end)].join("");
+    const sequences = this.peek();
     this.#modes.clear();
     this.#end = EMPTY;
     this.#cut = "";
-    return Buffer.from(sequences, "latin1");
+    return sequences;
   }
 
   // --- internal ---
@@ -53,9 +59,10 @@ export class SkippedModes {
   }
 
   #private(mode: string, to: string): void {
+    if (!TERMINAL_MODES.has(Number(mode))) return;
     const key = `?${mode}`;
     const sequence = `\x1b[?${mode}${to}`;
-    const left = ALTERNATE_SCREENS.has(mode) && to === "h" && this.#modes.get(key)?.includes(`${mode}l`);
+    const left = ALTERNATE.has(mode) && to === "h" && this.#modes.get(key)?.includes(`${mode}l`);
     // Left and entered again: the terminal must let go of what the earlier program had drawn.
     this.#set(key, left ? `\x1b[?${mode}l${sequence}` : sequence);
   }

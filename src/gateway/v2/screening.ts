@@ -1,6 +1,9 @@
-/** When a mirror's screen is brought up to date, and who gets a snapshot of it. */
+/** When a mirror's screen is brought up to date, and who gets a snapshot of it. Owned by the mirror; throws nothing. */
 import type { ByteRing } from "../../lib/byte-ring.ts";
-import { Screen, type Snapshot, type TerminalSize } from "./screen.ts";
+import { messageOf } from "../../lib/errors.ts";
+import type { ScreenPool } from "../screen/pool.ts";
+import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot, type TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 export interface ScreeningEvents {
   /** Somebody looks at it: its screen is kept near the present. */
@@ -11,6 +14,13 @@ export interface ScreeningEvents {
   onStale(): void;
 }
 
+export interface ScreeningOptions {
+  /** Lines above the screen. */
+  scrollback: number;
+  screens: ScreenPool;
+  snapshots: SnapshotBudget;
+}
+
 /** A screen is brought up to date while no more than `QUIET_BYTES` come in `QUIET_MS` milliseconds. */
 const QUIET_MS = 100;
 const QUIET_BYTES = 100 * 1024;
@@ -18,13 +28,23 @@ const QUIET_BYTES = 100 * 1024;
 const REST_MS = 60_000;
 /** The same where nobody looks: shells that come and go must not leave a screen each. */
 const UNWATCHED_REST_MS = 2_000;
+/** A snapshot serves all who ask within this time, milliseconds, while no more output than this came since. */
+const SHARED_MS = 250;
+const SHARED_BYTES = 64 * 1024;
+/** Cuts that came to nothing, one after the other, before a viewer gets no screen. */
+const MOST_ATTEMPTS = 20;
+const NO_SCREEN =
+  "\x1b[0m\x1b[7m rexec: this session's screen could not be drawn; what it prints from now on follows \x1b[0m\r\n";
 
 export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   readonly #ring: ByteRing;
   readonly #scrollback: number;
+  readonly #pool: ScreenPool;
+  readonly #snapshots: SnapshotBudget;
   readonly #events: ScreeningEvents;
   readonly #waiting = new Set<Reader>();
   #screen: Screen;
+  #latest: { snapshot: Snapshot; at: number } | null = null;
   #ready = false;
   #cutting = false;
   #hadGap = false;
@@ -33,17 +53,28 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   #stopped = false;
   #usedAt = performance.now();
 
-  constructor(ring: ByteRing, size: TerminalSize, scrollback: number, events: ScreeningEvents) {
+  constructor(
+    ring: ByteRing,
+    size: TerminalSize,
+    { scrollback, screens, snapshots }: ScreeningOptions,
+    events: ScreeningEvents,
+  ) {
     this.#ring = ring;
     this.#scrollback = scrollback;
+    this.#pool = screens;
+    this.#snapshots = snapshots;
     this.#events = events;
-    this.#screen = new Screen(ring, size, scrollback);
+    this.#screen = new Screen(ring, size, scrollback, screens);
   }
 
   /** The ring starts over, and is not yet what a snapshot could be made of. */
   restart(size: TerminalSize): void {
-    this.#screen.dispose();
-    this.#screen = new Screen(this.#ring, size, this.#scrollback);
+    // What was too much once is so again.
+    if (!this.#screen.hasFailed) {
+      this.#screen.dispose();
+      this.#screen = new Screen(this.#ring, size, this.#scrollback, this.#pool);
+    } else this.#screen.jump(this.#ring.start);
+    this.#latest = null;
     this.#ready = false;
     this.#hadGap = false;
   }
@@ -76,6 +107,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   /** To be called before the ring starts over behind a gap. */
   jump(to: number): void {
     this.#screen.jump(to);
+    this.#latest = null;
     this.#hadGap = true;
   }
 
@@ -86,21 +118,24 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
 
   resize(size: TerminalSize): void {
     this.#screen.resize(size);
+    this.#latest = null;
   }
 
   /** To be called now and then. */
   tick(now: number): void {
-    if (now - this.#usedAt > (this.#events.isWatched() ? REST_MS : UNWATCHED_REST_MS)) this.#screen.rest();
+    if (this.#latest && now - this.#latest.at > SHARED_MS) this.#latest = null;
+    if (now - this.#usedAt > (this.#events.isWatched() ? REST_MS : UNWATCHED_REST_MS)) this.rest();
   }
 
   /** Nothing more will come, and nobody looks. */
   rest(): void {
-    this.#screen.rest();
+    this.#screen.rest().catch(() => {}); // it stays as it is
   }
 
   stop(): void {
     this.#stopped = true;
     this.#waiting.clear();
+    this.#latest = null;
     if (this.#timer) clearTimeout(this.#timer);
     this.#screen.dispose();
   }
@@ -111,21 +146,65 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   async #cut(): Promise<void> {
     if (this.#cutting) return;
     this.#cutting = true;
-    while (this.#waiting.size > 0 && this.#ready && !this.#stopped) {
-      const screen = this.#screen;
-      const target = this.#ring.end;
-      this.#events.onBarrier(target);
-      await screen.catchUp(target);
-      const snapshot = screen === this.#screen ? screen.snapshot() : null;
-      if (!snapshot || snapshot.offset < this.#ring.start) continue;
-      const waiting = [...this.#waiting];
-      this.#waiting.clear();
-      for (const reader of waiting) reader.show(snapshot);
-      if (this.#hadGap && screen.isAlternate) this.#events.onStale();
-      this.#hadGap = false;
+    try {
+      for (let attempt = 1; this.#waiting.size > 0 && this.#ready && !this.#stopped; attempt += 1) {
+        const snapshot = this.#shared() ?? (await this.#fresh(attempt));
+        if (snapshot) this.#show(snapshot);
+      }
+    } finally {
+      this.#cutting = false;
+      this.#events.onBarrier(null);
     }
-    this.#cutting = false;
-    this.#events.onBarrier(null);
+  }
+
+  #shared(): Snapshot | null {
+    const { snapshot, at = 0 } = this.#latest ?? {};
+    if (!snapshot || performance.now() - at > SHARED_MS) return null;
+    return this.#ring.end - snapshot.offset > SHARED_BYTES || snapshot.offset < this.#ring.start
+      ? null
+      : snapshot;
+  }
+
+  async #fresh(attempt: number): Promise<Snapshot | null> {
+    const screen = this.#screen;
+    const target = this.#ring.end;
+    if (screen.hasFailed || attempt > MOST_ATTEMPTS) return this.#bare(screen);
+    this.#events.onBarrier(Math.max(this.#ring.start, target - SNAPSHOT_TAIL_BYTES));
+    const snapshot = await this.#taken(screen, target);
+    if (!snapshot || screen !== this.#screen || snapshot.offset < this.#ring.start) return null;
+    this.#latest = { snapshot, at: performance.now() };
+    return snapshot;
+  }
+
+  async #taken(screen: Screen, target: number): Promise<Snapshot | null> {
+    try {
+      await screen.catchUp(target);
+      return await screen.snapshot(this.#snapshots.characters);
+    } catch {
+      return null; // counted as an attempt
+    }
+  }
+
+  /** Bytes alone: no screen, and the modes as far as they are known. */
+  #bare(screen: Screen): Snapshot {
+    screen.leave(this.#ring.end);
+    this.#hadGap = true;
+    const bytes = Uint8Array.from([...screen.modes(), ...Buffer.from(NO_SCREEN)]);
+    return { ...screen.size, offset: this.#ring.end, bytes };
+  }
+
+  #show(snapshot: Snapshot): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const reader of waiting) {
+      try {
+        reader.show(snapshot);
+      } catch (error) {
+        this.#pool.warn(`a viewer could not be shown its screen: ${messageOf(error)}`);
+      }
+    }
+    if (this.#hadGap && (this.#screen.isAlternate || this.#screen.hasFailed)) this.#events.onStale();
+    this.#hadGap = false;
   }
 
   /** Keeps the screen near the present while little comes in: then a snapshot is soon made, and misses nothing. */
@@ -136,7 +215,8 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
       const quiet = this.#received <= QUIET_BYTES;
       this.#received = 0;
       if (!this.#events.isWatched()) return;
-      if (quiet) void this.#screen.catchUp(this.#ring.end);
+      if (quiet)
+        this.#screen.catchUp(this.#ring.end).catch(() => {}); // the next look tries again
       else this.#whenQuiet();
     }, QUIET_MS);
   }

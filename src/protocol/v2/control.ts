@@ -3,7 +3,10 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
+import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
+import { isPathSegment } from "../path.ts";
+import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
 /** Most bytes of one control message. */
@@ -12,7 +15,9 @@ export const MAX_CONTROL_BYTES = 1024 * 1024;
 const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
 const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
-const id = z.string().check(z.minLength(1), z.maxLength(256));
+const id = exact(LENGTHS.id, 1);
+/** Of what is started: the API has an address for each. */
+const newId = id.check(z.refine(isPathSegment, "nothing can have that name"));
 
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
@@ -20,12 +25,12 @@ export const sessionInfo = z.object({
   /** A UUID made at the session's start: the same name started again has another one. */
   instance: id,
   kind: z.enum(["shell", "run"]),
-  command: z.string(),
+  command: brief(LENGTHS.shownCommand),
   started_at: z.number(),
   last_output_at: z.nullable(z.number()),
   ended_at: z.nullable(z.number()),
   exit_code: z.nullable(z.number()),
-  signal: z.nullable(z.string()),
+  signal: z.nullable(brief(LENGTHS.word)),
   /** Bytes of output so far. */
   bytes: offset,
   /** A command's may be 0: it has no terminal. */
@@ -46,7 +51,7 @@ export type RefusalCode = z.infer<typeof refusal>;
 const attach = z.object({
   type: z.literal("attach"),
   channel,
-  session: id,
+  session: newId,
   /** Start a shell where none of that name runs. */
   create: z._default(z.boolean(), false),
   /** With `cursor`: resume this instance from this offset. */
@@ -70,10 +75,10 @@ const run = z.object({
   type: z.literal("run"),
   channel,
   /** A UUID of the opener's: the same again attaches to what runs. */
-  run: id,
-  command: z.string(),
-  cwd: z.optional(z.string()),
-  env: z.optional(z.record(z.string(), z.string())),
+  run: newId,
+  command: exact(LENGTHS.command),
+  cwd: z.optional(exact(LENGTHS.path)),
+  env: z.optional(variables),
   timeout_ms: z.optional(z.int().check(z.positive())),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
@@ -127,12 +132,17 @@ const fromOwner = z.discriminatedUnion("type", [
     type: z.literal("ended"),
     channel,
     exit_code: z.nullable(z.number()),
-    signal: z.nullable(z.string()),
-    timed_out: z.optional(z.boolean()),
+    signal: z.nullable(brief(LENGTHS.word)),
+    timed_out: lenient(z.boolean()),
   }),
-  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: z.string() }),
-  z.object({ type: z.literal("sessions"), sessions: z.array(sessionInfo) }),
-  z.object({ type: z.literal("refused"), channel: z.optional(channel), code: refusal, message: z.string() }),
+  z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),
+  z.object({ type: z.literal("sessions"), sessions: listOf(sessionInfo, COUNTS.sessions) }),
+  z.object({
+    type: z.literal("refused"),
+    channel: z.optional(channel),
+    code: refusal,
+    message: brief(LENGTHS.error),
+  }),
   z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
 ]);
 /** From the side that owns or serves the sessions. */
@@ -142,12 +152,12 @@ export type OwnerInput = z.input<typeof fromOwner>;
 
 /** Never throws; see `Parsed`. */
 export function parseOpener(text: string): Parsed<OpenerMessage> {
-  return parseMessage(fromOpener, text);
+  return parseMessage(fromOpener, text, FROM_SERVER);
 }
 
 /** Never throws; see `Parsed`. */
 export function parseOwner(text: string): Parsed<OwnerMessage> {
-  return parseMessage(fromOwner, text);
+  return parseMessage(fromOwner, text, FROM_AGENT);
 }
 
 /** As it travels. */

@@ -11,6 +11,7 @@ import { launchdPlist } from "../../../src/agent/service/launchd.ts";
 import { keepProxy, proxyLines, withoutProxy } from "../../../src/agent/service/proxy-env.ts";
 import type { ServiceSpec } from "../../../src/agent/service/spec.ts";
 import { systemdUnit } from "../../../src/agent/service/systemd-unit.ts";
+import { lacks, testUnless, testWith, tool } from "../../support/needs.ts";
 import { parsePlist } from "./plist.ts";
 
 const SPEC: ServiceSpec = {
@@ -88,24 +89,22 @@ describe("the systemd unit", () => {
     );
   });
 
-  const verify = Bun.which("systemd-analyze");
+  const verify = tool("systemd-analyze");
+  const systemd = Number((verify ? run([verify, "--version"]).out : "").match(/^systemd (\d+)/)?.[1] ?? 0);
   for (const [name, spec] of Object.entries({ plain: {}, odd: ODD, user: { scope: "user" } } as const)) {
     for (const version of [252, 254]) {
       // What an older systemd does not know yet, it warns of.
-      const known = Number(run(["systemctl", "--version"]).out.match(/^systemd (\d+)/)?.[1] ?? 0) >= version;
-      test.skipIf(!verify || !known)(
-        `is clean to systemd-analyze: ${name}, for systemd ${version}${known ? "" : " (SKIPPED: older here)"}`,
-        () => {
-          const executable = recorder(join(folder, spec === ODD ? "o % d $HOME" : "plain", "rexec-agent"));
-          const path = file("rexec-agent.service", systemdUnit({ ...SPEC, ...spec, executable }, version));
-          const scope = name === "user" ? ["--user"] : [];
-          expect(run([verify ?? "", ...scope, "verify", path], { XDG_RUNTIME_DIR: folder })).toEqual({
-            code: 0,
-            out: "",
-            err: "",
-          });
-        },
-      );
+      const why = lacks("systemd-analyze") ?? (systemd >= version ? null : `systemd is ${systemd} here`);
+      testUnless(why)(`is clean to systemd-analyze: ${name}, for systemd ${version}`, () => {
+        const executable = recorder(join(folder, spec === ODD ? "o % d $HOME" : "plain", "rexec-agent"));
+        const path = file("rexec-agent.service", systemdUnit({ ...SPEC, ...spec, executable }, version));
+        const scope = name === "user" ? ["--user"] : [];
+        expect(run([verify ?? "", ...scope, "verify", path], { XDG_RUNTIME_DIR: folder })).toEqual({
+          code: 0,
+          out: "",
+          err: "",
+        });
+      });
     }
   }
 });
@@ -120,11 +119,11 @@ describe("the scripts of OpenRC and SysV init", () => {
   };
   for (const [name, text] of Object.entries(scripts)) {
     for (const shell of [["dash"], ["bash"], ["busybox", "sh"]]) {
-      test.skipIf(!Bun.which(shell[0] ?? ""))(`${name} is a script to ${shell.join(" ")}`, () => {
+      testWith(shell[0] ?? "")(`${name} is a script to ${shell.join(" ")}`, () => {
         expect(run([...shell, "-n", file("script", text)])).toEqual({ code: 0, out: "", err: "" });
       });
     }
-    test.skipIf(!Bun.which("shellcheck"))(`${name} is clean to shellcheck`, () => {
+    testWith("shellcheck")(`${name} is clean to shellcheck`, () => {
       expect(run(["shellcheck", "--exclude=SC2016", file("script", text)]).out).toBe("");
     });
   }
@@ -145,7 +144,10 @@ describe("the scripts of OpenRC and SysV init", () => {
   test("SysV's starts the agent as a daemon, and tells its state", () => {
     const executable = recorder(join(folder, "o % d $HOME", "rexec-agent"));
     const cache = join(folder, "cache");
-    const text = sysvScript({ ...SPEC, ...ODD, executable }).replaceAll("/var/cache/rexec", cache);
+    const text = sysvScript({ ...SPEC, ...ODD, executable })
+      .replaceAll("/var/cache/rexec", cache)
+      // Only root may give a folder to root.
+      .replace("chown root", `chown ${process.getuid?.() ?? 0}`);
     const script = file("sysv", text);
     expect(run(["sh", script, "start"])).toEqual({
       code: 0,

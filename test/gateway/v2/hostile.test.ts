@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ScreenPool } from "../../../src/gateway/screen/pool.ts";
 import { Screen } from "../../../src/gateway/v2/screen.ts";
 import { ByteRing } from "../../../src/lib/byte-ring.ts";
 import type { OwnerInput } from "../../../src/protocol/v2/control.ts";
@@ -113,12 +114,14 @@ describe("a viewer that asks for too much", () => {
 describe("a terminal of 65,535 columns and rows", () => {
   test("is drawn no larger than the memory of all allows", async () => {
     const ring = new ByteRing(1024 * 1024);
-    const screen = new Screen(ring, { cols: 80, rows: 24 }, 1000);
+    const pool = new ScreenPool();
+    const screen = new Screen(ring, { cols: 80, rows: 24 }, 1000, pool);
     screen.resize({ cols: 65_535, rows: 65_535 });
     ring.append(Buffer.from("text"));
     await screen.catchUp(ring.end);
-    expect(screen.snapshot()).toMatchObject({ cols: 1_000, rows: 500 });
+    expect(await screen.snapshot()).toMatchObject({ cols: 1_000, rows: 500 });
     screen.dispose();
+    pool.stop();
   });
 });
 

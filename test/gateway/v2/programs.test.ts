@@ -1,8 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPty } from "../../../src/pty/open.ts";
+import { testWith, tool } from "../../support/needs.ts";
 import { ReferenceTerminal } from "../../support/reference-terminal.ts";
 import { type V2Stage, v2Stage } from "../../support/v2-stage.ts";
 import type { V2Viewer } from "../../support/v2-viewer.ts";
@@ -12,7 +13,7 @@ const SIZE = { cols: 100, rows: 30 };
 
 /** A real program on a real PTY behind the scripted agent, and a terminal that sees every byte of it. */
 async function onStage(here: V2Stage, file: string, args: string[], cwd: string) {
-  const env = { ...process.env, TERM: "xterm-256color", HOME: cwd, LANG: "C.UTF-8" };
+  const env = { ...process.env, TERM: "xterm-256color", HOME: cwd, TMUX_TMPDIR: cwd, LANG: "C.UTF-8" };
   const set = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const pty = openPty({ file, args, env: Object.fromEntries(set), cwd, ...SIZE });
   const all = new ReferenceTerminal(SIZE);
@@ -63,14 +64,16 @@ function workshop() {
 const programs = [
   {
     name: "vim",
+    needed: [],
     args: ["-u", "NONE", "-N", "+set mouse=a", "+syntax on", "big.c"],
     keys: "\x06\x06\x02",
     leave: ":q!\r",
   },
-  { name: "less", args: ["big.c"], keys: "  b", leave: "q" },
-  { name: "htop", args: ["-d", "1"], keys: "", leave: "q" },
+  { name: "less", needed: [], args: ["big.c"], keys: "  b", leave: "q" },
+  { name: "htop", needed: [], args: ["-d", "1"], keys: "", leave: "q" },
   {
     name: "tmux",
+    needed: ["top"],
     args: ["-L", `rexec-${process.pid}`, "-f", "/dev/null", "new", "top -d 0.2"],
     keys: "",
     leave: "q",
@@ -78,10 +81,10 @@ const programs = [
 ] as const;
 
 describe("a viewer that comes while a real program has the screen sees it as it is", () => {
-  for (const { name, args, keys, leave } of programs) {
-    const file = Bun.which(name);
-    test.skipIf(file === null)(
-      `${name}${file === null ? " (is not installed)" : ""}`,
+  for (const { name, needed, args, keys, leave } of programs) {
+    const file = tool(name);
+    testWith(name, ...needed)(
+      name,
       async () => {
         using work = workshop();
         await using here = await v2Stage();

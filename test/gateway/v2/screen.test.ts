@@ -1,9 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ScreenPool } from "../../../src/gateway/screen/pool.ts";
 import { SkippedModes } from "../../../src/gateway/v2/modes.ts";
 import { Screen } from "../../../src/gateway/v2/screen.ts";
 import { ByteRing } from "../../../src/lib/byte-ring.ts";
 import { ReferenceTerminal as Reference } from "../../support/reference-terminal.ts";
+
+const pool = new ScreenPool();
+afterAll(() => pool.stop());
 
 const SIZE = { cols: 80, rows: 24 };
 const MIB = 1024 * 1024;
@@ -11,7 +15,7 @@ const MIB = 1024 * 1024;
 /** What a session writes, as the mirror puts it into its ring. */
 class Source {
   readonly ring = new ByteRing(2 * MIB);
-  readonly screen = new Screen(this.ring, SIZE, 1000);
+  readonly screen = new Screen(this.ring, SIZE, 1000, pool);
 
   write(bytes: Uint8Array | string): void {
     const all = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
@@ -25,7 +29,7 @@ class Source {
   /** What a new viewer's terminal shows. */
   async attach(): Promise<Reference> {
     await this.screen.catchUp(this.ring.end);
-    const snapshot = this.screen.snapshot();
+    const snapshot = await this.screen.snapshot();
     if (!snapshot) throw new Error("there is no snapshot");
     expect(snapshot.offset).toBe(this.ring.end);
     const viewer = new Reference({ cols: snapshot.cols, rows: snapshot.rows });
@@ -160,7 +164,7 @@ describe("a new viewer sees what one that saw every byte sees", () => {
     ]) {
       source.write(text);
       await source.screen.catchUp(source.ring.end);
-      source.screen.rest();
+      await source.screen.rest();
       await all.write(text);
     }
     const viewer = await source.attach();

@@ -1,6 +1,7 @@
 /** Every migration in order. A number that was released is never changed: the next one mends it. */
 import initial from "./0001-initial.sql" with { type: "text" };
 import ephemeral from "./0002-ephemeral.sql" with { type: "text" };
+import paging from "./0003-paging.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps. */
@@ -13,4 +14,5 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: "initial", sql: initial },
   { version: 2, name: "ephemeral", sql: ephemeral },
+  { version: 3, name: "paging", sql: paging },
 ];

@@ -1,0 +1,42 @@
+/** How long a command waits for a machine that is between two connections. */
+import type { ArgsDef } from "citty";
+import type { Server } from "../client/api.ts";
+import type { ServerChoice } from "../client/credentials.ts";
+import { type Wait, whenThere } from "../client/waiting.ts";
+import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
+import { UsageError } from "../lib/errors.ts";
+import type { Agent } from "../protocol/http.ts";
+import { say } from "./_output.ts";
+import { findAgent } from "./_server.ts";
+
+export const waitArgs = {
+  wait: {
+    type: "string",
+    valueHint: "TIME",
+    description:
+      "Wait so long for a machine that is offline (default: 5s where it was there a moment ago; 0 fails at once)",
+  },
+} as const satisfies ArgsDef;
+
+/** Fails at once. */
+export const NO_WAIT: Wait = { ms: 0, onWaiting() {} };
+
+/** @throws UsageError */
+export function waitOf({ wait }: { wait?: string | undefined }): Wait {
+  const ms = wait === undefined ? null : parseDuration(wait);
+  if (wait !== undefined && (ms === null || ms > LONGEST_TIMER_MS)) {
+    throw new UsageError(`--wait cannot be "${wait}"`, "give 5s, 500ms or 2m; 0 does not wait");
+  }
+  const onWaiting = (reason: string, limitMs: number) =>
+    say(`rexec: ${reason}; waiting for it, up to ${Math.round(limitMs / 100) / 10} s`);
+  return { ms, onWaiting };
+}
+
+/** As `findAgent`, also of a server that is being restarted. */
+export function findAwaitedAgent(
+  choice: ServerChoice,
+  reference: string,
+  wait: Wait,
+): Promise<{ server: Server; agent: Agent }> {
+  return whenThere(null, wait, () => findAgent(choice, reference));
+}

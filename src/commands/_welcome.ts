@@ -1,0 +1,111 @@
+/** What `rexec serve` says once it is ready: how to log in and how to add a machine. */
+import { bareHost, isLoopback } from "../lib/proxy.ts";
+import { quoteWord } from "../lib/quote.ts";
+
+/**
+ * The first start at a terminal: the one place where the token itself is shown.
+ * @param url how agents and people reach the gateway
+ */
+export function welcome(url: string, token: string): string {
+  const words = wordsFor(url);
+  return `
+Gateway ready at ${url}
+
+This is the administrator's token. It is shown this once: keep it.
+
+  ${token}
+
+Log in, here or on your own machine:
+
+  ${words.insecure}REXEC_TOKEN=${token} ${programName()} login --host ${words.host}
+
+Add a machine, on that machine (installs the agent, registers it, and starts it as a service):
+
+  ${words.install} | ${words.insecure}REXEC_TOKEN=${token} sh
+
+${sudoForm(words, token)}
+
+Or, where rexec-agent is there already:
+
+  ${words.insecure}REXEC_TOKEN=${token} rexec-agent register --host ${words.host}
+  ${words.insecure}rexec-agent start
+
+`;
+}
+
+/** The first start as a service, or into a pipe: what is printed ends up in a journal, so the token is in a file. */
+export function welcomeWithFile(url: string, path: string): string {
+  const words = wordsFor(url);
+  const file = quoteWord(path);
+  return `
+Gateway ready at ${url}
+
+The administrator's token is in ${path}, which its owner alone can read.
+Keep it elsewhere, and remove the file.
+
+Log in, here:
+
+  ${words.insecure}${programName()} login --host ${words.host} < ${file}
+
+Add a machine, on that machine (installs the agent, registers it, and starts it as a service):
+
+  ${words.install} | ${words.insecure}REXEC_TOKEN=rexec_… sh
+
+${sudoForm(words, "rexec_…")}
+
+Or, where rexec-agent is there already:
+
+  ${words.insecure}rexec-agent register --host ${words.host}
+  ${words.insecure}rexec-agent start
+
+`;
+}
+
+/** Every later start. */
+export function greeting(url: string): string {
+  const { install } = wordsFor(url);
+  return `
+Gateway ready at ${url}
+
+Add a machine:  ${install} | REXEC_TOKEN=… sh
+As root:        ${install} | REXEC_TOKEN=… sudo --preserve-env=REXEC_TOKEN sh
+Lost the token: ${programName()} serve --new-admin-token (with the same --data)
+
+`;
+}
+
+// --- internal ---
+
+interface Words {
+  host: string;
+  install: string;
+  insecure: string;
+}
+
+function wordsFor(url: string): Words {
+  return {
+    host: quoteWord(url),
+    install: `curl -fsSL ${quoteWord(`${url}/install-agent.sh`)}`,
+    insecure: mayBeRead(url) ? "REXEC_INSECURE=1 " : "",
+  };
+}
+
+/** sudo drops the environment: what is to reach the installer is named. */
+function sudoForm({ install, insecure }: Words, token: string): string {
+  const kept = insecure ? "REXEC_TOKEN,REXEC_INSECURE" : "REXEC_TOKEN";
+  return `For the whole machine, through sudo:
+
+  ${install} | ${insecure}REXEC_TOKEN=${token} sudo --preserve-env=${kept} sh`;
+}
+
+/** How to call this program here: by name where the PATH finds this very file. */
+function programName(): string {
+  if (!Bun.isStandaloneExecutable || Bun.which("rexec") === process.execPath) return "rexec";
+  return quoteWord(process.execPath);
+}
+
+/** Plain http over a network, which the agent and the CLI refuse unless they are told. */
+function mayBeRead(url: string): boolean {
+  const { protocol } = new URL(url);
+  return protocol === "http:" && !isLoopback(bareHost(new URL(url)));
+}

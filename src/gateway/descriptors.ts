@@ -1,0 +1,55 @@
+/** The process's open files, of which each connection is one: how many there are, may be, and a few kept back. */
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+
+/** Files that this process may have open; the soft limit, which the runtime has raised to the hard one. */
+export function descriptorLimit(): number {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Files that this process has open. Linux before 6.2 does not tell by the folder's size. */
+export function openDescriptors(): number {
+  try {
+    return statSync(FOLDER).size || readdirSync(FOLDER).length;
+  } catch (error) {
+    // With none left, the folder cannot be read either.
+    if (isExhaustion(error)) return descriptorLimit();
+    return 0;
+  }
+}
+
+/** Descriptors that are held in vain, to be let go of when all others are used up. */
+export class Reserve {
+  readonly #size: number;
+  #held: number[] = [];
+
+  constructor(size: number) {
+    this.#size = size;
+    this.fill();
+  }
+
+  /** Takes back what was let go of, as far as it can be had. */
+  fill(): void {
+    try {
+      while (this.#held.length < this.#size) this.#held.push(openSync("/dev/null", "r"));
+    } catch (error) {
+      if (!isExhaustion(error)) throw error;
+    }
+  }
+
+  release(): void {
+    for (const fd of this.#held.splice(0)) closeSync(fd);
+  }
+}
+
+// --- internal ---
+
+const FOLDER = "/proc/self/fd";
+
+function isExhaustion(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
+}

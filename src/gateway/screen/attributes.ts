@@ -1,0 +1,92 @@
+/** How a cell or the pen looks, and the sequences that make a terminal's pen look so. */
+import type { Extended } from "./xterm-core.ts";
+
+/** As xterm.js packs them: colour and its kind in the low 26 bits, styles above. */
+export interface Look {
+  fg: number;
+  bg: number;
+  /** Underline's colour, and its style from bit 26 on; 0 for a plain one. */
+  underline: number;
+  /** A link's number, or 0. */
+  link: number;
+}
+
+export const PLAIN: Look = { fg: 0, bg: 0, underline: 0, link: 0 };
+
+const KIND = 0x3000000;
+const INDEXED_16 = 0x1000000;
+const INDEXED_256 = 0x2000000;
+/** Kind and value of a colour. */
+export const COLOUR = 0x3ffffff;
+const UNDERLINE = 0x10000000;
+const HAS_EXTENDED = 0x10000000;
+const PROTECTED = 0x20000000;
+/** Bits of the foreground and the background that stand for a style, and its number in SGR. */
+const FG_STYLES = [
+  [0x8000000, 1],
+  [0x20000000, 5],
+  [0x4000000, 7],
+  [0x40000000, 8],
+  [0x80000000, 9],
+] as const;
+const BG_STYLES = [
+  [0x8000000, 2],
+  [0x4000000, 3],
+  [0x40000000, 53],
+] as const;
+
+/** @param extended counts only where `bg` says so */
+export function lookOf(fg: number, bg: number, extended: Extended): Look {
+  const extra = (bg & HAS_EXTENDED) !== 0;
+  return {
+    fg,
+    bg: bg & ~HAS_EXTENDED,
+    underline: extra && fg & UNDERLINE ? extended._ext & (COLOUR | 0x1c000000) : 0,
+    link: extra ? extended.urlId : 0,
+  };
+}
+
+export function sameLook(a: Look, b: Look): boolean {
+  return a.fg === b.fg && a.bg === b.bg && a.underline === b.underline && a.link === b.link;
+}
+
+/** Nothing but a background colour: what erasing leaves. */
+export function isErased({ fg, bg, link }: Look): boolean {
+  return fg === 0 && (bg & ~COLOUR) === 0 && link === 0;
+}
+
+/** Takes a pen that looks like `from` to `to`, links aside. */
+export function penTo(to: Look, from: Look): string {
+  const numbers = ["0"];
+  for (const [bit, number] of FG_STYLES) if (to.fg & bit) numbers.push(String(number));
+  for (const [bit, number] of BG_STYLES) if (to.bg & bit) numbers.push(String(number));
+  const style = (to.underline >>> 26) & 7;
+  if (to.fg & UNDERLINE) numbers.push(style > 1 ? `4:${style}` : "4");
+  numbers.push(...colour(to.fg, 30, 90, 38), ...colour(to.bg, 40, 100, 48), ...underlineColour(to.underline));
+  const guard = to.bg & PROTECTED ? '\x1b[1"q' : from.bg & PROTECTED ? '\x1b[0"q' : "";
+  return `\x1b[${numbers.length === 1 ? "" : numbers.join(";")}m${guard}`;
+}
+
+// --- internal ---
+
+function colour(packed: number, low: number, high: number, extended: number): string[] {
+  const value = packed & 0xffffff;
+  switch (packed & KIND) {
+    case 0:
+      return [];
+    case INDEXED_16:
+      return [String((value & 0xff) < 8 ? low + (value & 0xff) : high + (value & 7))];
+    case INDEXED_256:
+      return [`${extended};5;${value & 0xff}`];
+    default:
+      return [`${extended};2;${value >>> 16};${(value >>> 8) & 0xff};${value & 0xff}`];
+  }
+}
+
+/** Only ever with colons: terminals that do not know it then leave it out whole. */
+function underlineColour(packed: number): string[] {
+  const value = packed & 0xffffff;
+  if ((packed & KIND) === 0) return [];
+  if ((packed & KIND) !== KIND) return [`58:5:${value & 0xff}`];
+  return [`58:2::${value >>> 16}:${(value >>> 8) & 0xff}:${value & 0xff}`];
+}

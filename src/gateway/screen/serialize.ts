@@ -1,0 +1,120 @@
+/**
+ * A terminal as text that makes another one of its size the same: what is on both screens and above, and all that decides
+ * what later output does. `docs/protocol-v2.md` ("The screen") lists what it has.
+ */
+import { lookOf, PLAIN, penTo, sameLook } from "./attributes.ts";
+import type { Beyond } from "./beyond.ts";
+import { designated, shifted } from "./charsets.ts";
+import { RowWriter } from "./rows.ts";
+import { rowsOf } from "./screen-rows.ts";
+import { isUnsaved, keyboard, modes, region, savedCursor, tabs, titles } from "./state.ts";
+import type { Buffer, Core } from "./xterm-core.ts";
+
+export interface SerializeOptions {
+  /** Rows above the screen. */
+  scrollback: number;
+  /** About as many characters; what does not fit is left out: older rows, then colours. */
+  limit: number;
+}
+
+export function serialize(core: Core, beyond: Beyond, options: SerializeOptions): string {
+  const { normal, alt, active } = core.buffers;
+  const link = (id: number) => beyond.link(id);
+  const blank = `\x1b[1;${core.rows}r\x1b[H`;
+  const { kittyKeyboard: keys } = core.coreService;
+  const isAlternate = active === alt;
+  const parts = [blank, rowsOf(core, normal, { ...options, link })];
+  parts.push(tabs(core, normal), keyboard(keys.mainStack, isAlternate ? keys.mainFlags : keys.flags));
+  parts.push(savedCursor(core, normal));
+  if (isAlternate) {
+    const { length } = parts.join("");
+    parts.push(region(core, normal), entering(core, normal), "\x1b[m\x1b[2J", blank);
+    parts.push(rowsOf(core, alt, { scrollback: 0, limit: Math.max(0, options.limit - length), link }));
+    parts.push(tabs(core, alt), keyboard(keys.altStack, keys.flags), savedCursor(core, alt));
+  } else {
+    const hidden =
+      keyboard(keys.altStack, keys.altFlags) + (isUnsaved(alt) ? "" : blank + savedCursor(core, alt));
+    if (hidden) parts.push(`\x1b[?47h${hidden}\x1b[?47l`);
+  }
+  parts.push(titles(core), beyond.serialize(), modes(core), region(core, active));
+  parts.push(cursor(core, active, beyond));
+  return parts.join("");
+}
+
+// --- internal ---
+
+/** To the alternate screen, with the cursor saved that is. */
+function entering(core: Core, normal: Buffer): string {
+  if (isUnsaved(normal)) return "\x1b[H\x1b[?1049h";
+  // Restoring with an origin in a region may move it: then it is left as it was saved.
+  if (normal.savedOriginMode) return "\x1b[?1047h";
+  const after = [normal.savedGlevel > 0 ? shifted(0) : "", normal.savedWraparoundMode ? "" : "\x1b[?7h"];
+  const ascii = normal.savedCharsets.some(Boolean) ? "\x1b(B\x1b)B\x1b*B\x1b+B" : "";
+  const guard = penTo(PLAIN, lookOf(0, normal.savedCurAttrData.bg, core._inputHandler._curAttrData.extended));
+  return `\x1b8\x1b[?1049h${after.join("")}${ascii}${guard}`;
+}
+
+/** The cursor with its pen, and everything that decides how the next character is printed. */
+function cursor(core: Core, buffer: Buffer, beyond: Beyond): string {
+  const { decPrivateModes: on, modes: ansi } = core.coreService;
+  const { charsets, glevel } = core._charsetService;
+  const { fg, bg, extended } = core._inputHandler._curAttrData;
+  const colours = { fg, bg, underline: extended._ext & 0x1fffffff, link: extended.urlId };
+  const again = ansi.insertMode ? null : reprinted(core, buffer);
+  return [
+    on.origin ? "\x1b[?6h" : "",
+    again ? place(core, buffer, again.column) : behind(core, buffer, (id) => beyond.link(id)),
+    designated(charsets),
+    glevel > 0 ? shifted(glevel) : "",
+    penTo(colours, PLAIN),
+    extended.urlId ? beyond.link(extended.urlId) : "",
+    on.wraparound ? "" : "\x1b[?7l",
+    ansi.insertMode ? "\x1b[4h" : "",
+    on.synchronizedOutput ? "\x1b[?2026h" : "",
+    again?.text ?? "",
+  ].join("");
+}
+
+function place(core: Core, { y, scrollTop }: Buffer, column: number): string {
+  const top = core.coreService.decPrivateModes.origin ? scrollTop : 0;
+  return `\x1b[${y - top + 1};${column + 1}H`;
+}
+
+/** The cursor's place; behind the last column it comes only by printing there. */
+function behind(core: Core, buffer: Buffer, link: (id: number) => string): string {
+  const { cols, buffers } = core;
+  if (buffer.x < cols) return place(core, buffer, buffer.x);
+  const line = buffer.lines.get(buffer.ybase + buffer.y);
+  const last = cols - 1;
+  const start = line && last > 0 && line.getWidth(last) === 0 ? last - 1 : last;
+  if (line?.getString(start)) {
+    const writer = new RowWriter(core, line, { link, plain: false, dirty: cols });
+    return place(core, buffer, start) + writer.lastCell();
+  }
+  // Nothing is there any more: a space that is drawn on the other screen leaves this one as it is.
+  if (buffer === buffers.normal) return `\x1b[?47h\x1b[${buffer.y + 1};${cols}H \x1b[?47l`;
+  return `${place(core, buffer, last)} `;
+}
+
+/** The last character, where the next one may join it or repeat it: it is printed once more, at the very end. */
+function reprinted(core: Core, buffer: Buffer): { column: number; text: string } | null {
+  const state = core._inputHandler._parser.precedingJoinState;
+  const width = (state >> 1) & 3;
+  const column = buffer.x - width;
+  const line = buffer.lines.get(buffer.ybase + buffer.y);
+  if (state === 0 || !line || column < 0 || line.getWidth(column) !== width) return null;
+  const text = line.getString(column);
+  const { fg, bg, extended } = core._inputHandler._curAttrData;
+  const sameColours = sameLook(
+    lookOf(fg, bg, extended),
+    lookOf(line.getFg(column), line.getBg(column), line.getExtended(column)),
+  );
+  let after = 0;
+  for (const char of text) after = core.unicodeService.charProperties(char.codePointAt(0) ?? 0, after);
+  return text !== "" && sameColours && joinsAlike(after, state) ? { column, text } : null;
+}
+
+/** Of what is remembered of a character only its class and its width decide what joins it; the rest is context. */
+function joinsAlike(a: number, b: number): boolean {
+  return ((a >> 1) & 0x3f) === ((b >> 1) & 0x3f);
+}

@@ -1,0 +1,99 @@
+/** Of a terminal's state all that is not text on its screen, as sequences that bring about the same. */
+import { lookOf, PLAIN, penTo } from "./attributes.ts";
+import { designated, shifted, undesignated } from "./charsets.ts";
+import type { Buffer, Core, Extended } from "./xterm-core.ts";
+
+const TAB_WIDTH = 8;
+const NO_EXTENDED: Extended = { urlId: 0, _ext: 0, clone: () => NO_EXTENDED };
+
+/** Tab stops, where they are not the usual ones. Moves the cursor. */
+export function tabs({ cols }: Core, { tabs: stops }: Buffer): string {
+  const columns = Array.from({ length: cols }, (_, column) => column);
+  if (columns.every((column) => Boolean(stops[column]) === (column % TAB_WIDTH === 0))) return "";
+  return `\x1b[3g${columns.map((column) => (stops[column] ? `\x1b[${column + 1}G\x1bH` : "")).join("")}`;
+}
+
+/** The scroll region. Moves the cursor. */
+export function region({ rows }: Core, { scrollTop, scrollBottom }: Buffer): string {
+  return scrollTop === 0 && scrollBottom === rows - 1
+    ? "\x1b[r"
+    : `\x1b[${scrollTop + 1};${scrollBottom + 1}r`;
+}
+
+/** True where nothing was saved by ESC 7, or what a terminal has at its start. */
+export function isUnsaved(buffer: Buffer): boolean {
+  const { fg, bg } = buffer.savedCurAttrData;
+  const place = buffer.savedX + Math.max(0, buffer.savedY - buffer.ybase);
+  const sets = buffer.savedGlevel + buffer.savedCharsets.filter(Boolean).length;
+  return place + sets === 0 && fg === 0 && bg === 0 && !buffer.savedOriginMode && buffer.savedWraparoundMode;
+}
+
+/** Saves what is saved there, then leaves everything at rest but the cursor. Expects a region of all rows. */
+export function savedCursor({ rows, cols }: Core, buffer: Buffer): string {
+  if (isUnsaved(buffer)) return "";
+  const { savedCurAttrData: pen, savedCharsets, savedGlevel, savedOriginMode, savedWraparoundMode } = buffer;
+  const look = lookOf(pen.fg, pen.bg, NO_EXTENDED);
+  const row = Math.min(Math.max(0, buffer.savedY - buffer.ybase), rows - 1);
+  return [
+    savedOriginMode ? "\x1b[?6h" : "",
+    `\x1b[${row + 1};${Math.min(buffer.savedX, cols - 1) + 1}H`,
+    penTo(look, PLAIN),
+    designated(savedCharsets),
+    savedGlevel > 0 ? shifted(savedGlevel) : "",
+    savedWraparoundMode ? "" : "\x1b[?7l",
+    "\x1b7",
+    savedWraparoundMode ? "" : "\x1b[?7h",
+    savedGlevel > 0 ? shifted(0) : "",
+    undesignated(savedCharsets),
+    penTo(PLAIN, look),
+    savedOriginMode ? "\x1b[?6l" : "",
+  ].join("");
+}
+
+/** Kitty's keyboard flags of one screen: a stack with what counts on top. */
+export function keyboard(stack: readonly number[], flags: number): string {
+  const [first, ...pushed] = [...stack, flags];
+  if (!first && pushed.length === 0) return "";
+  return `\x1b[=${first}u${pushed.map((each) => `\x1b[>${each}u`).join("")}`;
+}
+
+/** Modes that move nothing and change no printing. */
+export function modes(core: Core): string {
+  const { decPrivateModes: on } = core.coreService;
+  const { activeProtocol, activeEncoding } = core.mouseStateService;
+  const mouse = { X10: 9, VT200: 1000, DRAG: 1002, ANY: 1003 }[activeProtocol];
+  const encoding = { SGR: 1006, SGR_PIXELS: 1016 }[activeEncoding];
+  return [
+    on.applicationCursorKeys ? "\x1b[?1h" : "",
+    on.applicationKeypad ? "\x1b=" : "",
+    on.bracketedPasteMode ? "\x1b[?2004h" : "",
+    on.colorSchemeUpdates ? "\x1b[?2031h" : "",
+    on.reverseWraparound ? "\x1b[?45h" : "",
+    on.sendFocus ? "\x1b[?1004h" : "",
+    mouse ? `\x1b[?${mouse}h` : "",
+    encoding ? `\x1b[?${encoding}h` : "",
+    core.options.convertEol ? "\x1b[20h" : "",
+    cursorShape(on),
+    core.coreService.isCursorHidden ? "\x1b[?25l" : "",
+  ].join("");
+}
+
+/** Titles, and those that were put on a stack. */
+export function titles({ _inputHandler: input }: Core): string {
+  const stacked = (titles: readonly string[], what: number) =>
+    titles.map((title) => `\x1b]${what};${title}\x07\x1b[22;${what}t`).join("");
+  return [
+    stacked(input._iconNameStack, 1),
+    stacked(input._windowTitleStack, 2),
+    input._iconName ? `\x1b]1;${input._iconName}\x07` : "",
+    input._windowTitle ? `\x1b]2;${input._windowTitle}\x07` : "",
+  ].join("");
+}
+
+// --- internal ---
+
+function cursorShape({ cursorStyle, cursorBlink }: Core["coreService"]["decPrivateModes"]): string {
+  if (cursorStyle === undefined) return "";
+  const steady = { block: 2, underline: 4, bar: 6 }[cursorStyle];
+  return `\x1b[${cursorBlink ? steady - 1 : steady} q`;
+}

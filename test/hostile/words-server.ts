@@ -1,0 +1,138 @@
+/** A server whose every word is hostile: it speaks the protocol well enough to be shown, and then says such things. */
+import type { Server } from "bun";
+import { encodeControl, type OpenerMessage, parseOpener } from "../../src/protocol/v2/control.ts";
+
+/** Moves the cursor, names the window, forges a line, turns the reading order round, and hides letters. */
+export const NASTY =
+  "evil\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\u202e\u2066\u200f\u061c\u200b\ufeff\u{e0041}\u2028\u2029\ud800\r\nFORGED\rFORGED\bx";
+
+/** What may be raw in what our programs print: letters and the ends of our own lines. */
+export const RAW =
+  /[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\u{e0000}-\u{e0fff}]/u;
+
+export const AGENT_ID = "11111111-2222-4333-8444-555555555555";
+const NOW = Date.now();
+
+/** How it behaves. */
+export interface Manner {
+  /** Instead of an answer of the API. */
+  api?: (url: URL, request: Request) => Response | null;
+  /** What it does with a viewer's or an agent's socket. */
+  socket?: (socket: Bun.ServerWebSocket<string>, message: OpenerMessage | null, text: string) => void;
+  protocol?: "rexec.v1" | "rexec.v2";
+  /** A name that can be typed where another one is not asked for. */
+  name?: string;
+  online?: boolean;
+}
+
+export class WordsServer implements AsyncDisposable {
+  readonly #http: Server<string>;
+  readonly #manner: Manner;
+
+  constructor(manner: Manner) {
+    this.#manner = manner;
+    this.#http = Bun.serve<string>({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request, server) => this.#fetch(request, server),
+      websocket: {
+        open: (socket) => {
+          if (socket.data === "rexec.v1") manner.socket?.(socket, null, "");
+        },
+        message: (socket, text) => {
+          if (typeof text !== "string") return;
+          const parsed = parseOpener(text);
+          manner.socket?.(socket, parsed.ok ? parsed.value : null, text);
+        },
+      },
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#http.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http.stop(true);
+  }
+
+  // --- internal ---
+
+  #fetch(request: Request, server: Server<string>): Response | undefined {
+    const url = new URL(request.url);
+    if (request.headers.get("upgrade") === "websocket") {
+      if (this.#manner.online === false) return Response.json({ error: NASTY }, { status: 404 });
+      const protocol = this.#manner.protocol ?? "rexec.v2";
+      const headers = { "Sec-WebSocket-Protocol": protocol };
+      if (server.upgrade(request, { data: protocol, headers })) return undefined;
+      return new Response("no", { status: 400 });
+    }
+    return this.#manner.api?.(url, request) ?? Response.json(this.#answer(url, request));
+  }
+
+  #answer({ pathname }: URL, request: Request): unknown {
+    const name = this.#manner.name ?? "";
+    if (pathname === "/api/agents") {
+      // Two of a beginning, so that "evil" is not clear; and the one that is asked for.
+      return [
+        agentOf(NASTY, "22222222"),
+        agentOf(`${NASTY}2`, "33333333"),
+        agentOf(`box${name}`, AGENT_ID, this.#manner.online),
+      ];
+    }
+    if (pathname.endsWith("/sessions"))
+      return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
+    if (pathname === "/api/agents/register") {
+      return { id: AGENT_ID, name: NASTY, token: `rexec_${"ab".repeat(32)}`, warning: NASTY };
+    }
+    if (pathname === "/api/tokens/validate") {
+      return { valid: true, user_id: NASTY, username: NASTY, email: NASTY, tier: NASTY, scopes: [NASTY] };
+    }
+    if (pathname === "/api/version") return { version: NASTY, build: NASTY, agent_version: NASTY };
+    if (pathname.startsWith("/api/agents/") && request.method !== "DELETE") {
+      return agentOf(`box${name}`, AGENT_ID, this.#manner.online);
+    }
+    return { error: NASTY, message: NASTY, ok: true };
+  }
+}
+
+/** The first message of a socket is answered so. */
+export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMessage | null): void {
+  if (message?.type !== "attach" && message?.type !== "run") return;
+  socket.send(encodeControl({ type: "refused", channel: message.channel, code: "failed", message: NASTY }));
+}
+
+// --- internal ---
+
+function agentOf(name: string, id: string, online = true) {
+  return {
+    id,
+    name,
+    os: NASTY,
+    arch: NASTY,
+    shell: NASTY,
+    description: NASTY,
+    tags: [NASTY],
+    status: online ? "online" : NASTY,
+    created_at: NASTY,
+    last_ping: NASTY,
+  };
+}
+
+function sessionOf(session: string) {
+  return {
+    session,
+    instance: crypto.randomUUID(),
+    kind: "shell",
+    command: NASTY,
+    started_at: NOW,
+    last_output_at: null,
+    ended_at: session.endsWith("2") ? NOW : null,
+    exit_code: null,
+    signal: session.endsWith("2") ? NASTY : null,
+    bytes: 0,
+    cols: 80,
+    rows: 24,
+    viewers: 1,
+  };
+}
