@@ -38,7 +38,7 @@ describeUnless(whyNoBox())("the administrator of a service", () => {
     expect((await sudo("update", "--check")).err).not.toContain("not registered");
     const token = await machine.mint(["user"]);
     const refreshed = await sudo("refresh-token", "--token", token);
-    expect(refreshed.err).toContain(`the new token is in ${THEIRS}`);
+    expect(refreshed.err).toContain(`is in ${THEIRS}`);
     expect(refreshed.code).toBe(0);
     const stat = await machine.box.must(["stat", "-c", "%U %a", THEIRS]);
     expect(stat).toBe("pi 600");
