@@ -8,6 +8,7 @@ import { ByteBudget } from "./byte-budget.ts";
 import { Capture } from "./capture.ts";
 import { type ExecOutcome, runCommand, signalGroup, whyNotStarted } from "./exec.ts";
 import type { Outbox, OutputSource } from "./outbox.ts";
+import { encodeResult } from "./result-size.ts";
 
 /** Commands at a time, results that were not sent yet included. One more is refused. */
 export const MAX_COMMANDS = 16;
@@ -134,7 +135,7 @@ class ResultSource implements OutputSource {
 
   takeFrame(): string | null {
     if (this.#result === null) return null;
-    const frame = encodeAgent.execResult(this.#result());
+    const frame = encodeResult(this.#result());
     this.#result = null;
     this.#capture.clear();
     this.#onSent();

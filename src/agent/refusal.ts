@@ -18,14 +18,14 @@ export function refusalError(status: number, subject: RefusalSubject): RexecErro
     return rejected(
       401,
       `${host} rejected the token (401): ${tokenState(token)}`,
-      `make a new API token (${tokenPlace(host)}) and hand it over: rexec-agent refresh-token --token TOKEN`,
+      `make a new API token (${tokenPlace(host)}) and hand it over: rexec-agent refresh-token`,
     );
   }
   if (status === 403) {
     return rejected(
       403,
       `${host} says that this token may not connect agent ${agentId} (403)`,
-      "use a token of the account that owns it (rexec-agent refresh-token --token TOKEN), or make it a new agent: rexec-agent register --force",
+      "use a token of the account that owns it (rexec-agent refresh-token), or make it a new agent: rexec-agent register --force",
     );
   }
   if (status === 404) {

@@ -21,6 +21,8 @@ export type AttachStatus =
   | { kind: "connected"; v2: boolean }
   | { kind: "lost"; reason: string; retryInMs: number }
   | { kind: "reconnected" }
+  /** Who looks at it already. */
+  | { kind: "others"; text: string }
   | { kind: "agent"; online: boolean }
   /** Bytes of output that nobody can show any more. */
   | { kind: "skipped"; bytes: number }

@@ -72,14 +72,24 @@ export async function showShell({
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(`\nrexec: left ${name}${whereItLives(end, name)}\n`);
+    void writeErr(`${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name)}\n`);
     return 0;
+  } catch (error) {
+    terminal.restore();
+    // The caller prints the error, on a line of its own and not in the middle of what the shell wrote last.
+    if (terminal.wasShown && process.stderr.isTTY) await writeErr(ownLine(terminal));
+    throw error;
   } finally {
     terminal.restore();
   }
 }
 
 // --- internal ---
+
+/** In front of words of our own, once the remote shell has had the terminal. */
+function ownLine(terminal: LocalTerminal): string {
+  return process.stderr.isTTY ? terminal.ownLine() : "\n";
+}
 
 function whereItLives({ livesOn, isKept }: Left, name: string): string {
   if (livesOn === null) return "";
@@ -142,7 +152,7 @@ function guard(terminal: LocalTerminal): Ending {
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
-    writeSync(2, `error: ${printable(messageOf(error))}\n`);
+    writeSync(2, `${ownLine(terminal)}error: ${printable(messageOf(error))}\n`);
     process.exit(OWN_FAILURE);
   };
   process.on("uncaughtException", crash);
@@ -174,7 +184,9 @@ function statusPrinter(terminal: LocalTerminal, words: Words): (status: AttachSt
       return;
     }
     const text = printable(statusText(status, words));
-    if (!v2 || !terminal.shown) writeErr(statusLine(status, text)).catch(() => {});
+    // Who else is there is told before there is anything to overwrite.
+    if (!v2 || !terminal.shown || status.kind === "others")
+      writeErr(statusLine(status, text)).catch(() => {});
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (isGoodNews(status)) void terminal.notice(clearOverlay());
     else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));
@@ -198,6 +210,8 @@ function statusText(event: AttachStatus, { name, leaving }: Words): string {
   switch (event.kind) {
     case "connected":
       return "";
+    case "others":
+      return event.text;
     case "reconnected":
       return `connected to ${name} again`;
     case "lost":

@@ -1,3 +1,4 @@
+import { checkSize } from "../client/command-size.ts";
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
@@ -92,6 +93,7 @@ export const execCommand = withHelp(
       const wait = waitOf(args);
       if (args.tty) checkTty(args);
       const options = { ...commandOf(rest, args.cwd, env, args.tty === true), timeoutMs, lingerMs };
+      checkSize(options);
       const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       if (args.tty) {
         const command = { line: options.command, shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() };

@@ -4,7 +4,7 @@ import { isNameError } from "../lib/connection-error.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
-import { AGENT_MESSAGE_BYTES, HTTP_BODY_BYTES } from "../protocol/limits.ts";
+import { HTTP_BODY_BYTES, LARGEST_FRAME_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
 import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
@@ -82,8 +82,8 @@ function forRoutes(request: Request, url: URL): Request {
 
 function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
   return {
-    // The largest of all kinds of socket; the smaller limit of viewers is checked in the hub.
-    maxPayloadLength: AGENT_MESSAGE_BYTES,
+    // One number for all kinds of socket, so it is the largest: `sockets/frame-watch.ts` bounds what is not whole.
+    maxPayloadLength: LARGEST_FRAME_BYTES,
     // No limit here, since a message beyond it would be dropped: `relay/flow.ts` says what bounds it.
     backpressureLimit: 0,
     // Pings and the end of the silent are `Connection`'s: Bun's would also count a socket that we do not read.
@@ -94,8 +94,8 @@ function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
     open: (ws) => ws.data.connection.opened(ws),
     message: (ws, message) => ws.data.connection.received(message),
     drain: (ws) => ws.data.connection.drained(),
-    ping: (ws) => ws.data.connection.pinged(),
-    pong: (ws) => ws.data.connection.alive(),
+    ping: (ws, data) => ws.data.connection.pinged(data.length),
+    pong: (ws, data) => ws.data.connection.ponged(data.length),
     close(ws, code, reason) {
       ws.data.connection.closed(code, reason);
       hub.released(ws.data.connection);

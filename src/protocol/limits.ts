@@ -28,8 +28,20 @@ export const AGENT_MESSAGE_BYTES = 160 * 1024 * 1024;
 /** Largest message that a server may send an agent: an exec with a full stdin, in base64, and room for the rest. */
 export const SERVER_MESSAGE_BYTES = 32 * 1024 * 1024;
 
-/** Largest message from a viewer: as above, since it may carry an exec with stdin. */
-export const VIEWER_MESSAGE_BYTES = SERVER_MESSAGE_BYTES;
+/**
+ * Largest message that our gateway takes from an agent, and our agent sends to any server: a result of a command with
+ * 16 MiB in base64, and 1.6 MiB for the rest. A result that would be larger is cut, and marked `truncated`.
+ */
+export const RESULT_MESSAGE_BYTES = 23 * 1024 * 1024;
+
+/** Largest message from a viewer by v1: as above, since it may carry a command with 16 MiB of stdin, in base64. */
+export const VIEWER_MESSAGE_BYTES = RESULT_MESSAGE_BYTES;
+
+/** Largest message from a viewer by rexec.v2: a DATA frame has 64 KiB, a command to be run 128 KiB. */
+export const V2_VIEWER_MESSAGE_BYTES = 256 * 1024;
+
+/** Largest frame that our gateway takes from any peer. A larger one ends the connection before it is read. */
+export const LARGEST_FRAME_BYTES = 24 * 1024 * 1024;
 
 /** Largest message with terminal data, in base64 or escaped, or with a list: 64 KiB become at most 384 KiB. */
 export const OUTPUT_MESSAGE_BYTES = 1024 * 1024;

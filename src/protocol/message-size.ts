@@ -2,6 +2,7 @@
 import {
   AGENT_MESSAGE_BYTES,
   OUTPUT_MESSAGE_BYTES,
+  RESULT_MESSAGE_BYTES,
   SERVER_MESSAGE_BYTES,
   SMALL_MESSAGE_BYTES,
   VIEWER_MESSAGE_BYTES,
@@ -18,7 +19,7 @@ export const FROM_AGENT: MessageSizes = {
   stats: DESCRIBING,
   shell_error: DESCRIBING,
   shell_output: OUTPUT_MESSAGE_BYTES,
-  exec_result: AGENT_MESSAGE_BYTES,
+  exec_result: RESULT_MESSAGE_BYTES,
   sessions: OUTPUT_MESSAGE_BYTES,
 };
 export const FROM_SERVER: MessageSizes = {

@@ -83,6 +83,8 @@ export const systemInfo = z.object({
   virtualization: lenient(brief(LENGTHS.word)),
   is_root: lenient(z.boolean()),
   has_sudo: lenient(z.boolean()),
+  /** Ours. */
+  agent_version: lenient(brief(LENGTHS.word)),
 });
 export type SystemInfo = z.infer<typeof systemInfo>;
 

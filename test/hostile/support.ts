@@ -159,16 +159,16 @@ export async function attackedGateway(
     log += text;
   });
   let said = "";
-  const ready = Promise.withResolvers<{ url: string; token: string }>();
+  const ready = Promise.withResolvers<string>();
   void collect(child.stdout, (text) => {
     said += text;
     const url = /Gateway ready at (\S+)\n/.exec(said)?.[1];
-    // Where no terminal is, the token is in a file, which is there before the words about it.
-    if (url === undefined || !/admin-token, .*\n/.test(said)) return;
-    ready.resolve({ url, token: readFileSync(join(folder, "data", "admin-token"), "utf8").trim() });
+    if (url) ready.resolve(url);
   });
   try {
-    const { url, token } = await within(ready.promise, 15_000, "the gateway to be ready");
+    const url = await within(ready.promise, 15_000, "the gateway to be ready");
+    // Not at a terminal the first token goes into a file, before anything is said.
+    const token = readFileSync(join(folder, "data", "admin-token"), "utf8").trim();
     return new AttackedGateway({ folder, url, token, child, log: () => log });
   } catch (error) {
     child.kill("SIGKILL");

@@ -27,7 +27,7 @@ describe.each(SHELLS.map((shell) => [shell.join(" "), shell] as const))(
           const ran = run(shell, commandLine({ words: ["/usr/bin/printf", "%s\\0", ...words] }));
           const wanted = Buffer.concat(words.flatMap((one) => [toBytes(one), Uint8Array.of(0)]));
           // What a shell says of its own home on stderr is not our business.
-        expect([ran.stdout.toString("hex"), ran.exitCode]).toEqual([wanted.toString("hex"), 0]);
+          expect([ran.stdout.toString("hex"), ran.exitCode]).toEqual([wanted.toString("hex"), 0]);
         }),
         { numRuns: 25 },
       );

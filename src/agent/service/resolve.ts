@@ -94,7 +94,7 @@ function readRegistered(config: string, env: Environment): AgentConfig {
     const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
     throw new RexecError(`${config} holds no token, and a service has no other place for one${why}`, {
       code: "token_missing",
-      hint: "put it there: rexec-agent refresh-token --token TOKEN",
+      hint: "put it there: rexec-agent refresh-token (it asks; or set REXEC_TOKEN)",
       exitCode: ExitCode.notSetUp,
     });
   }

@@ -1,10 +1,11 @@
 /** A shell on one connection: attached, shown, typed into, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
-import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
+import { encodeControl, type OtherViewer, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { type AttachContext, noTerminalCommands, type Step } from "../attach-context.ts";
 import { exitCodeOf } from "../exit-code.ts";
+import { othersText } from "../others.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "./refusals.ts";
@@ -26,6 +27,8 @@ export class ShellChannel implements ChannelEvents {
   readonly #context: AttachContext;
   readonly #state: ShellState;
   readonly #connection: Connection;
+  /** To be shown with the first picture. */
+  #others = "";
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
   #snapshot: Snapshot | null = null;
@@ -171,7 +174,7 @@ export class ShellChannel implements ChannelEvents {
     });
   }
 
-  #attached({ info, starts, input, created }: Attached): void {
+  #attached({ info, starts, input, created, others = [] }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
@@ -200,6 +203,15 @@ export class ShellChannel implements ChannelEvents {
     if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
     state.toldAbsence = false;
     this.#onAttached(this);
+    if (first) this.#tellOthers(others);
+  }
+
+  /** In front of the first picture, and, since that takes the place of everything, over its top row. */
+  #tellOthers(others: readonly OtherViewer[]): void {
+    const text = othersText(others, Date.now());
+    if (!text) return;
+    this.#others = text;
+    this.#context.status({ kind: "others", text });
   }
 
   #screenAnnounced(head: ScreenHead): void {
@@ -220,6 +232,8 @@ export class ShellChannel implements ChannelEvents {
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
     const { cols = 80 } = terminal.size() ?? {};
+    if (this.#others && terminal.shown) sink.push(Buffer.from(overlay(this.#others, cols)));
+    this.#others = "";
     if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
   }
 

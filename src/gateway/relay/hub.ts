@@ -17,6 +17,7 @@ import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
 import { Admissions } from "../auth/admissions.ts";
 import type { Presence } from "../http/agent-view.ts";
 import type { Connection } from "../sockets/connection.ts";
+import { FrameWatch } from "../sockets/frame-watch.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
@@ -64,6 +65,7 @@ export class Hub {
   readonly #logger: Logger;
   readonly #events: HubEvents;
   readonly #timer: Timer;
+  readonly #frameWatch: FrameWatch;
   #recordedAt = performance.now();
 
   constructor(options: DeskOptions, logger: Logger, events: HubEvents, feed: ContainerFeed) {
@@ -74,6 +76,7 @@ export class Hub {
     this.#logger = logger;
     this.#events = events;
     this.#timer = setInterval(() => this.#tick(), timings.tickMs);
+    this.#frameWatch = new FrameWatch(this.#connections, logger);
   }
 
   /** What is known of a connected agent, null of one that is not. */
@@ -257,6 +260,7 @@ export class Hub {
   stop(): void {
     clearInterval(this.#timer);
     this.feed.stop();
+    this.#frameWatch.stop();
     for (const room of [...this.#rooms.values()]) room.close(CLOSE_GOING_AWAY, "the gateway stops");
     for (const connection of this.#connections) connection.close(CLOSE_GOING_AWAY, "the gateway stops");
   }

@@ -1,5 +1,6 @@
 /** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
+import type { Received } from "../../lib/tcp-received.ts";
 import type { Timings } from "../timings.ts";
 import { Intake, type Message } from "./intake.ts";
 
@@ -24,8 +25,16 @@ export interface ConnectionEvents {
 /** By whom a socket was opened. */
 export interface ConnectionInfo {
   address: string;
+  /** The other end of the TCP connection, which may be a proxy: see `peerName`. */
+  peer: string;
+  isAgent: boolean;
+  /** Bytes of the largest frame that such a peer has a use for. */
+  largestFrame: number;
   tokenId: string;
   userId: string;
+  userName: string;
+  /** Unix milliseconds. */
+  openedAt: number;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }
@@ -40,6 +49,10 @@ export interface Liveness {
 
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
 const UNREAD_BYTES = 1024 * 1024;
+/** An unfinished frame is cut off within, milliseconds: what is held of it is freed. */
+const ABORT_MS = 200;
+/** So much in one look is no reason to think that what the kernel counts beyond messages is a frame, bytes. */
+const QUIET_BYTES = 64 * 1024;
 /** Pings that are answered while something always waits: each pong is one more of those. */
 const PINGS_UNREAD = 256;
 
@@ -65,6 +78,11 @@ export class Connection {
   #isRead = true;
   #pings = 0;
   #heldBytes = 0;
+  /** Bytes that came as frames, and how many messages they were. */
+  #delivered = 0;
+  #messages = 0;
+  /** As the kernel counted at the last look; what of it was never part of a message: the handshake, TLS. */
+  #seen = { bytes: 0, messages: 0, overhead: 0 };
   #heardAt = performance.now();
   #pingedAt = performance.now();
   #closingSince = 0;
@@ -167,6 +185,23 @@ export class Connection {
     this.#ws?.ping();
   }
 
+  /** Bytes of a frame that is not whole yet. @param received as the kernel counts at this moment */
+  unfinished(received: Received): number {
+    const bytes = received.get(this.info.peer);
+    if (bytes === undefined) return 0;
+    const rest = bytes - this.#delivered;
+    const isQuiet = bytes - this.#seen.bytes < QUIET_BYTES && this.#messages > this.#seen.messages;
+    const overhead = isQuiet ? rest : this.#seen.overhead;
+    this.#seen = { bytes, messages: this.#messages, overhead };
+    return Math.max(0, rest - overhead);
+  }
+
+  /** Ends it without waiting for the peer, which is in the middle of a frame. */
+  abort(code: number, reason: string): void {
+    this.close(code, reason);
+    setTimeout(() => this.#ws?.terminate(), ABORT_MS);
+  }
+
   // --- what Bun tells us ---
 
   opened(ws: ServerWebSocket<SocketData>): void {
@@ -178,14 +213,21 @@ export class Connection {
 
   received(message: string | Buffer): void {
     this.alive();
+    this.#messages += 1;
+    this.#count(typeof message === "string" ? Buffer.byteLength(message) : message.length);
     if (this.#state === "open") this.#intake.push(message);
   }
 
   /** Bun has answered it by a pong. */
-  pinged(): void {
-    this.alive();
+  pinged(bytes: number): void {
+    this.ponged(bytes);
     this.#pings = this.buffered === 0 ? 0 : this.#pings + 1;
     if (this.#pings > PINGS_UNREAD) this.terminate(`${PINGS_UNREAD} pings, and it does not read the answers`);
+  }
+
+  ponged(bytes: number): void {
+    this.alive();
+    this.#count(bytes);
   }
 
   drained(): void {
@@ -208,6 +250,11 @@ export class Connection {
   // --- internal ---
 
   #told = false;
+
+  /** A frame of that much payload: its header and mask have 6, 8 or 14 bytes (RFC 6455 section 5.2). */
+  #count(payload: number): void {
+    this.#delivered += payload + (payload < 126 ? 6 : payload < 65_536 ? 8 : 14);
+  }
 
   #lookAtHeld(now: number): void {
     if (!this.#held) return;

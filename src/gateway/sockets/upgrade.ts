@@ -3,7 +3,14 @@ import type { Server } from "bun";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
+import { peerName } from "../../lib/tcp-received.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
+import {
+  RESULT_MESSAGE_BYTES,
+  SMALL_MESSAGE_BYTES,
+  V2_VIEWER_MESSAGE_BYTES,
+  VIEWER_MESSAGE_BYTES,
+} from "../../protocol/limits.ts";
 import type { Admission } from "../auth/admissions.ts";
 import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
@@ -18,7 +25,7 @@ import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import type { UserRow } from "../store/users.ts";
 import type { Timings } from "../timings.ts";
-import { Connection, type Liveness, type SocketData } from "./connection.ts";
+import { Connection, type ConnectionInfo, type Liveness, type SocketData } from "./connection.ts";
 
 export interface UpgradeDeps {
   store: Store;
@@ -55,9 +62,10 @@ export async function upgradeSocket(
   try {
     using admission = deps.hub.admissions.begin();
     const isFeed = FEED_PATH.test(url.pathname);
+    const sender = { ...info, peer: peerOf(request, server) };
     const { connection, v2 } = isFeed
-      ? await admitFollower(request, url, info, deps, admission)
-      : await admit(request, url, info, deps, admission);
+      ? await admitFollower(request, url, sender, deps, admission)
+      : await admit(request, url, sender, deps, admission);
     const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
     if (server.upgrade(request, { data: { connection }, headers })) return undefined;
     throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
@@ -75,11 +83,21 @@ export async function upgradeSocket(
 
 // --- internal ---
 
+interface Sender extends RequestInfo {
+  /** The other end of the TCP connection: see `peerName`. */
+  peer: string;
+}
+
+function peerOf(request: Request, server: Server<SocketData>): string {
+  const peer = server.requestIP(request);
+  return peer ? peerName(peer.address, peer.port) : "";
+}
+
 /** @throws ApiError 401, 403, 404, 405, 426, 429 */
 async function admit(
   request: Request,
   url: URL,
-  info: RequestInfo,
+  info: Sender,
   deps: UpgradeDeps,
   admission: Admission,
 ): Promise<Admitted> {
@@ -97,7 +115,11 @@ async function admit(
   if (!terminal) await noteHeaders(request.headers, agent, deps);
   // Nothing is waited for from here on: Bun opens the socket, and the hub lists it, within `upgrade`.
   admission.check(principal.token.id, agent.id);
-  const connection = new Connection(describe(info, principal), deps.timings, liveness(deps, v2));
+  const connection = new Connection(
+    describe(info, principal, roleOf(terminal !== undefined, v2)),
+    deps.timings,
+    liveness(deps, v2),
+  );
   if (terminal) {
     checkViewers(principal.user, deps);
     if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);
@@ -112,7 +134,7 @@ async function admit(
 async function admitFollower(
   request: Request,
   url: URL,
-  info: RequestInfo,
+  info: Sender,
   deps: UpgradeDeps,
   admission: Admission,
 ): Promise<Admitted> {
@@ -127,7 +149,10 @@ async function admitFollower(
     const message = `an account can have ${MAX_FOLLOWERS_OF_USER} of these connections, all together ${MAX_FOLLOWERS}`;
     throw new ApiError(429, "too_many_followers", message, { "Retry-After": "30" });
   }
-  const connection = new Connection(describe(info, principal), deps.timings);
+  const connection = new Connection(
+    describe(info, principal, { isAgent: false, largestFrame: SMALL_MESSAGE_BYTES }),
+    deps.timings,
+  );
   deps.hub.acceptFollower(connection, principal.user.id);
   return { connection, v2: false };
 }
@@ -188,9 +213,28 @@ function checkViewers(user: UserRow, { hub, quotas }: UpgradeDeps): void {
   throw new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
 }
 
-function describe(info: RequestInfo, { user, token }: Principal) {
+function describe(
+  info: Sender,
+  { user, token }: Principal,
+  its: Pick<ConnectionInfo, "isAgent" | "largestFrame">,
+): ConnectionInfo {
   const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
-  return { address: info.address, tokenId: token.id, userId: user.id, tokenExpiresAt };
+  return {
+    ...its,
+    address: info.address,
+    peer: info.peer,
+    tokenId: token.id,
+    userId: user.id,
+    userName: user.username,
+    openedAt: Date.now(),
+    tokenExpiresAt,
+  };
+}
+
+/** An agent's messages of v1 have results of commands in them, whatever else it speaks. */
+function roleOf(isViewer: boolean, v2: boolean): Pick<ConnectionInfo, "isAgent" | "largestFrame"> {
+  if (!isViewer) return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES };
+  return { isAgent: false, largestFrame: v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES };
 }
 
 function wishOf({ searchParams }: URL): ViewerWish {

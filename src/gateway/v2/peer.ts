@@ -1,8 +1,8 @@
 /** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
 import { CLOSE_POLICY, CLOSE_PROTOCOL, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
+import { V2_VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import {
   encodeControl,
-  MAX_CONTROL_BYTES,
   type OpenerMessage,
   type OwnerInput,
   parseOpener,
@@ -84,16 +84,14 @@ export class Peer {
   }
 
   text(text: string): void {
-    if (text.length > MAX_CONTROL_BYTES) {
-      this.connection.close(CLOSE_TOO_BIG, `a control message may have ${MAX_CONTROL_BYTES} bytes`);
-      return;
-    }
+    if (this.#isTooLarge(text.length)) return;
     const parsed = parseOpener(text);
     if (parsed.ok) this.#take(parsed.value);
     else if (parsed.problem === "invalid") this.#nonsense(parsed.reason);
   }
 
   bytes(bytes: Uint8Array): void {
+    if (this.#isTooLarge(bytes.length)) return;
     const decoded = decodeFrame(bytes);
     if (decoded.ok) this.#channels.get(decoded.frame.channel)?.frame(decoded.frame);
     else if (decoded.problem === "invalid") this.broken(decoded.reason);
@@ -123,6 +121,12 @@ export class Peer {
   }
 
   // --- internal ---
+
+  #isTooLarge(length: number): boolean {
+    if (length <= V2_VIEWER_MESSAGE_BYTES) return false;
+    this.connection.close(CLOSE_TOO_BIG, `a message may have ${V2_VIEWER_MESSAGE_BYTES} bytes`);
+    return true;
+  }
 
   /** Whoever asks for more and takes nothing is let go before that costs the memory of all. */
   get #reads(): boolean {

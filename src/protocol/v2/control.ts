@@ -7,7 +7,7 @@ import { LONGEST_COMMAND, MAX_LINGER_MS } from "../limits.ts";
 import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { isPathSegment } from "../path.ts";
-import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
+import { brief, COUNTS, exact, LENGTHS, lenient, listOf, someOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
 
 /** Most characters of a command as lists show it. */
@@ -130,6 +130,10 @@ export type OpenerMessage = z.infer<typeof fromOpener>;
 /** The same as it is written: what has a default may be left out. */
 export type OpenerInput = z.input<typeof fromOpener>;
 
+/** A viewer of a session: the account's name, and since when, in Unix milliseconds. */
+const other = z.object({ name: brief(LENGTHS.name), since: z.number() });
+export type OtherViewer = z.infer<typeof other>;
+
 const fromOwner = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("attached"),
@@ -140,6 +144,8 @@ const fromOwner = z.discriminatedUnion("type", [
     /** How much of this viewer's input has been applied. */
     input: offset,
     created: z.boolean(),
+    /** From a gateway, to a viewer that is new to the session: the first of those who look at it already. */
+    others: lenient(someOf(other, COUNTS.others)),
   }),
   z.object({
     type: z.literal("screen"),
