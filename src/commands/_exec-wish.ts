@@ -4,7 +4,7 @@ import { UsageError } from "../lib/errors.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownOddVariables } from "../lib/own-bytes.ts";
 import { commandLine, quoteWords } from "../lib/quote.ts";
-import { LONGEST_COMMAND, MAX_LINGER_MS } from "../protocol/limits.ts";
+import { MAX_LINGER_MS } from "../protocol/limits.ts";
 
 /**
  * What is not text travels in the command line, where it is spelled out for /bin/sh.
@@ -19,12 +19,6 @@ export function commandOf(
   const isEmpty = cwd === undefined && Object.keys(env).length === 0;
   const isText = [cwd ?? "", ...Object.values(env)].every((value) => value.isWellFormed());
   const command = commandLine(isEmpty || (isText && !isWhole) ? { words } : { words, cwd, env });
-  const bytes = Buffer.byteLength(command);
-  if (bytes > LONGEST_COMMAND)
-    throw new UsageError(
-      `the command is too long: ${bytes} bytes with its quotes, and a machine takes ${LONGEST_COMMAND}`,
-      "hand long lists on by stdin: … | rexec exec NAME -- xargs COMMAND",
-    );
   const shown = shownOf(quoteWords(words));
   return { command, shown, cwd: isText ? cwd : undefined, env: isText ? env : {} };
 }
