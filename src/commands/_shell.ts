@@ -62,14 +62,24 @@ export async function showShell({
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(`\nrexec: left ${name}${whereItLives(end, name)}\n`);
+    void writeErr(`${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name)}\n`);
     return 0;
+  } catch (error) {
+    terminal.restore();
+    // The caller prints the error, on a line of its own and not in the middle of what the shell wrote last.
+    if (terminal.wasShown && process.stderr.isTTY) await writeErr(ownLine(terminal));
+    throw error;
   } finally {
     terminal.restore();
   }
 }
 
 // --- internal ---
+
+/** In front of words of our own, once the remote shell has had the terminal. */
+function ownLine(terminal: LocalTerminal): string {
+  return process.stderr.isTTY ? terminal.ownLine() : "\n";
+}
 
 function whereItLives({ livesOn, isKept }: Left, name: string): string {
   if (livesOn === null) return "";
@@ -127,7 +137,7 @@ function guard(terminal: LocalTerminal): Ending {
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
-    writeSync(2, `error: ${printable(messageOf(error))}\n`);
+    writeSync(2, `${ownLine(terminal)}error: ${printable(messageOf(error))}\n`);
     process.exit(error instanceof RexecError ? error.exitCode : 1);
   };
   process.on("uncaughtException", crash);

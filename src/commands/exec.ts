@@ -1,3 +1,4 @@
+import { checkSize } from "../client/command-size.ts";
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
@@ -57,8 +58,9 @@ export const execCommand = withHelp(
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
       const wait = waitOf(args);
-      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
+      checkSize(options);
+      const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
         server,

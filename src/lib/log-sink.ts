@@ -129,7 +129,7 @@ export class LogSink {
       this.#isTorn = head.offset > 0 || head.endsTorn;
       this.#drop(
         this.#queue.reduce((sum, { lines }) => sum + lines, 0),
-        reasonOf(code),
+        whyNotWritten(error),
       );
       this.#queue = [];
       this.#bytes = 0;
@@ -194,6 +194,12 @@ export async function settleSinks(ms = LAST_MOMENT_MS): Promise<void> {
   await Promise.all([sinks[1]?.settle(ms), sinks[2]?.settle(ms)]);
 }
 
+/** Why a line of a log could not be written, in words. */
+export function whyNotWritten(error: unknown): string {
+  const code = errnoOf(error) ?? "";
+  return REASONS[code] ?? `the log could not be written${code ? ` (${code})` : ""}`;
+}
+
 // --- internal ---
 
 interface Entry {
@@ -223,10 +229,6 @@ function ownDescriptor(fd: number): number | null {
   } catch {
     return null;
   }
-}
-
-function reasonOf(code: string): string {
-  return REASONS[code] ?? `the log could not be written${code ? ` (${code})` : ""}`;
 }
 
 const REASONS: Record<string, string | undefined> = {

@@ -1,6 +1,7 @@
 /** Starts an agent that goes on without us, and waits for its word on how it fares. */
 import { closeSync, fstatSync, writeSync } from "node:fs";
-import { messageOf } from "../../lib/errors.ts";
+import { errnoOf } from "../../lib/errors.ts";
+import { whyNotWritten } from "../../lib/log-sink.ts";
 import type { OpenedLog } from "./log-place.ts";
 import { DAEMON_LOG, DAEMON_REPORT, REPORT_FD, type Report, report } from "./report.ts";
 import { lastLines } from "./tail.ts";
@@ -67,7 +68,8 @@ function tryToWrite(log: OpenedLog): string | null {
     writeSync(log.fd, `${new Date().toISOString()} [info] starting in the background\n`);
     return null;
   } catch (error) {
-    return `the log ${log.path} cannot be written: ${messageOf(error)}`;
+    const code = errnoOf(error) ?? "";
+    return `the log ${log.path} cannot be written: ${code}, ${whyNotWritten(error)}; lines are counted until it can`;
   }
 }
 

@@ -8,6 +8,7 @@ import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { runner } from "../../agent/service/run.ts";
 import { ownFolders, removeAtServer, removeFiles } from "../../agent/unregister.ts";
 import { ExitCode, messageOf, RexecError, UsageError } from "../../lib/errors.ts";
+import { removalPlace } from "../../lib/hints.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { confirm } from "../_stdin.ts";
@@ -55,7 +56,7 @@ export const unregisterCommand = withHelp(
         say(`not removed at ${loaded.host}: ${atServer}`);
         if (ask && !(await confirm("remove it here all the same?"))) return ExitCode.failed;
         problems.push(
-          `the server still has agent ${agentId}; remove it there: curl -X DELETE -H "Authorization: Bearer $REXEC_TOKEN" ${loaded.host}/api/agents/${agentId}`,
+          `the server still has agent ${agentId}: delete it there, ${removalPlace(loaded.host, agentId)}`,
         );
       }
       problems.push(...(await removeHere(loaded.path, running)));
