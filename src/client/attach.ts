@@ -2,7 +2,7 @@
 import { systemClock } from "../lib/clock.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { type AttachContext, type AttachEnd, type AttachOptions, noSessions } from "./attach-context.ts";
-import { attachV1 } from "./attach-v1.ts";
+import { attachV1, tellOthers } from "./attach-v1.ts";
 import { InputPump } from "./input-pump.ts";
 import { attachV2 } from "./v2/shell.ts";
 import { openViewer } from "./viewer.ts";
@@ -45,9 +45,16 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
     const open = () => openViewer(target, signal);
     const { wait, clock } = context;
     const connection = await (wait ? whenThere(target, { ...wait, signal, clock }, open) : open());
+    const isV2 = connection.protocol === SUBPROTOCOL_V2;
+    if (!isV2) {
+      // What the shell prints meanwhile waits at the server, and not in here.
+      connection.pause();
+      await tellOthers(context);
+      connection.resume();
+    }
     // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
     context.input.run().catch(context.fail);
-    if (connection.protocol === SUBPROTOCOL_V2) return await attachV2(context, connection);
+    if (isV2) return await attachV2(context, connection);
     if (context.session !== undefined || context.create === false) {
       connection.close();
       throw noSessions();
