@@ -1,5 +1,6 @@
 /** What a command may be on the wire and as arguments of a Linux program; told before anything is sent. */
 import { ExitCode, RexecError } from "../lib/errors.ts";
+import { LONGEST_COMMAND } from "../protocol/limits.ts";
 import { COUNTS, LENGTHS } from "../protocol/values.ts";
 
 /** A command that is about to be sent. */
@@ -10,15 +11,12 @@ export interface Sized {
   env?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The shell gets the command as one argument, of which Linux takes this many bytes with the zero at its end. */
-const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
-
 /** @throws RexecError `command_too_large` (exit code 2) */
 export function checkSize({ command, cwd, env = {} }: Sized): void {
   const bytes = Buffer.byteLength(command);
-  if (bytes > MAX_ARGUMENT_BYTES) {
+  if (bytes > LONGEST_COMMAND) {
     throw tooLarge(
-      `the command has ${bytes} bytes, and a Linux program takes ${MAX_ARGUMENT_BYTES} as one argument`,
+      `the command is too long: ${bytes} bytes with its quotes, and a Linux program takes ${LONGEST_COMMAND} as one argument`,
       "send it as a script on stdin: rexec exec NAME -- sh < FILE",
     );
   }

@@ -80,8 +80,8 @@ export class LogSink {
       if (this.#isTorn) this.#startAnew(head);
       try {
         const taken = this.#target.put(head.bytes.subarray(head.offset));
-        if (typeof taken === "number") this.#took(head, taken);
-        else this.#await(head, taken);
+        if (typeof taken !== "number") this.#await(head, taken);
+        else if (!this.#took(head, taken)) return;
       } catch (error) {
         if (this.#failed(head, error)) return;
       }
@@ -100,8 +100,7 @@ export class LogSink {
     taken.then(
       (count) => {
         this.#isBusy = false;
-        this.#took(head, count);
-        this.#pump();
+        if (this.#took(head, count)) this.#pump();
       },
       (error: unknown) => {
         this.#isBusy = false;
@@ -110,14 +109,20 @@ export class LogSink {
     );
   }
 
-  #took(head: Entry, count: number): void {
+  /** @returns false where nothing was taken, without an error: as with EAGAIN it is tried later */
+  #took(head: Entry, count: number): boolean {
+    if (count === 0) {
+      this.#again(true);
+      return false;
+    }
     head.offset += count;
     this.#waitMs = 0;
-    if (head.offset < head.bytes.length) return;
+    if (head.offset < head.bytes.length) return true;
     this.#queue.shift();
     this.#bytes -= head.bytes.length;
     // No line may follow for a long time.
     if (this.#queue.length === 0) this.#note();
+    return true;
   }
 
   /** @returns whether to stop for now */

@@ -3,7 +3,7 @@ import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { encodeControl, type OtherViewer, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
-import type { AttachContext, Step } from "../attach-context.ts";
+import { type AttachContext, noTerminalCommands, type Step } from "../attach-context.ts";
 import { exitCodeOf } from "../exit-code.ts";
 import { othersText } from "../others.ts";
 import type { Connection } from "../socket.ts";
@@ -155,18 +155,22 @@ export class ShellChannel implements ChannelEvents {
 
   #sendAttach(): void {
     const { session, instance, output, hasPast } = this.#state;
-    const { target, create = true, terminal } = this.#context;
+    const { target, create = true, terminal, look = {}, command } = this.#context;
+    const starts = create && instance === null && !(command && this.#state.asked);
+    this.#state.asked = true;
     this.#control({
       type: "attach",
       channel: CHANNEL,
       session,
-      create: create && instance === null,
+      create: starts,
       viewer: target.viewerId,
       zstd: true,
       ...(instance === null ? {} : { instance }),
       // Without one it is a new look: the first picture was cut off in the middle.
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
+      ...look,
+      ...(command && starts ? { command: command.line, shown: command.shown } : {}),
     });
   }
 
@@ -175,6 +179,11 @@ export class ShellChannel implements ChannelEvents {
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
+    }
+    const { command } = this.#context;
+    if (command && first && info.command !== command.shown) {
+      this.#control({ type: "kill", session: info.instance });
+      return void this.#end.reject(noTerminalCommands());
     }
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);

@@ -96,7 +96,16 @@ export class Attachment implements PeerChannel, MirrorReader {
         hold: false,
         viewer: this.viewer,
         ...(this.#size ?? {}),
+        ...this.#start,
       }),
+    );
+  }
+
+  /** What counts where a shell is started for this viewer. */
+  get #start(): Partial<Attach> {
+    const { term, colorterm, command, shown } = this.#wish;
+    return Object.fromEntries(
+      Object.entries({ term, colorterm, command, shown }).filter(([, value]) => value !== undefined),
     );
   }
 
