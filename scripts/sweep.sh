@@ -1,7 +1,7 @@
 #!/bin/sh
 # sweep.sh FOLDER [EMPTY…]: waits until the script that started it has ended, in whatever way (its stdin ends then), and
 # removes what that left: the processes that were started in FOLDER or for it, the mounts below it, FOLDER itself, and
-# the folders EMPTY where nothing is in them. A shell script, in a session of its own: it outlives a kill of the
+# the folders EMPTY, which were not there before, where nothing is in them. A shell script, in a session of its own: it outlives a kill of the
 # script's process group, of its terminal, and of every Bun.
 trap '' HUP INT TERM PIPE
 folder=$1
@@ -51,6 +51,15 @@ done
 for _ in 1 2 3; do
 	rm -rf -- "$folder" 2>/dev/null && break
 	chmod -R u+rwX -- "$folder" 2>/dev/null # a folder that a test made read-only
+done
+# What root's agents had there that were killed: they are named by their configuration, which was in FOLDER.
+for place; do
+	for file in "$place"/agent-*.pid; do
+		[ -e "$file" ] || continue
+		kill -0 "$(head -n 1 "$file")" 2>/dev/null && continue
+		name=${file##*/}
+		for each; do rm -f "$each/${name%.pid}.pid" "$each/${name%.pid}.sock" "$each/${name%.pid}.log"; done
+	done
 done
 for empty; do rmdir -- "$empty" 2>/dev/null; done
 exit 0

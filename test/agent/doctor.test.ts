@@ -306,7 +306,9 @@ describe("the history of an account, whose shell writes every line down at once,
   for (const [name, files] of shells) {
     testWith(name)(`is left alone: ${name}`, async () => {
       for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text);
-      const { verdicts, details } = await doctor(["--host", gateway.url], { SHELL: tool(name) ?? "" });
+      // Without a runtime folder fish makes itself one in /tmp.
+      const env = { SHELL: tool(name) ?? "", XDG_RUNTIME_DIR: folder };
+      const { verdicts, details } = await doctor(["--host", gateway.url], env);
       expect([verdicts.terminal, details.terminal]).toEqual(["ok", expect.stringContaining("starts on a")]);
       const left = readdirSync(folder, { recursive: true }).map(String);
       const lines = left.filter((path) => /hist/.test(path)).map((path) => historyIn(join(folder, path)));
