@@ -97,6 +97,11 @@ export class Screen {
     return this.#failed;
   }
 
+  /** Nothing was ever printed: it needs no terminal to tell how that looks. */
+  get isBlank(): boolean {
+    return this.#ring.end === 0 && !this.#isOpen && !this.#failed;
+  }
+
   /** The size that output at the ring's end is for. */
   get size(): TerminalSize {
     return this.#sizes.at(-1)?.size ?? this.#size;
