@@ -86,6 +86,8 @@ main() {
     take_over
   elif [ -n "$token" ]; then
     register
+  elif is_registered && [ -n "$name$labels" ]; then
+    register
   elif is_registered; then
     say "keeps its registration ($config)"
   else
@@ -271,10 +273,28 @@ choose_places() {
   case $bin_dir in /*) ;; *) bin_dir=$(pwd)/$bin_dir ;; esac
   case $config in /*) ;; *) config=$(pwd)/$config ;; esac
   binary=$bin_dir/rexec-agent
+  if is_root; then
+    check_owner "$bin_dir"
+    check_owner "$config"
+  fi
   # The folder that this is called from may be gone, or closed to the account.
   cd /
   # The programs below are told by option, and only so.
   unset REXEC_CONFIG REXEC_HOST REXEC_API
+}
+
+# Root writes to no folder that another account could exchange meanwhile.
+check_owner() {
+  place=$1
+  until [ "$place" = / ]; do
+    # Not in POSIX, and in every shell: whether it is the account's that runs this. A link counts as what it leads to.
+    # shellcheck disable=SC3067
+    if [ -e "$place" ] && [ ! -O "$place" ]; then
+      fail "$place belongs to another account, and root installs nothing there" \
+        "run this as that account, or name folders of root's with REXEC_BIN_DIR and REXEC_CONFIG"
+    fi
+    place=$(dirname "$place")
+  done
 }
 
 # Which service manager takes the agent: systemd, openrc, sysv, or nothing. The agent itself decides in the same way.
@@ -347,6 +367,30 @@ fetch() {
   return 1
 }
 
+# The same for what is large, with a progress bar where a person looks on. The reason of a failure is on the screen then.
+fetch_large() {
+  if [ ! -t 2 ]; then
+    fetch "$@"
+    return
+  fi
+  fetch_error="see above"
+  case $downloader in
+  curl)
+    case $1 in https:*) protocols='=https' ;; *) protocols='=http,https' ;; esac
+    set -- -fSL --progress-bar --proto "$protocols" --retry 2 --connect-timeout 20 -o "$2" "$1"
+    if [ -n "${REXEC_CA_FILE:-}" ]; then set -- --cacert "$REXEC_CA_FILE" "$@"; fi
+    curl "$@"
+    ;;
+  wget)
+    set -- -O "$2" "$1"
+    if [ -n "${REXEC_CA_FILE:-}" ]; then set -- --ca-certificate "$REXEC_CA_FILE" "$@"; fi
+    # GNU's shows a screenful of words too; busybox's has the bar alone, and no such options.
+    if wget --help 2>&1 | grep -q -- --show-progress; then set -- -nv --show-progress "$@"; fi
+    wget "$@"
+    ;;
+  esac
+}
+
 # The agent, checked against SHA256SUMS, to $workshop/rexec-agent: compressed where this machine can unpack it.
 download() {
   fetch_sums
@@ -362,7 +406,7 @@ download() {
     if listed "$file$suffix" >/dev/null && unpacker "$suffix" && fetch_compressed "$file$suffix"; then return; fi
   done
   say "downloading $api/downloads/$file"
-  fetch "$api/downloads/$file" "$workshop/rexec-agent" || fail "cannot download $api/downloads/$file: $fetch_error" \
+  fetch_large "$api/downloads/$file" "$workshop/rexec-agent" || fail "cannot download $api/downloads/$file: $fetch_error" \
     "check the address (--api) and the network; does this server offer $file?"
   verify "$file" "$workshop/rexec-agent"
 }
@@ -372,7 +416,7 @@ fetch_sums() {
   [ "$missing" = 1 ] || fail "cannot download $api/downloads/SHA256SUMS: $fetch_error" \
     "check the address (--api) and the network"
   [ "${REXEC_NO_CHECKSUM:-}" = 1 ] || fail "$api offers no SHA256SUMS, so that no download can be verified" \
-    "check the address (--api); REXEC_NO_CHECKSUM=1 installs all the same"
+    "check the address (--api): every gateway of this agent has one; REXEC_NO_CHECKSUM=1 installs an agent of this kind all the same"
   : >"$workshop/SHA256SUMS"
 }
 
@@ -397,7 +441,7 @@ unpacker() {
 # 1 where the server does not have it, or it does not unpack: then the next form is tried. A wrong sum ends it all.
 fetch_compressed() {
   say "downloading $api/downloads/$1"
-  if ! fetch "$api/downloads/$1" "$workshop/compressed"; then
+  if ! fetch_large "$api/downloads/$1" "$workshop/compressed"; then
     say "cannot download it ($fetch_error): trying another form"
     return 1
   fi
@@ -437,6 +481,11 @@ try_binary() {
   if [ "$same" = no ]; then chmod 755 "$candidate"; fi
   version=$("$candidate" --version 2>&1 </dev/null) ||
     fail "$file does not run on this machine: $version" "it needs a 64-bit Linux with glibc"
+  # Another system's program of the same name takes other options, and would be registered and started by them.
+  if ! printf '%s\n' "$version" | head -n 1 | grep -q '^rexec-agent v\{0,1\}[0-9][^ ]* ([^()]*)$'; then
+    fail "$api offers another program as $file: it says that it is \"$(printf '%s' "$version" | head -n 1)\"" \
+      "nothing was changed: use the installer that this server offers, or another server (--api)"
+  fi
   if [ -z "$wanted_version" ]; then return; fi
   offered=$(printf '%s' "$version" | awk '{ sub(/^v/, "", $2); print $2; exit }')
   [ "$offered" = "$wanted_version" ] ||
@@ -448,6 +497,8 @@ try_binary() {
 # A folder beside the place of the agent: the last step is then one rename, and no noexec /tmp is in the way.
 open_workshop() {
   undoable=
+  placed=no
+  foreign=
   made_dirs=
   make_dir "$bin_dir" 755 || fail "cannot make $bin_dir" "run it as root, or set REXEC_BIN_DIR to a folder of yours"
   workshop=$(mktemp -d "$bin_dir/.rexec-install.XXXXXX") || {
@@ -491,6 +542,7 @@ place_binary() {
   fi
   undoable=binary
   if [ "$same" = yes ]; then return; fi
+  placed=yes
   mv -f "$workshop/rexec-agent" "$binary"
   if [ "$had_binary" = no ]; then
     say "installed $binary ($version)"
@@ -525,12 +577,25 @@ undo() {
     else
       rm -f "$config"
     fi
-    if [ "$had_binary" = yes ]; then mv -f "$workshop/old" "$binary"; else rm -f "$binary"; fi
-    if [ "$undoable" = service ] && [ "$had_service" = yes ]; then revive_service; fi
+    put_binary_back
+    if [ -n "$foreign" ]; then
+      revive_foreign
+    elif [ "$undoable" = service ] && [ "$had_service" = yes ]; then
+      revive_service
+    fi
   fi
   rm -rf "$workshop"
   remove_dirs
   exit "$status"
+}
+
+put_binary_back() {
+  if [ "$placed" = no ]; then return; fi
+  if [ "$had_binary" = no ]; then
+    rm -f "$binary"
+  elif ! mv -f "$workshop/old" "$binary" 2>/dev/null && ! cmp -s "$workshop/old" "$binary"; then
+    say "could not put the former $binary back" >&2
+  fi
 }
 
 close_workshop() {
@@ -565,7 +630,9 @@ is_registered() {
 }
 
 register() {
-  set -- register --config "$config" --host "$api"
+  set -- register --config "$config"
+  # Without a token it is registered already, where its file says.
+  if [ -n "$token" ]; then set -- "$@" --host "$api"; fi
   if [ -n "$name" ]; then set -- "$@" --name "$name"; fi
   if [ -n "$labels" ]; then set -- "$@" --tags "$labels"; fi
   # By environment: arguments stand in the process list. Its stdin is not this script's. What is next is said at the end.
@@ -667,12 +734,18 @@ start_service() {
   had_service=no
   if is_running || has_service; then had_service=yes; fi
   undoable=service
+  stop_foreign
   if [ -n "$manager" ]; then
     service install || exit $?
     return
   fi
-  if is_running; then agent stop || exit $?; fi
-  agent start --daemon || exit $?
+  if ! is_running; then
+    agent start --daemon || exit $?
+  elif [ "$placed" = no ] && cmp -s "$workshop/config" "$config"; then
+    say "the agent runs already, and nothing has changed"
+  else
+    restart_agent || exit $?
+  fi
   if [ "$scope" = user ]; then
     say "no service manager of this account runs here: the agent runs, but does not start at boot"
   else
@@ -680,9 +753,60 @@ start_service() {
   fi
 }
 
+# In place, where its shells stay open; one of an older version can only be ended and started again.
+restart_agent() {
+  if agent restart; then return; fi
+  say "it cannot be restarted in place: its shells end"
+  agent stop && agent start --daemon
+}
+
+# The service of another program of this name, and what ends it. Its files are kept until all is well.
+stop_foreign() {
+  if [ "$scope" != system ]; then return; fi
+  for each in $(service_files); do
+    if [ ! -e "$each" ] || grep -q 'rexec-agent install, which writes it anew' "$each"; then continue; fi
+    cp -p "$each" "$workshop/foreign.${each##*/}"
+    foreign="$foreign$each
+"
+    say "stopping the agent that $each runs"
+    case $each in
+    /etc/init.d/*) "$each" stop || true ;;
+    *) ctl stop "${each##*/}" ;;
+    esac </dev/null
+  done
+}
+
+# As it was: its files, its programs, and its process.
+revive_foreign() {
+  while IFS= read -r each; do
+    if [ -z "$each" ]; then continue; fi
+    cp -p "$workshop/foreign.${each##*/}" "$each"
+    say "starting the agent that $each runs" >&2
+    case $each in
+    /etc/init.d/*)
+      { update-rc.d "${each##*/}" defaults || chkconfig --add "${each##*/}" || true; } >/dev/null 2>&1
+      "$each" start
+      ;;
+    *)
+      ctl daemon-reload
+      ctl enable "${each##*/}"
+      ctl restart "${each##*/}"
+      ;;
+    esac </dev/null || say "it does not start: look at it" >&2
+  done <<FILES
+$foreign
+FILES
+}
+
 undo_service() {
   if [ "$undoable" != service ]; then return; fi
-  if [ -z "$manager" ]; then
+  if [ -n "$foreign" ]; then
+    # With the program that made it: the one that comes back knows nothing of it.
+    service uninstall
+    agent stop
+  elif [ -z "$manager" ] && [ "$had_service" = yes ]; then
+    return
+  elif [ -z "$manager" ]; then
     agent stop
   elif [ "$had_service" = no ]; then
     service uninstall
@@ -691,7 +815,13 @@ undo_service() {
 
 # What ran before runs again, with the program and the configuration that it had.
 revive_service() {
-  if [ -n "$manager" ]; then service install; else agent start --daemon; fi >/dev/null 2>&1 ||
+  if [ -n "$manager" ]; then
+    service install
+  elif is_running; then
+    restart_agent
+  else
+    agent start --daemon
+  fi >/dev/null 2>&1 ||
     say "the agent that ran before does not run any more: start it again" >&2
 }
 

@@ -160,7 +160,9 @@ export class Stack {
   }
 
   #env(): Record<string, string | undefined> {
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(REXEC_|BUN_|npm_)/.test(name));
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !/^(REXEC_|BUN_|npm_)|^(TERM|COLORTERM)$/.test(name),
+    );
     return { ...Object.fromEntries(inherited), ...this.#options.env };
   }
 

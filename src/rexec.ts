@@ -9,6 +9,7 @@ import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { lsCommand } from "./commands/ls.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
+import { useCommand } from "./commands/use.ts";
 import { whoamiCommand } from "./commands/whoami.ts";
 
 const agent = withHelp(
@@ -27,6 +28,7 @@ const main = withHelp(
     subCommands: {
       login: loginCommand,
       logout: logoutCommand,
+      use: useCommand,
       whoami: whoamiCommand,
       ls: lsCommand,
       connect: connectCommand,
@@ -37,6 +39,7 @@ const main = withHelp(
       // Loaded when it is asked for: a command on a remote machine needs no database.
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       agent,
+      complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),
       completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),
     },
   }),

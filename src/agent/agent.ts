@@ -4,13 +4,13 @@ import { messageOf } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
+import { ownOddVariables } from "../lib/own-bytes.ts";
 import { distro } from "../lib/platform.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import { ptyOpener } from "../pty/open.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
-import { childEnvironment, currentAccount } from "./child-env.ts";
+import { childEnvironment, currentAccount, withOdd } from "./child-env.ts";
 import type { AgentConfig } from "./config.ts";
 import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
 import type { RuntimePlace } from "./control/place.ts";
@@ -19,6 +19,7 @@ import { Credential, reloadToken } from "./credential.ts";
 import { appear } from "./daemon/presence.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ExecManager } from "./exec-manager.ts";
+import { shellOpener } from "./open-shell.ts";
 import { type Line, Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
 import type { Inherited } from "./restart/inherited.ts";
@@ -115,16 +116,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const account = currentAccount();
   const shell = chooseShell(config.shell, env.SHELL, account);
   const { shells } = options;
-  const childEnv = { ...childEnvironment(shells?.env ?? env, shell, account), ...shells?.extra };
+  const odd = ownOddVariables(env);
+  const childEnv = {
+    ...childEnvironment(withOdd(shells?.env ?? env, odd), shell, account),
+    ...shells?.extra,
+  };
   const shellArguments = shells?.isLogin === false ? ["-i"] : loginArguments(shell);
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
   const outbox = new Outbox();
-  const openPty = ptyOpener((reason) =>
-    logger.warn(`terminals work, but cannot make a program wait that floods: ${reason}`),
-  );
-  const openShell = (size: { cols: number; rows: number }) =>
-    openPty({ file: shell, args: shellArguments, env: childEnv, cwd: folder(), ...size });
+  const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({
@@ -154,7 +155,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const inherited = takeOver(options, sessions, runs);
   const pause = new Pause();
   const restarter: Restarter = new Restarter({
-    ...{ sessions, runs, execs, outbox, pause, logger, env, signal, inherited },
+    ...{ sessions, runs, execs, outbox, pause, logger, signal, inherited },
+    env: withOdd(env, odd),
     presence: () => presence,
   });
   using presence = options.places

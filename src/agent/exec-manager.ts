@@ -2,7 +2,7 @@
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { signalNumber } from "../lib/signals.ts";
-import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
+import { EXEC_STREAM_BYTES, LINGER_MS } from "../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../protocol/v1.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Capture } from "./capture.ts";
@@ -92,6 +92,7 @@ export class ExecManager {
         cwd: request.cwd ?? folder(),
         stdin: request.stdin,
         timeoutMs: request.timeout_ms ?? (request.id === undefined ? DEFAULT_TIMEOUT_MS : undefined),
+        lingerMs: request.linger_ms ?? LINGER_MS,
         capture,
         signal: this.#stop.signal,
         groups: this.#groups,
@@ -143,7 +144,7 @@ class ResultSource implements OutputSource {
 }
 
 function resultOf(request: ExecRequest, outcome: ExecOutcome, capture: Capture): ExecResult {
-  const { exitCode, signal, timedOut, durationMs } = outcome;
+  const { exitCode, signal, timedOut, leftOpen, durationMs } = outcome;
   const output = request.omit_output ? "" : capture.text();
   const streams =
     request.id === undefined
@@ -161,6 +162,7 @@ function resultOf(request: ExecRequest, outcome: ExecOutcome, capture: Capture):
     ...streams,
     ...(capture.truncated ? { truncated: true } : {}),
     ...(timedOut ? { timed_out: true } : {}),
+    ...(leftOpen ? { left_open: true } : {}),
     duration_ms: durationMs,
   };
 }

@@ -1,5 +1,6 @@
 /** One command through the shell: `SHELL -c command` in a session and process group of its own, without a terminal. */
-import { messageOf } from "../lib/errors.ts";
+import { errnoOf, messageOf } from "../lib/errors.ts";
+import { asText } from "../lib/posix-script.ts";
 import { checkOptions } from "../pty/check.ts";
 import { trackChild, untrackChild } from "../pty/children.ts";
 import { exitOfChild } from "../pty/exit-status.ts";
@@ -17,6 +18,8 @@ export interface ExecOptions {
   stdin: Uint8Array | undefined;
   /** Milliseconds until the whole group is ended; undefined for none. */
   timeoutMs: number | undefined;
+  /** How long a process that it leaves may hold its output open. */
+  lingerMs: number;
   capture: Capture;
   /** Ends the whole group too. */
   signal: AbortSignal;
@@ -30,13 +33,13 @@ export interface ExecOutcome {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
+  /** A process that it left held its output open to the last. */
+  leftOpen: boolean;
   durationMs: number;
 }
 
 /** Between SIGTERM and SIGKILL, ms. */
 const TERM_GRACE_MS = 2_000;
-/** How long a background process may hold the pipes open after the command has ended, ms. */
-const PIPE_GRACE_MS = 1_000;
 /** The longest delay that a timer takes (about 24 days). */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -68,12 +71,13 @@ export async function runCommand(options: ExecOptions): Promise<ExecOutcome> {
     stdin?.end();
     options.signal.removeEventListener("abort", end);
   }
-  await Promise.race([Promise.all(pipes.map((pipe) => pipe.done)), Bun.sleep(PIPE_GRACE_MS)]);
+  const leftOpen = await areLeftOpen(pipes, options.lingerMs);
   for (const pipe of pipes) pipe.cancel();
   const durationMs = Math.round(performance.now() - started);
   return {
     ...exitOfChild(child),
     timedOut,
+    leftOpen,
     durationMs,
   };
 }
@@ -100,8 +104,9 @@ export function spawnGroup(
   pipes: Pick<ChildPipes, "stdio" | "handedOver" | "abandon">,
 ): Bun.Subprocess {
   try {
+    const { file, args, ...its } = asText({ file: shell, args: ["-c", command], env });
     return withOpenFilesAsBefore(() =>
-      Bun.spawn([shell, "-c", command], { cwd, env, stdio: pipes.stdio, detached: true }),
+      Bun.spawn([file, ...args], { ...its, cwd, stdio: pipes.stdio, detached: true }),
     );
   } catch (error) {
     pipes.abandon();
@@ -118,6 +123,8 @@ export function whyNotStarted(error: unknown, shell: string, cwd: string): strin
   } catch (problem) {
     return messageOf(problem);
   }
+  if (errnoOf(error) === "E2BIG")
+    return "the command, or it and its environment, are longer than what this machine takes (E2BIG)";
   return `cannot run ${shell} in ${cwd}: ${messageOf(error)}`;
 }
 
@@ -137,6 +144,18 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal);
   } catch {
     // ESRCH
+  }
+}
+
+/** Waits for their ends, and says whether these did not come in time. */
+async function areLeftOpen(pipes: readonly Pipe[], lingerMs: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(true), lingerMs);
+  const ends = Promise.all(pipes.map((pipe) => pipe.done)).then(() => false);
+  try {
+    return await Promise.race([ends, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -108,16 +108,27 @@ async function makeToken({ endpoint, agentId, name }: TokenOwner, by: string): P
     body: { name: `agent: ${name}`.slice(0, LENGTHS.name), scopes: ["agent"], agent_id: agentId },
     schema: createdTokenBody,
   });
-  const path = `/api/agents/${pathSegment(agentId)}`;
-  const mayDoMore = !isAgentOnly(made.scopes ?? (await scopesOf(endpoint, made.token)));
-  if (!mayDoMore && (await statusOf(endpoint, path, made.token)) === 200) return made.token;
-  if (made.id) await revoke(endpoint, by, made.id);
-  throw new RexecError(
-    mayDoMore ? "the one that it makes may do more too" : "the one that it makes cannot read it",
-    {
-      code: "no_agent_token",
-    },
-  );
+  const why = await unfitness(endpoint, agentId, made);
+  if (why === null) return made.token;
+  // Not ours to keep, and of no use to anyone; where even that fails the server lists it.
+  if (made.id) await revoke(endpoint, by, made.id).catch(() => {});
+  throw new RexecError(why, { code: "no_agent_token" });
+}
+
+/** Why a token that the server made will not do, or null. Never rejects. */
+async function unfitness(
+  endpoint: Endpoint,
+  agentId: string,
+  { token, scopes }: z.infer<typeof createdTokenBody>,
+): Promise<string | null> {
+  try {
+    if (!isAgentOnly(scopes ?? (await scopesOf(endpoint, token))))
+      return "the one that it makes may do more too";
+    const status = await statusOf(endpoint, `/api/agents/${pathSegment(agentId)}`, token);
+    return status === 200 ? null : `the one that it makes may not use agent ${agentId} (${status})`;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 async function revoke(endpoint: Endpoint, by: string, id: string): Promise<void> {

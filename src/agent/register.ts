@@ -231,11 +231,15 @@ async function exchanged(
   given: string,
   warnings: string[],
 ): Promise<string> {
-  const { token, isExchanged, warning } = await ownToken({ endpoint, agentId: id, name }, given);
-  if (!isExchanged)
-    warnings.push("the server gave no token for this agent: it keeps the one that it registered with");
-  if (warning) warnings.push(warning);
-  return token;
+  try {
+    const { token, isExchanged, warning } = await ownToken({ endpoint, agentId: id, name }, given);
+    if (warning) warnings.push(warning);
+    if (isExchanged) return token;
+  } catch {
+    // The agent exists by now, so it has to be written down with the token that there is.
+  }
+  warnings.push("the server gave no token for this agent: it keeps the one that it registered with");
+  return given;
 }
 
 /** The address as it is stored: without the slash that URL adds. */

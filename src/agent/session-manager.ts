@@ -6,7 +6,7 @@ import { MAIN_SESSION } from "../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../protocol/limits.ts";
 import { isPathSegment } from "../protocol/path.ts";
 import { encodeAgent } from "../protocol/v1.ts";
-import type { SessionInfo } from "../protocol/v2/control.ts";
+import { type SessionInfo, SHOWN_CHARS } from "../protocol/v2/control.ts";
 import { AdoptedPty } from "../pty/adopted.ts";
 import type { Pty } from "../pty/pty.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -15,6 +15,7 @@ import type { SavedSession, SavedSessions } from "./restart/schema.ts";
 import { Session } from "./session.ts";
 import { INPUT_BUFFER_BYTES } from "./session-input.ts";
 import type { SessionOptions } from "./session-options.ts";
+import type { SessionRequest, ShellWish } from "./session-request.ts";
 import { Ended } from "./v2/ended.ts";
 import { Refusal } from "./v2/refusal.ts";
 import { RingPool, type RingSizes } from "./v2/rings.ts";
@@ -32,8 +33,8 @@ interface Size {
 export interface SessionManagerOptions {
   outbox: Outbox;
   logger: Logger;
-  /** Starts the configured shell; throws where it can't. */
-  openShell(size: Size): Pty;
+  /** Starts the configured shell; throws where it can't. @param terminal for which it is started, where that is known */
+  openShell(size: Size, wish: ShellWish): Pty;
   /** A line of ours that each session begins with. */
   greeting?(): string | undefined;
   maxSessions: number;
@@ -45,15 +46,6 @@ export interface SessionManagerOptions {
   rings: RingSizes;
   /** How long what was asked for over a lost connection stands, ms. */
   holdMs: number;
-}
-
-/** What an opener of rexec.v2 asks for. */
-export interface SessionRequest {
-  session: string;
-  instance?: string | undefined;
-  create: boolean;
-  cols?: number | undefined;
-  rows?: number | undefined;
 }
 
 export class SessionManager {
@@ -146,7 +138,7 @@ export class SessionManager {
    * The session that an opener of rexec.v2 asks for; started where it may be.
    * @throws Refusal
    */
-  find({ session: id, instance, create, cols, rows }: SessionRequest): {
+  find({ session: id, instance, create, cols, rows, ...wish }: SessionRequest): {
     session: Session;
     created: boolean;
   } {
@@ -164,7 +156,7 @@ export class SessionManager {
       this.#earlySizes.delete(id);
       // One that waits for a server of v1 to hear of its end does so without its name.
       if (known) this.#bury(known);
-      return { session: this.#open(id, size), created: true };
+      return { session: this.#open(id, size, wish), created: true };
     }
     const session = known ?? this.#ended.byName(id);
     if (!session) throw new Refusal("gone", `no session ${id} runs here`);
@@ -277,14 +269,14 @@ export class SessionManager {
     this.#earlySizes.delete(id);
     try {
       // `shell_started` before the session reads, so that no output can be ahead of it.
-      this.#open(id, size, () => this.#options.outbox.control(encodeAgent.shellStarted(id))).serveV1();
+      this.#open(id, size, {}, () => this.#options.outbox.control(encodeAgent.shellStarted(id))).serveV1();
     } catch (error) {
       this.#refuse(id, error instanceof Error ? error.message : String(error));
     }
   }
 
   /** @throws Refusal, or what the PTY throws where it can't be started */
-  #open(id: string, size: Size, onStart: () => void = () => {}): Session {
+  #open(id: string, size: Size, wish: ShellWish, onStart: () => void = () => {}): Session {
     const { logger, openShell, maxSessions, shell } = this.#options;
     if (this.#closed) throw new Refusal("failed", "the agent is stopping");
     if (this.#sessions.size >= maxSessions) {
@@ -293,11 +285,12 @@ export class SessionManager {
         `${maxSessions} sessions run here already, which is the limit: end one first`,
       );
     }
-    const pty = openShell(size);
+    const pty = openShell(size, wish);
     gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
     onStart();
-    const session = this.#make({ id, pty, command: shell, size, ring: this.#rings.open() });
-    const greeting = this.#options.greeting?.();
+    const command = (wish.shown ?? wish.command ?? shell).slice(0, SHOWN_CHARS);
+    const session = this.#make({ id, pty, command, size, ring: this.#rings.open() });
+    const greeting = wish.command === undefined && this.#options.greeting?.();
     if (greeting) session.show(`${greeting}\r\n`);
     this.#sessions.set(id, session);
     this.#started += 1;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { distro, goArch, goOs } from "../lib/platform.ts";
+import { VERSION } from "../lib/version.ts";
 import type { SystemInfo } from "../protocol/v1.ts";
 import { readDisk, readMemory, readText } from "./proc.ts";
 
@@ -24,6 +25,7 @@ export function readSystemInfo(region?: string) {
     ...(machine.virtualization ? { virtualization: machine.virtualization } : {}),
     is_root: isRoot,
     has_sudo: isRoot || maySudo(),
+    agent_version: VERSION,
   } satisfies SystemInfo;
 }
 

@@ -8,6 +8,7 @@ import {
   CLOSE_VIEWER_REPLACED,
   tokenEnd,
 } from "../protocol/close-codes.ts";
+import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import type { EscapeKey } from "./escape-key.ts";
 import type { InputPump } from "./input-pump.ts";
 import type { SocketClose } from "./socket.ts";
@@ -20,6 +21,8 @@ export type AttachStatus =
   | { kind: "connected"; v2: boolean }
   | { kind: "lost"; reason: string; retryInMs: number }
   | { kind: "reconnected" }
+  /** Who looks at it already. */
+  | { kind: "others"; text: string }
   | { kind: "agent"; online: boolean }
   /** Bytes of output that nobody can show any more. */
   | { kind: "skipped"; bytes: number }
@@ -45,7 +48,11 @@ export interface AttachOptions {
   session?: string | undefined;
   /** False: never start a shell. */
   create?: boolean | undefined;
+  /** This is run in place of a shell, once at most: for the shell there, and as lists show it. */
+  command?: { line: string; shown: string } | undefined;
   terminal: Terminal;
+  /** What that is, for a shell that is started for it. */
+  look?: ViewerTerminal | undefined;
   /** The key that leaves; null for none. Default: Ctrl+]. */
   escapeKey?: EscapeKey | null | undefined;
   status(status: AttachStatus): void;
@@ -105,5 +112,13 @@ export function noSessions(): RexecError {
   return new RexecError("this server or agent knows no sessions by name: it speaks rexec.v1", {
     code: "no_sessions",
     hint: "rexec connect reaches its shared shell; newer versions of both can do more",
+  });
+}
+
+/** A terminal for one command is beyond that server or agent. */
+export function noTerminalCommands(): RexecError {
+  return new RexecError("this server or agent cannot run a single command on a terminal", {
+    code: "no_terminal_commands",
+    hint: "update it, run the command without -t, or open a shell: rexec connect",
   });
 }

@@ -1,7 +1,13 @@
 /** A remote shell in the near terminal, through lost connections, until it exits or the person leaves. */
 import { systemClock } from "../lib/clock.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
-import { type AttachContext, type AttachEnd, type AttachOptions, noSessions } from "./attach-context.ts";
+import {
+  type AttachContext,
+  type AttachEnd,
+  type AttachOptions,
+  noSessions,
+  noTerminalCommands,
+} from "./attach-context.ts";
 import { attachV1 } from "./attach-v1.ts";
 import { InputPump } from "./input-pump.ts";
 import { attachV2 } from "./v2/shell.ts";
@@ -48,6 +54,10 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
     // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
     context.input.run().catch(context.fail);
     if (connection.protocol === SUBPROTOCOL_V2) return await attachV2(context, connection);
+    if (context.command) {
+      connection.close();
+      throw noTerminalCommands();
+    }
     if (context.session !== undefined || context.create === false) {
       connection.close();
       throw noSessions();

@@ -27,6 +27,15 @@ const credentials = z.looseObject({
 });
 export type Credentials = z.infer<typeof credentials>;
 
+/** A file for one server, as other clients write it. */
+const single = z.looseObject({
+  token: z.string().check(z.minLength(1)),
+  host: z.optional(z.string()),
+  api_url: z.optional(z.string()),
+  username: z.optional(z.string()),
+  hosts: z.optional(z.undefined()),
+});
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a command line adds to the file and the environment. */
@@ -42,7 +51,7 @@ export interface ServerChoice {
  */
 export function readCredentials(path: string): Credentials {
   const json = parseJson(readText(path) ?? "{}");
-  const parsed = json.ok ? credentials.safeParse(json.value) : null;
+  const parsed = json.ok ? credentials.safeParse(severalOf(json.value)) : null;
   if (parsed?.success) return parsed.data;
   throw unusable(path, json.ok ? (parsed ? reasonOf(parsed.error) : "") : json.reason);
 }
@@ -57,6 +66,11 @@ export function isExposed(path: string): boolean {
 export function saveLogin(path: string, host: string, entry: Login): void {
   const all = readCredentials(path);
   save(path, { ...all, current: host, hosts: { ...all.hosts, [host]: entry } });
+}
+
+/** Makes a server of the file the current one. */
+export function saveCurrent(path: string, host: string): void {
+  save(path, { ...readCredentials(path), current: host });
 }
 
 /** Forgets a login; the file goes with the last one. */
@@ -74,7 +88,24 @@ export function removeLogin(path: string, host: string): void {
 
 /** The server that is meant: the option, REXEC_HOST, REXEC_API, the last login, the public service. */
 export function chooseHost(choice: ServerChoice, file: Credentials, env: Environment): string {
-  return choice.host || env.REXEC_HOST || env.REXEC_API || file.current || DEFAULT_HOST;
+  const named = choice.host || env.REXEC_HOST || env.REXEC_API;
+  return named ? (knownHost(named, file) ?? named) : file.current || DEFAULT_HOST;
+}
+
+/**
+ * The server of the file that is meant by its address, its name, or the beginning of its name.
+ * @returns null where it is none of them, or could be several
+ */
+export function knownHost(text: string, file: Credentials): string | null {
+  const hosts = Object.keys(file.hosts);
+  const key = hostKey(text);
+  if (hosts.includes(key)) return key;
+  if (text === "" || text.includes("/")) return null;
+  const named = (test: (name: string) => boolean) =>
+    hosts.filter((host) => URL.canParse(host) && test(new URL(host).host));
+  const exact = named((name) => name === text || name.replace(/:\d+$/, "") === text);
+  const fitting = exact.length > 0 ? exact : named((name) => name.startsWith(text));
+  return fitting.length === 1 ? (fitting[0] ?? null) : null;
 }
 
 /**
@@ -116,6 +147,15 @@ export function truthy(value: string | undefined): boolean {
 }
 
 // --- internal ---
+
+/** A file for one server, read as one for several: the next login writes it so. */
+function severalOf(value: unknown): unknown {
+  const parsed = single.safeParse(value);
+  if (!parsed.success) return value;
+  const { token, host, api_url, username, hosts: _, ...rest } = parsed.data;
+  const name = hostKey(host || api_url || DEFAULT_HOST);
+  return { ...rest, current: name, hosts: { [name]: { token, ...(username ? { username } : {}) } } };
+}
 
 function readText(path: string): string | null {
   try {

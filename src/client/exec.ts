@@ -1,6 +1,6 @@
 /** One command on a remote machine over rexec.v1: sent whole, waited for, its bytes taken apart. */
 import { type Clock, systemClock } from "../lib/clock.ts";
-import { RexecError } from "../lib/errors.ts";
+import { OWN_FAILURE, RexecError } from "../lib/errors.ts";
 import { decodeBytes } from "../protocol/bytes.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
 import type { ExecRequestWire, ExecResult } from "../protocol/v1.ts";
@@ -12,9 +12,12 @@ export interface ExecOptions {
   /** For the remote shell, quoted already. */
   command: string;
   timeoutMs?: number | undefined;
+  lingerMs?: number | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
   stdin?: Uint8Array | undefined;
+  /** Go on where the agent ignores all of these but the command. */
+  allowBasic?: boolean | undefined;
 }
 
 export interface ExecOutcome {
@@ -52,17 +55,13 @@ export async function remoteExec(
   signal.addEventListener("abort", abort);
   try {
     const request = requestOf(options);
-    connection.listen({
-      onBytes() {},
-      onText(text) {
-        const parsed = parseToViewerMessage(text);
-        // A newer server may say more than we know.
-        if (parsed.ok) take(parsed.value, request, resolve, reject);
-      },
-    });
     void connection.closed.then(({ reason }) => reject(lost(reason)));
-    connection.send(encodeViewer.exec(request));
     if (options.timeoutMs !== undefined) void giveUp(options.timeoutMs, ended.signal, clock, reject);
+    if (hasExtras(request) && !options.allowBasic) {
+      const probe = { command: PROBE, id: crypto.randomUUID(), omit_output: true };
+      if (!tellsApart(await Promise.race([ask(connection, probe, reject), answered]))) throw wouldIgnore();
+    }
+    void ask(connection, request, reject).then(resolve);
     return outcomeOf(await answered, request);
   } finally {
     signal.removeEventListener("abort", abort);
@@ -90,15 +89,60 @@ function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
     id: crypto.randomUUID(),
     omit_output: true,
     ...(options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs }),
+    ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
     ...(stdin?.length ? { stdin: stdin.toBase64() } : {}),
   };
 }
 
+type Request = ExecRequestWire & { id: string };
+
+/** Does nothing, on any machine: only how its result looks matters. */
+const PROBE = "true";
+
+/** What an agent of another make ignores without a word. */
+function hasExtras({ timeout_ms, linger_ms, cwd, env, stdin }: ExecRequestWire): boolean {
+  return (timeout_ms ?? linger_ms ?? cwd ?? env ?? stdin) !== undefined;
+}
+
+/** Only an agent that knows our additions does. */
+function tellsApart({ stdout, stderr }: ExecResult): boolean {
+  return stdout !== undefined || stderr !== undefined;
+}
+
+function wouldIgnore(): RexecError {
+  return new RexecError(
+    "this agent is another make, and would have ignored --timeout, --cwd, --env and stdin: the command was not run",
+    {
+      code: "exec_basic",
+      hint: "leave them out (-n for stdin), or go on without them: --allow-basic",
+    },
+  );
+}
+
+/** Sends it; settles with its result. One at a time. */
+function ask(
+  connection: Connection,
+  request: Request,
+  reject: (error: RexecError) => void,
+): Promise<ExecResult> {
+  const { promise, resolve } = Promise.withResolvers<ExecResult>();
+  connection.listen({
+    onBytes() {},
+    onText(text) {
+      const parsed = parseToViewerMessage(text);
+      // A newer server may say more than we know.
+      if (parsed.ok) take(parsed.value, request, resolve, reject);
+    },
+  });
+  connection.send(encodeViewer.exec(request));
+  return promise;
+}
+
 function take(
   message: ToViewerMessage,
-  request: ExecRequestWire & { id: string },
+  request: Request,
   resolve: (result: ExecResult) => void,
   reject: (error: RexecError) => void,
 ): void {
@@ -114,15 +158,14 @@ function take(
 function outcomeOf(result: ExecResult, request: ExecRequestWire): ExecOutcome {
   const stdout = result.stdout === undefined ? null : decodeBytes(result.stdout);
   const stderr = result.stderr === undefined ? null : decodeBytes(result.stderr);
-  const apart = stdout !== null || stderr !== null;
-  const extras = request.timeout_ms ?? request.cwd ?? request.env ?? request.stdin;
+  const apart = tellsApart(result);
   return {
     stdout: apart ? (stdout ?? new Uint8Array(0)) : Buffer.from(result.output),
     stderr: stderr ?? new Uint8Array(0),
-    exitCode: endOf(result) ?? (result.success ? 0 : 1),
+    exitCode: endOf(result) ?? (result.success ? 0 : OWN_FAILURE),
     neverRan: endOf(result) === null && !result.success ? (result.error ?? "no reason given") : null,
     apart,
-    basic: result.id === undefined && extras !== undefined,
+    basic: !apart && hasExtras(request),
     result,
   };
 }

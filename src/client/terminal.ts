@@ -46,6 +46,7 @@ export class LocalTerminal implements Terminal {
   readonly #modes = new ScreenModes();
   readonly #enterRaw: () => RawMode;
   #raw: RawMode | null = null;
+  #wasShown = false;
 
   constructor(streams: {
     /** Stdin is a terminal. */
@@ -86,7 +87,7 @@ export class LocalTerminal implements Terminal {
    * that it can be the last thing that a dying process does.
    */
   restore(): void {
-    const text = this.#modes.restore();
+    const text = this.undo();
     this.#modes.reset();
     try {
       if (text) this.#undo?.(text);
@@ -95,6 +96,11 @@ export class LocalTerminal implements Terminal {
     }
     this.#raw?.restore();
     this.#raw = null;
+  }
+
+  /** Something of the remote program was written to it. */
+  get wasShown(): boolean {
+    return this.shown && this.#wasShown;
   }
 
   get fullScreen(): boolean {
@@ -126,12 +132,22 @@ export class LocalTerminal implements Terminal {
   }
 
   write(bytes: Uint8Array): Promise<void> {
+    this.#wasShown = true;
     this.#modes.push(bytes);
     return this.#write(bytes);
   }
 
   undo(): string {
-    return this.#modes.restore();
+    return this.#modes.ending(this.size()?.cols);
+  }
+
+  /**
+   * What puts the cursor at the beginning of a line of its own, whatever the remote program left on it. For after
+   * `restore`.
+   */
+  ownLine(): string {
+    if (!this.shown) return "\n";
+    return `${this.#modes.startsLine ? "\r" : "\r\n"}\x1b[K`;
   }
 
   /** Shows text of our own between two pieces of output, where it would not tear a sequence of bytes apart. */

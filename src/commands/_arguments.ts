@@ -4,6 +4,7 @@
  */
 import type { ArgDef, ArgsDef } from "citty";
 import { UsageError } from "../lib/errors.ts";
+import { shownOf } from "../lib/os-string.ts";
 import { closest } from "../lib/suggest.ts";
 import { aliasesOf } from "./_tree.ts";
 
@@ -27,6 +28,12 @@ export interface CheckedArguments {
 /** Marks a string option that may be given more than once; citty sees the values with commas between them. */
 export function repeatable<const T extends ArgDef>(def: T): T {
   repeatables.add(def);
+  return def;
+}
+
+/** Marks a string option whose value may be any bytes, as `fromBytes` gives them: elsewhere they are refused. */
+export function takesBytes<const T extends ArgDef>(def: T): T {
+  byteTakers.add(def);
   return def;
 }
 
@@ -83,11 +90,13 @@ export function checkArguments(
   extraHint: string | undefined,
 ): CheckedArguments {
   const { items, positionals } = readWords(args, words, verbatim, extraHint);
+  for (const word of positionals) checkText("the argument", word);
   checkPositionals(args, positionals);
   const values: Record<string, string[]> = {};
   const switches = new Map<string, boolean>();
   for (const item of items) {
     if (item.kind === "word") continue;
+    if (!byteTakers.has(item.def)) checkText(`--${kebab(item.name)}`, item.value);
     if (typeof item.value === "boolean") switches.set(item.name, item.value);
     else addValue(values, item.name, item.def, item.value);
   }
@@ -103,6 +112,16 @@ export function checkArguments(
 // --- internal ---
 
 const repeatables = new WeakSet<ArgDef>();
+const byteTakers = new WeakSet<ArgDef>();
+
+/** Names of machines, files and servers are text to us: with U+FFFD in it another one would be meant. */
+function checkText(what: string, value: string | boolean): void {
+  if (typeof value === "boolean" || value.isWellFormed()) return;
+  throw new UsageError(
+    `${what} is not UTF-8: "${shownOf(value)}"`,
+    "give a name that is, or a link with such a name",
+  );
+}
 
 function readLong(args: ArgsDef, words: readonly string[], index: number, word: string) {
   const equals = word.indexOf("=");

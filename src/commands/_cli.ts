@@ -3,8 +3,10 @@
  * it gets wrong for us (`--`, unknown options, extra words, exit codes) is done here.
  */
 import { type ArgsDef, runCommand } from "citty";
-import { messageOf, RexecError, UsageError } from "../lib/errors.ts";
+import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
 import { redact } from "../lib/log.ts";
+import { shownOf } from "../lib/os-string.ts";
+import { ownArguments } from "../lib/own-bytes.ts";
 import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
@@ -23,7 +25,7 @@ import {
 } from "./_tree.ts";
 
 export { defineCommand } from "citty";
-export { repeatable } from "./_arguments.ts";
+export { repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 
@@ -53,7 +55,7 @@ export interface CommandData {
  */
 export async function runProgram(
   main: AnyCommand,
-  argv: readonly string[] = process.argv.slice(2),
+  argv: readonly string[] = ownArguments(process.argv.slice(2)),
 ): Promise<never> {
   const name = (await metaOf(main)).name ?? "rexec";
   program = name;
@@ -65,7 +67,7 @@ export async function runProgram(
     return await flushAndExit(await perform(call, name));
   } catch (error) {
     await report(error, path);
-    return flushAndExit(error instanceof RexecError ? error.exitCode : 1);
+    return flushAndExit(exitCodeFor(error, path.command));
   }
 }
 
@@ -75,6 +77,13 @@ export function programName(): string {
 }
 
 // --- internal ---
+
+/** Codes from 1 to 4 are the remote program's where it has any. */
+function exitCodeFor(error: unknown, command: AnyCommand): number {
+  const code = error instanceof RexecError ? error.exitCode : ExitCode.failed;
+  const isOurs = code !== ExitCode.usage && Object.values<number>(ExitCode).includes(code);
+  return isOurs && extrasOf(command).remoteExit ? OWN_FAILURE : code;
+}
 
 let program = "rexec";
 
@@ -224,7 +233,7 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
 
 /** One line: servers, agents and machines have their say in errors. */
 function shown(text: string): string {
-  return printable(redact(text));
+  return printable(redact(shownOf(text)));
 }
 
 /** Without the source text that Bun.inspect adds: in a compiled program that is screenfuls of minified lines. */

@@ -2,6 +2,7 @@
 import type { ExecOutcome } from "../client/exec.ts";
 import { exitCodeOf, TIMED_OUT_EXIT } from "../client/exit-code.ts";
 import type { RunEnd } from "../client/v2/run-state.ts";
+import { OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";
 import { say, writeErr, writeJson, writeOut } from "./_output.ts";
@@ -31,12 +32,12 @@ export function outcomeOfRun(
   stdout: Collector,
   stderr: Collector,
 ): ExecOutcome {
-  const { exitCode, signal, timedOut, durationMs, neverRan } = end;
+  const { exitCode, signal, timedOut, leftOpen, durationMs, neverRan } = end;
   const code = timedOut ? TIMED_OUT_EXIT : exitCodeOf({ exit_code: exitCode, signal });
   return {
     stdout: stdout.bytes,
     stderr: stderr.bytes,
-    exitCode: code ?? 1,
+    exitCode: code ?? OWN_FAILURE,
     neverRan,
     apart: true,
     basic: false,
@@ -46,6 +47,7 @@ export function outcomeOfRun(
       success: code === 0,
       signal,
       timed_out: timedOut,
+      left_open: leftOpen,
       truncated: stdout.truncated || stderr.truncated,
       duration_ms: durationMs,
       ...(neverRan === null ? {} : { error: neverRan }),
@@ -69,6 +71,10 @@ async function print(outcome: ExecOutcome, words: readonly string[]): Promise<vo
   await Promise.all([writeOut(outcome.stdout), writeErr(outcome.stderr)]);
   if (result.truncated) say("rexec: the output was longer than a result can carry, and is cut here");
   if (result.timed_out) say("rexec: the time was up, and the command was killed");
+  if (result.left_open) {
+    say("rexec: a process that the command left still holds its output: what it prints from here on is lost");
+    say("rexec: --linger TIME waits longer for it, and a process that writes elsewhere is not waited for");
+  }
   if (outcome.basic) say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin");
   if (outcome.neverRan !== null) say(`rexec: ${outcome.neverRan}`);
   const [only, ...more] = words;
@@ -83,9 +89,12 @@ function jsonOf(outcome: ExecOutcome, agent: Agent): object {
     agent: { id: agent.id, name: agent.name },
     command: result.command,
     success: result.success,
+    /** False where it never ran, and the exit code is rexec's own. */
+    started: outcome.neverRan === null,
     exit_code: outcome.exitCode,
     signal: result.signal ?? null,
     timed_out: result.timed_out === true,
+    left_open: result.left_open === true,
     truncated: result.truncated === true,
     ...(result.duration_ms === undefined ? {} : { duration_ms: result.duration_ms }),
     ...(result.error === undefined ? {} : { error: result.error }),

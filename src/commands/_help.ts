@@ -1,6 +1,6 @@
 /** Help texts: what a newcomer needs to know, on one screen. */
 import type { ArgDef, ArgsDef } from "citty";
-import { ExitCode } from "../lib/errors.ts";
+import { ExitCode, OWN_FAILURE } from "../lib/errors.ts";
 import { BUILTIN_ARGS } from "./_arguments.ts";
 import {
   type AnyCommand,
@@ -22,6 +22,8 @@ export interface HelpExtras {
   notes?: readonly string[];
   /** In addition to, or in place of, the usual ones. */
   exitCodes?: Readonly<Record<string, string>>;
+  /** Our exit codes are a remote program's: failures of our own are `OWN_FAILURE`, but for a wrong command line. */
+  remoteExit?: boolean;
 }
 
 /** Gives a command its examples, notes and exit codes. */
@@ -111,6 +113,11 @@ const EXIT_CODES: Record<string, string> = {
   [ExitCode.rejected]: "rejected by the server",
 };
 
+const REMOTE_EXIT_CODES: Record<string, string> = {
+  [ExitCode.usage]: "also: the command line was wrong, and nothing was sent",
+  [OWN_FAILURE]: "also: rexec itself failed: not logged in, refused, offline, the connection lost for good",
+};
+
 /** `-h` and `-v`, less the letters that the command has taken for itself. */
 function builtins(args: readonly [string, ArgDef][]): ArgsDef {
   const taken = new Set(args.flatMap(([name, def]) => [name, ...aliasesOf(def)]));
@@ -155,7 +162,8 @@ function examples(extras: HelpExtras): string {
 
 /** Those of a remote program first, then ours by number. */
 function exitCodeRows(extras: HelpExtras): Row[] {
-  const rows: Row[] = Object.entries({ ...EXIT_CODES, ...extras.exitCodes });
+  const usual = extras.remoteExit ? REMOTE_EXIT_CODES : EXIT_CODES;
+  const rows: Row[] = Object.entries({ ...usual, ...extras.exitCodes });
   const ours = (row: Row) => /^\d+$/.test(row[0]);
   return [...rows.filter((row) => !ours(row)), ...rows.filter(ours)];
 }

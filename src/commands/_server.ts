@@ -21,7 +21,7 @@ export const serverArgs = {
     type: "string",
     valueHint: "URL",
     description:
-      "Server (REXEC_HOST or REXEC_API; default: where you logged in last, else https://rexec.pipeops.io)",
+      "Server, or the beginning of its name where you are logged in (REXEC_HOST or REXEC_API; default: that of the last login or rexec use, else https://rexec.pipeops.io)",
   },
   insecure: {
     type: "boolean",

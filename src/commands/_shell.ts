@@ -10,9 +10,10 @@ import { LocalTerminal } from "../client/terminal.ts";
 import { clearOverlay, overlay } from "../client/v2/screen.ts";
 import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf, OWN_FAILURE } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
+import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
 import { stdinBytes, terminalBytes } from "./_stdin.ts";
@@ -26,6 +27,8 @@ export interface ShellWish {
   newSession?: boolean;
   /** False: never start a shell. */
   create?: boolean;
+  /** This in place of a shell. */
+  command?: { line: string; shown: string };
   liveness: Liveness;
   /** The key that leaves; null for none. */
   escapeKey: EscapeKey | null;
@@ -38,6 +41,7 @@ export async function showShell({
   agent,
   session,
   create,
+  command,
   escapeKey,
   ...wish
 }: ShellWish): Promise<number> {
@@ -45,7 +49,11 @@ export async function showShell({
   const name = printable(agent.name);
   const newSession = session === undefined && (wish.newSession === true || !terminal.interactive);
   const leaving = escapeKey === null ? "" : `${escapeKey.name} leaves`;
-  if (terminal.interactive) say(`rexec: connecting to ${name}${leaving && `; ${leaving}`}`);
+  if (terminal.interactive && !command) say(`rexec: connecting to ${name}${leaving && `; ${leaving}`}`);
+  if (terminal.shown && process.env.TERM === "dumb")
+    say(
+      "rexec: TERM is dumb here: programs that draw a screen will not look right (TERM=xterm-256color, if it is one)",
+    );
   const ending = guard(terminal);
   try {
     const target = {
@@ -58,12 +66,19 @@ export async function showShell({
     const status = statusPrinter(terminal, { name, leaving: leaving && ` (${leaving})` });
     const { signal } = ending;
     const { wait } = wish;
-    const end = await attach({ target, session, create, terminal, escapeKey, wait, status, signal });
+    const look = terminal.shown ? lookOf(process.env) : undefined;
+    const its = { terminal, look, escapeKey, status };
+    const end = await attach({ target, session, create, command, wait, signal, ...its });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(`\nrexec: left ${name}${whereItLives(end, name)}\n`);
+    void writeErr(`${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name)}\n`);
     return 0;
+  } catch (error) {
+    terminal.restore();
+    // The caller prints the error, on a line of its own and not in the middle of what the shell wrote last.
+    if (terminal.wasShown && process.stderr.isTTY) await writeErr(ownLine(terminal));
+    throw error;
   } finally {
     terminal.restore();
   }
@@ -71,11 +86,21 @@ export async function showShell({
 
 // --- internal ---
 
+/** In front of words of our own, once the remote shell has had the terminal. */
+function ownLine(terminal: LocalTerminal): string {
+  return process.stderr.isTTY ? terminal.ownLine() : "\n";
+}
+
 function whereItLives({ livesOn, isKept }: Left, name: string): string {
   if (livesOn === null) return "";
   const again = livesOn === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(livesOn)}`;
   if (isKept) return `; its shell lives on (${again})`;
   return "; its shell lives on only while another viewer is connected: this server speaks rexec.v1";
+}
+
+/** Only what every peer takes: a longer or stranger name is as good as none. */
+function lookOf({ TERM, COLORTERM }: NodeJS.ProcessEnv): ViewerTerminal {
+  return { term: TERM || undefined, colorterm: COLORTERM || undefined };
 }
 
 function localTerminal(): LocalTerminal {
@@ -127,8 +152,8 @@ function guard(terminal: LocalTerminal): Ending {
   process.on("SIGCONT", () => terminal.resume());
   const crash = (error: unknown) => {
     terminal.restore();
-    writeSync(2, `error: ${printable(messageOf(error))}\n`);
-    process.exit(error instanceof RexecError ? error.exitCode : 1);
+    writeSync(2, `${ownLine(terminal)}error: ${printable(messageOf(error))}\n`);
+    process.exit(OWN_FAILURE);
   };
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
@@ -159,7 +184,9 @@ function statusPrinter(terminal: LocalTerminal, words: Words): (status: AttachSt
       return;
     }
     const text = printable(statusText(status, words));
-    if (!v2 || !terminal.shown) writeErr(statusLine(status, text)).catch(() => {});
+    // Who else is there is told before there is anything to overwrite.
+    if (!v2 || !terminal.shown || status.kind === "others")
+      writeErr(statusLine(status, text)).catch(() => {});
     // The line under the cursor is the shell's, and stays as it wrote it.
     else if (isGoodNews(status)) void terminal.notice(clearOverlay());
     else if (text) void terminal.notice(overlay(text, terminal.size()?.cols ?? 80));
@@ -183,6 +210,8 @@ function statusText(event: AttachStatus, { name, leaving }: Words): string {
   switch (event.kind) {
     case "connected":
       return "";
+    case "others":
+      return event.text;
     case "reconnected":
       return `connected to ${name} again`;
     case "lost":

@@ -40,6 +40,7 @@ export const attachCommand = withHelp(
     notes: [
       "Never starts a shell: rexec connect does. One that has ended shows what is left of it, and its exit code is ours.",
     ],
+    remoteExit: true,
     exitCodes: {
       "0-255": "the remote shell's own; 0 after the key that leaves",
       "128+n": "the remote shell was ended by signal n",

@@ -68,6 +68,7 @@ export const connectCommand = withHelp(
       "With a server or agent that speaks rexec.v1 only, what is typed while the connection is lost is dropped, a shell of your own ends with its connection, and --session is not known.",
       "Where stdin is no terminal the shell is one of your own, its input is echoed as in any terminal, and Ctrl-D is sent once stdin has ended. For one command, rexec exec is the better tool: it keeps stdout and stderr apart.",
     ],
+    remoteExit: true,
     exitCodes: {
       "0-255": "the remote shell's own; 0 after the key that leaves",
       "128+n": "the remote shell was ended by signal n",

@@ -1,18 +1,29 @@
+import { checkSize } from "../client/command-size.ts";
 import { remoteExec, stdinTooLarge } from "../client/exec.ts";
 import { RemoteRun } from "../client/v2/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { type Wait, whenThere } from "../client/waiting.ts";
-import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
-import { quoteWords } from "../lib/quote.ts";
 import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
+import { SHOWN_CHARS } from "../protocol/v2/control.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
-import { type CommandData, defineCommand, repeatable, withHelp, writeErr, writeOut } from "./_cli.ts";
+import {
+  type CommandData,
+  defineCommand,
+  repeatable,
+  takesBytes,
+  withHelp,
+  writeErr,
+  writeOut,
+} from "./_cli.ts";
+import { escapeArgs, escapeOf } from "./_escape.ts";
 import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
+import { checkTty, commandOf, environmentOf, lingerOf, timeoutOf } from "./_exec-wish.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
 import { serverArgs } from "./_server.ts";
+import { showShell } from "./_shell.ts";
 import { stdinBytes, wholeStdin } from "./_stdin.ts";
 import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
@@ -31,18 +42,40 @@ export const execCommand = withHelp(
         valueHint: "TIME",
         description: "Kill it after this long: 30s, 500ms, 5m (a bare number is seconds)",
       },
-      cwd: { type: "string", valueHint: "DIR", description: "Working folder there (default: the agent's)" },
-      env: repeatable({
+      linger: {
         type: "string",
-        alias: "e",
-        valueHint: "K=V",
-        description: "Set a variable for it, or hand on one of ours (K alone); may be repeated",
+        valueHint: "TIME",
+        description:
+          "How long its output may be silent after its end, held open by what it left (default: 1s)",
+      },
+      cwd: takesBytes({
+        type: "string",
+        valueHint: "DIR",
+        description: "Working folder there (default: the agent's)",
       }),
+      env: takesBytes(
+        repeatable({
+          type: "string",
+          alias: "e",
+          valueHint: "K=V",
+          description: "Set a variable for it, or hand on one of ours (K alone); may be repeated",
+        }),
+      ),
+      tty: {
+        type: "boolean",
+        alias: "t",
+        description: "On a terminal, as connect does for a shell: for top, vim, sudo",
+      },
       noStdin: {
         type: "boolean",
         alias: "n",
         description: "Send no stdin (as in loops that read a file themselves)",
       },
+      "allow-basic": {
+        type: "boolean",
+        description: "Go on where the agent knows no --timeout, --cwd, --env and stdin, without them",
+      },
+      ...escapeArgs,
       ...waitArgs,
       ...livenessArgs,
       json: { type: "boolean", description: "Print the whole result as one JSON object" },
@@ -54,11 +87,19 @@ export const execCommand = withHelp(
         throw new UsageError("no command to run", "write it after --: rexec exec NAME -- uname -a");
       }
       const timeoutMs = timeoutOf(args.timeout);
+      const lingerMs = lingerOf(args.linger);
       const env = environmentOf(values.env ?? []);
       const liveness = livenessOf(args);
       const wait = waitOf(args);
+      if (args.tty) checkTty(args);
+      const options = { ...commandOf(rest, args.cwd, env, args.tty === true), timeoutMs, lingerMs };
+      checkSize(options);
       const { server, agent } = await findAwaitedAgent(args, args.agent, wait);
-      const options = { command: quoteWords(rest), timeoutMs, cwd: args.cwd, env };
+      if (args.tty) {
+        const command = { line: options.command, shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() };
+        const escapeKey = escapeOf(args);
+        return showShell({ server, agent, command, newSession: true, liveness, escapeKey, wait });
+      }
       const viewerId = crypto.randomUUID();
       const target: ViewerTarget = {
         server,
@@ -74,6 +115,7 @@ export const execCommand = withHelp(
         stdin: !args.noStdin && !process.stdin.isTTY,
         json: args.json === true,
         name: agent.name,
+        allowBasic: args["allow-basic"] === true,
         wait,
       };
       const outcome = await perform(job);
@@ -88,6 +130,7 @@ export const execCommand = withHelp(
       ["rexec exec web-1 -- ls --help", "Everything after -- belongs to the remote command"],
       ["rexec exec web-1 -- sh -c 'ps aux | wc -l'", "A pipeline is a shell's business: start one"],
       ["tar c src | rexec exec web-1 --cwd /srv -- tar x", "Stdin is handed on, however long it is"],
+      ["rexec exec -t web-1 -- top", "On a terminal of its own"],
       [
         "rexec exec web-1 -- journalctl -f | grep -i oom",
         "Output comes as it is written, also without an end",
@@ -95,14 +138,16 @@ export const execCommand = withHelp(
     ],
     notes: [
       "The words after -- reach the command exactly as your shell hands them to us: spaces, quotes and $ in them are not looked at again.",
-      "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal: for one, use rexec connect.",
+      "Stdin, stdout and stderr are streams of any length, which go on where they were when a lost connection is back. Ctrl-C interrupts the remote command; a second one leaves at once, and the command is hung up. There is no terminal, unless -t asks for one: then output is one stream, Ctrl+] leaves, and the command goes on (rexec sessions).",
+      "A process that the command starts and leaves may hold its output open: it is read on until it has been silent for a second (--linger), then cut, which a warning and left_open in --json tell.",
+      "An agent of another make knows none of --timeout, --cwd, --env and stdin: what needs one of them is refused there before it runs, unless --allow-basic leaves it out.",
       "With a server or agent that speaks rexec.v1 only, stdin is read to its end and sent first, and output comes when the command has ended: up to 16 MiB each. --json collects up to 16 MiB of each stream.",
     ],
+    remoteExit: true,
     exitCodes: {
-      "0-255": "the remote command's own",
+      "0-255": "the remote command's own; --json says which are rexec's",
       "128+n": "the remote command was ended by signal n",
-      124: "the time was up",
-      1: "failed: also where the connection was lost before the result came",
+      124: "also: the time was up",
     },
   },
 );
@@ -113,7 +158,9 @@ interface Job {
   target: ViewerTarget;
   options: {
     command: string;
+    shown: string;
     timeoutMs: number | undefined;
+    lingerMs: number | undefined;
     cwd: string | undefined;
     env: Record<string, string>;
   };
@@ -121,6 +168,8 @@ interface Job {
   stdin: boolean;
   json: boolean;
   name: string;
+  /** Options that an agent of another make ignores are left out. */
+  allowBasic: boolean;
   wait: Wait;
 }
 
@@ -131,7 +180,8 @@ async function perform(job: Job) {
   if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
   signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
   const stdin = job.stdin ? await sentStdin() : undefined;
-  return remoteExec(connection, { ...job.options, stdin }, new AbortController().signal);
+  const { allowBasic } = job;
+  return remoteExec(connection, { ...job.options, stdin, allowBasic }, new AbortController().signal);
 }
 
 async function stream(
@@ -154,28 +204,7 @@ async function stream(
     },
   });
   signals.handOn(run);
-  return outcomeOfRun(await run.run(connection), job.options.command, stdout, stderr);
-}
-
-function timeoutOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text);
-  if (ms !== null && ms > 0 && ms < LONGEST_TIMER_MS / 2) return ms;
-  throw new UsageError(`--timeout cannot be "${text}"`, "give 30s, 500ms, 5m or 2h; at most 12 days");
-}
-
-function environmentOf(entries: readonly string[]): Record<string, string> {
-  return Object.fromEntries(entries.map(variableOf));
-}
-
-function variableOf(entry: string): [string, string] {
-  const [, name, given] = /^([A-Za-z_]\w*)(?:=([\s\S]*))?$/.exec(entry) ?? [];
-  if (!name)
-    throw new UsageError(`--env cannot be "${entry}"`, "give NAME=value, or the name of a variable of yours");
-  const value = given ?? process.env[name];
-  if (value === undefined)
-    throw new UsageError(`--env ${name}: there is no such variable here`, `give ${name}=value`);
-  return [name, value];
+  return outcomeOfRun(await run.run(connection), job.options.shown, stdout, stderr);
 }
 
 function sentStdin(): Promise<Uint8Array> {

@@ -1,6 +1,6 @@
 import { listAgents } from "../client/api.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
-import { ago } from "../lib/duration.ts";
+import { ago, rfc3339 } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
@@ -11,7 +11,10 @@ export const lsCommand = withHelp(
   defineCommand({
     meta: { name: "ls", description: "List your machines", alias: "list" },
     args: {
-      json: { type: "boolean", description: "As JSON: the array that the server's API answers" },
+      json: {
+        type: "boolean",
+        description: "As a JSON array, as the server's API answers it; times are RFC 3339 or null",
+      },
       online: { type: "boolean", description: "Only those that are connected now" },
       tag: repeatable({
         type: "string",
@@ -26,7 +29,7 @@ export const lsCommand = withHelp(
       const agents = all
         .filter((agent) => !args.online || agent.status === "online")
         .filter((agent) => wanted.every((tag) => agent.tags?.includes(tag)));
-      if (args.json) return writeJson(agents);
+      if (args.json) return writeJson(agents.map(jsonOf));
       if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
       say(
         all.length > 0
@@ -45,6 +48,18 @@ export const lsCommand = withHelp(
 );
 
 // --- internal ---
+
+/** As the API tells it; what another server leaves out or writes otherwise is made the same. */
+function jsonOf(agent: Agent): object {
+  const { created_at, connected_at, last_ping, system_info } = agent;
+  return {
+    ...agent,
+    created_at: rfc3339(created_at),
+    connected_at: rfc3339(connected_at),
+    last_ping: rfc3339(last_ping),
+    agent_version: agent.agent_version ?? system_info?.agent_version ?? null,
+  };
+}
 
 /** The filters, in the words of the command line. */
 function noMatch(online: boolean, tags: readonly string[]): string {
@@ -84,8 +99,7 @@ function tableOf(agents: readonly Agent[]): string {
 
 function lastSeen(agent: Agent): string {
   if (agent.status === "online") return "now";
-  const times = [agent.last_ping, agent.connected_at].map((time) => Date.parse(time ?? ""));
-  // Go's zero time, the year 1, means that there was none.
-  const last = Math.max(...times.filter((time) => time > 0));
+  const times = [agent.last_ping, agent.connected_at].map((time) => Date.parse(rfc3339(time) ?? ""));
+  const last = Math.max(...times.filter((time) => !Number.isNaN(time)));
   return Number.isFinite(last) ? ago(Date.now() - last) : "never";
 }

@@ -1,7 +1,7 @@
 import { listAgents, type Server } from "../client/api.ts";
 import { listSessions } from "../client/sessions.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
-import { ago } from "../lib/duration.ts";
+import { ago, rfc3339 } from "../lib/duration.ts";
 import { messageOf } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
@@ -20,7 +20,10 @@ export const sessionsCommand = withHelp(
         required: false,
         description: "Only those of this machine (default: all online)",
       },
-      json: { type: "boolean", description: "As a JSON array, each with its agent" },
+      json: {
+        type: "boolean",
+        description: "As a JSON array, each with its agent; times are RFC 3339 or null",
+      },
       ...serverArgs,
     },
     async run({ args }) {
@@ -72,7 +75,14 @@ async function ofAll(server: Server): Promise<Found[]> {
 }
 
 function jsonOf({ agent, session }: Found): object {
-  return { agent: { id: agent.id, name: agent.name }, ...session };
+  const { started_at, last_output_at, ended_at } = session;
+  return {
+    agent: { id: agent.id, name: agent.name },
+    ...session,
+    started_at: rfc3339(started_at),
+    last_output_at: rfc3339(last_output_at),
+    ended_at: rfc3339(ended_at),
+  };
 }
 
 const COLUMNS = [

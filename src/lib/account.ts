@@ -15,6 +15,12 @@ export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usable(shell) };
 }
 
+/** The primary group of an account; null for one without an entry. */
+export function primaryGroupOf(uid: number, passwd = "/etc/passwd"): number | null {
+  const gid = (inFile(uid, passwd) ?? inDirectory(uid))?.split(":")[3];
+  return gid && /^\d+$/.test(gid) ? Number(gid) : null;
+}
+
 // --- internal ---
 
 /** Accounts of services have a program in its place that only turns people away. */

@@ -22,6 +22,18 @@ export function ago(ms: number): string {
   return `${counted(days, "day")} ago`;
 }
 
+/**
+ * A time as JSON tells it, `2026-01-31T12:00:00.000Z`: of Unix milliseconds, or of a text that means a time. Null for
+ * none, and for Go's zero time, which is the year 1.
+ */
+export function rfc3339(time: string | number | null | undefined): string | null {
+  const ms = typeof time === "number" ? time : Date.parse(time ?? "");
+  return ms > 0 && ms < LAST_MS ? new Date(ms).toISOString() : null;
+}
+
 // --- internal ---
+
+/** The year 10000, which RFC 3339 has no digits for. */
+const LAST_MS = 253_402_300_800_000;
 
 const UNITS: Record<string, number | undefined> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -10,6 +10,8 @@ export const ExitCode = {
   /** The server said no: 401, 403 or 404. */
   rejected: 4,
 } as const;
+/** Of `exec`, `connect` and `attach`, whose other codes are the remote program's: rexec itself failed (as ssh has it). */
+export const OWN_FAILURE = 255;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 interface ErrorDetail {

@@ -8,7 +8,19 @@ const PUBLIC_ORIGIN = "https://rexec.pipeops.io";
  * @param server its address
  */
 export function tokenPlace(server: string | URL): string {
-  const origin = URL.canParse(String(server)) ? new URL(String(server)).origin : "";
-  if (origin === PUBLIC_ORIGIN) return `in the dashboard under Settings: ${PUBLIC_ORIGIN}/settings`;
+  if (hasDashboard(server)) return `in the dashboard under Settings: ${PUBLIC_ORIGIN}/settings`;
   return "on the gateway's machine: rexec serve --new-admin-token; or by its administrator";
+}
+
+/** How an agent is taken off that server where its own machine cannot do it. */
+export function removalPlace(server: string | URL, agentId: string): string {
+  const call = `DELETE /api/agents/${agentId} with a token of the account`;
+  return hasDashboard(server) ? `in the dashboard under Settings, or by ${call}` : `by ${call}`;
+}
+
+// --- internal ---
+
+function hasDashboard(server: string | URL): boolean {
+  const text = String(server);
+  return URL.canParse(text) && new URL(text).origin === PUBLIC_ORIGIN;
 }

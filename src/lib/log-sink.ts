@@ -80,8 +80,8 @@ export class LogSink {
       if (this.#isTorn) this.#startAnew(head);
       try {
         const taken = this.#target.put(head.bytes.subarray(head.offset));
-        if (typeof taken === "number") this.#took(head, taken);
-        else this.#await(head, taken);
+        if (typeof taken !== "number") this.#await(head, taken);
+        else if (!this.#took(head, taken)) return;
       } catch (error) {
         if (this.#failed(head, error)) return;
       }
@@ -100,8 +100,7 @@ export class LogSink {
     taken.then(
       (count) => {
         this.#isBusy = false;
-        this.#took(head, count);
-        this.#pump();
+        if (this.#took(head, count)) this.#pump();
       },
       (error: unknown) => {
         this.#isBusy = false;
@@ -110,14 +109,20 @@ export class LogSink {
     );
   }
 
-  #took(head: Entry, count: number): void {
+  /** @returns false where nothing was taken, without an error: as with EAGAIN it is tried later */
+  #took(head: Entry, count: number): boolean {
+    if (count === 0) {
+      this.#again(true);
+      return false;
+    }
     head.offset += count;
     this.#waitMs = 0;
-    if (head.offset < head.bytes.length) return;
+    if (head.offset < head.bytes.length) return true;
     this.#queue.shift();
     this.#bytes -= head.bytes.length;
     // No line may follow for a long time.
     if (this.#queue.length === 0) this.#note();
+    return true;
   }
 
   /** @returns whether to stop for now */
@@ -129,7 +134,7 @@ export class LogSink {
       this.#isTorn = head.offset > 0 || head.endsTorn;
       this.#drop(
         this.#queue.reduce((sum, { lines }) => sum + lines, 0),
-        reasonOf(code),
+        whyNotWritten(error),
       );
       this.#queue = [];
       this.#bytes = 0;
@@ -194,6 +199,12 @@ export async function settleSinks(ms = LAST_MOMENT_MS): Promise<void> {
   await Promise.all([sinks[1]?.settle(ms), sinks[2]?.settle(ms)]);
 }
 
+/** Why a line of a log could not be written, in words. */
+export function whyNotWritten(error: unknown): string {
+  const code = errnoOf(error) ?? "";
+  return REASONS[code] ?? `the log could not be written${code ? ` (${code})` : ""}`;
+}
+
 // --- internal ---
 
 interface Entry {
@@ -223,10 +234,6 @@ function ownDescriptor(fd: number): number | null {
   } catch {
     return null;
   }
-}
-
-function reasonOf(code: string): string {
-  return REASONS[code] ?? `the log could not be written${code ? ` (${code})` : ""}`;
 }
 
 const REASONS: Record<string, string | undefined> = {

@@ -1,5 +1,7 @@
 /** Words for the shell that a machine has: any POSIX one, zsh or fish. */
 
+import { type ByteCommand, lineForAnyShell } from "./posix-script.ts";
+
 /**
  * One word that the shell reads back exactly as given. Quotes and backslashes stand outside of the quotes: within
  * them fish, unlike the others, takes a backslash for an escape. A word that begins with `=` is a path to zsh.
@@ -17,6 +19,17 @@ export function quoteWords(words: readonly string[]): string {
   if (program === undefined) return "";
   const special = RESERVED.has(program) || program.includes("=") || program.startsWith("-");
   return [special ? inQuotes(program) : quoteWord(program), ...rest.map(quoteWord)].join(" ");
+}
+
+/**
+ * The same for any account's shell and any bytes (`fromBytes`): csh reads `!` and ends of lines within quotes too, and
+ * no shell is sent what is not UTF-8. What is plain stays readable.
+ */
+export function commandLine({ words, cwd, env }: ByteCommand): string {
+  const isPlain = words.every((word) => word.isWellFormed() && !/[!\p{Cc}]/u.test(word));
+  return isPlain && cwd === undefined && env === undefined
+    ? quoteWords(words)
+    : lineForAnyShell({ words, cwd, env });
 }
 
 // --- internal ---

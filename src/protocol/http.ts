@@ -133,6 +133,8 @@ export const agentBody = z.object({
   system_info: lenient(z.nullable(systemInfo)),
   stats: lenient(z.nullable(agentStats)),
   ephemeral: lenient(z.nullable(z.boolean())),
+  /** Ours: of the program that connected it last. */
+  agent_version: lenient(word),
   /** Ours, of one agent that is not connected: it was a moment ago, and is likely to be again. */
   returning: lenient(z.boolean()),
 });

@@ -9,6 +9,13 @@ export const INPUT_CHUNK_BYTES = 64 * 1024;
 /** What one stream of a v1 exec result holds at most. A longer one is cut there and marked `truncated`. */
 export const EXEC_STREAM_BYTES = 16 * 1024 * 1024;
 
+/** Longest line of shell, bytes: what Linux takes as one argument (MAX_ARG_STRLEN). */
+export const LONGEST_COMMAND = 128 * 1024 - 1;
+
+/** How long output may go on behind a command's end in silence, where a process that it left holds it open, ms. */
+export const LINGER_MS = 1_000;
+export const MAX_LINGER_MS = 24 * 60 * 60 * 1000;
+
 /** Largest stdin that a v1 exec request carries. */
 export const EXEC_STDIN_BYTES = 16 * 1024 * 1024;
 

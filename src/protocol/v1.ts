@@ -5,7 +5,7 @@
  */
 import * as z from "zod/mini";
 import { bytesField } from "./bytes.ts";
-import { EXEC_STREAM_BYTES } from "./limits.ts";
+import { EXEC_STREAM_BYTES, MAX_LINGER_MS } from "./limits.ts";
 import { FROM_AGENT, FROM_SERVER } from "./message-size.ts";
 import { type Parsed, parseMessage } from "./parse.ts";
 import { brief, exact, LENGTHS, lenient, variables } from "./values.ts";
@@ -25,6 +25,8 @@ export const execRequest = z.object({
   id: z.optional(exact(LENGTHS.id)),
   /** Ours: milliseconds until the whole process group is killed. */
   timeout_ms: z.optional(z.int().check(z.positive())),
+  /** Ours: how long output may go on behind the command's end, where a process that it left holds it open. */
+  linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** Ours: working folder. */
   cwd: z.optional(exact(LENGTHS.path)),
   /** Ours: added to the environment. */
@@ -81,6 +83,8 @@ export const systemInfo = z.object({
   virtualization: lenient(brief(LENGTHS.word)),
   is_root: lenient(z.boolean()),
   has_sudo: lenient(z.boolean()),
+  /** Ours. */
+  agent_version: lenient(brief(LENGTHS.word)),
 });
 export type SystemInfo = z.infer<typeof systemInfo>;
 
@@ -115,6 +119,8 @@ const execResultFields = z.object({
   /** A stream was longer than what a result carries. */
   truncated: lenient(z.boolean()),
   timed_out: lenient(z.boolean()),
+  /** A process that the command left still held its output: what it prints from then on is lost. */
+  left_open: lenient(z.boolean()),
   duration_ms: amount,
 });
 

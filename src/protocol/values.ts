@@ -44,6 +44,8 @@ export const COUNTS = {
   scopes: 16,
   /** Variables that a command is given. */
   variables: 1024,
+  /** Other viewers of a session that a viewer is told of. */
+  others: 16,
   /** Sessions and commands of one agent. */
   sessions: 8192,
   /** Agents, or tokens, of one account in one answer. */

@@ -194,5 +194,10 @@ function open() {
     strlen: { args: ["ptr"], returns: "u64" },
     memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
     cfmakeraw: { args: ["ptr"], returns: "void" },
+    getgroups: { args: ["i32", "ptr"], returns: "i32" },
+    setgroups: { args: ["u64", "ptr"], returns: "i32" },
+    initgroups: { args: ["ptr", "u32"], returns: "i32" },
+    setresgid: { args: ["u32", "u32", "u32"], returns: "i32" },
+    setresuid: { args: ["u32", "u32", "u32"], returns: "i32" },
   }).symbols;
 }

@@ -2,6 +2,7 @@
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
+import { toBytes } from "../lib/os-string.ts";
 import { errno, libc, setCloseOnExec } from "./libc.ts";
 import { withOpenFilesAsBefore } from "./open-files.ts";
 
@@ -10,6 +11,7 @@ export interface Replacement {
   path: string;
   /** With argv[0]. */
   argv: readonly string[];
+  /** A value may be one of `fromBytes`. */
   env: Readonly<Record<string, string | undefined>>;
   /** Descriptors that are CLOEXEC and are left open all the same. */
   keep: readonly number[];
@@ -82,7 +84,7 @@ function ignoreSignal(signal: number): () => void {
 }
 
 function cString(text: string): Uint8Array {
-  return Buffer.from(`${text}\0`);
+  return Buffer.concat([toBytes(text), Uint8Array.of(0)]);
 }
 
 /** An array of pointers with a null behind the last, and what they point to, which must stay. */

@@ -23,7 +23,7 @@ describe("what stands after --", () => {
 
   test("is the argument of a command that runs nothing remote, as everywhere", async () => {
     const ran = await rexec(["connect", "--", "--help"], env);
-    expect(ran.code).toBe(4);
+    expect(ran.code).toBe(255);
     expect(ran.stderr).toContain('there is no agent "--help"');
   });
 });
@@ -159,7 +159,10 @@ describe("help", () => {
     async (name) => {
       const text = (await rexec([name, "--help"])).stdout.toString();
       expect(text).toContain("Examples:\n  # ");
-      expect(text).toContain("not registered, not running, or not logged in");
+      const isRemote = ["connect", "exec", "attach"].includes(name);
+      expect(text).toContain(
+        isRemote ? "  255    also: rexec itself failed" : "not registered, not running, or not logged in",
+      );
       for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
     },
   );

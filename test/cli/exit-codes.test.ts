@@ -60,9 +60,18 @@ describe("a command that the server or the way to it refuses", () => {
 describe("logging in", () => {
   test("is asked for first: exit code 3", async () => {
     using home = temporaryHome();
-    for (const args of [["ls"], ["whoami"], ["connect", "x"], ["exec", "x", "--", "ls"], ["logout"]]) {
+    const cases: [string[], number][] = [
+      [["ls"], 3],
+      [["whoami"], 3],
+      [["logout"], 3],
+      // The codes of these are a remote program's.
+      [["connect", "x"], 255],
+      [["exec", "x", "--", "ls"], 255],
+      [["attach", "x", "main"], 255],
+    ];
+    for (const [args, code] of cases) {
       const ran = await rexec(args, environment({ HOME: home.path }));
-      expect(ran.code).toBe(3);
+      expect(ran.code).toBe(code);
       expect(ran.stderr).toContain("not logged in at https://rexec.pipeops.io");
     }
   });

@@ -59,7 +59,7 @@ describe("exec", () => {
       loggedIn(server.url),
       new Uint8Array(EXEC_STDIN_BYTES + 1),
     );
-    expect(ran.code).toBe(1);
+    expect(ran.code).toBe(255);
     expect(ran.stderr).toContain("stdin is larger than the 16 MiB");
     expect(asked).toEqual([]);
   });
@@ -115,7 +115,7 @@ describe("exec", () => {
         },
       });
       const ran = await rexec(["exec", "box", "--", "reboot"], loggedIn(server.url));
-      expect(ran.code).toBe(1);
+      expect(ran.code).toBe(255);
       expect(ran.stderr).toContain("the connection was lost before the result came");
       expect(ran.stderr).toContain("may have run");
     },
@@ -124,7 +124,7 @@ describe("exec", () => {
   test("says what to do where the machine is offline", async () => {
     await using server = new V1Server({ agents: [agent("box", { status: "offline" })] });
     const ran = await rexec(["exec", "box", "--", "ls"], loggedIn(server.url));
-    expect(ran).toMatchObject({ code: 1 });
+    expect(ran).toMatchObject({ code: 255 });
     expect(ran.stderr).toBe("error: box is offline\nhint: start its agent there: rexec-agent start\n");
   });
 
@@ -178,12 +178,46 @@ describe("exec with another make of agent", () => {
     expect({ ...ran, stdout: ran.stdout.toString() }).toEqual({ code: 42, stdout: "both\n", stderr: "" });
   });
 
-  test("says which options it ignored", async () => {
+  test.each([
+    [["--cwd", "/"], null],
+    [["--timeout", "9s"], null],
+    [["-e", "A=b"], null],
+    [[], "stdin"],
+    [["-n", "--cwd", "/", "--json"], "stdin"],
+  ])("is not run where it would ignore %p and stdin %p, unless that is allowed", async (options, stdin) => {
+    const ran: string[] = [];
     await using server = new V1Server({
-      exec: async ({ command }) => ({ command, output: "", success: true }),
+      exec: async ({ command }) => {
+        ran.push(command);
+        return { command, output: "", success: true };
+      },
     });
-    const ran = await rexec(["exec", "box", "--cwd", "/", "--", "x"], loggedIn(server.url));
-    expect(ran.stderr).toContain("ignored --timeout, --cwd, --env and stdin");
+    const refused = await rexec(["exec", "box", ...options, "--", "x"], loggedIn(server.url), stdin);
+    expect(refused.code).toBe(255);
+    expect(refused.stdout.length).toBe(0);
+    expect(refused.stderr).toContain("ignored --timeout, --cwd, --env and stdin");
+    expect(refused.stderr).toContain("--allow-basic");
+    expect(ran).not.toContain("x");
+    const words = ["exec", "box", ...options.filter((word) => word !== "--json"), "--allow-basic", "--", "x"];
+    const allowed = await rexec(words, loggedIn(server.url), stdin);
+    expect(allowed.code).toBe(0);
+    expect(allowed.stderr).toContain("ignored --timeout, --cwd, --env and stdin");
+    expect(ran).toContain("x");
+  });
+
+  test("runs there what needs none of that, without asking first; an empty stdin is none", async () => {
+    const ran: string[] = [];
+    await using server = new V1Server({
+      exec: async ({ command }) => {
+        ran.push(command);
+        return { command, output: "", success: true };
+      },
+    });
+    expect(await rexec(["exec", "box", "--", "x"], loggedIn(server.url), "")).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
+    expect(ran).toEqual(["x"]);
   });
 
   test("says why a command never ran", async () => {
@@ -191,7 +225,7 @@ describe("exec with another make of agent", () => {
       exec: async ({ command }) => ({ command, output: "", success: false, error: "fork: no memory" }),
     });
     const ran = await rexec(["exec", "box", "--", "x"], loggedIn(server.url));
-    expect(ran).toMatchObject({ code: 1, stderr: "rexec: fork: no memory\n" });
+    expect(ran).toMatchObject({ code: 255, stderr: "rexec: fork: no memory\n" });
   });
 });
 

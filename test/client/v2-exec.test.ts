@@ -118,7 +118,7 @@ describe("exec over rexec.v2", () => {
       onRun: ({ channel }) => ({ type: "refused", channel, code: "failed", message: "fork: no memory" }),
     });
     const ran = await rexec(sh("true"), gateway.env);
-    expect(ran).toMatchObject({ code: 1, stderr: "rexec: fork: no memory\n" });
+    expect(ran).toMatchObject({ code: 255, stderr: "rexec: fork: no memory\n" });
   });
 });
 
@@ -198,7 +198,7 @@ describe("a cut line", () => {
     run.kill();
     gateway.runs.clear();
     gateway.cut();
-    expect(await within(child.exited, 8_000, "the end")).toBe(1);
+    expect(await within(child.exited, 8_000, "the end")).toBe(255);
     const said = await child.stderr.text();
     expect(said).toContain("error: the command is gone");
     expect(said).toContain("it may have run");
@@ -281,5 +281,15 @@ describe("signals", () => {
     await Bun.sleep(100);
     gateway.up();
     expect(await within(child.exited, 5_000, "the end")).toBe(11);
+  });
+});
+
+describe("exec -t", () => {
+  test("is refused where the agent would have started a shell in its place, and that shell is ended", async () => {
+    await using gateway = new V2Gateway();
+    const ran = await within(rexec(["exec", "-t", "box", "--", "x"], gateway.env), 10_000, "the end");
+    expect(ran.code).toBe(255);
+    expect(ran.stderr).toContain("cannot run a single command on a terminal");
+    await until(() => gateway.heard.some(({ type }) => type === "kill"), 2_000, "the shell's end");
   });
 });

@@ -294,7 +294,7 @@ describe("input", () => {
     gateway.shells.delete("main");
     gateway.up();
     await terminal.see("error: the shell is gone, and 9 bytes typed meanwhile were not delivered");
-    expect((await terminal.exit()).exitCode).toBe(1);
+    expect((await terminal.exit()).exitCode).toBe(255);
     expect(gateway.shells.size).toBe(0);
     expect(shell.typed).toBe("");
   });
@@ -454,8 +454,8 @@ describe("the line", () => {
 
 describe("refusals", () => {
   test.each([
-    ["failed", "no shell: no such file", 1],
-    ["too_many_sessions", "the session was refused: 64 are the most", 1],
+    ["failed", "no shell: no such file", 255],
+    ["too_many_sessions", "the session was refused: 64 are the most", 255],
   ] as const)("are told: %s", async (code, message, exitCode) => {
     await using gateway = new V2Gateway({
       onShell(shell) {

@@ -72,6 +72,23 @@ describe("the Host header", () => {
   });
 });
 
+test("a client that leaves in the middle of its body is no fault of the gateway's", async () => {
+  await using gateway = await startGateway();
+  const before = gateway.log.length;
+  for (const length of ["Content-Length: 100", "Transfer-Encoding: chunked"]) {
+    const { hostname, port } = new URL(gateway.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(`POST /api/tokens HTTP/1.1\r\nHost: a\r\n${length}\r\n\r\n3\r\nabc\r\n`);
+    // An answer to another request shows that this one has arrived.
+    await gateway.api("GET", "/health");
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.destroy();
+    await closed;
+    await gateway.api("GET", "/health");
+  }
+  expect(gateway.log.slice(before)).toEqual([]);
+});
+
 test("the sums of a version without SHA256SUMS are worked out once, however often they are asked for", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-sums-"));
   mkdirSync(join(folder, "v1.2.3"));

@@ -2,8 +2,10 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { environment, rexec } from "../client/support/cli.ts";
+import { startAgent } from "../support/agent.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { V1Agent } from "../support/v1-agent.ts";
+import { V1Server } from "../support/v1-server.ts";
 import { until } from "../support/wait.ts";
 
 const HUGE = "h".repeat(20 * 1024 * 1024);
@@ -106,4 +108,58 @@ describe("a database that holds such texts already", () => {
     expect(json).toMatchObject({ name: "poisoned", tags: [] });
     expect(json.description).toHaveLength(1024);
   }, 60_000);
+});
+
+describe("a server that sends such texts", () => {
+  test("to a CLI gets a list out of it that is whole and short", async () => {
+    const long = HUGE.slice(0, 2 * 1024 * 1024);
+    const agents = [
+      { id: "evil", name: "evil", status: long, os: long, tags: [long] },
+      { id: long, name: "nameless", status: "online" },
+      { id: "good", name: "good", status: "online" },
+    ];
+    const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(agents) });
+    const env = environment({ REXEC_HOST: server.url.origin, REXEC_TOKEN: `rexec_${"0".repeat(64)}` });
+    for (const words of [["ls"], ["ls", "--json"]]) {
+      const { code, stdout } = await rexec(words, env);
+      expect([words, code]).toEqual([words, 0]);
+      expect(stdout.length).toBeLessThan(64 * 1024);
+      for (const name of ["evil", "good"]) expect(stdout.toString()).toContain(name);
+    }
+    await server.stop(true);
+  }, 30_000);
+
+  test("to an agent is not obeyed, and the agent goes on", async () => {
+    const server = new V1Server();
+    await using agent = startAgent({ host: server.url, token: server.token, agentId: server.agentId });
+    await server.connected();
+    const long = HUGE.slice(0, 5 * 1024 * 1024);
+    const env = Object.fromEntries(Array.from({ length: 5_000 }, (_, each) => [`V${each}`, ""]));
+    server.send("shell_start", { session_id: long, new_session: true });
+    server.send("exec", { command: `: ${long}`, id: "1" });
+    server.send("exec", { command: ":", cwd: long, id: "2" });
+    server.send("exec", { command: ":", env, id: "3" });
+    server.send("exec", { command: "echo fine", id: "4" });
+    await until(() => server.results.some(({ id }) => id === "4"), 20_000, "an answer to what is in order");
+    expect(server.results.map(({ id }) => id)).toEqual(["4"]);
+    expect(server.sessions.size).toBe(0);
+    expect(agent.logger.lines.join("").length).toBeLessThan(16 * 1024);
+    expect(server.connections).toBe(1);
+    await agent.stop();
+    await server.stop();
+  }, 30_000);
+});
+
+test("a command that is too large is refused with words before anything is sent", async () => {
+  const env = environment({ REXEC_HOST: "http://127.0.0.1:1", REXEC_TOKEN: `rexec_${"0".repeat(64)}` });
+  const words: [string[], string][] = [
+    [["--", "echo", ...Array(20).fill("x".repeat(10_000))], "as one argument"],
+    [["--cwd", `/${"d".repeat(4096)}`, "--", "true"], "--cwd has 4097 characters"],
+    [["--env", `A=${"x".repeat(131_068)}`, "--", "true"], "refuses the connection"],
+  ];
+  for (const [given, text] of words) {
+    const { code, stderr } = await rexec(["exec", "box", ...given], env);
+    expect([text, code]).not.toEqual([text, 0]);
+    expect(stderr).toContain(text);
+  }
 });

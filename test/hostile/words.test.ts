@@ -35,6 +35,7 @@ const MANNERS: Record<string, Manner> = {
 const LINES: Record<string, readonly string[][] | null> = {
   login: [["--token", TOKEN]],
   logout: [["--revoke"]],
+  use: null,
   whoami: [[], ["--json"]],
   ls: [[], ["--json"], ["--tag", "none"]],
   connect: [["box"], ["evil"], ["nothing-like-it"], ["box", "--session", "x"]],

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeUnless, lacks, testUnless, testWith, tool, whyNoPath } from "../support/needs.ts";
+import { Terminal } from "../support/terminal.ts";
 import { until, within } from "../support/wait.ts";
 
 /**
@@ -110,6 +111,77 @@ function underShell(shell: readonly string[]): void {
     expect(readFileSync(config(), "utf8")).toBe(before);
     expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
   });
+
+  test("run again with a name or labels it hands these on, and keeps server and token", async () => {
+    await install(shell, "--token", TOKEN);
+    const before = readFileSync(config(), "utf8");
+    const { code } = await install(shell, "--labels", "a,b", "--name", "new", "--api", api);
+    expect(code).toBe(0);
+    expect(note("args")).toBe(`register\n--config\n${config()}\n--name\nnew\n--tags\na,b\n`);
+    expect(note("token")).toBe("");
+    expect(readFileSync(config(), "utf8")).toBe(before);
+    expect((await install(shell, "--labels=c")).code).toBe(0);
+    expect(note("args")).toBe(`register\n--config\n${config()}\n--tags\nc\n`);
+  });
+
+  test("a run that fails with nothing to upgrade says no more than why", async () => {
+    await install(shell, "--token", TOKEN);
+    const program = agentProgram({ start: 1 });
+    writeFileSync(join(folder, "bin", "rexec-agent"), program);
+    offer(program);
+    // So that there is something to start.
+    rmSync(join(folder, "running"));
+    const { code, err } = await install(shell);
+    expect(code).toBe(1);
+    expect(err).not.toContain("same file");
+    expect(err).not.toContain("mv:");
+    expect(readFileSync(join(folder, "bin", "rexec-agent"), "utf8")).toBe(program);
+    expect(readdirSync(join(folder, "bin"))).toEqual(["rexec-agent"]);
+  });
+
+  test.each([
+    "rexec-agent version 1.4.2",
+    "Rexec Agent 1.4.2 (abc)",
+    "rexec 1.0.0 (abc)",
+    "",
+    "usage: agent [-d]",
+  ])("touches nothing where the server offers another program, which says %p", async (says) => {
+    await install(shell, "--token", TOKEN);
+    const before = [readFileSync(join(folder, "bin", "rexec-agent"), "utf8"), readFileSync(config(), "utf8")];
+    rmSync(join(folder, "calls"));
+    offer(agentProgram({ says }));
+    files["/downloads/SHA256SUMS"] = undefined;
+    const { code, err } = await install(shell, "--token", TOKEN, { REXEC_NO_CHECKSUM: "1" });
+    expect(code).toBe(1);
+    expect(err).toContain("offers another program");
+    expect(err).not.toContain("undoing");
+    expect(called()).toEqual([]);
+    expect([
+      readFileSync(join(folder, "bin", "rexec-agent"), "utf8"),
+      readFileSync(config(), "utf8"),
+    ]).toEqual(before);
+  });
+
+  for (const downloader of ["curl", "wget"]) {
+    testWith(downloader)(
+      `shows how far the download is where a person looks on, by ${downloader}`,
+      async () => {
+        const [name = "sh", ...applet] = shell;
+        const script = join(folder, "served.sh");
+        writeFileSync(script, served());
+        const env = {
+          PATH: tools(["cmp", downloader]),
+          HOME: folder,
+          REXEC_BIN_DIR: join(folder, "bin"),
+          REXEC_CONFIG: config(),
+        };
+        const terminal = new Terminal([Bun.which(name) ?? name, ...applet, script], { env });
+        await terminal.see(/100(\.0)?%/, 15_000);
+        await terminal.see("next: ", 15_000);
+        await terminal.exit();
+      },
+    );
+  }
 
   test("over a file of the original agent it is an upgrade too", async () => {
     await install(shell, "--token", TOKEN);
@@ -457,12 +529,21 @@ interface Behaviour {
   unregister?: number;
   /** `register` does not end. */
   hang?: boolean;
+  /** What `--version` prints. */
+  says?: string;
 }
 
 /** A program in the agent's place: it runs, tells its version, and notes how it was called. */
-function agentProgram({ version = "9.9.9", register = 0, start = 0, unregister = 0, hang }: Behaviour = {}) {
+function agentProgram({
+  version = "9.9.9",
+  register = 0,
+  start = 0,
+  unregister = 0,
+  hang,
+  says = `rexec-agent ${version} (abc)`,
+}: Behaviour = {}) {
   return `#!/bin/sh
-if [ "$1" = --version ]; then echo "rexec-agent ${version} (abc)"; exit 0; fi
+if [ "$1" = --version ]; then echo "${says}"; exit 0; fi
 echo "$*" >>"${folder}/calls"
 config=$3
 case $1 in
@@ -472,9 +553,10 @@ register)
   cat >"${folder}/stdin"
   ${hang ? "exec sleep 60" : ""}
   [ ${register} = 0 ] || { echo "error: it says no" >&2; exit ${register}; }
-  printf 'api_url: %s\\ntoken: %s\\nagent_id: abc-123\\n' "$5" "$REXEC_TOKEN" >"$config"
+  [ -z "$REXEC_TOKEN" ] ||
+    printf 'api_url: %s\\ntoken: %s\\nagent_id: abc-123\\n' "$5" "$REXEC_TOKEN" >"$config"
   echo "next: rexec-agent start" >&2 ;;
-install | start) [ ${start} = 0 ] || exit ${start}; : >"${folder}/running" ;;
+install | start | restart) [ ${start} = 0 ] || exit ${start}; : >"${folder}/running" ;;
 status) [ -e "${folder}/running" ] || exit 3; echo '{ "connection": "connected" }' ;;
 stop | uninstall) rm -f "${folder}/running" ;;
 unregister) [ ${unregister} = 0 ] || exit ${unregister}; rm -f "$config" ;;

@@ -100,6 +100,21 @@ test("a target that never answers delays neither the caller nor the end", async 
   expect(performance.now() - start).toBeLessThan(2_000);
 });
 
+test("a target that takes nothing, without an error, is asked now and then, and not in a loop", async () => {
+  let asked = 0;
+  for (const put of [() => 0, () => Promise.resolve(0)]) {
+    const sink = new LogSink({
+      put: () => {
+        asked += 1;
+        return put();
+      },
+    });
+    sink.write("line\n");
+    await sink.settle(50);
+  }
+  expect(asked).toBeLessThan(120);
+});
+
 // --- internal ---
 
 /** A program of its own whose stderr is `fd`, with `sink` as its sink. */

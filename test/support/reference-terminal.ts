@@ -1,4 +1,5 @@
 /** What a terminal shows that saw every byte: what others are compared with. */
+import { SerializeAddon } from "@xterm/addon-serialize";
 import type { Terminal } from "@xterm/headless";
 import { Beyond } from "../../src/gateway/screen/beyond.ts";
 import { makeTerminal } from "../../src/gateway/screen/engine.ts";
@@ -11,10 +12,13 @@ export class ReferenceTerminal {
   readonly terminal: Terminal;
   readonly core: Core;
   readonly #beyond: Beyond;
+  /** xterm's own, as a judge that is not ours. */
+  readonly #serializer = new SerializeAddon();
 
   constructor(size = { cols: 80, rows: 24 }, scrollback = 1000) {
     this.terminal = makeTerminal(size, scrollback);
     this.core = coreOf(this.terminal);
+    this.terminal.loadAddon(this.#serializer);
     this.#beyond = new Beyond(this.terminal, this.core);
   }
 
@@ -43,6 +47,7 @@ export class ReferenceTerminal {
     const { cursorX, cursorY } = this.terminal.buffer.active;
     return [
       serialize(this.core, this.#beyond, { scrollback: 1000, limit: Infinity }),
+      this.#serializer.serialize({ scrollback: 1000 }),
       this.text(),
       JSON.stringify(this.terminal.modes),
       `${cursorX};${cursorY}`,

@@ -1,5 +1,5 @@
 /** Where a running agent can be found: a folder for its control socket and its pid file. Never /tmp. */
-import { realpathSync, statSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { homeFolder } from "../../lib/home.ts";
@@ -34,7 +34,7 @@ export function ownPlaces(
 
 /**
  * All places where an agent of this file may be found: a shell may have no XDG_RUNTIME_DIR (`su`), or another one than
- * the agent had; root asks after the agents of others too. The first is where it would start now.
+ * the agent had. Root acts as the file's owner when it asks for another account's. The first is where it would start now.
  */
 export function runtimePlaces(
   configPath: string,
@@ -43,14 +43,13 @@ export function runtimePlaces(
 ): [RuntimePlace, ...RuntimePlace[]] {
   const [first, ...others] = ownPlaces(configPath, env, uid);
   if (uid !== 0) others.push(userPlace(configPath, env, uid));
-  const owner = statSync(configPath, { throwIfNoEntry: false })?.uid ?? uid;
-  if (uid === 0 && owner !== 0) {
-    const folder = dirname(configPath);
-    const home = basename(folder) === ".rexec" ? dirname(folder) : accountOf(owner).home;
-    const theirs = { HOME: home };
-    others.push(userPlace(configPath, theirs, owner), ...ownPlaces(configPath, theirs, owner));
-  }
   return [first, ...others.filter(({ pid }) => pid !== first.pid)];
+}
+
+/** The home of a configuration's owner: around its folder `.rexec`, else the account's. */
+export function homeOf(configPath: string, owner: number): string {
+  const folder = dirname(configPath);
+  return basename(folder) === ".rexec" ? dirname(folder) : accountOf(owner).home;
 }
 
 // --- internal ---

@@ -1,6 +1,9 @@
 /** Starts an agent that goes on without us, and waits for its word on how it fares. */
 import { closeSync, fstatSync, writeSync } from "node:fs";
-import { messageOf } from "../../lib/errors.ts";
+import { errnoOf } from "../../lib/errors.ts";
+import { whyNotWritten } from "../../lib/log-sink.ts";
+import { ownOddVariables } from "../../lib/own-bytes.ts";
+import { asText } from "../../lib/posix-script.ts";
 import type { OpenedLog } from "./log-place.ts";
 import { DAEMON_LOG, DAEMON_REPORT, REPORT_FD, type Report, report } from "./report.ts";
 import { lastLines } from "./tail.ts";
@@ -32,14 +35,16 @@ export type Launched = { pid: number; logLines: string[]; logProblem: string | n
 export async function launch({ command, env, log, waitMs, onWaiting }: LaunchRequest): Promise<Launched> {
   const logProblem = tryToWrite(log);
   const start = fstatSync(log.fd).size;
-  const child = Bun.spawn([...command], {
+  const [own = "", ...words] = command;
+  const program = asText({
+    file: own,
+    args: words,
+    env: { ...childsOf(env), [DAEMON_LOG]: log.path, [DAEMON_REPORT]: String(REPORT_FD) },
+  });
+  const child = Bun.spawn([program.file, ...program.args], {
     cwd: "/",
     detached: true, // a session of its own
-    env: {
-      ...Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_THE_CHILDS.test(name))),
-      [DAEMON_LOG]: log.path,
-      [DAEMON_REPORT]: String(REPORT_FD),
-    },
+    env: program.env,
     stdio: ["ignore", log.fd, log.fd, "pipe"],
   });
   closeSync(log.fd);
@@ -62,12 +67,23 @@ export async function launch({ command, env, log, waitMs, onWaiting }: LaunchReq
 
 // --- internal ---
 
+/** With the bytes of what is not UTF-8. */
+function childsOf(env: LaunchRequest["env"]): Record<string, string> {
+  const all = Object.entries({ ...env, ...Object.fromEntries(ownOddVariables(env)) });
+  return Object.fromEntries(
+    all.filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !NOT_THE_CHILDS.test(entry[0]),
+    ),
+  );
+}
+
 function tryToWrite(log: OpenedLog): string | null {
   try {
     writeSync(log.fd, `${new Date().toISOString()} [info] starting in the background\n`);
     return null;
   } catch (error) {
-    return `the log ${log.path} cannot be written: ${messageOf(error)}`;
+    const code = errnoOf(error) ?? "";
+    return `the log ${log.path} cannot be written: ${code}, ${whyNotWritten(error)}; lines are counted until it can`;
   }
 }
 

@@ -7,17 +7,18 @@ import {
   constants,
   fstatSync,
   ftruncateSync,
-  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { RexecError } from "../../lib/errors.ts";
+import { errnoOf, RexecError } from "../../lib/errors.ts";
 import { setCloseOnExec, tryLock } from "../../pty/libc.ts";
 import { type ProcessEntry, readProcess } from "../../pty/procfs.ts";
 import type { RuntimePlace } from "../control/place.ts";
+import { openOwn } from "../trust/own-file.ts";
 import { sameFile } from "./same-file.ts";
 
 /** Held until it is disposed of, or the process ends. */
@@ -36,7 +37,7 @@ export interface RuntimeLock extends Disposable {
  */
 export async function takeLock(place: Pick<RuntimePlace, "pid">): Promise<RuntimeLock> {
   for (let attempt = 1; ; attempt += 1) {
-    const fd = inherited(place.pid) ?? openSync(place.pid, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const fd = inherited(place.pid) ?? openOwn(place.pid, constants.O_RDWR | constants.O_CREAT);
     // Another process may have removed it between our opening and locking it.
     if (tryLock(fd, "exclusive") && sameFile(fd, place.pid) === "same") return held(fd, place.pid);
     closeSync(fd);
@@ -46,13 +47,20 @@ export async function takeLock(place: Pick<RuntimePlace, "pid">): Promise<Runtim
   }
 }
 
-/** Whether an agent has the lock of that place, and which process it is; null where none has it. */
+/**
+ * Whether an agent has the lock of that place, and which process it is; null where none has it.
+ * @throws RexecError `untrusted_file` where that pid file is another account's
+ */
 export function lockHolder(place: Pick<RuntimePlace, "pid">): { process: ProcessEntry | null } | null {
   const fd = openQuietly(place.pid);
   if (fd === null) return null;
   try {
     if (tryLock(fd, "shared")) return null;
-    const pid = Number.parseInt(readFileSync(place.pid, "utf8"), 10);
+    const text = new Uint8Array(PID_BYTES);
+    const pid = Number.parseInt(
+      Buffer.from(text.subarray(0, readSync(fd, text, 0, PID_BYTES, 0))).toString(),
+      10,
+    );
     // Where the disk was full the file is empty.
     return { process: readProcess(pid > 0 ? pid : (pidFromKernel(fd) ?? 0)) };
   } finally {
@@ -64,6 +72,8 @@ export function lockHolder(place: Pick<RuntimePlace, "pid">): { process: Process
 
 const ATTEMPTS = 6;
 const PAUSE_MS = 40;
+/** More than a process's number has digits. */
+const PID_BYTES = 32;
 
 function held(fd: number, path: string): RuntimeLock {
   setCloseOnExec(fd, true);
@@ -120,9 +130,10 @@ function pidFromKernel(fd: number): number | null {
 
 function openQuietly(path: string): number | null {
   try {
-    return openSync(path, constants.O_RDONLY);
-  } catch {
-    return null; // there is none, or it is somebody else's
+    return openOwn(path, constants.O_RDONLY);
+  } catch (error) {
+    if (errnoOf(error) === "untrusted_file") throw error;
+    return null; // there is none, or it is out of reach
   }
 }
 

@@ -5,7 +5,6 @@ import {
   fstatSync,
   ftruncateSync,
   mkdirSync,
-  openSync,
   renameSync,
   truncateSync,
   writeSync,
@@ -14,6 +13,7 @@ import { dirname } from "node:path";
 import { errnoOf } from "../../lib/errors.ts";
 import { LogSink, type LogTarget } from "../../lib/log-sink.ts";
 import { redirect } from "../../pty/libc.ts";
+import { APPENDING, openOwn } from "../trust/own-file.ts";
 import { sameFile } from "./same-file.ts";
 
 /** The largest that one file grows, bytes. */
@@ -83,7 +83,7 @@ export class LogFile implements LogTarget {
   #reopen(): void {
     try {
       mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      const fd = openSync(this.#path, "a", 0o600);
+      const fd = openOwn(this.#path, APPENDING);
       redirect(fd, STDERR);
       redirect(fd, STDOUT);
       closeSync(fd);

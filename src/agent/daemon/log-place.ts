@@ -1,9 +1,10 @@
 /** Where an agent in the background writes its log. */
-import { mkdirSync, openSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import { homeFolder } from "../../lib/home.ts";
 import type { RuntimePlace } from "../control/place.ts";
+import { APPENDING, assertOwnFolder, openOwn } from "../trust/own-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -28,7 +29,8 @@ export function openLog(places: readonly string[]): OpenedLog {
   for (const path of places) {
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      const fd = openSync(path, "a", 0o600);
+      assertOwnFolder(dirname(path), 0o002);
+      const fd = openOwn(path, APPENDING);
       return { fd, path, warning: problems[0] ?? null };
     } catch (error) {
       problems.push(`cannot write the log ${path}: ${messageOf(error)}`);

@@ -1,10 +1,11 @@
 /** A running agent makes itself known on its machine: the lock, so that there is no second one, and the control socket. */
-import { mkdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { RuntimePlace } from "../control/place.ts";
 import { type ControlHandlers, startControl } from "../control/server.ts";
+import { assertOwnFolder } from "../trust/own-file.ts";
 import { type RuntimeLock, takeLock } from "./lock.ts";
 
 /** How often it is looked whether its files are still there, ms. */
@@ -98,8 +99,6 @@ async function settle(options: PresenceOptions): Promise<Settled | { problem: st
 function makeFolder(folder: string): void {
   // The folder around it is ours only in a home: an XDG_RUNTIME_DIR that is gone is not ours to make.
   const recursive = basename(dirname(folder)) === ".rexec";
-  if (!statSync(folder, { throwIfNoEntry: false })) mkdirSync(folder, { recursive, mode: 0o700 });
-  const { uid, mode } = statSync(folder);
-  if (uid !== process.getuid?.()) throw new Error(`it belongs to another account (uid ${uid})`);
-  if ((mode & 0o022) !== 0) throw new Error(`others may write to it (mode ${(mode & 0o777).toString(8)})`);
+  if (!lstatSync(folder, { throwIfNoEntry: false })) mkdirSync(folder, { recursive, mode: 0o700 });
+  assertOwnFolder(folder);
 }

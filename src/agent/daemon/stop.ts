@@ -2,42 +2,82 @@
 import { unlinkSync } from "node:fs";
 import { RexecError } from "../../lib/errors.ts";
 import { isAlive, type ProcessEntry } from "../../pty/procfs.ts";
-import type { Command } from "../service/recipe.ts";
 import type { Run } from "../service/run.ts";
+import { asOwnerOf } from "../trust/as-owner.ts";
+import { asRoot, isRootAtHand } from "../trust/identity.ts";
 import type { FoundAgent } from "./find.ts";
-import { scopeWords, type Unit, unitOf } from "./supervisor.ts";
+import type { Keeper } from "./keeper.ts";
 
 /** How long a process may take to be gone after SIGKILL, ms. */
 const KILL_MS = 5_000;
 const LOOK_MS = 25;
 
-/** `killed`: it did not end by itself in time. `unit`: its service manager ended it. */
-export type Stopped = { how: "ended" | "killed"; pid: number } | { how: "unit"; pid: number; unit: Unit };
+/** `killed`: it did not end by itself in time. `service`: its service manager ended it. */
+export type Stopped =
+  | { how: "ended" | "killed"; pid: number }
+  | { how: "service"; pid: number; keeper: Keeper };
 
 export interface StopRequest {
   agent: FoundAgent;
   /** How long it may take to hang up its shells, ms. */
   graceMs: number;
-  /** The unit that runs it, where that was asked for before it ended. */
-  unit?: Unit | null;
-  /** May the unit of systemd be stopped? */
-  service: boolean;
+  /** What would start it again; null where nothing does. */
+  keeper: Keeper | null;
+  /** Try it also without the rights: the service manager may grant them by itself (polkit). */
+  insist?: boolean;
   run: Run;
 }
 
 /**
- * @throws RexecError `run_by_systemd` where only stopping the unit would help, `stop_failed`, `agent_forbidden`
+ * @throws RexecError `run_by_SERVICE_MANAGER` with the command that stops the service, where only root may;
+ * `stop_failed`, `agent_forbidden`
  */
 export async function stopAgent(request: StopRequest): Promise<Stopped> {
-  const { agent, graceMs, service, run } = request;
+  const { agent, graceMs, keeper } = request;
   const { process: entry } = agent;
   if (!entry) {
     throw new RexecError("an agent runs, but which process it is cannot be told: is /proc there?", {
       code: "stop_failed",
     });
   }
-  const unit = request.unit === undefined ? unitOf(entry.pid) : request.unit;
-  if (unit) return stopUnit(unit, entry, service, run);
+  if (keeper) {
+    await stopService(request, keeper, entry.pid);
+    return { how: "service", pid: entry.pid, keeper };
+  }
+  // Whose process that is only its pid file and its socket say: no other account's is ended because of them.
+  return asOwnerOf(agent.place.pid, () => end(agent, entry, graceMs));
+}
+
+/**
+ * Stops the service that keeps an agent.
+ * @param pid of the agent; null where it is between two tries
+ * @throws as `stopAgent`
+ */
+export async function stopService(
+  { run, insist = false }: Pick<StopRequest, "run" | "insist">,
+  keeper: Keeper,
+  pid: number | null,
+): Promise<void> {
+  const { manager, name, scope, stop } = keeper;
+  const mayStop = scope === "user" || isRootAtHand();
+  if (!mayStop && !insist) {
+    const which = pid === null ? name : `${name}, pid ${pid}`;
+    throw new RexecError(`${manager} runs the agent (${which}), and would start it again`, {
+      code: `run_by_${manager}`,
+      hint: `stop the service: sudo ${stop.join(" ")}`,
+    });
+  }
+  const { ok, error } = scope === "user" ? await run(stop) : await asRoot(() => run(stop));
+  if (ok) return;
+  throw new RexecError(`${stop.join(" ")} failed: ${error}`, {
+    code: "stop_failed",
+    hint: mayStop ? undefined : "run this with sudo",
+  });
+}
+
+// --- internal ---
+
+async function end(agent: FoundAgent, entry: ProcessEntry, graceMs: number): Promise<Stopped> {
   send(entry, "SIGTERM");
   if (await isGone(entry, graceMs)) return { how: "ended", pid: entry.pid };
   send(entry, "SIGKILL");
@@ -50,27 +90,6 @@ export async function stopAgent(request: StopRequest): Promise<Stopped> {
   // It could not do that itself.
   for (const path of [agent.place.socket, agent.place.pid]) removeQuietly(path);
   return { how: "killed", pid: entry.pid };
-}
-
-// --- internal ---
-
-async function stopUnit(unit: Unit, entry: ProcessEntry, service: boolean, run: Run): Promise<Stopped> {
-  const command: Command = ["systemctl", ...scopeWords(unit), "stop", unit.name];
-  if (!service) {
-    throw new RexecError(
-      `systemd runs the agent (${unit.name}, pid ${entry.pid}), and would start it again`,
-      {
-        code: "run_by_systemd",
-        hint: `stop the unit: ${unit.scope === "system" ? "sudo " : ""}${command.join(" ")}, or with this command and --service`,
-      },
-    );
-  }
-  const { ok, error } = await run(command);
-  if (ok) return { how: "unit", pid: entry.pid, unit };
-  throw new RexecError(`${command.join(" ")} failed: ${error}`, {
-    code: "stop_failed",
-    hint: process.getuid?.() === 0 || unit.scope === "user" ? undefined : "run this with sudo",
-  });
 }
 
 function send(entry: ProcessEntry, signal: NodeJS.Signals): void {

@@ -1,6 +1,7 @@
 /** The end of a log: its last lines, over the older files where one is not enough, and what comes next. */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, readSync } from "node:fs";
 import { systemClock } from "../../lib/clock.ts";
+import { openRegular } from "../trust/own-file.ts";
 import { logFiles } from "./log-file.ts";
 import { sameFile } from "./same-file.ts";
 
@@ -106,7 +107,7 @@ function readAt(fd: number, position: number, length = CHUNK_BYTES): Uint8Array 
 
 function openQuietly(path: string): number | null {
   try {
-    return openSync(path, "r");
+    return openRegular(path, constants.O_RDONLY);
   } catch {
     return null;
   }

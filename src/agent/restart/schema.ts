@@ -82,6 +82,7 @@ const savedStream = z.object({
   unread: z.array(bytes),
   consumed: z.int(),
   limit: z.int(),
+  leftOpen: z.optional(z.boolean()),
   lastAt: z.number(),
 });
 export type SavedStream = z.infer<typeof savedStream>;
@@ -99,6 +100,7 @@ const savedRun = z.object({
   timedOut: z.boolean(),
   /** Until it is ended for its time, ms; null for never. */
   timeoutMs: time,
+  lingerMs: z.optional(z.number()),
   abandoned: z.boolean(),
   stdout: savedStream,
   stderr: savedStream,

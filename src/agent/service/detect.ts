@@ -1,5 +1,5 @@
 /** Which service manager this machine has. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { platform } from "node:os";
 import type { InitSystem } from "./spec.ts";
 
@@ -16,4 +16,26 @@ export function detectInit(root = "/", system = platform()): InitSystem | null {
     return "sysv";
   }
   return null;
+}
+
+/**
+ * Why nothing runs the service's file at a boot, although its service manager is installed; null where something does.
+ * @param root of the file system; only tests name another than `/`
+ */
+export function whyNothingBoots(init: InitSystem, root = "/"): string | null {
+  if (init === "openrc")
+    return existsSync(`${root}/run/openrc`) ? null : "OpenRC is installed, and does not run";
+  if (init !== "sysv") return null;
+  const first = firstProcess(root);
+  return first === "init" ? null : `process 1 is "${first}", and no init (a container?)`;
+}
+
+// --- internal ---
+
+function firstProcess(root: string): string {
+  try {
+    return readFileSync(`${root}/proc/1/comm`, "utf8").trim();
+  } catch {
+    return "unknown";
+  }
 }

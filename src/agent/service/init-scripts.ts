@@ -1,6 +1,6 @@
 /** The scripts of OpenRC and SysV init, as text. */
 import { quoteWord } from "../../lib/quote.ts";
-import { FOREIGN_VARIABLES } from "./scrub.ts";
+import { FOREIGN_VARIABLES, RUNTIME_VARIABLES } from "./scrub.ts";
 import { commandOf, SERVICE, type ServiceSpec } from "./spec.ts";
 
 /** Where the runtime unpacks its library; /tmp may be noexec, full, or somebody else's. */
@@ -16,7 +16,7 @@ export function openrcScript(spec: ServiceSpec): string {
   return `${[
     "#!/sbin/openrc-run",
     "# Written by rexec-agent install, which writes it anew when it is run again; settings of your own belong into",
-    `# /etc/conf.d/${SERVICE}.`,
+    `# /etc/conf.d/${SERVICE}; what it says of REXEC_TOKEN and the like overrules the configuration.`,
     "# shellcheck shell=sh disable=SC2034",
     'name="Rexec agent"',
     'description="Shells of this machine through a Rexec server"',
@@ -36,9 +36,8 @@ export function openrcScript(spec: ServiceSpec): string {
     `output_logger="logger -t ${SERVICE} -p daemon.info"`,
     `error_logger="logger -t ${SERVICE} -p daemon.info"`,
     "",
-    `unset ${FOREIGN_VARIABLES.join(" ")}`,
+    ...readVariables(spec, [`/etc/conf.d/${SERVICE}`]),
     `export BUN_TMPDIR=${CACHE}`,
-    ...readVariables(spec),
     "",
     "depend() {",
     "\tuse net dns logger",
@@ -70,13 +69,13 @@ export function sysvScript(spec: ServiceSpec): string {
     "# Default-Stop:      0 1 6",
     "# Short-Description: Rexec agent: shells of this machine through a Rexec server",
     "### END INIT INFO",
-    "# Written by rexec-agent install, which writes it anew when it is run again.",
+    "# Written by rexec-agent install, which writes it anew when it is run again; variables of your own, such as",
+    `# REXEC_TOKEN, belong into /etc/default/${SERVICE} (or /etc/sysconfig/${SERVICE}).`,
     "# SysV init starts nothing again that has crashed.",
     "",
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    `unset ${FOREIGN_VARIABLES.join(" ")}`,
+    ...readVariables(spec, [`/etc/default/${SERVICE}`, `/etc/sysconfig/${SERVICE}`]),
     `export PATH BUN_TMPDIR=${CACHE}`,
-    ...readVariables(spec),
     "",
     "start() {",
     `\tmkdir -p ${CACHE} && chmod 700 ${CACHE} && chown ${quoteWord(owner)} ${CACHE} || return 1`,
@@ -110,8 +109,19 @@ export function sysvScript(spec: ServiceSpec): string {
 
 // --- internal ---
 
-/** Where install found a proxy. */
-function readVariables({ envFile }: ServiceSpec): string[] {
-  const file = quoteWord(envFile);
-  return ["# shellcheck source=/dev/null", `if [ -r ${file} ]; then set -a; . ${file}; set +a; fi`];
+/**
+ * What overrules the configuration is not taken from the environment of whoever calls the script, only from files: that
+ * in which install keeps a proxy, and the administrator's.
+ */
+function readVariables({ envFile }: ServiceSpec, files: readonly string[]): string[] {
+  return [
+    `unset ${FOREIGN_VARIABLES.join(" ")}`,
+    "set -a",
+    ...[envFile, ...files].flatMap((path) => {
+      const file = quoteWord(path);
+      return ["# shellcheck source=/dev/null", `if [ -r ${file} ]; then . ${file}; fi`];
+    }),
+    "set +a",
+    `unset ${RUNTIME_VARIABLES.join(" ")}`,
+  ];
 }

@@ -5,7 +5,8 @@ import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { readProcess } from "../../pty/procfs.ts";
 import type { AgentStatus } from "../control/messages.ts";
-import { keepProxy } from "./proxy-env.ts";
+import { asOwnerOfNow } from "../trust/as-owner.ts";
+import { keepProxy, withoutProxy } from "./proxy-env.ts";
 import type { Command, Recipe } from "./recipe.ts";
 import { type Run, runAll } from "./run.ts";
 import { answeringAgent, restartAgent, runningAgent, stopAgent } from "./running.ts";
@@ -89,7 +90,8 @@ export async function uninstallService(
     remove(recipe.file);
     removed.push(recipe.file);
   }
-  for (const path of [envFile, ...recipe.leftovers]) if (clear(path)) removed.push(path);
+  if (clearProxy(envFile)) removed.push(envFile);
+  for (const path of recipe.leftovers) if (clear(path)) removed.push(path);
   if (removed.includes(recipe.file)) for (const command of recipe.forget) await run(command);
   return removed;
 }
@@ -114,15 +116,14 @@ function reasonsToRestart(
 }
 
 /** Two agents of one id would put each other out. */
-async function stopOther({ recipe, run, tell }: InstallOptions, other: AgentStatus): Promise<void> {
+async function stopOther({ recipe, run, spec, tell }: InstallOptions, other: AgentStatus): Promise<void> {
   tell(`ending the agent that runs without the service (pid ${other.pid}), and its shells`);
   // This may be typed into one of these shells, and end with it: the service must come up all the same. Until the
   // other one is gone its starts fail, and are tried again.
   if (recipe.startSoon) await run(recipe.startSoon);
-  await stopAgent(other);
+  await stopAgent(spec, other);
 }
 
-/** The last of the commands is the one that counts. */
 /** Whether it could. */
 async function inPlace({ spec, env, tell }: InstallOptions): Promise<boolean> {
   try {
@@ -135,6 +136,7 @@ async function inPlace({ spec, env, tell }: InstallOptions): Promise<boolean> {
   }
 }
 
+/** The last of the commands is the one that counts. */
 async function begin({ recipe, run, tell }: InstallOptions, commands: readonly Command[]): Promise<void> {
   for (const command of commands.slice(0, -1)) await run(command);
   const last = commands.at(-1);
@@ -205,12 +207,25 @@ function remove(path: string): void {
   }
 }
 
-/** Removes what the service had: drop-ins, a proxy, or what the runtime unpacked; says whether it is gone. */
+/** Takes the proxy out of the file, and removes it where nothing of the administrator's is left; whether it is gone. */
+function clearProxy(envFile: string): boolean {
+  const text = readText(envFile);
+  if (text === null) return false;
+  const rest = withoutProxy(text);
+  if (rest === "") remove(envFile);
+  else if (rest !== text) writeFileAtomic(envFile, rest, 0o600);
+  return rest === "";
+}
+
+/** Removes what the service had: drop-ins, or what the runtime unpacked; says whether it is gone. */
 function clear(path: string): boolean {
   if (!existsSync(path)) return false;
-  if (/\.(d|env)$/.test(path)) remove(path);
+  if (path.endsWith(".d")) remove(path);
   else {
-    for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
+    // The folder is the account's that the service ran as: what is in it is removed with that one's rights.
+    asOwnerOfNow(path, () => {
+      for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
+    });
     if (readdirSync(path).length > 0) return false;
     rmdirSync(path);
   }

@@ -19,8 +19,12 @@ export function keepProxy(
   { host, envFile }: ServiceSpec,
   env: Readonly<Record<string, string | undefined>>,
 ): boolean {
-  const text = proxyLines(host, env);
-  if (text === null || text === read(envFile)) return false;
+  const proxy = proxyLines(host, env);
+  if (proxy === null) return false;
+  const before = read(envFile) ?? "";
+  // Other lines are the administrator's.
+  const text = withoutProxy(before) + proxy;
+  if (text === before) return false;
   try {
     writeFileAtomic(envFile, text, 0o600);
     chmodSync(envFile, 0o600);
@@ -29,6 +33,16 @@ export function keepProxy(
     throw new RexecError(`cannot write ${envFile}: ${messageOf(error)}`, detail);
   }
   return true;
+}
+
+/** What is left of such a file where the lines that are ours are taken out of it. */
+export function withoutProxy(text: string): string {
+  const isOurs = (line: string) => VARIABLES.some((name) => line.startsWith(`${name.toUpperCase()}='`));
+  return text
+    .split("\n")
+    .filter((line) => line !== "" && !isOurs(line))
+    .map((line) => `${line}\n`)
+    .join("");
 }
 
 /** As systemd's EnvironmentFile= and a shell read them alike; null where the server is reached directly. */

@@ -7,7 +7,12 @@ import { quoteWords } from "../../lib/quote.ts";
 import { type AgentConfig, loadConfig, requireRegistered } from "../config.ts";
 import { configDigest } from "../config-digest.ts";
 import { findConfig, SYSTEM_CONFIG, userConfig } from "../config-file.ts";
-import type { ServiceSpec } from "./spec.ts";
+import { meantConfig } from "../config-meant.ts";
+import { actingAsNow } from "../trust/identity.ts";
+import { ownerOf } from "../trust/owner.ts";
+import { detectInit } from "./detect.ts";
+import { serviceEnvironment } from "./environment.ts";
+import { SERVICE, type ServiceSpec } from "./spec.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,15 +35,16 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   const { executable, words, scope } = request;
   const isSystem = scope === "system";
   const config = findServiceConfig(request);
-  const settings = readRegistered(config, request.env);
+  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
+  const owner = request.uid === 0 ? ownerOf(config) : request.uid;
+  const envFile = envFileOf(scope, request.env);
+  const own = serviceEnvironment(envFile, dropInsOf(scope, request.env));
+  const settings = actingAsNow(owner, () => readRegistered(config, own, request.env));
   const path = realpathSync(config);
   assertPlain(path);
   assertPlain(executable);
-  const owner = statSync(path).uid;
-  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
   const user = isSystem && owner !== 0 ? accountOf(owner).name : null;
   assertLasting(executable, isSystem && user === null);
-  const envFile = envFileOf(scope, request.env);
   return {
     executable,
     words,
@@ -51,19 +57,9 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   };
 }
 
-/**
- * The file that the service will read: the named one, the system's, one's own; under sudo also that of whoever called
- * it, for `rexec-agent register` without sudo is what people do first.
- */
+/** The file that the service will read. */
 export function findServiceConfig({ config, env, uid }: ServiceRequest): string {
-  const found = findConfig(config, env);
-  if (found !== null) return found;
-  const caller = Number(env.SUDO_UID);
-  if (uid === 0 && Number.isSafeInteger(caller) && caller > 0) {
-    const theirs = findConfig(undefined, { HOME: accountOf(caller).home });
-    if (theirs !== null) return theirs;
-  }
-  return SYSTEM_CONFIG;
+  return meantConfig(config, env, uid) ?? SYSTEM_CONFIG;
 }
 
 /** Beside the system's configuration, or one's own. */
@@ -84,17 +80,27 @@ export function asRoot(
 
 // --- internal ---
 
-/** A service has no environment: what counts is what stands in the file. */
-function readRegistered(config: string, env: Environment): AgentConfig {
-  const loaded = loadConfig({ config, env: {} });
+/** Where systemd looks for the administrator's additions to the unit; null where it does not run. */
+function dropInsOf(scope: ServiceSpec["scope"], env: Environment): string | null {
+  if (detectInit() !== "systemd") return null;
+  const folder =
+    scope === "system"
+      ? "/etc/systemd/system"
+      : join(env.XDG_CONFIG_HOME || join(env.HOME || "/", ".config"), "systemd/user");
+  return join(folder, `${SERVICE}.service.d`);
+}
+
+/** A service has no other environment than that of its files. @param env of whoever installs it */
+function readRegistered(config: string, own: Environment, env: Environment): AgentConfig {
+  const loaded = loadConfig({ config, env: own });
   try {
     return requireRegistered(loaded);
   } catch (error) {
     if (!(error instanceof RexecError) || error.code !== "token_missing") throw error;
     const why = env.REXEC_TOKEN ? "; REXEC_TOKEN is not handed to a service" : "";
-    throw new RexecError(`${config} holds no token, and a service has no other place for one${why}`, {
+    throw new RexecError(`${config} holds no token, and neither does a file of the service${why}`, {
       code: "token_missing",
-      hint: "put it there: rexec-agent refresh-token (it asks; or set REXEC_TOKEN)",
+      hint: "put it there: rexec-agent refresh-token (it asks; or set REXEC_TOKEN); or REXEC_TOKEN=… into a drop-in (systemctl edit rexec-agent)",
       exitCode: ExitCode.notSetUp,
     });
   }

@@ -1,12 +1,15 @@
-/** The agent that runs with a configuration, whoever started it, as its control socket shows it. */
-import { accountOf } from "../../lib/account.ts";
+/**
+ * The agent that runs with a configuration, whoever started it, as its control socket shows it. Its account is who asks:
+ * another account's socket must not make root end a process of its choice.
+ */
 import { RexecError } from "../../lib/errors.ts";
 import { isAlive, readProcess } from "../../pty/procfs.ts";
 import { askStatus } from "../control/client.ts";
 import type { AgentStatus } from "../control/messages.ts";
-import { runtimePlaces } from "../control/place.ts";
+import { homeOf, runtimePlaces } from "../control/place.ts";
 import { findAgent } from "../daemon/find.ts";
 import { restartRunning } from "../restart/ask.ts";
+import { accountFor, asOwnerOf } from "../trust/as-owner.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 /** How long an agent may take to say where it stands with the server, ms. */
@@ -20,22 +23,26 @@ const POLL_MS = 50;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What it says of itself, or null where none runs, or none that answers. */
-export async function runningAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
-  for (const place of placesOf(spec, env)) {
-    const status = await askStatus(place).catch(() => null);
-    if (status) return status;
-  }
-  return null;
+export function runningAgent(spec: ServiceSpec, env: Environment): Promise<AgentStatus | null> {
+  return asOwnerOf(spec.config, async () => {
+    for (const place of placesOf(spec, env)) {
+      const status = await askStatus(place).catch(() => null);
+      if (status) return status;
+    }
+    return null;
+  });
 }
 
 /**
  * Restarts it in place, where its shells stay open.
  * @throws RexecError where it cannot: it goes on as before, unless it says otherwise
  */
-export async function restartAgent(spec: ServiceSpec, env: Environment): Promise<void> {
-  const agent = await findAgent(placesOf(spec, env));
-  if (!agent) throw new RexecError("it does not answer", { code: "not_running" });
-  await restartRunning(agent);
+export function restartAgent(spec: ServiceSpec, env: Environment): Promise<void> {
+  return asOwnerOf(spec.config, async () => {
+    const agent = await findAgent(placesOf(spec, env));
+    if (!agent) throw new RexecError("it does not answer", { code: "not_running" });
+    await restartRunning(agent);
+  });
 }
 
 /** The same, given a moment to answer. */
@@ -59,11 +66,25 @@ export async function settledAgent(spec: ServiceSpec, env: Environment): Promise
   }
 }
 
-/** Ends it as Ctrl-C does, and waits. @throws RexecError `agent_stays` */
-export async function stopAgent({ pid }: AgentStatus): Promise<void> {
+/** Ends it as Ctrl-C does, and waits. @throws RexecError `agent_stays`, `agent_forbidden` */
+export function stopAgent(spec: ServiceSpec, { pid }: AgentStatus): Promise<void> {
+  return asOwnerOf(spec.config, () => end(pid));
+}
+
+// --- internal ---
+
+async function end(pid: number): Promise<void> {
   const entry = readProcess(pid);
   if (!entry) return;
-  process.kill(pid, "SIGTERM");
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (cause) {
+    throw new RexecError(`the process ${pid} that the running agent names is not of its account`, {
+      code: "agent_forbidden",
+      hint: "nothing was ended: look at what answers there with rexec-agent status",
+      cause,
+    });
+  }
   const deadline = performance.now() + STOP_MS;
   while (isAlive(entry)) {
     if (performance.now() > deadline) {
@@ -76,21 +97,9 @@ export async function stopAgent({ pid }: AgentStatus): Promise<void> {
   }
 }
 
-// --- internal ---
-
 function placesOf(spec: ServiceSpec, env: Environment) {
-  const uid = uidOf(spec);
+  const uid = accountFor(spec.config);
   // Root asks the socket of another account's agent in that account's folders.
-  const theirs = uid === process.getuid?.() ? env : { HOME: accountOf(uid).home };
+  const theirs = spec.user === null ? env : { HOME: homeOf(spec.config, uid) };
   return runtimePlaces(spec.config, theirs, uid);
-}
-
-function uidOf({ user, scope }: ServiceSpec): number {
-  if (user === null) return scope === "system" ? 0 : (process.getuid?.() ?? 0);
-  return uidNamed(user);
-}
-
-function uidNamed(name: string): number {
-  const { stdout } = Bun.spawnSync(["id", "-u", name], { stderr: "ignore" });
-  return Number(stdout.toString().trim());
 }

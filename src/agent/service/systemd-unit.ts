@@ -1,5 +1,5 @@
 /** The systemd unit, as text. */
-import { FOREIGN_VARIABLES } from "./scrub.ts";
+import { OUR_VARIABLES, RUNTIME_VARIABLES } from "./scrub.ts";
 import { commandOf, type ServiceSpec } from "./spec.ts";
 
 /** Since this version systemd lets the pause between restarts grow by itself. */
@@ -61,8 +61,9 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "Environment=BUN_TMPDIR=%C/rexec",
     "# Where install found a proxy; readable by its owner alone.",
     `EnvironmentFile=-${unitText(spec.envFile)}`,
-    "# None of these may reach it from the service manager's own environment.",
-    `UnsetEnvironment=${FOREIGN_VARIABLES.join(" ")}`,
+    "# Switches of the runtime, which would act on the finished program.",
+    `UnsetEnvironment=${RUNTIME_VARIABLES.join(" ")}`,
+    ...(isSystem ? [] : ourVariables()),
     "",
     "[Install]",
     `WantedBy=${isSystem ? "multi-user.target" : "default.target"}`,
@@ -70,6 +71,17 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
 }
 
 // --- internal ---
+
+/**
+ * An account's manager takes over variables of logins, which would overrule the configuration unseen. Set here they are
+ * empty, which is as if they were not set; those of a drop-in come later, and count.
+ */
+function ourVariables(): string[] {
+  return [
+    "# Not from a login's environment; set in a drop-in they overrule the configuration.",
+    `Environment=${OUR_VARIABLES.map((name) => `${name}=`).join(" ")}`,
+  ];
+}
 
 /** From one second to a minute. An older systemd only knows one pause: there a command in front adds the rest. */
 function pauses(isSystem: boolean, version: number): string[] {

@@ -1,9 +1,10 @@
 /** Fetches one large file, from where an earlier attempt stopped. */
-import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, rmSync, writeSync } from "node:fs";
 import { backoffDelay } from "../../lib/backoff.ts";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 import { connectionError } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
+import { APPENDING, openOwn } from "../trust/own-file.ts";
 
 export interface DownloadOptions {
   endpoint: Endpoint;
@@ -37,7 +38,7 @@ const MOST_BYTES = 1024 ** 3;
  */
 export async function download(options: DownloadOptions): Promise<void> {
   const { target, signal, times = TIMES } = options;
-  const fd = openSync(target, "a", 0o600);
+  const fd = openOwn(target, APPENDING);
   try {
     for (let failures = 0; ; ) {
       const before = fstatSync(fd).size;

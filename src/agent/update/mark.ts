@@ -42,7 +42,8 @@ export function writeMark(place: Pick<UpdatePlace, "mark">, { pending, failed }:
     for (const path of [half, place.mark]) rmSync(path, { force: true });
     return;
   }
-  writeFileSync(half, `${JSON.stringify({ pending, failed })}\n`, { mode: 0o644, flush: true });
+  rmSync(half, { force: true }); // of a process that was killed
+  writeFileSync(half, `${JSON.stringify({ pending, failed })}\n`, { flag: "wx", mode: 0o644, flush: true });
   renameSync(half, place.mark);
 }
 

@@ -1,14 +1,17 @@
-/** Makes a running agent run the executable that is in its place now, and sees whether it fares well. */
+/**
+ * Makes a running agent run the executable that is in its place now, and sees whether it fares well. Root does it as the
+ * agent's account: what that one's process was started with decides what is started again.
+ */
 import { readFileSync, statSync } from "node:fs";
-import { accountOf } from "../../lib/account.ts";
 import { askAgent } from "../control/client.ts";
 import type { AgentStatus } from "../control/messages.ts";
-import { type RuntimePlace, runtimePlaces } from "../control/place.ts";
+import { homeOf, type RuntimePlace, runtimePlaces } from "../control/place.ts";
 import { type FoundAgent, findAgent } from "../daemon/find.ts";
+import { type Keeper, keeperOf } from "../daemon/keeper.ts";
 import { stopAgent } from "../daemon/stop.ts";
-import { scopeWords, type Unit, unitOf } from "../daemon/supervisor.ts";
-import type { Run } from "../service/run.ts";
-import { SERVICE } from "../service/spec.ts";
+import { type Run, runner } from "../service/run.ts";
+import { accountFor, asOwnerOf } from "../trust/as-owner.ts";
+import { actingUid, environmentOf } from "../trust/identity.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,7 +20,8 @@ export interface KnownAgent {
   readonly found: FoundAgent;
   readonly pid: number;
   readonly status: AgentStatus | null;
-  readonly unit: Unit | null;
+  /** The service that runs it. */
+  readonly keeper: Keeper | null;
   /** Its arguments behind the program's name, and its environment. */
   readonly args: readonly string[];
   readonly env: Environment;
@@ -30,6 +34,7 @@ export interface RestartRequest {
   /** That it is to run now. */
   executable: string;
   config: string;
+  env: Environment;
   run: Run;
   sparesShells?: boolean | undefined;
 }
@@ -42,17 +47,20 @@ const GRACE_MS = 10_000;
 
 /** The agent that runs with that configuration, whoever's it is; null where none runs. */
 export async function knownAgent(config: string, env: Environment): Promise<KnownAgent | null> {
-  const found = await findAgent(placesOf(config, env));
-  const pid = found?.process?.pid ?? found?.status?.pid;
-  if (!found || !pid) return null;
-  return {
-    found,
-    pid,
-    status: found.status,
-    unit: unitOf(pid),
-    args: procList(pid, "cmdline").slice(1),
-    env: Object.fromEntries(procList(pid, "environ").map(pairOf)),
-  };
+  const theirs = environmentFor(config, env);
+  const known = await asOwnerOf(config, async () => {
+    const found = await findAgent(placesOf(config, theirs));
+    const pid = found?.process?.pid ?? found?.status?.pid;
+    if (!found || !pid) return null;
+    const args = procList(pid, "cmdline").slice(1);
+    return {
+      ...{ found, pid, args },
+      status: found.status,
+      // Out of sight where its groups are others than those of the account's own entry.
+      env: { ...theirs, ...Object.fromEntries(procList(pid, "environ").map(pairOf)) },
+    };
+  });
+  return known && { ...known, keeper: await keeperOf(known.found, config, runner(theirs)) };
 }
 
 /** Whether the process runs that very file, whatever it is called now. */
@@ -73,29 +81,26 @@ export function runsFile(pid: number, executable: string): boolean {
  */
 export async function restartAgent(
   agent: KnownAgent,
-  { executable, config, run, sparesShells = false }: RestartRequest,
+  { executable, config, env, run, sparesShells = false }: RestartRequest,
 ): Promise<Restarted> {
-  const now = await findAgent(placesOf(config, agent.env, agent)).catch(() => null);
-  if (now && (await restartInPlace(now.place, executable))) return "in-place";
-  if (sparesShells && (now?.status?.sessions ?? 0) > 0) return "put-off";
-  if (agent.unit) {
-    await run(["systemctl", ...scopeWords(agent.unit), "--no-block", "restart", agent.unit.name]);
-    return "unit";
-  }
-  if (agent.status?.run === "openrc") {
-    await run(["rc-service", SERVICE, "restart"]);
-    return "unit";
-  }
-  if (agent.status?.run !== "daemon") return "by-hand";
-  if (now) await stopAgent({ agent: now, graceMs: GRACE_MS, service: false, run });
-  const child = Bun.spawn([executable, ...agent.args, "--daemon"], {
-    cwd: "/",
-    env: Object.fromEntries(Object.entries(agent.env).filter(([name]) => !name.startsWith("REXEC_DAEMON_"))),
-    stdio: ["ignore", "ignore", "ignore"],
+  const { keeper } = agent;
+  const how = await asOwnerOf(config, async () => {
+    const now = await findAgent(placesOf(config, agent.env, agent)).catch(() => null);
+    if (now && (await restartInPlace(now.place, executable))) return "in-place";
+    if (sparesShells && (now?.status?.sessions ?? 0) > 0) return "put-off";
+    if (keeper) return "unit";
+    if (agent.status?.run !== "daemon") return "by-hand";
+    if (now) await stopAgent({ agent: now, graceMs: GRACE_MS, keeper: null, run });
+    startAgain(agent, executable);
+    return "daemon";
   });
-  // It returns when the agent is connected; whether it ever is, is not its business here.
-  child.unref();
-  return "daemon";
+  if (how !== "unit" || !keeper) return how;
+  if (keeper.scope === "system") await run(keeper.restart);
+  else {
+    const theirs = environmentFor(config, env);
+    await asOwnerOf(config, () => runner(theirs)(keeper.restart));
+  }
+  return how;
 }
 
 /** How a restarted agent fares. */
@@ -130,9 +135,27 @@ export async function awaitAgent(
 
 // --- internal ---
 
+/** The environment of the agent's account, where root asks in its place. */
+function environmentFor(config: string, env: Environment): Environment {
+  const owner = accountFor(config);
+  return owner === actingUid() ? env : { PATH: env.PATH, ...environmentOf(owner, homeOf(config, owner)) };
+}
+
+function startAgain({ args, env }: KnownAgent, executable: string): void {
+  const child = Bun.spawn([executable, ...args, "--daemon"], {
+    cwd: "/",
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("REXEC_DAEMON_"))),
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  // It returns when the agent is connected; whether it ever is, is not its business here.
+  child.unref();
+}
+
 async function statusOf(config: string, env: Environment): Promise<AgentStatus | null> {
   try {
-    return (await findAgent(placesOf(config, env)))?.status ?? null;
+    const theirs = environmentFor(config, env);
+    const found = await asOwnerOf(config, () => findAgent(placesOf(config, theirs)));
+    return found?.status ?? null;
   } catch {
     return null;
   }
@@ -147,13 +170,9 @@ async function restartInPlace(place: RuntimePlace, binary: string): Promise<bool
   }
 }
 
-/** Root also looks where the configuration's owner would have the agent, who is the one that a service runs as. */
+/** @param known its place may be another one than it would take now */
 function placesOf(config: string, env: Environment, known?: KnownAgent): RuntimePlace[] {
-  const uid = process.getuid?.() ?? 0;
-  const own = runtimePlaces(config, env);
-  const owner = uid === 0 ? (statSync(config, { throwIfNoEntry: false })?.uid ?? 0) : uid;
-  const theirs = owner === uid ? [] : runtimePlaces(config, { HOME: accountOf(owner).home }, owner);
-  return [...(known ? [known.found.place] : []), ...own, ...theirs];
+  return [...(known ? [known.found.place] : []), ...runtimePlaces(config, env)];
 }
 
 function procList(pid: number, file: "cmdline" | "environ"): string[] {

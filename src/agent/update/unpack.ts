@@ -1,10 +1,10 @@
 /** Makes an executable of a download, and checks every byte of it on the way. */
 import { createHash } from "node:crypto";
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   createReadStream,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
   openSync,
   rmSync,
@@ -44,13 +44,14 @@ export async function unpack(options: UnpackOptions): Promise<void> {
       const digests = await copy(options, fd);
       if (digests.sha256 !== sha256) throw wrongSum(sha256, digests.sha256);
       verifyDigest(signature, publicKey, digests.blake2b512);
+      const { mode, uid, gid } = statSync(like);
+      // By the descriptor: that name may be another file's by now.
+      if (process.getuid?.() === 0) fchownSync(fd, uid, gid);
+      fchmodSync(fd, (mode & 0o7777) | 0o100);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
-    const { mode, uid, gid } = statSync(like);
-    if (process.getuid?.() === 0) chownSync(to, uid, gid);
-    chmodSync(to, (mode & 0o7777) | 0o100);
   } catch (error) {
     rmSync(to, { force: true });
     throw error;

@@ -105,7 +105,7 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
     pending ? { ...rest, pending: { ...pending, watcher: process.pid } } : rest,
   );
   const isNoted = readMark(place).pending !== undefined;
-  const restart = { executable: place.executable, config, run };
+  const restart = { executable: place.executable, config, env, run };
   const how = await restartAgent(agent, { ...restart, sparesShells: request.sparesShells });
   // What is noted stays: whenever the new one starts, it has to prove itself.
   if (how === "by-hand" || how === "put-off") return { kind: "installed", reason: how };

@@ -11,8 +11,8 @@ const UNACKED_BYTES = 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 /** How long a buffer that became empty is kept, ms. */
 const LET_GO_MS = 1_000;
-/** How long a background process may hold the pipe open in silence after the command has ended, ms. */
-const PIPE_GRACE_MS = 1_000;
+/** No pipe is taken for silent sooner, ms: what is in it must have had its turn. */
+const SHORTEST_LINGER_MS = 50;
 
 export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
@@ -31,6 +31,8 @@ export class RunStream {
   #consumed = 0;
   #limit = 0;
   #isOver = false;
+  #isLeftOpen = false;
+  readonly #lingerMs: number;
   #discards = false;
   #wake: (() => void) | null = null;
   #letGo: Timer | null = null;
@@ -38,9 +40,11 @@ export class RunStream {
   /**
    * @param output null where it was closed already
    * @param exited settles when the command itself has ended
+   * @param lingerMs how long a process that the command leaves may hold it open in silence
    * @param saved as an earlier program image left it
    */
-  constructor(output: Output | null, exited: Promise<unknown>, saved?: SavedStream) {
+  constructor(output: Output | null, exited: Promise<unknown>, lingerMs: number, saved?: SavedStream) {
+    this.#lingerMs = Math.max(lingerMs, SHORTEST_LINGER_MS);
     this.#output = output;
     if (saved) this.#restore(saved);
     this.done = output ? this.#pump(output).finally(output.release) : this.#over();
@@ -50,6 +54,11 @@ export class RunStream {
   /** All there will ever be is in the ring. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** It was closed before its end: a process that the command left holds it still. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen;
   }
 
   /** What is before `consumed` may be forgotten, what is before `limit` may be read. */
@@ -91,18 +100,20 @@ export class RunStream {
       unread: this.#ahead,
       consumed: this.#consumed,
       limit: this.#limit,
+      leftOpen: this.#isLeftOpen,
       lastAt: this.lastAt,
     };
   }
 
   // --- internal ---
 
-  #restore({ ring, unread, consumed, limit, lastAt }: SavedStream): void {
+  #restore({ ring, unread, consumed, limit, leftOpen = false, lastAt }: SavedStream): void {
     this.ring.restart(ring.start);
     for (const part of ring.parts) this.#keep(part);
     this.#ahead = unread;
     this.#consumed = consumed;
     this.#limit = limit;
+    this.#isLeftOpen = leftOpen;
     this.lastAt = lastAt;
   }
 
@@ -177,10 +188,11 @@ export class RunStream {
     const timer = setInterval(() => {
       if (this.#isOver || (this.#reading && !this.#frozen && this.ring.end === at)) {
         clearInterval(timer);
+        this.#isLeftOpen = !this.#isOver;
         this.#reader?.cancel();
       }
       at = this.ring.end;
-    }, PIPE_GRACE_MS);
+    }, this.#lingerMs);
   }
 
   #wakeUp(): void {

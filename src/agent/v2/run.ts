@@ -1,5 +1,6 @@
 /** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
-import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import { LINGER_MS } from "../../protocol/limits.ts";
+import { type OpenerMessage, type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import type { PtyExit } from "../../pty/pty.ts";
 import { endGroup, signalGroup, timeoutOf } from "../exec.ts";
 import type { SavedRun } from "../restart/schema.ts";
@@ -26,6 +27,7 @@ export interface RunEnd {
   exit_code: number | null;
   signal: string | null;
   timed_out: boolean;
+  left_open: boolean;
 }
 
 /** What a viewer may send a process group. */
@@ -57,6 +59,7 @@ export class Run {
   readonly #child: RunChild;
   readonly #instance: string;
   readonly #command: string;
+  readonly #lingerMs: number;
   readonly #startedAt: number;
   readonly #timeout: Timer | null;
   /** Unix ms. */
@@ -74,9 +77,10 @@ export class Run {
     const saved = "saved" in from ? from.saved : undefined;
     this.#options = options;
     this.#child = "saved" in from ? takeChild(from.saved) : start(from);
-    const { id, command, timeoutMs } = "saved" in from ? from.saved : wishOf(from);
+    const { id, command, timeoutMs, lingerMs = LINGER_MS } = "saved" in from ? from.saved : wishOf(from);
     this.id = id;
     this.#command = command;
+    this.#lingerMs = lingerMs;
     this.#instance = saved?.instance ?? crypto.randomUUID();
     this.#startedAt = saved?.startedAt ?? Date.now();
     this.#endedAt = saved?.endedAt ?? null;
@@ -84,8 +88,8 @@ export class Run {
     const { pid, exited, stdin, stdout, stderr } = this.#child;
     this.pid = pid;
     this.stdin = new RunInput(stdin, saved?.stdin);
-    this.stdout = new RunStream(stdout, exited, saved?.stdout);
-    this.stderr = new RunStream(stderr, exited, saved?.stderr);
+    this.stdout = new RunStream(stdout, exited, lingerMs, saved?.stdout);
+    this.stderr = new RunStream(stderr, exited, lingerMs, saved?.stderr);
     this.#timeoutAt = timeoutMs === null ? null : Date.now() + timeoutMs;
     this.#timeout = timeoutOf(timeoutMs ?? undefined, () => {
       this.#timedOut = true;
@@ -106,7 +110,7 @@ export class Run {
       session: this.id,
       instance: this.#instance,
       kind: "run",
-      command: this.#command.slice(0, 200),
+      command: this.#command,
       started_at: this.#startedAt,
       last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
       ended_at: this.#endedAt,
@@ -193,6 +197,7 @@ export class Run {
       ...{ pid: this.pid, start: this.#child.entry?.start ?? null, exit: this.#exit },
       ...{ startedAt: this.#startedAt, endedAt: this.#endedAt, timedOut: this.#timedOut },
       timeoutMs: this.#timeoutAt === null ? null : Math.max(0, this.#timeoutAt - Date.now()),
+      lingerMs: this.#lingerMs,
       abandoned: this.#abandoned,
       stdout: this.stdout.save(),
       stderr: this.stderr.save(),
@@ -209,7 +214,8 @@ export class Run {
     await Promise.all([this.stdout.done, this.stderr.done]);
     if (this.#timeout) clearTimeout(this.#timeout);
     this.#endedAt ??= Date.now();
-    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#timedOut };
+    const left_open = this.stdout.isLeftOpen || this.stderr.isLeftOpen;
+    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#timedOut, left_open };
     this.stdout.onAdvance?.();
   }
 }
@@ -221,6 +227,12 @@ function start({ request, shell, cwd, env }: RunStart): RunChild {
   return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
 }
 
-function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs"> {
-  return { id: request.run, command: request.command, timeoutMs: request.timeout_ms ?? null };
+function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs" | "lingerMs"> {
+  const command = (request.shown ?? request.command).slice(0, SHOWN_CHARS);
+  return {
+    id: request.run,
+    command,
+    timeoutMs: request.timeout_ms ?? null,
+    lingerMs: request.linger_ms,
+  };
 }

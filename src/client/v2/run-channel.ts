@@ -1,7 +1,7 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { RexecError } from "../../lib/errors.ts";
-import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
+import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
@@ -41,11 +41,15 @@ export class RunChannel implements ChannelEvents {
       channel: CHANNEL,
       run: id,
       command: options.command,
+      ...(options.shown === undefined || options.shown === options.command
+        ? {}
+        : { shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() }),
       zstd: true,
       cursors: [stdout.cursor, stderr.cursor],
       resume: asked,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
+      ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
       ...(options.timeoutMs === undefined ? {} : { timeout_ms: Math.ceil(options.timeoutMs) }),
     });
   }
@@ -143,14 +147,22 @@ export class RunChannel implements ChannelEvents {
   }
 
   #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {
-    const { exit_code: exitCode, signal, timed_out: timedOut = false } = ended;
-    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut }) });
+    const { exit_code: exitCode, signal, timed_out: timedOut = false, left_open: leftOpen = false } = ended;
+    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut, leftOpen }) });
   }
 
   #endOf(known: Partial<RunEnd>): RunEnd {
     const { startedAt } = this.#state;
     const durationMs = startedAt === null ? 0 : Math.round(performance.now() - startedAt);
-    return { exitCode: null, signal: null, timedOut: false, neverRan: null, durationMs, ...known };
+    return {
+      exitCode: null,
+      signal: null,
+      timedOut: false,
+      leftOpen: false,
+      neverRan: null,
+      durationMs,
+      ...known,
+    };
   }
 }
 

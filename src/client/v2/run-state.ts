@@ -6,7 +6,10 @@ import type { Sink } from "./sink.ts";
 export interface RunOptions {
   /** For the remote shell, quoted already. */
   command: string;
+  /** The same for lists. */
+  shown?: string | undefined;
   timeoutMs?: number | undefined;
+  lingerMs?: number | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
   /** Null for none. */
@@ -23,6 +26,8 @@ export interface RunEnd {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
+  /** A process that it left still held its output, of which the rest is lost. */
+  leftOpen: boolean;
   durationMs: number;
   /** Why it could not be started; else null. */
   neverRan: string | null;

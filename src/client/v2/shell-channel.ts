@@ -1,10 +1,11 @@
 /** A shell on one connection: attached, shown, typed into, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
-import { encodeControl, type OwnerMessage } from "../../protocol/v2/control.ts";
+import { encodeControl, type OtherViewer, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
-import type { AttachContext, Step } from "../attach-context.ts";
+import { type AttachContext, noTerminalCommands, type Step } from "../attach-context.ts";
 import { exitCodeOf } from "../exit-code.ts";
+import { othersText } from "../others.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "./refusals.ts";
@@ -26,6 +27,8 @@ export class ShellChannel implements ChannelEvents {
   readonly #context: AttachContext;
   readonly #state: ShellState;
   readonly #connection: Connection;
+  /** To be shown with the first picture. */
+  #others = "";
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
   #snapshot: Snapshot | null = null;
@@ -152,26 +155,35 @@ export class ShellChannel implements ChannelEvents {
 
   #sendAttach(): void {
     const { session, instance, output, hasPast } = this.#state;
-    const { target, create = true, terminal } = this.#context;
+    const { target, create = true, terminal, look = {}, command } = this.#context;
+    const starts = create && instance === null && !(command && this.#state.asked);
+    this.#state.asked = true;
     this.#control({
       type: "attach",
       channel: CHANNEL,
       session,
-      create: create && instance === null,
+      create: starts,
       viewer: target.viewerId,
       zstd: true,
       ...(instance === null ? {} : { instance }),
       // Without one it is a new look: the first picture was cut off in the middle.
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
+      ...look,
+      ...(command && starts ? { command: command.line, shown: command.shown } : {}),
     });
   }
 
-  #attached({ info, starts, input, created }: Attached): void {
+  #attached({ info, starts, input, created, others = [] }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
+    }
+    const { command } = this.#context;
+    if (command && first && info.command !== command.shown) {
+      this.#control({ type: "kill", session: info.instance });
+      return void this.#end.reject(noTerminalCommands());
     }
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);
@@ -191,6 +203,15 @@ export class ShellChannel implements ChannelEvents {
     if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
     state.toldAbsence = false;
     this.#onAttached(this);
+    if (first) this.#tellOthers(others);
+  }
+
+  /** In front of the first picture, and, since that takes the place of everything, over its top row. */
+  #tellOthers(others: readonly OtherViewer[]): void {
+    const text = othersText(others, Date.now());
+    if (!text) return;
+    this.#others = text;
+    this.#context.status({ kind: "others", text });
   }
 
   #screenAnnounced(head: ScreenHead): void {
@@ -211,6 +232,8 @@ export class ShellChannel implements ChannelEvents {
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
     const { cols = 80 } = terminal.size() ?? {};
+    if (this.#others && terminal.shown) sink.push(Buffer.from(overlay(this.#others, cols)));
+    this.#others = "";
     if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
   }
 

@@ -19,6 +19,9 @@ export class ShellState {
   /** The person was told once that sizes differ. */
   sizeTold = false;
 
+  /** The command was asked for once: never again. */
+  asked = false;
+
   constructor({ terminal, fail }: AttachContext, session: string) {
     this.session = session;
     this.sink = new Sink((bytes) => terminal.write(bytes), fail);

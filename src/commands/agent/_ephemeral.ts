@@ -20,6 +20,7 @@ import { announce, programName, say, writeOut } from "../_cli.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
 import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
+import { actAsOwner } from "./_options.ts";
 
 export interface EphemeralRequest {
   args: EphemeralArgs;
@@ -34,6 +35,8 @@ export interface EphemeralRequest {
 /** @throws RexecError `token_missing`, and as `runEphemeral` */
 export async function startEphemeral(request: EphemeralRequest): Promise<void> {
   const { args, times, limits, logger, daemon } = request;
+  const named = args.config || process.env.REXEC_CONFIG;
+  if (named) actAsOwner(resolve(named));
   const env = { ...process.env };
   const loaded = loadConfig({ ...args, env, onlyNamed: true });
   const token = tokenOf(loaded.token);

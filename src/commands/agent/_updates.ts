@@ -1,6 +1,7 @@
 /** What an update takes of the commands: which program this is, and whom it trusts. */
 import type { LoadedConfig } from "../../agent/config.ts";
 import { runner } from "../../agent/service/run.ts";
+import { actingAsNow, actingUid } from "../../agent/trust/identity.ts";
 import { type UpdatePlace, updatePlace } from "../../agent/update/place.ts";
 import type { UpdateRequest } from "../../agent/update/update.ts";
 import { RexecError } from "../../lib/errors.ts";
@@ -8,6 +9,7 @@ import { type PublicKey, parsePublicKey } from "../../lib/minisign.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { PUBLIC_KEY } from "../../lib/version.ts";
 import { programName } from "../_cli.ts";
+import { actAsOwner } from "./_options.ts";
 import { ownWords } from "./_own-words.ts";
 
 /**
@@ -32,8 +34,11 @@ export function updatesFor(
   };
 }
 
-export function endpointOf({ host, insecure, caFile }: LoadedConfig) {
-  return resolveEndpoint({ url: host, insecure, caFile, env: process.env });
+/** The file of certificates that a configuration names is read as the configuration's owner. */
+export function endpointOf({ host, insecure, caFile, path }: LoadedConfig) {
+  const { env } = process;
+  const owner = env.REXEC_CA_FILE ? actingUid() : actAsOwner(path, "root");
+  return actingAsNow(owner, () => resolveEndpoint({ url: host, insecure, caFile, env }));
 }
 
 // --- internal ---

@@ -33,7 +33,7 @@ export const autoUpdateCommand = withHelp(
     },
     async run({ args }) {
       const logger = agentLogger(args);
-      const loaded = loadAgentConfig(args, logger);
+      const loaded = loadAgentConfig(args, logger, { rights: "root" });
       const tell = (line: string) => logger.info(`update: ${line}`);
       const endpoint = endpointOf(loaded);
       if (args.finish) {

@@ -9,10 +9,11 @@ export const continueCommand = withHelp(
     meta: { name: "continue", description: "Let a CI job go on that waits in start --ephemeral" },
     args: globalArgs,
     async run() {
-      const answers = await Promise.all(
-        ephemeralPlaces(process.env).map((place) => askAgent(place, { do: "continue" })),
-      );
-      const heard = answers.filter((answer): answer is ControlAnswer => answer !== null);
+      const heard: ControlAnswer[] = [];
+      for (const place of ephemeralPlaces(process.env)) {
+        const answer = await askAgent(place, { do: "continue" });
+        if (answer !== null) heard.push(answer);
+      }
       if (heard.length === 0) {
         say("no ephemeral agent runs here");
         return ExitCode.notSetUp;

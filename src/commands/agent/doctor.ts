@@ -1,11 +1,12 @@
 import { DEFAULT_HOST, loadConfig } from "../../agent/config.ts";
-import { findConfig, newConfigPath } from "../../agent/config-file.ts";
+import { newConfigPath } from "../../agent/config-file.ts";
+import { meantConfig } from "../../agent/config-meant.ts";
 import { examine, type Finding } from "../../agent/doctor/doctor.ts";
 import { redact } from "../../lib/log.ts";
 import { printable, printableJson } from "../../lib/printable.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { colourful } from "../_output.ts";
-import { agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
+import { actAsOwner, agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
 
 export const doctorCommand = withHelp(
   defineCommand({
@@ -21,9 +22,11 @@ export const doctorCommand = withHelp(
     },
     async run({ args }) {
       const { env } = process;
+      const meant = meantConfig(args.config, env);
+      if (meant !== null) actAsOwner(meant);
       const checks = examine({
-        config: tryLoad(args),
-        configPath: findConfig(args.config, env) ?? newConfigPath(env, process.getuid?.() === 0),
+        config: tryLoad({ ...args, config: meant ?? args.config }),
+        configPath: meant ?? newConfigPath(env, process.getuid?.() === 0),
         program: process.execPath,
         host: args.host || env.REXEC_HOST || env.REXEC_API || DEFAULT_HOST,
         env,

@@ -1,5 +1,6 @@
 import { currentAccount } from "../../agent/child-env.ts";
 import type { AgentStatus } from "../../agent/control/messages.ts";
+import { whyNothingBoots } from "../../agent/service/detect.ts";
 import { installService } from "../../agent/service/install.ts";
 import { ensureLinger } from "../../agent/service/linger.ts";
 import type { Recipe } from "../../agent/service/recipe.ts";
@@ -29,6 +30,11 @@ export const installCommand = withHelp(
       if (done === "unchanged") say(`nothing to do: the service runs, as ${recipe.file} says`);
       else say(`${done} the service${spec.user === null ? "" : `, which runs as ${spec.user}`}`);
       if (recipe.init === "systemd" && args.user) await tellLinger(run);
+      const why = whyNothingBoots(recipe.init);
+      if (why !== null) {
+        say(`warning: nothing runs ${recipe.file} at the next start of this machine: ${why}`);
+        say("  have what starts the container run: rexec-agent start");
+      }
       say(connectionLine(await settledAgent(spec, process.env), spec.host));
       say(`see: ${recipe.status}; ${recipe.logs}`);
     },

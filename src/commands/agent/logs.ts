@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
+import { keeperOf } from "../../agent/daemon/keeper.ts";
 import { logPlaces } from "../../agent/daemon/log-place.ts";
-import { scopeWords, type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
+import { scopeWords, type Unit } from "../../agent/daemon/supervisor.ts";
 import { follow, lastLinesOfAll } from "../../agent/daemon/tail.ts";
+import { runner } from "../../agent/service/run.ts";
+import { asRoot } from "../../agent/trust/identity.ts";
 import { ExitCode, RexecError, UsageError } from "../../lib/errors.ts";
 import { printable } from "../../lib/printable.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
@@ -28,7 +31,7 @@ export const logsCommand = withHelp(
     },
     async run({ args }) {
       const lines = countOf(args.lines ?? DEFAULT_LINES);
-      const { path } = loadAgentConfig(args, agentLogger(args));
+      const { path } = loadAgentConfig(args, agentLogger(args), { rights: "kept" });
       const source = await sourceOf(path);
       if ("unit" in source) return journal(source.unit, lines, args.follow === true);
       await showFile(source.file, lines, args.follow === true);
@@ -64,8 +67,8 @@ async function sourceOf(configPath: string): Promise<Source> {
   const log = agent?.status?.log;
   if (log) return { file: log };
   const pid = agent?.process?.pid ?? 0;
-  const unit = agent ? unitOf(pid) : null;
-  if (unit) return { unit };
+  const keeper = agent ? await keeperOf(agent, configPath, runner(env)) : null;
+  if (keeper?.manager === "systemd") return { unit: keeper };
   if (agent) {
     throw new RexecError(`the agent (pid ${pid}) keeps no log: what it says goes to where it was started`, {
       code: "no_log",
@@ -119,7 +122,10 @@ async function journal(unit: Unit, lines: number, goOn: boolean): Promise<number
     ...["--unit", unit.name, "--lines", String(lines), "--no-pager"],
     ...(goOn ? ["--follow"] : []),
   ];
-  const child = Bun.spawn(["journalctl", ...words], { stdio: ["ignore", "inherit", "inherit"] });
+  const show = () =>
+    Bun.spawn(["journalctl", ...words], { env: process.env, stdio: ["ignore", "inherit", "inherit"] });
+  // The system's journal is not for every account to read.
+  const child = unit.scope === "system" ? await asRoot(show) : show();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => child.kill(name));
   return child.exited;
 }

@@ -59,7 +59,7 @@ export const registerCommand = withHelp(
         description: descriptionOf(args.description),
         tags: tagsOf(args.tags),
       };
-      const loaded = loadAgentConfig(args, agentLogger(args));
+      const loaded = loadAgentConfig(args, agentLogger(args), { isNew: true });
       const shell = args.shell === undefined ? undefined : resolveShell(args.shell, process.env.PATH);
       const outcome = await registerAgent({
         loaded,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { runAgent } from "../../agent/agent.ts";
+import { currentAccount } from "../../agent/child-env.ts";
 import { type AgentLimits, requireRegistered } from "../../agent/config.ts";
 import { ownPlaces, type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { type DaemonChild, daemonChild } from "../../agent/daemon/child.ts";
@@ -9,14 +10,16 @@ import { restartInPlace } from "../../agent/restart/on-request.ts";
 import type { Restarter } from "../../agent/restart/restarter.ts";
 import { HANDOVER_VERSION } from "../../agent/restart/schema.ts";
 import { supervise } from "../../agent/service/supervised.ts";
+import { actingUid } from "../../agent/trust/identity.ts";
 import type { UplinkState } from "../../agent/uplink-state.ts";
 import { parseDuration } from "../../lib/duration.ts";
-import { RexecError, UsageError } from "../../lib/errors.ts";
+import { messageOf, RexecError, UsageError } from "../../lib/errors.ts";
 import { tokenPlace } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
+import { replaceProcess } from "../../pty/replace-process.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
@@ -61,7 +64,10 @@ export const startCommand = withHelp(
         throw new UsageError("an agent of --ephemeral is not restarted in place");
       if (args.ephemeral) return ephemeral(args, logger, daemon);
       assertNotEphemeral(args);
-      const config = requireRegistered(loadAgentConfig(args, logger), limitsOf(args));
+      const before = actingUid();
+      const named = { ...args, config: ofService(process.env) ?? args.config };
+      const config = requireRegistered(loadAgentConfig(named, logger), limitsOf(args));
+      if (actingUid() !== before) goOnAsOwner(config.path, logger);
       if (isJwt(config.token)) {
         logger.warn(
           `the token is a login token (JWT), which expires after 24 hours; make an API token (${tokenPlace(config.host)}) and run: rexec-agent refresh-token`,
@@ -126,6 +132,29 @@ async function sayReady(): Promise<number> {
   const readiness: Readiness = { handover: [HANDOVER_VERSION], version: VERSION };
   await writeOut(`${JSON.stringify(readiness)}\n`);
   return 0;
+}
+
+/** The file that the administrator of a service names in its own files: install wrote the command line, not a person. */
+function ofService(env: NodeJS.ProcessEnv): string | undefined {
+  const { kind } = runInfo(env, undefined);
+  return (kind === "systemd" || kind === "openrc" ? env.REXEC_CONFIG : "") || undefined;
+}
+
+/**
+ * Begins anew, as the account that root has become: nothing of root's is left in the environment, in memory, or in the
+ * rights to look at this process.
+ */
+function goOnAsOwner(config: string, logger: Logger): void {
+  logger.info(`runs as ${currentAccount().name}, who owns ${config}`);
+  const path = process.execPath;
+  const words = Bun.isStandaloneExecutable ? [] : [Bun.main];
+  const argv = [path, ...words, ...process.argv.slice(2)];
+  try {
+    replaceProcess({ path, argv, env: { ...process.env, REXEC_CONFIG: config }, keep: [] });
+  } catch (error) {
+    // A program in a folder that only root may enter: it goes on as it is.
+    logger.debug(messageOf(error));
+  }
 }
 
 /** @returns the exit code */

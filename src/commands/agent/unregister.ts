@@ -1,13 +1,14 @@
 import { type LoadedConfig, requireAgentId } from "../../agent/config.ts";
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
+import { type Keeper, keeperOf } from "../../agent/daemon/keeper.ts";
 import { logFiles } from "../../agent/daemon/log-file.ts";
 import { logPlaces } from "../../agent/daemon/log-place.ts";
 import { stopAgent } from "../../agent/daemon/stop.ts";
-import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { runner } from "../../agent/service/run.ts";
 import { ownFolders, removeAtServer, removeFiles } from "../../agent/unregister.ts";
 import { ExitCode, messageOf, RexecError, UsageError } from "../../lib/errors.ts";
+import { removalPlace } from "../../lib/hints.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { confirm } from "../_stdin.ts";
@@ -29,7 +30,7 @@ export const unregisterCommand = withHelp(
       ...agentArgs,
     },
     async run({ args }) {
-      const loaded = loadAgentConfig(args, agentLogger(args));
+      const loaded = loadAgentConfig(args, agentLogger(args), { rights: "kept" });
       const { agentId } = requireAgentId(loaded);
       const ask = args.yes !== true;
       if (ask && !process.stdin.isTTY) {
@@ -55,7 +56,7 @@ export const unregisterCommand = withHelp(
         say(`not removed at ${loaded.host}: ${atServer}`);
         if (ask && !(await confirm("remove it here all the same?"))) return ExitCode.failed;
         problems.push(
-          `the server still has agent ${agentId}: delete it in its dashboard, or DELETE /api/agents/${agentId}`,
+          `the server still has agent ${agentId}: delete it there, ${removalPlace(loaded.host, agentId)}`,
         );
       }
       problems.push(...(await removeHere(loaded.path, running)));
@@ -97,7 +98,7 @@ async function removeThere(loaded: LoadedConfig, agentId: string): Promise<strin
 
 interface Running {
   agent: FoundAgent | null;
-  unit: Unit | null;
+  keeper: Keeper | null;
   problem: string | null;
 }
 
@@ -105,22 +106,23 @@ interface Running {
 async function runningHere(configPath: string): Promise<Running> {
   try {
     const agent = await findAgent(runtimePlaces(configPath, process.env));
-    return { agent, unit: agent?.process ? unitOf(agent.process.pid) : null, problem: null };
+    const keeper = agent ? await keeperOf(agent, configPath, runner(process.env)) : null;
+    return { agent, keeper, problem: null };
   } catch (error) {
-    return { agent: null, unit: null, problem: messageOf(error) };
+    return { agent: null, keeper: null, problem: messageOf(error) };
   }
 }
 
 /** @returns what could not be done */
-async function removeHere(configPath: string, { agent, unit, problem }: Running): Promise<string[]> {
+async function removeHere(configPath: string, { agent, keeper, problem }: Running): Promise<string[]> {
   const { env } = process;
   const places = runtimePlaces(configPath, env);
   const problems = problem ? [`the running agent was not stopped: ${problem}`] : [];
   try {
     if (agent) {
-      const stopped = await stopAgent({ agent, unit, graceMs: GRACE_MS, service: true, run: runner(env) });
+      const stopped = await stopAgent({ agent, keeper, graceMs: GRACE_MS, insist: true, run: runner(env) });
       say(`stopped (pid ${stopped.pid})`);
-      if (unit) say(`${unit.name} is still installed: rexec-agent uninstall removes it`);
+      if (keeper) say(`${keeper.name} is still installed: rexec-agent uninstall removes it`);
     }
   } catch (error) {
     problems.push(`the running agent was not stopped: ${messageOf(error)}`);

@@ -27,7 +27,7 @@ export const updateCommand = withHelp(
       ...agentArgs,
     },
     async run({ args }) {
-      const loaded = loadAgentConfig(args, agentLogger(args));
+      const loaded = loadAgentConfig(args, agentLogger(args), { rights: "root" });
       const waitMs = parseDuration(args.wait ?? "60s");
       if (waitMs === null || waitMs === 0)
         throw new UsageError(`--wait takes a time such as 60s, not ${args.wait}`);

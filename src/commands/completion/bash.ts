@@ -7,12 +7,15 @@ export function bashCompletion(specs: readonly CommandSpec[]): string {
   const name = functionName(program);
   return `# bash completion for ${program}; load it with: source <(${program} completion bash)
 ${name}() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} at=${quoted(program)} value='' place=0 word index
+  local cur=\${COMP_WORDS[COMP_CWORD]} at=${quoted(program)} value='' place=0 word index glued=''
   COMPREPLY=()
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=\${COMP_WORDS[index]}
     # bash makes three words of --name=value.
     if [[ $word == '=' ]]; then continue; fi
+    # And of an address as many as there are colons in it.
+    if [[ $word == ':' ]]; then glued=1; continue; fi
+    if [[ -n $glued ]]; then glued=''; continue; fi
     if [[ -n $value ]]; then value=''; continue; fi
     if [[ $word == -- ]]; then return; fi
     case "$at|$word" in
@@ -40,6 +43,15 @@ ${specs.flatMap(places).join("\n")}
   folder)
     compopt -o filenames 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    ;;
+  asked:*)
+    local -a typed
+    read -ra typed <<<"\${COMP_LINE:0:COMP_POINT}"
+    [[ \${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] || unset 'typed[-1]'
+    while IFS= read -r word; do
+      # Not by compgen, which would expand what stands in a name.
+      if [[ $word == "$cur"* ]]; then COMPREPLY+=("$(printf '%q' "$word")"); fi
+    done < <(${program} complete "\${value#asked:}" -- "\${typed[@]:1}" 2>/dev/null)
     ;;
   words:*) mapfile -t COMPREPLY < <(compgen -W "\${value#words:}" -- "$cur") ;;
   esac
@@ -75,6 +87,7 @@ function places({ path, children, positionals }: CommandSpec): string[] {
 }
 
 function kind(value: Value): string {
+  if (value.kind === "asked") return quoted(`asked:${value.what}`);
   return value.kind === "choice" ? words(value.choices) : value.kind;
 }
 

@@ -86,6 +86,8 @@ function completed(value: Value): string {
       return " -f -a '(__fish_complete_directories)'";
     case "choice":
       return ` -f -a ${quoted(value.choices.join(" "))}`;
+    case "asked":
+      return ` -f -a ${quoted(`(rexec complete ${value.what} -- (commandline -opc)[2..] 2>/dev/null)`)}`;
     case "text":
       return " -f";
   }

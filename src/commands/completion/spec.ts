@@ -6,7 +6,9 @@ import { aliasesOf, argsOf, type CommandPath, childrenOf } from "../_tree.ts";
 /** What may stand in the place of a value. */
 export type Value =
   | { kind: "file" | "folder" | "text"; hint: string }
-  | { kind: "choice"; hint: string; choices: readonly string[] };
+  | { kind: "choice"; hint: string; choices: readonly string[] }
+  /** Names that `rexec complete` tells. */
+  | { kind: "asked"; hint: string; what: string };
 
 export interface OptionSpec {
   /** `["--config", "-c"]` */
@@ -41,13 +43,15 @@ export async function completionSpecs(path: CommandPath): Promise<CommandSpec[]>
     { name: "help", path: null, description: "Show the help of a command" },
     ...(path.names.length === 1 ? [{ name: "version", path: null, description: "Show the version" }] : []),
   ];
+  // The agent's program reaches no other machine, and has no such command.
+  const asks = path.names[0] === "rexec";
   const own: CommandSpec = {
     path: name,
     children: below.length > 0 ? [...below, ...builtin] : [],
-    options: optionsOf(args),
+    options: optionsOf(args, asks),
     positionals: Object.values(args)
       .filter((def) => def.type === "positional")
-      .map(valueSpec),
+      .map((def) => valueSpec(def, asks)),
   };
   const deeper = await Promise.all(
     children.map((child) => completionSpecs({ names: [...path.names, child.name], command: child.command })),
@@ -67,33 +71,44 @@ export function quoted(text: string): string {
 
 // --- internal ---
 
-function optionsOf(args: ArgsDef): OptionSpec[] {
+function optionsOf(args: ArgsDef, asks: boolean): OptionSpec[] {
   const own = Object.entries(args).filter(([, def]) => def.type !== "positional");
   const taken = new Set(own.flatMap(([name, def]) => [name, ...aliasesOf(def)]));
-  const specs = own.map(([name, def]) => optionOf([name, ...aliasesOf(def)], def));
+  const specs = own.map(([name, def]) => optionOf([name, ...aliasesOf(def)], def, asks));
   for (const [name, def] of Object.entries(BUILTIN_ARGS)) {
     const free = [name, ...aliasesOf(def)].filter((each) => !taken.has(each));
-    if (free.length > 0) specs.push(optionOf(free, def));
+    if (free.length > 0) specs.push(optionOf(free, def, asks));
   }
   return specs;
 }
 
-function optionOf(names: readonly string[], def: ArgDef): OptionSpec {
+function optionOf(names: readonly string[], def: ArgDef, asks: boolean): OptionSpec {
   return {
     flags: names.map((name) => (name.length === 1 ? `-${name}` : `--${kebab(name)}`)),
     description: brief(def.description),
-    value: def.type === "boolean" ? null : valueSpec(def),
+    value: def.type === "boolean" ? null : valueSpec(def, asks),
   };
 }
 
 const FILES = new Set(["FILE", "PATH"]);
 
+/** Hints whose values only a server knows, and what they are. */
+const ASKED: Record<string, string | undefined> = {
+  "NAME|ID": "machine",
+  SESSION: "session",
+  TAG: "tag",
+  HOST: "server",
+  URL: "server",
+};
+
 /** A hint in lower case with bars, `bash|zsh|fish`, lists all that there is. */
-function valueSpec(def: ArgDef): Value {
+function valueSpec(def: ArgDef, asks: boolean): Value {
   const hint = def.valueHint ?? "VALUE";
   const options = def.type === "enum" ? (def.options ?? []) : [];
   if (options.length > 0) return { kind: "choice", hint, choices: options };
   if (/^[a-z0-9-]+(\|[a-z0-9-]+)+$/.test(hint)) return { kind: "choice", hint, choices: hint.split("|") };
+  const what = asks ? ASKED[hint] : undefined;
+  if (what !== undefined) return { kind: "asked", hint, what };
   return { kind: FILES.has(hint) ? "file" : hint === "DIR" ? "folder" : "text", hint };
 }
 

@@ -8,7 +8,7 @@ export function zshCompletion(specs: readonly CommandSpec[]): string {
   return `#compdef ${program}
 # zsh completion for ${program}; load it with: source <(${program} completion zsh)
 
-${specs.map(commandFunction).join("\n")}
+${program === "rexec" ? askFunction() : ""}${specs.map(commandFunction).join("\n")}
 # As a file in $fpath this is run to complete; sourced it has to say what it is for.
 if [[ \${funcstack[1]} == ${name} ]]; then
   ${name} "$@"
@@ -20,6 +20,19 @@ fi
 }
 
 // --- internal ---
+
+const ASK = "_rexec_ask";
+
+/** The last argument says what; those before it are for `compadd`. */
+function askFunction(): string {
+  return `${ASK}() {
+  local -a names
+  names=("\${(@f)$(rexec complete "\${@[-1]}" -- "\${(@Q)words[1,CURRENT-1]}" 2>/dev/null)}")
+  names=("\${(@)names:#}")
+  compadd "\${@[1,-2]}" -a names
+}
+`;
+}
 
 function commandFunction(spec: CommandSpec): string {
   const { path, children, options, positionals } = spec;
@@ -74,6 +87,8 @@ function action(value: Value): string {
       return `${message}:_files -/`;
     case "choice":
       return `${message}:(${value.choices.join(" ")})`;
+    case "asked":
+      return `${message}:${ASK} ${value.what}`;
     case "text":
       return `${message}: `;
   }

@@ -30,6 +30,7 @@ export function agentView(agent: AgentRow, presence: Presence | null) {
     created_at: agent.created_at,
     connected_at: presence?.connectedAt ?? agent.connected_at,
     last_ping: presence?.lastPing ?? agent.last_ping,
+    agent_version: systemInfo?.agent_version,
     system_info: systemInfo ?? undefined,
     stats: presence?.stats ?? undefined,
     ephemeral: agent.ephemeral || undefined,

@@ -92,6 +92,8 @@ function refuse(status: number, code: string, message: string, headers?: Record<
 
 function explain(error: Error, c: Context<Env>, logger: Logger): Response {
   if (error instanceof ApiError) return error.toResponse();
+  // The client left in the middle of its body. It reads no answer.
+  if (error.name === "AbortError") return refuse(400, "body_cut", "the request ended before its body");
   const cause = { level: "error", kind: "failed requests", who: messageOf(error), atOnce: 3 } as const;
   gather(logger, cause, `${c.req.method} ${c.req.path}: ${messageOf(error)}`);
   return refuse(500, "internal", "the gateway has a problem of its own; its log says which");

@@ -62,7 +62,8 @@ export class Room {
         if (known) known.size = size;
       },
       onWatch: () => this.updateFlow(),
-      otherViewers: (session) => this.#sessions.get(session)?.viewers.size ?? 0,
+      otherViewers: (session) =>
+        [...(this.#sessions.get(session)?.viewers ?? [])].map((one) => one.connection.info),
     });
   }
 

@@ -19,6 +19,8 @@ const INDEXED_256 = 0x2000000;
 /** Kind and value of a colour. */
 export const COLOUR = 0x3ffffff;
 const UNDERLINE = 0x10000000;
+const STYLE = 0x1c000000;
+const PLAIN_LINE = 0x4000000;
 const HAS_EXTENDED = 0x10000000;
 const PROTECTED = 0x20000000;
 /** Bits of the foreground and the background that stand for a style, and its number in SGR. */
@@ -39,11 +41,18 @@ const BG_STYLES = [
 export function lookOf(fg: number, bg: number, extended: Extended): Look {
   const extra = (bg & HAS_EXTENDED) !== 0;
   return {
-    fg,
-    bg: bg & ~HAS_EXTENDED,
-    underline: extra && fg & UNDERLINE ? extended._ext & (COLOUR | 0x1c000000) : 0,
+    // Unsigned, as cells have them: the pen's may be negative.
+    fg: fg >>> 0,
+    bg: (bg & ~HAS_EXTENDED) >>> 0,
+    underline: extra && fg & UNDERLINE ? underlineOf(extended) : 0,
     link: extra ? extended.urlId : 0,
   };
+}
+
+/** Style and colour of the underline that there is, or would be. A plain line is no style of its own. */
+export function underlineOf({ _ext: packed }: Extended): number {
+  const style = packed & STYLE;
+  return (packed & COLOUR) | (style === PLAIN_LINE ? 0 : style);
 }
 
 export function sameLook(a: Look, b: Look): boolean {

@@ -13,7 +13,7 @@ const AFTER_ASCII = 2;
 export interface RowOptions {
   /** Opens a link by its number; 0 closes it. */
   link(id: number): string;
-  /** Text alone, in no colours. */
+  /** Text alone, in no colours and without combining characters. */
   plain: boolean;
   /** Columns before this one have something in them already. */
   dirty: number;
@@ -49,7 +49,8 @@ export class RowWriter {
 
   /** The cell at this column alone: a blank one is drawn only over something else. */
   cell(column: number): void {
-    const text = this.#line.getString(column);
+    const whole = this.#line.getString(column);
+    const text = this.#options.plain ? firstOf(whole) : whole;
     const look = this.lookAt(column);
     const width = this.#width(column);
     if (text === "" || width === 0) this.#blank(column, look);
@@ -167,4 +168,11 @@ export class RowWriter {
     if (this.#line.getString(before) === "" && !isErased(last)) this.#erase(before, last.bg);
     else this.cell(before);
   }
+}
+
+// --- internal ---
+
+function firstOf(text: string): string {
+  const [first = ""] = text;
+  return first;
 }

@@ -6,12 +6,18 @@ export interface RowsOptions {
   link(id: number): string;
   /** Rows above the screen that are wanted. */
   scrollback: number;
+  /** The row above the screen in which the cursor is saved, and what saves it. */
+  savedAbove?: { row: number; text: string } | null;
   /** About as many characters may be written: older rows are left out first, then colours. */
   limit: number;
 }
 
 /** For a terminal of the same size that is empty, with its cursor in the upper left corner. */
-export function rowsOf(core: Core, buffer: Buffer, { link, scrollback, limit }: RowsOptions): string {
+export function rowsOf(
+  core: Core,
+  buffer: Buffer,
+  { link, scrollback, limit, savedAbove }: RowsOptions,
+): string {
   const { lines, ybase } = buffer;
   const first = Math.max(0, ybase - scrollback);
   const parts: string[] = [];
@@ -24,7 +30,7 @@ export function rowsOf(core: Core, buffer: Buffer, { link, scrollback, limit }: 
     const dirty = line.isWrapped && row > first ? 1 : 0;
     const { text, full } = new RowWriter(core, line, { link, plain: length > limit, dirty }).row();
     const part = below ? text + (below.isWrapped ? wrapped(core, line, full, link) : "\r\n") : text;
-    parts.push(part);
+    parts.push(row === savedAbove?.row ? savedAbove.text + part : part);
     length += part.length;
     below = line;
   }

@@ -2,12 +2,12 @@
  * A terminal as text that makes another one of its size the same: what is on both screens and above, and all that decides
  * what later output does. `docs/protocol-v2.md` ("The screen") lists what it has.
  */
-import { lookOf, PLAIN, penTo, sameLook } from "./attributes.ts";
+import { lookOf, PLAIN, penTo, sameLook, underlineOf } from "./attributes.ts";
 import type { Beyond } from "./beyond.ts";
 import { designated, shifted } from "./charsets.ts";
 import { RowWriter } from "./rows.ts";
 import { rowsOf } from "./screen-rows.ts";
-import { isUnsaved, keyboard, modes, region, savedCursor, tabs, titles } from "./state.ts";
+import { isUnsaved, keyboard, modes, region, savedAbove, savedCursor, tabs, titles } from "./state.ts";
 import type { Buffer, Core } from "./xterm-core.ts";
 
 export interface SerializeOptions {
@@ -23,7 +23,7 @@ export function serialize(core: Core, beyond: Beyond, options: SerializeOptions)
   const blank = `\x1b[1;${core.rows}r\x1b[H`;
   const { kittyKeyboard: keys } = core.coreService;
   const isAlternate = active === alt;
-  const parts = [blank, rowsOf(core, normal, { ...options, link })];
+  const parts = [blank, rowsOf(core, normal, { ...options, link, savedAbove: savedAbove(normal) })];
   parts.push(tabs(core, normal), keyboard(keys.mainStack, isAlternate ? keys.mainFlags : keys.flags));
   parts.push(savedCursor(core, normal));
   if (isAlternate) {
@@ -36,18 +36,19 @@ export function serialize(core: Core, beyond: Beyond, options: SerializeOptions)
       keyboard(keys.altStack, keys.altFlags) + (isUnsaved(alt) ? "" : blank + savedCursor(core, alt));
     if (hidden) parts.push(`\x1b[?47h${hidden}\x1b[?47l`);
   }
-  parts.push(titles(core), beyond.serialize(), modes(core), region(core, active));
+  parts.push(titles(core), modes(core), beyond.serialize(), region(core, active));
   parts.push(cursor(core, active, beyond));
   return parts.join("");
 }
 
 // --- internal ---
 
-/** To the alternate screen, with the cursor saved that is. */
+/** To the alternate screen, with the cursor saved that is, from where the cursor of the normal one stays. */
 function entering(core: Core, normal: Buffer): string {
-  if (isUnsaved(normal)) return "\x1b[H\x1b[?1049h";
-  // Restoring with an origin in a region may move it: then it is left as it was saved.
-  if (normal.savedOriginMode) return "\x1b[?1047h";
+  const isAtSaved = normal.savedY === normal.ybase + normal.y && normal.savedX === normal.x;
+  // Entering by 1049 saves the cursor. Restoring it before that, with an origin in a region, might move it.
+  if (!isAtSaved || normal.savedOriginMode || normal.x >= core.cols)
+    return `\x1b[${normal.y + 1};${Math.min(normal.x, core.cols - 1) + 1}H\x1b[?1047h`;
   const after = [normal.savedGlevel > 0 ? shifted(0) : "", normal.savedWraparoundMode ? "" : "\x1b[?7h"];
   const ascii = normal.savedCharsets.some(Boolean) ? "\x1b(B\x1b)B\x1b*B\x1b+B" : "";
   const guard = penTo(PLAIN, lookOf(0, normal.savedCurAttrData.bg, core._inputHandler._curAttrData.extended));
@@ -59,17 +60,18 @@ function cursor(core: Core, buffer: Buffer, beyond: Beyond): string {
   const { decPrivateModes: on, modes: ansi } = core.coreService;
   const { charsets, glevel } = core._charsetService;
   const { fg, bg, extended } = core._inputHandler._curAttrData;
-  const colours = { fg, bg, underline: extended._ext & 0x1fffffff, link: extended.urlId };
-  const again = ansi.insertMode ? null : reprinted(core, buffer);
+  const colours = { ...lookOf(fg, bg, extended), underline: underlineOf(extended) };
+  const again = reprinted(core, buffer);
   return [
     on.origin ? "\x1b[?6h" : "",
     again ? place(core, buffer, again.column) : behind(core, buffer, (id) => beyond.link(id)),
     designated(charsets),
     glevel > 0 ? shifted(glevel) : "",
     penTo(colours, PLAIN),
-    extended.urlId ? beyond.link(extended.urlId) : "",
+    colours.link ? beyond.link(colours.link) : "",
     on.wraparound ? "" : "\x1b[?7l",
-    ansi.insertMode ? "\x1b[4h" : "",
+    // Inserted once more, it takes the place of what it was.
+    ansi.insertMode ? `${again ? `\x1b[${again.inserts}P` : ""}\x1b[4h` : "",
     on.synchronizedOutput ? "\x1b[?2026h" : "",
     again?.text ?? "",
   ].join("");
@@ -97,7 +99,7 @@ function behind(core: Core, buffer: Buffer, link: (id: number) => string): strin
 }
 
 /** The last character, where the next one may join it or repeat it: it is printed once more, at the very end. */
-function reprinted(core: Core, buffer: Buffer): { column: number; text: string } | null {
+function reprinted(core: Core, buffer: Buffer): { column: number; text: string; inserts: number } | null {
   const state = core._inputHandler._parser.precedingJoinState;
   const width = (state >> 1) & 3;
   const column = buffer.x - width;
@@ -109,9 +111,11 @@ function reprinted(core: Core, buffer: Buffer): { column: number; text: string }
     lookOf(fg, bg, extended),
     lookOf(line.getFg(column), line.getBg(column), line.getExtended(column)),
   );
+  const { unicodeService } = core;
   let after = 0;
-  for (const char of text) after = core.unicodeService.charProperties(char.codePointAt(0) ?? 0, after);
-  return text !== "" && sameColours && joinsAlike(after, state) ? { column, text } : null;
+  for (const char of text) after = unicodeService.charProperties(char.codePointAt(0) ?? 0, after);
+  const inserts = (unicodeService.charProperties(text.codePointAt(0) ?? 0, 0) >> 1) & 3;
+  return text !== "" && sameColours && joinsAlike(after, state) ? { column, text, inserts } : null;
 }
 
 /** Of what is remembered of a character only its class and its width decide what joins it; the rest is context. */

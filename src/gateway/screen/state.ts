@@ -22,32 +22,24 @@ export function region({ rows }: Core, { scrollTop, scrollBottom }: Buffer): str
 
 /** True where nothing was saved by ESC 7, or what a terminal has at its start. */
 export function isUnsaved(buffer: Buffer): boolean {
-  const { fg, bg } = buffer.savedCurAttrData;
-  const place = buffer.savedX + Math.max(0, buffer.savedY - buffer.ybase);
+  const { fg, bg } = lookOf(buffer.savedCurAttrData.fg, buffer.savedCurAttrData.bg, NO_EXTENDED);
+  const place = buffer.savedX + buffer.savedY;
   const sets = buffer.savedGlevel + buffer.savedCharsets.filter(Boolean).length;
   return place + sets === 0 && fg === 0 && bg === 0 && !buffer.savedOriginMode && buffer.savedWraparoundMode;
 }
 
 /** Saves what is saved there, then leaves everything at rest but the cursor. Expects a region of all rows. */
 export function savedCursor({ rows, cols }: Core, buffer: Buffer): string {
-  if (isUnsaved(buffer)) return "";
-  const { savedCurAttrData: pen, savedCharsets, savedGlevel, savedOriginMode, savedWraparoundMode } = buffer;
-  const look = lookOf(pen.fg, pen.bg, NO_EXTENDED);
+  if (isUnsaved(buffer) || isSavedAbove(buffer)) return "";
   const row = Math.min(Math.max(0, buffer.savedY - buffer.ybase), rows - 1);
-  return [
-    savedOriginMode ? "\x1b[?6h" : "",
-    `\x1b[${row + 1};${Math.min(buffer.savedX, cols - 1) + 1}H`,
-    penTo(look, PLAIN),
-    designated(savedCharsets),
-    savedGlevel > 0 ? shifted(savedGlevel) : "",
-    savedWraparoundMode ? "" : "\x1b[?7l",
-    "\x1b7",
-    savedWraparoundMode ? "" : "\x1b[?7h",
-    savedGlevel > 0 ? shifted(0) : "",
-    undesignated(savedCharsets),
-    penTo(PLAIN, look),
-    savedOriginMode ? "\x1b[?6l" : "",
-  ].join("");
+  const place = `\x1b[${row + 1};${Math.min(buffer.savedX, cols - 1) + 1}H`;
+  return buffer.savedOriginMode ? `\x1b[?6h${place}${saving(buffer)}\x1b[?6l` : place + saving(buffer);
+}
+
+/** Where the cursor was saved in a row that is above the screen now: what saves it while that row is written. */
+export function savedAbove(buffer: Buffer): { row: number; text: string } | null {
+  if (isUnsaved(buffer) || !isSavedAbove(buffer)) return null;
+  return { row: buffer.savedY, text: `\x1b[${buffer.savedX + 1}G${saving(buffer)}\r` };
 }
 
 /** Kitty's keyboard flags of one screen: a stack with what counts on top. */
@@ -91,6 +83,25 @@ export function titles({ _inputHandler: input }: Core): string {
 }
 
 // --- internal ---
+
+function isSavedAbove(buffer: Buffer): boolean {
+  return buffer.savedY < buffer.ybase && !buffer.savedOriginMode;
+}
+
+function saving({ savedCurAttrData: pen, savedCharsets, savedGlevel, savedWraparoundMode }: Buffer): string {
+  const look = lookOf(pen.fg, pen.bg, NO_EXTENDED);
+  return [
+    penTo(look, PLAIN),
+    designated(savedCharsets),
+    savedGlevel > 0 ? shifted(savedGlevel) : "",
+    savedWraparoundMode ? "" : "\x1b[?7l",
+    "\x1b7",
+    savedWraparoundMode ? "" : "\x1b[?7h",
+    savedGlevel > 0 ? shifted(0) : "",
+    undesignated(savedCharsets),
+    penTo(PLAIN, look),
+  ].join("");
+}
 
 function cursorShape({ cursorStyle, cursorBlink }: Core["coreService"]["decPrivateModes"]): string {
   if (cursorStyle === undefined) return "";

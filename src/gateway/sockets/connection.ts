@@ -32,6 +32,9 @@ export interface ConnectionInfo {
   largestFrame: number;
   tokenId: string;
   userId: string;
+  userName: string;
+  /** Unix milliseconds. */
+  openedAt: number;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
 }

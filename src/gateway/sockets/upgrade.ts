@@ -225,6 +225,8 @@ function describe(
     peer: info.peer,
     tokenId: token.id,
     userId: user.id,
+    userName: user.username,
+    openedAt: Date.now(),
     tokenExpiresAt,
   };
 }

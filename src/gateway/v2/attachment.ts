@@ -3,6 +3,8 @@ import { StreamCursor } from "../../lib/stream.ts";
 import { WireGauge } from "../../lib/wire-gauge.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import { COUNTS } from "../../protocol/values.ts";
+import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { Mirror, MirrorReader } from "./mirror.ts";
 import { packedFrame } from "./packed-frame.ts";
@@ -18,6 +20,8 @@ type Refused = Extract<OwnerMessage, { type: "refused" }>;
 export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
   mirror(info: Attached["info"]): Mirror;
+  /** Who looks at it already. */
+  others(info: Attached["info"]): readonly ConnectionInfo[];
   onGone(attachment: Attachment): void;
   snapshots: SnapshotBudget;
   /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
@@ -60,6 +64,10 @@ export class Attachment implements PeerChannel, MirrorReader {
     });
   }
 
+  get connection(): ConnectionInfo {
+    return this.#peer.connection.info;
+  }
+
   get sent(): number | null {
     return this.#cursor?.sent ?? null;
   }
@@ -88,7 +96,16 @@ export class Attachment implements PeerChannel, MirrorReader {
         hold: false,
         viewer: this.viewer,
         ...(this.#size ?? {}),
+        ...this.#start,
       }),
+    );
+  }
+
+  /** What counts where a shell is started for this viewer. */
+  get #start(): Partial<Attach> {
+    const { term, colorterm, command, shown } = this.#wish;
+    return Object.fromEntries(
+      Object.entries({ term, colorterm, command, shown }).filter(([, value]) => value !== undefined),
     );
   }
 
@@ -188,7 +205,8 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#mirror = mirror;
     const start = this.#cursor?.sent ?? mirror.ring.start;
     const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
-    this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created });
+    const others = first ? this.#deps.others(info).slice(0, COUNTS.others).map(otherOf) : undefined;
+    this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created, others });
     this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
     if (this.#size) mirror.size.measured(this.viewer, this.#size);
@@ -273,4 +291,9 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#mirror?.leave(this, announced);
     this.#deps.onGone(this);
   }
+}
+
+/** As the viewer is told. */
+function otherOf({ userName: name, openedAt: since }: ConnectionInfo) {
+  return { name, since };
 }

@@ -2,7 +2,7 @@
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { ScreenPool } from "../screen/pool.ts";
-import type { Connection } from "../sockets/connection.ts";
+import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { Attachment } from "./attachment.ts";
@@ -29,8 +29,8 @@ export interface DeskEvents {
   onSize(session: string, size: TerminalSize): void;
   /** Somebody waits for something of the agent's who did not before. */
   onWatch(): void;
-  /** Of viewers by v1, for lists. */
-  otherViewers(session: string): number;
+  /** The connections of those who look at it by v1. */
+  otherViewers(session: string): readonly ConnectionInfo[];
 }
 
 export class Desk {
@@ -150,6 +150,7 @@ export class Desk {
         queueMicrotask(() => this.#events.onWatch()); // it is about to join
         return this.#mirror(info);
       },
+      others: (info) => this.#othersAt(info),
       onGone: (gone) => this.#attachments.delete(gone),
       snapshots: this.#options.snapshots,
       screenEveryMs: this.#options.timings.screenEveryMs,
@@ -209,7 +210,14 @@ export class Desk {
   }
 
   #viewersOf({ instance, session }: SessionInfo): number {
-    return (this.#mirrors.get(instance)?.readers.size ?? 0) + this.#events.otherViewers(session);
+    return (this.#mirrors.get(instance)?.readers.size ?? 0) + this.#events.otherViewers(session).length;
+  }
+
+  /** Who looks at it, for one that is about to. */
+  #othersAt({ instance, session }: SessionInfo): readonly ConnectionInfo[] {
+    const readers = this.#mirrors.get(instance)?.readers;
+    const here = [...this.#attachments].filter((attachment) => readers?.has(attachment));
+    return [...here.map(({ connection }) => connection), ...this.#events.otherViewers(session)];
   }
 
   async #answerList(peer: Peer): Promise<void> {

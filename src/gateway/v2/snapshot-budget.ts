@@ -8,8 +8,11 @@ import type { Snapshot } from "./screen.ts";
 const TURN_BYTES = 512 * 1024;
 /** Beyond this many bytes that viewers have not taken yet, further snapshots are small. */
 const KEPT_BYTES = 64 * 1024 * 1024;
-/** Characters of a snapshot; and where memory is short, which is a screen without much of its past. */
-const CHARACTERS = { most: 6 * 1024 * 1024, least: 256 * 1024 };
+/**
+ * Characters of a snapshot, of up to three bytes: viewers take 16 MiB. Where memory is short it is a screen without much of
+ * its past.
+ */
+const CHARACTERS = { most: 4 * 1024 * 1024, least: 256 * 1024 };
 
 export class SnapshotBudget {
   /** How many viewers still have something of each to take. */

@@ -3,11 +3,15 @@
  * each side does with them. "Opener" is the side that attaches: the gateway towards an agent, a viewer towards a gateway.
  */
 import * as z from "zod/mini";
+import { LONGEST_COMMAND, MAX_LINGER_MS } from "../limits.ts";
 import { FROM_AGENT, FROM_SERVER } from "../message-size.ts";
 import { type Parsed, parseMessage } from "../parse.ts";
 import { isPathSegment } from "../path.ts";
-import { brief, COUNTS, exact, LENGTHS, lenient, listOf, variables } from "../values.ts";
+import { brief, COUNTS, exact, LENGTHS, lenient, listOf, someOf, variables } from "../values.ts";
 import { MAX_OFFSET } from "./frames.ts";
+
+/** Most characters of a command as lists show it. */
+export const SHOWN_CHARS = 200;
 
 /** Most bytes of one control message. */
 export const MAX_CONTROL_BYTES = 1024 * 1024;
@@ -48,6 +52,18 @@ const refusal = z.catch(
 );
 export type RefusalCode = z.infer<typeof refusal>;
 
+/** A name or a word of a few plain characters; another one is as good as none. */
+function plainWord(most: number) {
+  return z.catch(z.optional(z.string().check(z.regex(/^[\w+-][\w.+-]*$/), z.maxLength(most))), undefined);
+}
+
+/** What the opener's terminal is: TERM and COLORTERM there. For a shell that is started for it. */
+const viewerTerminal = { term: plainWord(64), colorterm: plainWord(32) };
+export interface ViewerTerminal {
+  term?: string | undefined;
+  colorterm?: string | undefined;
+}
+
 const attach = z.object({
   type: z.literal("attach"),
   channel,
@@ -69,6 +85,11 @@ const attach = z.object({
   viewer: id,
   cols: z.optional(side),
   rows: z.optional(side),
+  ...viewerTerminal,
+  /** With `create`: this line of the shell's in place of a login shell. An agent that doesn't know it starts a shell. */
+  command: z.optional(z.string().check(z.minLength(1), z.maxLength(LONGEST_COMMAND))),
+  /** The command as lists show it. `attached` has it, which tells that the agent knows commands here. */
+  shown: z.optional(z.string().check(z.minLength(1), z.maxLength(SHOWN_CHARS))),
 });
 
 const run = z.object({
@@ -77,9 +98,13 @@ const run = z.object({
   /** A UUID of the opener's: the same again attaches to what runs. */
   run: newId,
   command: exact(LENGTHS.command),
+  /** The command as lists show it, where the line that runs is not for reading. */
+  shown: z.optional(z.string().check(z.maxLength(SHOWN_CHARS))),
   cwd: z.optional(exact(LENGTHS.path)),
   env: z.optional(variables),
   timeout_ms: z.optional(z.int().check(z.positive())),
+  /** How long its output may be silent behind its end before it is cut, where a process that it left holds it open. */
+  linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
   /** Offsets of stdout and stderr to go on from. */
@@ -105,6 +130,10 @@ export type OpenerMessage = z.infer<typeof fromOpener>;
 /** The same as it is written: what has a default may be left out. */
 export type OpenerInput = z.input<typeof fromOpener>;
 
+/** A viewer of a session: the account's name, and since when, in Unix milliseconds. */
+const other = z.object({ name: brief(LENGTHS.name), since: z.number() });
+export type OtherViewer = z.infer<typeof other>;
+
 const fromOwner = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("attached"),
@@ -115,6 +144,8 @@ const fromOwner = z.discriminatedUnion("type", [
     /** How much of this viewer's input has been applied. */
     input: offset,
     created: z.boolean(),
+    /** From a gateway, to a viewer that is new to the session: the first of those who look at it already. */
+    others: lenient(someOf(other, COUNTS.others)),
   }),
   z.object({
     type: z.literal("screen"),
@@ -134,6 +165,8 @@ const fromOwner = z.discriminatedUnion("type", [
     exit_code: z.nullable(z.number()),
     signal: z.nullable(brief(LENGTHS.word)),
     timed_out: lenient(z.boolean()),
+    /** A process that the command left still held its output: what it prints from then on is lost. */
+    left_open: lenient(z.boolean()),
   }),
   z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),
   z.object({ type: z.literal("sessions"), sessions: listOf(sessionInfo, COUNTS.sessions) }),

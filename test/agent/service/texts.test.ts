@@ -1,11 +1,14 @@
 /** The files that service managers are given, as text; test/systemd has the one of systemd at work. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { whyNothingBoots } from "../../../src/agent/service/detect.ts";
+import { serviceEnvironment } from "../../../src/agent/service/environment.ts";
 import { openrcScript, sysvScript } from "../../../src/agent/service/init-scripts.ts";
+import { installedServices } from "../../../src/agent/service/installed.ts";
 import { launchdPlist } from "../../../src/agent/service/launchd.ts";
-import { proxyLines } from "../../../src/agent/service/proxy-env.ts";
+import { keepProxy, proxyLines, withoutProxy } from "../../../src/agent/service/proxy-env.ts";
 import type { ServiceSpec } from "../../../src/agent/service/spec.ts";
 import { systemdUnit } from "../../../src/agent/service/systemd-unit.ts";
 import { lacks, testUnless, testWith, tool } from "../../support/needs.ts";
@@ -154,6 +157,98 @@ describe("the scripts of OpenRC and SysV init", () => {
     expect(run(["sh", script, "status"]).code).toBe(3);
     expect(run(["sh", script, "stop"]).code).toBe(0);
     expect(run(["sh", script]).code).toBe(2);
+  });
+});
+
+describe("the variables of a service's administrator", () => {
+  const caller = { REXEC_TOKEN: "rexec_callers", REXEC_HOST: "https://callers", NODE_OPTIONS: "--inspect" };
+
+  for (const [init, script, path] of [
+    ["OpenRC", openrcScript, "/etc/conf.d/rexec-agent"],
+    ["SysV init", sysvScript, "/etc/default/rexec-agent"],
+    ["SysV init", sysvScript, "/etc/sysconfig/rexec-agent"],
+  ] as const) {
+    test(`reach the agent of ${init} from ${path} and from install's own file, and from no caller`, () => {
+      const theirs = file("theirs", "REXEC_TOKEN=rexec_theirs\nBUN_OPTIONS=--smol\n");
+      const envFile = file("agent.env", "REXEC_REGION=eu\nREXEC_TOKEN=rexec_ours\n");
+      const text = script({ ...SPEC, envFile })
+        .replaceAll(path, theirs)
+        .replace(/^case "\$1"[\s\S]*/m, "");
+      const { out } = run(["sh", file("variables", `${text}\nenv`)], caller);
+      expect(out).toContain("REXEC_TOKEN=rexec_theirs\n");
+      expect(out).toContain("REXEC_REGION=eu\n");
+      expect(out).not.toMatch(/callers|BUN_OPTIONS|NODE_OPTIONS/);
+    });
+  }
+
+  test("count with systemd, but those of an account's logins do not", () => {
+    const unset = (unit: string) => /^UnsetEnvironment=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+    for (const scope of ["system", "user"] as const) {
+      const unit = systemdUnit({ ...SPEC, scope }, 252);
+      expect(unset(unit).filter((name) => name.startsWith("REXEC_"))).toEqual([]);
+      expect(unset(unit)).toContain("NODE_OPTIONS");
+      expect(/^Environment=.*REXEC_TOKEN= /m.test(unit)).toBe(scope === "user");
+    }
+  });
+
+  test("are read as the service will find them", () => {
+    const envFile = file("all.env", "HTTPS_PROXY='http://p'\nREXEC_TOKEN='rexec a'\n# REXEC_API=no\n");
+    const dropIns = join(folder, "drop-ins.d");
+    mkdirSync(dropIns);
+    const more = file("more.env", 'REXEC_REGION="eu"\n');
+    writeFileSync(
+      join(dropIns, "a.conf"),
+      `[Service]\nEnvironment=A=b "REXEC_HOST=https://x y" REXEC_API=z\n`,
+    );
+    writeFileSync(
+      join(dropIns, "b.conf"),
+      `[Service]\nEnvironmentFile=-${more}\nEnvironment=REXEC_API=last\n`,
+    );
+    expect(serviceEnvironment(envFile, dropIns)).toEqual({
+      REXEC_TOKEN: "rexec a",
+      REXEC_HOST: "https://x y",
+      REXEC_API: "last",
+      REXEC_REGION: "eu",
+    });
+  });
+
+  test("stay in install's own file where a proxy is written to it", () => {
+    const envFile = file("kept.env", "REXEC_TOKEN=rexec_kept\nHTTPS_PROXY='http://old'\n");
+    chmodSync(envFile, 0o600);
+    expect(keepProxy({ ...SPEC, envFile }, { HTTPS_PROXY: "http://new:1" })).toBe(true);
+    expect(readFileSync(envFile, "utf8")).toBe("REXEC_TOKEN=rexec_kept\nHTTPS_PROXY='http://new:1'\n");
+    expect(keepProxy({ ...SPEC, envFile }, { HTTPS_PROXY: "http://new:1" })).toBe(false);
+    expect(withoutProxy(readFileSync(envFile, "utf8"))).toBe("REXEC_TOKEN=rexec_kept\n");
+  });
+});
+
+describe("the services of this machine", () => {
+  const root = (name: string, path: string, text: string) => {
+    const at = join(folder, name, path);
+    mkdirSync(join(at, ".."), { recursive: true });
+    writeFileSync(at, text);
+    return join(folder, name);
+  };
+  const odd = { ...SPEC, ...ODD };
+
+  test.each([
+    ["systemd", "/etc/systemd/system/rexec-agent.service", systemdUnit(odd, 252), ODD.config],
+    ["systemd", "/etc/systemd/system/rexec-agent.service", systemdUnit(SPEC, 254), SPEC.config],
+    ["openrc", "/etc/init.d/rexec-agent", openrcScript({ ...SPEC, user: "pi" }), SPEC.config],
+    ["sysv", "/etc/init.d/rexec-agent", sysvScript({ ...SPEC, user: "pi" }), SPEC.config],
+    ["launchd", "/Library/LaunchDaemons/com.rexec.agent.plist", launchdPlist(odd, "/h"), ODD.config],
+    ["sysv", "/etc/init.d/rexec-agent", "#!/bin/sh\n/opt/other start\n", null],
+  ])("tell their configuration: %s, %s", (init, path, text, config) => {
+    const at = root(crypto.randomUUID(), path, text);
+    expect(installedServices(at)).toMatchObject([{ init, file: path, config }]);
+  });
+
+  test("are found to be run by nothing where process 1 is no init", () => {
+    expect(whyNothingBoots("sysv", root("jar", "/proc/1/comm", "sleep\n"))).toContain('process 1 is "sleep"');
+    expect(whyNothingBoots("sysv", root("box", "/proc/1/comm", "init\n"))).toBe(null);
+    expect(whyNothingBoots("openrc", root("jar", "/sbin/openrc-run", ""))).toContain("OpenRC");
+    expect(whyNothingBoots("openrc", root("rc", "/run/openrc/softlevel", ""))).toBe(null);
+    expect(whyNothingBoots("systemd", root("jar", "/x", ""))).toBe(null);
   });
 });
 

@@ -1,0 +1,51 @@
+/**
+ * What the system hands over as bytes, as a string that loses nothing: a byte that is part of no UTF-8 sequence becomes a
+ * lone surrogate, U+DC80 to U+DCFF (as in Python's PEP 383). Text is what it always was, and `isWellFormed()` tells.
+ */
+
+/** Bytes to a string. */
+export function fromBytes(bytes: Uint8Array): string {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  if (!text.includes("\ufffd")) return text;
+  let out = "";
+  for (let at = 0; at < bytes.length; ) {
+    const length = sequenceAt(bytes, at);
+    out += length > 0 ? decode(bytes, at, length) : String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+    at += Math.max(1, length);
+  }
+  return out;
+}
+
+/** And back. */
+export function toBytes(text: string): Uint8Array {
+  if (text.isWellFormed()) return Buffer.from(text);
+  const parts = [...text].map((unit) => {
+    const code = unit.charCodeAt(0);
+    return unit.length === 1 && code >= 0xdc80 && code <= 0xdcff
+      ? Uint8Array.of(code - 0xdc00)
+      : Buffer.from(unit);
+  });
+  return Buffer.concat(parts);
+}
+
+/** For a person: what is no text is shown as `\xff`. */
+export function shownOf(text: string): string {
+  if (text.isWellFormed()) return text;
+  return [...text]
+    .map((unit) => (unit.isWellFormed() ? unit : `\\x${(unit.charCodeAt(0) - 0xdc00).toString(16)}`))
+    .join("");
+}
+
+// --- internal ---
+
+/** Length of the UTF-8 sequence that begins there, 0 where none does. */
+function sequenceAt(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (at + length > bytes.length) return 0;
+  return Buffer.from(decode(bytes, at, length)).equals(bytes.subarray(at, at + length)) ? length : 0;
+}
+
+function decode(bytes: Uint8Array, at: number, length: number): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(at, at + length));
+}
