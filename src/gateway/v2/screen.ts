@@ -19,6 +19,9 @@ export interface Snapshot extends TerminalSize {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Bytes before what a snapshot is cut at that a viewer may need again. */
+export const SNAPSHOT_TAIL_BYTES = MAX_OPEN_BYTES;
+
 /** Of what is further behind only the modes are taken. About 50 ms of parsing. */
 const PARSED_BYTES = 512 * 1024;
 /** Parsed in one task, which is to take some milliseconds: less of it where it takes longer. */
@@ -309,9 +312,6 @@ export class Screen {
     }
   }
 }
-
-/** Bytes before what a snapshot is cut at that a viewer may need again. */
-export const SNAPSHOT_TAIL_BYTES = MAX_OPEN_BYTES;
 
 // --- internal ---
 
