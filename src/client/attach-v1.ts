@@ -31,8 +31,6 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
   const output = new OutputPump((bytes) => terminal.write(bytes), context.fail);
   const input = new SocketInput(context);
   context.input.to(input);
-  // Before its output is listened to, and so before the prompt.
-  await tellOthers(context);
   let connection: Connection | null = first;
   for (let again = false; ; again = true) {
     const started = clock.now();
@@ -51,6 +49,16 @@ export async function attachV1(context: AttachContext, first: Connection): Promi
   }
 }
 
+/** Who else is there, before anything is shown or read. Only our gateway lists sessions. We are one of the viewers. */
+export async function tellOthers({ target, status, signal }: AttachContext): Promise<void> {
+  if (target.newSession) return;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
+  const sessions = await listSessions(target.server, target.agentId, limit).catch(() => []);
+  const main = sessions.find(({ session, ended_at }) => session === MAIN_SESSION && ended_at === null);
+  const text = othersCounted((main?.viewers ?? 0) - 1);
+  if (text && !signal.aborted) status({ kind: "others", text });
+}
+
 // --- internal ---
 
 /** Nothing more is taken while this much waits to be sent, bytes. The socket has no drain event: it is asked. */
@@ -67,16 +75,6 @@ async function left({ target }: AttachContext): Promise<Pick<Left, "livesOn" | "
   const sessions = await asked.catch(() => []);
   const isKept = sessions.some(({ session, ended_at }) => session === MAIN_SESSION && ended_at === null);
   return { livesOn: MAIN_SESSION, isKept };
-}
-
-/** Only our gateway lists sessions. We are one of the viewers. */
-async function tellOthers({ target, status, signal }: AttachContext): Promise<void> {
-  if (target.newSession) return;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
-  const sessions = await listSessions(target.server, target.agentId, limit).catch(() => []);
-  const main = sessions.find(({ session, ended_at }) => session === MAIN_SESSION && ended_at === null);
-  const text = othersCounted((main?.viewers ?? 0) - 1);
-  if (text && !signal.aborted) status({ kind: "others", text });
 }
 
 function connectionLost(reason: string): RexecError {

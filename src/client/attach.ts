@@ -8,7 +8,7 @@ import {
   noSessions,
   noTerminalCommands,
 } from "./attach-context.ts";
-import { attachV1 } from "./attach-v1.ts";
+import { attachV1, tellOthers } from "./attach-v1.ts";
 import { InputPump } from "./input-pump.ts";
 import { attachV2 } from "./v2/shell.ts";
 import { openViewer } from "./viewer.ts";
@@ -51,9 +51,16 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
     const open = () => openViewer(target, signal);
     const { wait, clock } = context;
     const connection = await (wait ? whenThere(target, { ...wait, signal, clock }, open) : open());
+    const isV2 = connection.protocol === SUBPROTOCOL_V2;
+    if (!isV2) {
+      // What the shell prints meanwhile waits at the server, and not in here.
+      connection.pause();
+      await tellOthers(context);
+      connection.resume();
+    }
     // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
     context.input.run().catch(context.fail);
-    if (connection.protocol === SUBPROTOCOL_V2) return await attachV2(context, connection);
+    if (isV2) return await attachV2(context, connection);
     if (context.command) {
       connection.close();
       throw noTerminalCommands();

@@ -16,7 +16,7 @@ export function checkSize({ command, cwd, env = {} }: Sized): void {
   const bytes = Buffer.byteLength(command);
   if (bytes > LONGEST_COMMAND) {
     throw tooLarge(
-      `the command is too long: ${bytes} bytes with its quotes, and a Linux program takes ${LONGEST_COMMAND} as one argument`,
+      `the command has ${bytes} bytes, and a Linux program takes ${LONGEST_COMMAND} as one argument`,
       "send it as a script on stdin: rexec exec NAME -- sh < FILE",
     );
   }

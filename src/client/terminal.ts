@@ -142,12 +142,12 @@ export class LocalTerminal implements Terminal {
   }
 
   /**
-   * What puts the cursor at the beginning of a line of its own, whatever the remote program left on it. For after
-   * `restore`.
+   * What puts the cursor at the beginning of a line of its own, with nothing of the remote program's on it or below. For
+   * after `restore`.
    */
   ownLine(): string {
     if (!this.shown) return "\n";
-    return `${this.#modes.startsLine ? "\r" : "\r\n"}\x1b[K`;
+    return `${this.#modes.startsLine ? "\r" : "\r\n"}\x1b[J`;
   }
 
   /** Shows text of our own between two pieces of output, where it would not tear a sequence of bytes apart. */

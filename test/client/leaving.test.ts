@@ -1,95 +1,74 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { ReferenceTerminal } from "../support/reference-terminal.ts";
+import { Terminal } from "../support/terminal.ts";
 import { V2Gateway } from "../support/v2-gateway.ts";
-import { V2Shell } from "../support/v2-shell.ts";
+import type { V2Shell } from "../support/v2-shell.ts";
 import { until } from "../support/wait.ts";
-import { loggedIn, rexec, Screen } from "./support/cli.ts";
-import { V1Server } from "./support/v1-server.ts";
+import { ENTRY } from "./support/cli.ts";
 
-setDefaultTimeout(15_000);
+const SIZE = { cols: 70, rows: 20 };
+const LEFT = "rexec: left box; its shell lives on (rexec connect box)";
+setDefaultTimeout(20_000);
 
-/** A shell that a viewer finds, and what was typed into it. */
-function gatewayWithShell() {
-  const shell = new V2Shell("main");
-  shell.picture = { bytes: Buffer.from("ready$ "), skipped: 0 };
-  const gateway = new V2Gateway();
-  gateway.shells.set("main", shell);
-  return { gateway, shell };
+/** A screen full of text, with the cursor somewhere in its middle. */
+const FULL = `${Array.from({ length: 30 }, (_, row) => `row ${row} ${"x".repeat(60)}`).join("\r\n")}\x1b[9;20H`;
+
+/** What a person's terminal shows once the client has shown that and was left. */
+async function leftAfter(
+  output: string,
+  leave = "\x1d",
+): Promise<{ screen: ReferenceTerminal; rows: string[] }> {
+  await using gateway = new V2Gateway({ onShell: (shell: V2Shell) => void shell.write(`ready$ ${output}`) });
+  await using terminal = new Terminal([process.execPath, ENTRY, "connect", "box"], {
+    env: gateway.env,
+    ...SIZE,
+  });
+  const end = Buffer.from(output).toString().slice(-4);
+  await until(() => terminal.shown.endsWith(end), 8_000, "the output");
+  await terminal.type(leave);
+  await terminal.exit();
+  const screen = new ReferenceTerminal(SIZE);
+  await screen.write(`${terminal.shown}$ after`);
+  const { active } = screen.terminal.buffer;
+  const rows = Array.from(
+    { length: active.length },
+    (_, row) => active.getLine(row)?.translateToString(true) ?? "",
+  );
+  return { screen, rows };
 }
 
-describe("the key that leaves", () => {
-  test("typed twice reaches the program once, and the shell goes on", async () => {
-    const { gateway, shell } = gatewayWithShell();
-    await using _ = gateway;
-    await using screen = await Screen.rexec(["connect", "box"], gateway.env);
-    await screen.shows("ready$");
-    await screen.type("a\x1d");
-    await until(() => shell.typed === "a", 5_000, "what stood before it");
-    await screen.type("\x1db");
-    await until(() => shell.typed === "a\x1db", 5_000, "the key itself");
-    await screen.type("\x1d");
-    await screen.shows("left box; its shell lives on (rexec connect box)");
-  });
-
-  const others: [string, string[], Record<string, string>, string, string][] = [
-    ["an option", ["--escape", "^a"], {}, "\x01", "Ctrl+A"],
-    ["a variable", [], { REXEC_ESCAPE: "~" }, "~", "~"],
-    ["an option before a variable", ["--escape=ctrl-t"], { REXEC_ESCAPE: "none" }, "\x14", "Ctrl+T"],
+describe("leaving", () => {
+  const cases: [string, string][] = [
+    ["a prompt", "$ "],
+    ["a full screen", FULL],
+    ["vim", `before\r\n\x1b[?1049h\x1b[?1h\x1b=\x1b[1;19r${FULL}\x1b[?25l`],
+    ["less without an alternate screen", `${FULL}\x1b[20;1H\x1b[7m:\x1b[0m`],
+    ["an unfinished DCS", `${FULL}\x1bPq#0;2;0;0;0~~~~`],
+    ["an unfinished title", `${FULL}\x1b]0;half of a title`],
+    ["an unfinished link in colours", `${FULL}\x1b[31;42m\x1b]8;;https://example.com/half`],
+    ["half a CSI", `${FULL}\x1b[38;5;1`],
+    ["half a CSI that is far too long", `${FULL}\x1b[${"1;".repeat(200)}1`],
+    ["insert mode, no autowrap, line drawing", `${FULL}\x1b[4h\x1b[?7l\x1b(0\x1b)0\x0e`],
+    ["an origin in a region", `${FULL}\x1b[5;10r\x1b[?6h\x1b[2;2H`],
+    ["synchronized output and hidden text", `${FULL}\x1b[?2026h\x1b[8m`],
   ];
-  test.each(others)("is another one by %s, and named so", async (_, words, extra, key, name) => {
-    const { gateway, shell } = gatewayWithShell();
-    await using _gateway = gateway;
-    await using screen = await Screen.rexec(["connect", "box", ...words], { ...gateway.env, ...extra });
-    await screen.shows(`${name} leaves`);
-    await screen.shows("ready$");
-    await screen.type("\x1d");
-    await until(() => shell.typed === "\x1d", 5_000, "the usual key");
-    gateway.broadcast({ type: "agent_status", status: "offline" });
-    await screen.shows(`waiting for it (${name} leaves)`);
-    await screen.type(key);
-    await screen.shows("left box");
-    expect(screen.shown).not.toContain("Ctrl+]");
-  });
+  test.each(cases)(
+    "%s: the terminal is at rest, and the word stands on a line of its own",
+    async (_, output) => {
+      const { screen, rows } = await leftAfter(output);
+      const at = rows.indexOf(LEFT);
+      expect(at).toBeGreaterThan(0);
+      expect(rows[at + 1]).toBe("$ after");
+      const { active, normal } = screen.terminal.buffer;
+      expect(active).toBe(normal);
+      expect(screen.terminal.modes).toEqual(new ReferenceTerminal(SIZE).terminal.modes);
+      expect(screen.core.coreService.isCursorHidden).toBe(false);
+      expect(screen.core._inputHandler._curAttrData.extended.urlId).toBe(0);
+    },
+  );
 
-  test("can be none: nothing is said of one, and every key is the program's", async () => {
-    const { gateway, shell } = gatewayWithShell();
-    await using _ = gateway;
-    await using screen = await Screen.rexec(["attach", "box", "main", "--escape", "none"], gateway.env);
-    await screen.shows("ready$");
-    await screen.type("\x1d~\x01");
-    await until(() => shell.typed === "\x1d~\x01", 5_000, "all keys");
-    gateway.broadcast({ type: "agent_status", status: "offline" });
-    await screen.shows("waiting for it");
-    expect(screen.shown).not.toContain("leaves");
-  });
-
-  test.each(["ab", "^[", ""])("cannot be %p: a usage error before anything is connected", async (text) => {
-    const { gateway } = gatewayWithShell();
-    await using _ = gateway;
-    const ran = await rexec(["connect", "box", `--escape=${text}`], gateway.env);
-    expect(ran.code).toBe(2);
-    expect(ran.stderr).toContain(`--escape cannot be "${text}"`);
-    expect(gateway.requests).toEqual([]);
-  });
-});
-
-describe("leaving at a server of rexec.v1", () => {
-  test("does not promise what its last viewer ends", async () => {
-    await using server = new V1Server();
-    await using screen = await Screen.rexec(["connect", "box"], loggedIn(server.url));
-    await screen.shows("$ ");
-    await screen.type("\x1d");
-    await screen.shows("lives on only while another viewer is connected");
-  });
-
-  test("says that the shell lives on where the server lists it", async () => {
-    const { info } = new V2Shell("main");
-    await using server = new V1Server({
-      intercept: (_, url) =>
-        url.pathname.endsWith("/sessions") ? Response.json({ sessions: [info] }) : undefined,
-    });
-    await using screen = await Screen.rexec(["connect", "box"], loggedIn(server.url));
-    await screen.shows("$ ");
-    await screen.type("\x1d");
-    await screen.shows("left box; its shell lives on (rexec connect box)");
+  test("what a shell printed last stays, and no line is left empty where it ended one", async () => {
+    const { rows } = await leftAfter("done\r\n");
+    expect(rows.slice(rows.indexOf(LEFT) - 1, rows.indexOf(LEFT) + 1)).toEqual(["ready$ done", LEFT]);
   });
 });

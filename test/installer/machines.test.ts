@@ -7,6 +7,7 @@ import * as z from "zod/mini";
 import { Stack } from "../../scripts/stack.ts";
 import { binary } from "../support/binaries.ts";
 import { describeUnless, lacks, tool, whyNotRoot } from "../support/needs.ts";
+import { Terminal } from "../support/terminal.ts";
 import { within } from "../support/wait.ts";
 import { whyNoBox } from "../systemd/box.ts";
 
@@ -101,6 +102,22 @@ describeUnless(whyNoMounts)("a machine without a service manager, as containers 
     expect(await agents()).toMatchObject([{ id: before?.id, status: "online" }]);
   }, 60_000);
 
+  test("run again it ends no process without a need, and restarts in place with one", async () => {
+    const shell = new Terminal([binary("rexec"), "connect", "jar"], { env: stack.clientEnv });
+    await shell.type("echo set-$((40+2))\r");
+    await shell.see("set-42", 20_000);
+    const same = await install("");
+    expect(same.out).toContain("the agent runs already, and nothing has changed");
+    const { code, out } = await install("--name jug --labels a,b");
+    expect({ code, out }).toMatchObject({ code: 0 });
+    expect(await agents()).toMatchObject([{ status: "online" }]);
+    await shell.type("echo still-$((40+2))\r");
+    await shell.see("still-42", 20_000);
+    await shell.type("exit\r");
+    await shell.exit();
+    expect((await container.run(["cat", "/etc/rexec/agent.yaml"], {})).out).toMatch(/name: jug[\s\S]*- a\n/);
+  }, 60_000);
+
   test("is as it was after --uninstall", async () => {
     const { code, err } = await install("--uninstall");
     expect(err).not.toContain("warning");
@@ -146,6 +163,7 @@ describeUnless(whyNoMounts)("a machine with SysV init", () => {
       const { code, out, err } = await install("--name old");
       expect(err).not.toContain("error:");
       expect(out).toContain("ready: ");
+      expect(err).toContain("warning: nothing runs /etc/init.d/rexec-agent at the next start");
       expect(code).toBe(0);
       expect(container.changedFiles()).toContain("./etc/init.d/rexec-agent");
       const status = await container.run(["sh", "-c", "cd / && /etc/init.d/rexec-agent status"], {});

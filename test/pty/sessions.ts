@@ -1,5 +1,6 @@
 /** Real sessions for the tests: every case of the suite runs on both backends. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { loadAddon } from "../../src/pty/addon.ts";
 import { BunTerminalPty } from "../../src/pty/bun-terminal.ts";
 import { NativePty } from "../../src/pty/native.ts";
@@ -13,7 +14,14 @@ export type Backend = (typeof backends)[number];
 const defaults: PtyOptions = {
   file: "/bin/sh",
   args: [],
-  env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", TERM: "xterm-256color", PS1: "$ " },
+  // Without HOME a shell finds the account's own by itself, and its history there.
+  env: {
+    PATH: "/usr/bin:/bin:/usr/sbin:/sbin",
+    TERM: "xterm-256color",
+    PS1: "$ ",
+    HOME: tmpdir(),
+    HISTFILE: "/dev/null",
+  },
   cwd: "/",
   cols: 80,
   rows: 24,

@@ -11,7 +11,7 @@ import { until } from "./wait.ts";
 export class ReferenceTerminal {
   readonly terminal: Terminal;
   readonly core: Core;
-  readonly #beyond: Beyond;
+  readonly beyond: Beyond;
   /** xterm's own, as a judge that is not ours. */
   readonly #serializer = new SerializeAddon();
 
@@ -19,7 +19,7 @@ export class ReferenceTerminal {
     this.terminal = makeTerminal(size, scrollback);
     this.core = coreOf(this.terminal);
     this.terminal.loadAddon(this.#serializer);
-    this.#beyond = new Beyond(this.terminal, this.core);
+    this.beyond = new Beyond(this.terminal, this.core);
   }
 
   write(bytes: Uint8Array | string): Promise<void> {
@@ -46,7 +46,7 @@ export class ReferenceTerminal {
   picture(): string {
     const { cursorX, cursorY } = this.terminal.buffer.active;
     return [
-      serialize(this.core, this.#beyond, { scrollback: 1000, limit: Infinity }),
+      serialize(this.core, this.beyond, { scrollback: 1000, limit: Infinity }),
       this.#serializer.serialize({ scrollback: 1000 }),
       this.text(),
       JSON.stringify(this.terminal.modes),

@@ -1,6 +1,14 @@
 /** Services of and for accounts other than root, and what install refuses; on a booted systemd. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+} from "node:fs";
 import { binary } from "../support/binaries.ts";
 import { describeUnless } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
@@ -109,7 +117,8 @@ describeUnless(why)("services and accounts", () => {
     expect(code).toBe(0);
     expect(await ownUnit("LoadState")).toBe("not-found");
     const left = (await box.changedFiles()).filter((path) => path.startsWith(HOME));
-    const own = [".bash_logout", ".bashrc", ".profile", ".rexec/agent.json"].map((name) => `${HOME}/${name}`);
+    // What each new account gets here.
+    const own = [...readdirSync(box.path("/etc/skel")), ".rexec/agent.json"].map((name) => `${HOME}/${name}`);
     expect(left.sort()).toEqual([...own, `${ODD}/agent.json`].sort());
     expect(existsSync(box.path(`${HOME}/.cache/rexec`))).toBe(false);
   }, 60_000);

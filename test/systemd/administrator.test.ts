@@ -57,6 +57,21 @@ describeUnless(whyNoBox())("the administrator of a service", () => {
     await machine.online();
   }, 60_000);
 
+  test("stops the service also where it is about to start the agent again", async () => {
+    const dropIn = `/etc/systemd/system/${UNIT}.d/broken.conf`;
+    await machine.unitFile(dropIn, "[Service]\nExecStartPre=/bin/false\nRestartSec=60\n");
+    await machine.box.run(["systemctl", "restart", UNIT]);
+    expect(await machine.box.show(UNIT, "ActiveState")).toBe("activating");
+    const { code, err } = await root("stop");
+    expect(err).toContain(`stopped ${UNIT}, which was about to start the agent again`);
+    expect(code).toBe(0);
+    expect(await machine.box.show(UNIT, "ActiveState")).not.toBe("activating");
+    expect((await root("stop")).code).toBe(3);
+    await machine.unitFile(dropIn, null);
+    await machine.box.must(["systemctl", "start", UNIT]);
+    await machine.online();
+  }, 60_000);
+
   test("unregisters it, with the service stopped and no file left", async () => {
     const { code, err } = await sudo("unregister", "--yes");
     expect(err).toContain("removed at");

@@ -40,6 +40,19 @@ export async function keeperOf(agent: FoundAgent, config: string, run: Run): Pro
   return { manager, name: SERVICE, scope: "system", stop: service.stop, restart };
 }
 
+/**
+ * The service of the machine that is about to start the agent with that configuration again: between two tries no process
+ * can be found.
+ */
+export async function waitingKeeper(config: string, run: Run): Promise<Keeper | null> {
+  if (serviceOf(config)?.init !== "systemd") return null;
+  const keeper = keeperOfUnit({ name: `${SERVICE}.service`, scope: "system" });
+  const { out } = await asRoot(() =>
+    run(["systemctl", "show", "--property=ActiveState", "--value", keeper.name]),
+  );
+  return out === "activating" || out === "active" ? keeper : null;
+}
+
 /** A unit of systemd as a keeper. */
 export function keeperOfUnit(unit: Unit): Keeper {
   const systemctl = (...words: string[]): Command => ["systemctl", ...scopeWords(unit), ...words, unit.name];

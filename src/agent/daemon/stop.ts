@@ -40,9 +40,39 @@ export async function stopAgent(request: StopRequest): Promise<Stopped> {
       code: "stop_failed",
     });
   }
-  if (keeper) return stopService(request, keeper, entry);
+  if (keeper) {
+    await stopService(request, keeper, entry.pid);
+    return { how: "service", pid: entry.pid, keeper };
+  }
   // Whose process that is only its pid file and its socket say: no other account's is ended because of them.
   return asOwnerOf(agent.place.pid, () => end(agent, entry, graceMs));
+}
+
+/**
+ * Stops the service that keeps an agent.
+ * @param pid of the agent; null where it is between two tries
+ * @throws as `stopAgent`
+ */
+export async function stopService(
+  { run, insist = false }: Pick<StopRequest, "run" | "insist">,
+  keeper: Keeper,
+  pid: number | null,
+): Promise<void> {
+  const { manager, name, scope, stop } = keeper;
+  const mayStop = scope === "user" || isRootAtHand();
+  if (!mayStop && !insist) {
+    const which = pid === null ? name : `${name}, pid ${pid}`;
+    throw new RexecError(`${manager} runs the agent (${which}), and would start it again`, {
+      code: `run_by_${manager}`,
+      hint: `stop the service: sudo ${stop.join(" ")}`,
+    });
+  }
+  const { ok, error } = scope === "user" ? await run(stop) : await asRoot(() => run(stop));
+  if (ok) return;
+  throw new RexecError(`${stop.join(" ")} failed: ${error}`, {
+    code: "stop_failed",
+    hint: mayStop ? undefined : "run this with sudo",
+  });
 }
 
 // --- internal ---
@@ -60,27 +90,6 @@ async function end(agent: FoundAgent, entry: ProcessEntry, graceMs: number): Pro
   // It could not do that itself.
   for (const path of [agent.place.socket, agent.place.pid]) removeQuietly(path);
   return { how: "killed", pid: entry.pid };
-}
-
-async function stopService(
-  { run, insist = false }: StopRequest,
-  keeper: Keeper,
-  entry: ProcessEntry,
-): Promise<Stopped> {
-  const { manager, name, scope, stop } = keeper;
-  const mayStop = scope === "user" || isRootAtHand();
-  if (!mayStop && !insist) {
-    throw new RexecError(`${manager} runs the agent (${name}, pid ${entry.pid}), and would start it again`, {
-      code: `run_by_${manager}`,
-      hint: `stop the service: sudo ${stop.join(" ")}`,
-    });
-  }
-  const { ok, error } = scope === "user" ? await run(stop) : await asRoot(() => run(stop));
-  if (ok) return { how: "service", pid: entry.pid, keeper };
-  throw new RexecError(`${stop.join(" ")} failed: ${error}`, {
-    code: "stop_failed",
-    hint: mayStop ? undefined : "run this with sudo",
-  });
 }
 
 function send(entry: ProcessEntry, signal: NodeJS.Signals): void {

@@ -1,6 +1,6 @@
 import { findAgent } from "../../agent/daemon/find.ts";
-import { keeperOf } from "../../agent/daemon/keeper.ts";
-import { stopAgent } from "../../agent/daemon/stop.ts";
+import { keeperOf, waitingKeeper } from "../../agent/daemon/keeper.ts";
+import { stopAgent, stopService } from "../../agent/daemon/stop.ts";
 import { knownPlaces } from "../../agent/ephemeral/place.ts";
 import { runner } from "../../agent/service/run.ts";
 import { parseDuration } from "../../lib/duration.ts";
@@ -28,11 +28,17 @@ export const stopCommand = withHelp(
       if (graceMs === null) throw new UsageError(`--grace takes a time such as 10s or 1m, not ${args.grace}`);
       const { path } = loadAgentConfig(args, agentLogger(args), { rights: "kept" });
       const agent = await findAgent(knownPlaces(path, process.env, args.config));
+      const run = runner(process.env);
+      const waiting = agent ? null : await waitingKeeper(path, run);
+      if (waiting) {
+        await stopService({ run, insist: args.service === true }, waiting, null);
+        say(`stopped ${waiting.name}, which was about to start the agent again`);
+        return 0;
+      }
       if (!agent) {
         say(`no agent runs with the configuration ${path}`);
         return ExitCode.notSetUp;
       }
-      const run = runner(process.env);
       const keeper = await keeperOf(agent, path, run);
       const stopped = await stopAgent({ agent, graceMs, keeper, insist: args.service === true, run });
       if (stopped.how === "ended") say(`stopped (pid ${stopped.pid})`);

@@ -293,13 +293,24 @@ export class Hub {
         connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
       connection.tick(now);
     }
-    for (const room of this.#rooms.values()) room.tick(now);
+    for (const room of this.#rooms.values()) {
+      try {
+        room.tick(now);
+      } catch (error) {
+        // A fault of ours in one room; the others have their turn.
+        this.#logger.error(`the agent ${room.agentId} could not be looked after: ${stackOf(error)}`);
+      }
+    }
     if (now - this.#recordedAt < RECORD_ALIVE_MS) return;
     this.#recordedAt = now;
     for (const { agentId, uplink } of this.#rooms.values()) {
       if (uplink) this.#events.alive(agentId, uplink.lastPing);
     }
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Close codes of somebody who meant to leave: normal closure, and a plain `close()` (RFC 6455 section 7.4.1). */

@@ -101,16 +101,19 @@ export class Peer {
   pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    let busy = true;
-    while (busy && this.#hasRoom) {
-      busy = false;
-      for (const [number, channel] of [...this.#channels]) {
-        if (!this.#hasRoom || !channel.sendPiece()) continue;
-        busy = true;
-        this.#moveBack(number, channel);
+    try {
+      let busy = true;
+      while (busy && this.#hasRoom) {
+        busy = false;
+        for (const [number, channel] of [...this.#channels]) {
+          if (!this.#hasRoom || !channel.sendPiece()) continue;
+          busy = true;
+          this.#moveBack(number, channel);
+        }
       }
+    } finally {
+      this.#pumping = false;
     }
-    this.#pumping = false;
   }
 
   /** The connection has ended. */

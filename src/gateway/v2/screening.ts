@@ -168,6 +168,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   async #fresh(attempt: number): Promise<Snapshot | null> {
     const screen = this.#screen;
     const target = this.#ring.end;
+    if (screen.isBlank) return { ...screen.size, offset: target, bytes: new Uint8Array(0) };
     if (screen.hasFailed || attempt > MOST_ATTEMPTS) return this.#bare(screen);
     this.#events.onBarrier(Math.max(this.#ring.start, target - SNAPSHOT_TAIL_BYTES));
     const snapshot = await this.#taken(screen, target);

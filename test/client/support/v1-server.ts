@@ -148,7 +148,13 @@ export class V1Server {
       file: "/bin/bash",
       args: ["--norc", "--noprofile", "-i"],
     };
-    const env = { PATH: process.env.PATH ?? "", TERM: "xterm-256color", PS1: "$ ", HOME: "/tmp" };
+    const env = {
+      PATH: process.env.PATH ?? "",
+      TERM: "xterm-256color",
+      PS1: "$ ",
+      HOME: "/tmp",
+      HISTFILE: "/dev/null",
+    };
     const pty = await openPty({ file, args, env, cwd: "/tmp", cols: 120, rows: 30 });
     this.sessions.set(session, pty);
     void this.#pump(session, pty);

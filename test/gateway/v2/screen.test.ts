@@ -216,6 +216,18 @@ describe("modes of output that is left out", () => {
     "\x1b]2;title\x07",
     "\x1b(0",
     "\x1b(B",
+    "\x1b)0",
+    "\x0e",
+    "\x0f",
+    "\x1b[>1u",
+    "\x1b[<u",
+    "\x1b[>4;2m",
+    '\x1b[1"q',
+    "\x1b]4;1;#ff0000\x07",
+    "\x1b]104\x07",
+    "\x1b]11;blue\x1b\\",
+    "\x1b]8;;https://example.com\x07",
+    "\x1b[?31337h",
     "text\r\n",
     "\x1b[5;5H",
   ];
@@ -248,8 +260,21 @@ describe("modes of output that is left out", () => {
         await skipped.write(modes.flush());
         expect(skipped.terminal.modes).toEqual(parsed.terminal.modes);
         expect(skipped.terminal.buffer.active.type).toBe(parsed.terminal.buffer.active.type);
+        // xterm.js mixes up the levels of its screens where one is entered twice.
+        if (!parts.some((part) => part.includes("1049")))
+          expect(skipped.core.coreService.kittyKeyboard).toEqual(parsed.core.coreService.kittyKeyboard);
+        expect(skipped.core._charsetService.glevel).toBe(parsed.core._charsetService.glevel);
+        expect(skipped.beyond.serialize().split("\x1b").sort()).toEqual(
+          parsed.beyond.serialize().split("\x1b").sort(),
+        );
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        examples: [
+          [["\x1b[?1049l", "\x0e", "\x1b[?1049h"]],
+          [["\x1b[?1049l", "\x1b[?1049h", "\x1b[?1049l", "\x0e"]],
+        ],
+      },
     );
   }, 30_000);
 });
