@@ -20,7 +20,7 @@ export interface PoolOptions extends ThreadLimits {
 const DEFAULTS: PoolOptions = {
   threads: 3,
   screensPerThread: 16,
-  taskMs: 2_000,
+  taskMs: 5_000,
   startMs: 30_000,
   growthBytes: 256 * 1024 * 1024,
   heapBytes: 128 * 1024 * 1024,

@@ -14,7 +14,7 @@ export class ScreenLost extends Error {
 }
 
 export interface ThreadLimits {
-  /** One task, which takes some milliseconds. */
+  /** One task, which takes some milliseconds; on a small and busy machine a hundred times that. */
   taskMs: number;
   /** What memory of the whole process may grow by during one. */
   growthBytes: number;
@@ -30,6 +30,8 @@ interface Waiting {
   reject(error: ScreenLost): void;
 }
 
+/** A snapshot is made of the whole screen at once, and may take this much longer than what is parsed at once. */
+const SNAPSHOT_FACTOR = 3;
 /** The limits are looked at this often during a task. Turns of our own loop are counted, not time: it may stall, too. */
 const LOOK_MS = 50;
 
@@ -121,8 +123,8 @@ export class ScreenThread {
     const next = this.#queue.shift();
     if (!next) return;
     this.#current = next;
-    this.#startWatch(this.#limits.taskMs);
-    const { bytes } = next.task;
+    const { bytes, snapshot } = next.task;
+    this.#startWatch(this.#limits.taskMs * (snapshot ? SNAPSHOT_FACTOR : 1));
     this.#worker.postMessage(next.task, bytes ? [bytes.buffer] : []);
   }
 

@@ -36,7 +36,7 @@ export interface Buffer {
   readonly x: number;
   readonly y: number;
   readonly ybase: number;
-  readonly lines: { readonly length: number; get(row: number): Line | undefined };
+  readonly lines: { readonly length: number; readonly maxLength: number; get(row: number): Line | undefined };
   readonly scrollTop: number;
   readonly scrollBottom: number;
   readonly tabs: Readonly<Record<number, boolean | undefined>>;

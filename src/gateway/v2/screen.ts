@@ -19,10 +19,13 @@ export interface Snapshot extends TerminalSize {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Bytes before what a snapshot is cut at that a viewer may need again. */
+export const SNAPSHOT_TAIL_BYTES = MAX_OPEN_BYTES;
+
 /** Of what is further behind only the modes are taken. About 50 ms of parsing. */
 const PARSED_BYTES = 512 * 1024;
 /** Parsed in one task, which is to take some milliseconds: less of it where it takes longer. */
-const SLICE_BYTES = { least: 512, most: 64 * 1024 };
+const SLICE_BYTES = { least: 512, first: 4 * 1024, most: 64 * 1024 };
 const SLICE_MS = { short: 5, long: 25 };
 /** What parsing may take to catch up once; ordinary output takes a hundredth. */
 const CATCH_UP_MS = 5_000;
@@ -61,7 +64,7 @@ export class Screen {
   #openBytes = 0;
   #isOpen = false;
   #isAlternate = false;
-  #sliceBytes = SLICE_BYTES.most;
+  #sliceBytes = SLICE_BYTES.first;
   /** What the terminal showed last: it is made anew from there. */
   #kept: Snapshot | null = null;
   #waiting = 0;
@@ -187,7 +190,9 @@ export class Screen {
       const ms = await this.#run(task);
       if (ms === null) losses += 1;
       spentMs += ms ?? 0;
-      if (losses > MOST_LOSSES || spentMs > CATCH_UP_MS) this.#fail();
+      if (losses <= MOST_LOSSES && spentMs <= CATCH_UP_MS) continue;
+      this.#fail();
+      this.#pool.warn("a session has no screen any more: its output takes too long to draw");
     }
   }
 
@@ -309,9 +314,6 @@ export class Screen {
     }
   }
 }
-
-/** Bytes before what a snapshot is cut at that a viewer may need again. */
-export const SNAPSHOT_TAIL_BYTES = MAX_OPEN_BYTES;
 
 // --- internal ---
 
