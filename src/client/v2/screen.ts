@@ -56,11 +56,22 @@ export function marker(text: string): string {
 }
 
 /**
- * A line over the top row, which leaves the cursor and its attributes where they were.
+ * A line over one row, which leaves the cursor and its attributes where they were.
  * @param cols of the terminal: what does not fit would cover a second row
  */
-export function overlay(text: string, cols: number): string {
-  return `\x1b7\x1b[1;1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K\x1b8`;
+export function overlay(text: string, cols: number, row = 1): string {
+  return `\x1b7\x1b[${row};1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K\x1b8`;
+}
+
+/**
+ * A row for an overlay that hides no prompt: the first, or the last where the snapshot leaves the cursor on the first.
+ * @param rows of the terminal
+ * @param sessionRows of the session: what is more than the terminal has moves the snapshot's text up
+ */
+export function freeRow(snapshot: Uint8Array, rows: number, sessionRows: number): number {
+  const text = Buffer.from(snapshot).toString("latin1", Math.max(0, snapshot.length - CURSOR_WITHIN));
+  const row = Number(text.match(CURSOR_PLACES)?.at(-1)?.match(/\d+/)?.[0] ?? 2);
+  return row <= 1 + Math.max(0, sessionRows - rows) ? rows : 1;
 }
 
 /** Takes an overlay away; what stood under it is not known here. */
@@ -69,6 +80,10 @@ export function clearOverlay(): string {
 }
 
 // --- internal ---
+
+/** Bytes at the end of a snapshot among which the cursor is put in its place. */
+const CURSOR_WITHIN = 512;
+const CURSOR_PLACES = /\x1b\[\d+;\d+H/g;
 
 /** As much of it as goes into a row, and nothing in the last column, which would put the cursor behind it. */
 function fitted(text: string, cols: number): string {

@@ -103,5 +103,5 @@ function report(outcome: RegisterOutcome, host: string): void {
     say("warning: this is a login token (JWT), which expires after 24 hours");
     say(`  make an API token (${tokenPlace(host)}) and run: rexec-agent register --token TOKEN`);
   }
-  say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
+  say(kind === "registered" ? "next: rexec-agent start" : "next: rexec-agent restart, if the agent runs");
 }
