@@ -25,7 +25,7 @@ import {
 } from "./_tree.ts";
 
 export { defineCommand } from "citty";
-export { repeatable, takesBytes } from "./_arguments.ts";
+export { mayBeEmpty, repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 

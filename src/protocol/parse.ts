@@ -36,6 +36,9 @@ export function reasonOf(error: z.core.$ZodError): string {
 /** One JSON text frame against the schema of its direction, a union over `type`. Never throws. */
 export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: MessageSizes): Parsed<T> {
   const claimed = claimedType(text);
+  // Whatever its size: it may be another parser's, which has a bound of its own for it.
+  const known = schema._zod.propValues?.type;
+  if (known && claimed !== null && !known.has(claimed)) return unknownType(claimed);
   const json = parseJson(text, { ...MESSAGE_JSON, length: mostOf(sizes, claimed) });
   if (!json.ok) return claimed ? { ...json, reason: `${claimed}: ${json.reason}` } : json;
   const envelope = typed.safeParse(json.value);
@@ -45,9 +48,7 @@ export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: M
   if (text.length > mostOf(sizes, type))
     return { ok: false, problem: "invalid", reason: `${text.length} characters of ${type.slice(0, 64)}` };
   // Checking it against each kind there is would cost a flood of them 20 times what parsing does.
-  const known = schema._zod.propValues?.type;
-  if (known && !known.has(type))
-    return { ok: false, problem: "unknown", reason: `unknown type "${type.slice(0, 64)}"` };
+  if (known && !known.has(type)) return unknownType(type);
   const result = schema.safeParse(json.value);
   if (result.success) return { ok: true, value: result.data };
   return { ok: false, problem: "invalid", reason: `${type}: ${reasonOf(result.error)}` };
@@ -56,3 +57,7 @@ export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: M
 // --- internal ---
 
 const typed = z.object({ type: z.string() });
+
+function unknownType(type: string): Parsed<never> {
+  return { ok: false, problem: "unknown", reason: `unknown type "${type.slice(0, 64)}"` };
+}

@@ -62,7 +62,7 @@ describe("a token that ends while it is in use", () => {
     await screen.type("echo re''ady\r");
     await screen.shows("ready");
     await gateway.api("DELETE", `/api/tokens/${theirs.id}`);
-    await expectRestored(screen, 4);
+    await expectRestored(screen, 255);
     expect(screen.shown).toContain("the token was revoked");
     expect(screen.shown).toContain("rexec login");
     expect(agent.states.at(-1)?.phase).toBe("connected");

@@ -9,7 +9,7 @@ import { othersText } from "../others.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "./refusals.ts";
-import { blankScreen, marker, type ScreenHead, Snapshot } from "./screen.ts";
+import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
 import type { ShellState } from "./shell-state.ts";
 
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
@@ -29,6 +29,7 @@ export class ShellChannel implements ChannelEvents {
   readonly #connection: Connection;
   /** To be shown with the first picture. */
   #others = "";
+  #sessionRows = 0;
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
   #snapshot: Snapshot | null = null;
@@ -203,10 +204,13 @@ export class ShellChannel implements ChannelEvents {
     if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
     state.toldAbsence = false;
     this.#onAttached(this);
-    if (first) this.#tellOthers(others);
+    if (first) {
+      this.#sessionRows = info.rows;
+      this.#tellOthers(others);
+    }
   }
 
-  /** In front of the first picture, and, since that takes the place of everything, over its top row. */
+  /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
   #tellOthers(others: readonly OtherViewer[]): void {
     const text = othersText(others, Date.now());
     if (!text) return;
@@ -228,12 +232,13 @@ export class ShellChannel implements ChannelEvents {
     if (terminal.shown) {
       sink.push(Buffer.from(blankScreen(terminal.undo(), terminal.size()?.rows ?? 0)));
     }
-    const { cols = 80 } = terminal.size() ?? {};
+    const { cols = 80, rows = 24 } = terminal.size() ?? {};
     const { skipped } = snapshot.head;
-    const lines = terminal.shown
-      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
-      : [];
-    sink.push(snapshot.with(lines, cols));
+    const lines = [
+      { text: this.#others, row: freeRow(snapshot.bytes, rows, this.#sessionRows) },
+      { text: skipped > 0 ? skippedText(skipped) : "", row: 1 },
+    ].filter(({ text }) => text !== "");
+    sink.push(snapshot.with(terminal.shown ? lines : [], cols));
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
     this.#others = "";
