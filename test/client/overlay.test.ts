@@ -54,16 +54,7 @@ describe.each(CASES)("over a screen with %s", (_, before, after) => {
       return factsOf(terminal.core, terminal.beyond).filter((fact) => !/^(normal|alternate) 0:/.test(fact));
     };
     const tail = Buffer.from(before).subarray(Buffer.byteLength(before) - engine.openBytes);
-    const covered = await seen(
-      Buffer.concat([
-        snapshot.with(
-          lines.map((text) => ({ text, row: 1 })),
-          SIZE.cols,
-        ),
-        tail,
-      ]),
-      true,
-    );
+    const covered = await seen(Buffer.concat([snapshot.with(lines, SIZE.cols), tail]), true);
     expect(covered).toEqual(await seen(Buffer.concat([bytes, tail]), false));
   });
 });

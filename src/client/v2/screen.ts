@@ -34,16 +34,17 @@ export class Snapshot {
   }
 
   /**
-   * With lines of ours over it. Where the gateway says what draws they come right behind that, so that they change nothing
+   * With lines of ours over one row of it. Where the gateway says what draws they come right behind that, so that they change nothing
    * but their rows: not the cursor that the program saved, and no mode of the program's changes them.
    */
-  with(lines: readonly { text: string; row: number }[], cols: number): Uint8Array {
+  with(lines: readonly string[], cols: number, row = 1): Uint8Array {
     const { drawn } = this.head;
     const { bytes } = this;
     if (lines.length === 0) return bytes;
-    const own = (draw: typeof drawnOver) => lines.map(({ text, row }) => Buffer.from(draw(text, cols, row)));
-    if (drawn === undefined || drawn > bytes.length) return Buffer.concat([bytes, ...own(overlay)]);
-    return Buffer.concat([bytes.subarray(0, drawn), ...own(drawnOver), bytes.subarray(drawn)]);
+    if (drawn === undefined || drawn > bytes.length)
+      return Buffer.concat([bytes, ...lines.map((line) => Buffer.from(overlay(line, cols, row)))]);
+    const own = lines.map((line) => Buffer.from(rowOf(line, cols, row)));
+    return Buffer.concat([bytes.subarray(0, drawn), ...own, bytes.subarray(drawn)]);
   }
 
   /** @throws ProtocolError where it does not fit */
@@ -75,7 +76,7 @@ export function marker(text: string): string {
  * @param cols of the terminal: what does not fit would cover a second row
  */
 export function overlay(text: string, cols: number, row = 1): string {
-  return `\x1b7${drawnOver(text, cols, row)}\x1b8`;
+  return `\x1b7${rowOf(text, cols, row)}\x1b8`;
 }
 
 /**
@@ -96,13 +97,13 @@ export function clearOverlay(): string {
 
 // --- internal ---
 
+function rowOf(text: string, cols: number, row: number): string {
+  return `\x1b[${row};1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K`;
+}
+
 /** Bytes at the end of a snapshot among which the cursor is put in its place. */
 const CURSOR_WITHIN = 512;
 const CURSOR_PLACES = /\x1b\[\d+;\d+H/g;
-
-function drawnOver(text: string, cols: number, row: number): string {
-  return `\x1b[${row};1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K`;
-}
 
 /** As much of it as goes into a row, and nothing in the last column, which would put the cursor behind it. */
 function fitted(text: string, cols: number): string {

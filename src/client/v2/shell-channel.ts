@@ -234,11 +234,10 @@ export class ShellChannel implements ChannelEvents {
     }
     const { cols = 80, rows = 24 } = terminal.size() ?? {};
     const { skipped } = snapshot.head;
-    const lines = [
-      { text: this.#others, row: freeRow(snapshot.bytes, rows, this.#sessionRows) },
-      { text: skipped > 0 ? skippedText(skipped) : "", row: 1 },
-    ].filter(({ text }) => text !== "");
-    sink.push(snapshot.with(terminal.shown ? lines : [], cols));
+    const lines = terminal.shown
+      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
+      : [];
+    sink.push(snapshot.with(lines, cols, freeRow(snapshot.bytes, rows, this.#sessionRows)));
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
     this.#others = "";

@@ -80,6 +80,15 @@ export class Attachment implements PeerChannel, MirrorReader {
     return this.#cursor?.limit ?? 0;
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** The session that it has asked for and not been answered about. */
+  get opening(): string | null {
+    return this.#mirror ? null : this.#wish.session;
+  }
+
   // --- the agent's leg ---
 
   /** The agent is there (again). */
