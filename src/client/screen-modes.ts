@@ -155,10 +155,10 @@ export class ScreenModes {
       (mode) => !screens.includes(mode) && !SAVED_MODES.includes(mode) && mode !== 25,
     );
     // Leaving the screen that saves the cursor brings back what was saved with it: that is undone behind it.
-    const saved = this.#undoSaved(
-      screens.includes(1049) ? this.#saved.normal : this.#current(),
-      screens.length === 0,
-    );
+    // Not every terminal brings all of that back (tmux neither origin nor autowrap): what is on goes off before it, too.
+    const restores = screens.includes(1049);
+    const own = restores ? this.#undoSaved(this.#current(), false) : "";
+    const saved = this.#undoSaved(restores ? this.#saved.normal : this.#current(), true);
     return [
       this.#undoKeys(early),
       ...[...this.#keys].map((key) => `\x1b[>${key}m`),
@@ -166,6 +166,7 @@ export class ScreenModes {
       ...others.map((mode) => `\x1b[?${mode}${TERMINAL_MODES.get(mode)?.initial ?? "l"}`),
       ...[...this.#ansi].map((mode) => `\x1b[${mode}${ANSI_MODES[mode]}`),
       this.#protected ? '\x1b[0"q' : "",
+      own,
       ...screens.map((mode) => `\x1b[?${mode}l`),
       late ? this.#undoKeys(late) + this.#undoPlaces(late, cols) : "",
       saved,

@@ -4,10 +4,10 @@
  */
 import { type ArgsDef, runCommand } from "citty";
 import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
-import { redact } from "../lib/log.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownArguments } from "../lib/own-bytes.ts";
 import { printable } from "../lib/printable.ts";
+import { redact } from "../lib/redact.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem, readWords } from "./_arguments.ts";
@@ -25,7 +25,7 @@ import {
 } from "./_tree.ts";
 
 export { defineCommand } from "citty";
-export { repeatable, takesBytes } from "./_arguments.ts";
+export { mayBeEmpty, repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 

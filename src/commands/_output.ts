@@ -1,7 +1,7 @@
 /** Results to stdout and words to stderr, whole: also through a slow pipe, and quietly where the reader has left. */
 import { constants, openSync, write, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { settleSinks, standardSink } from "../lib/log-sink.ts";
 import { printable, printableJson } from "../lib/printable.ts";
 
@@ -106,7 +106,7 @@ function writeNow(fd: Fd, bytes: Uint8Array): number {
 
 /** O_NONBLOCK, on a description of its own: the one that we were given is shared with others. -1 where there is none. */
 function openDirect(fd: Fd): number {
-  if (!isatty(fd)) return -1;
+  if (!isTerminal(fd)) return -1;
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch {

@@ -72,7 +72,9 @@ export async function showShell({
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(`${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name)}\n`);
+    void writeErr(
+      `${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name, command ? "command" : "shell")}\n`,
+    );
     return 0;
   } catch (error) {
     terminal.restore();
@@ -91,10 +93,10 @@ function ownLine(terminal: LocalTerminal): string {
   return process.stderr.isTTY ? terminal.ownLine() : "\n";
 }
 
-function whereItLives({ livesOn, isKept }: Left, name: string): string {
+function whereItLives({ livesOn, isKept }: Left, name: string, what: string): string {
   if (livesOn === null) return "";
   const again = livesOn === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(livesOn)}`;
-  if (isKept) return `; its shell lives on (${again})`;
+  if (isKept) return `; its ${what} lives on (${again})`;
   return "; its shell lives on only while another viewer is connected: this server speaks rexec.v1";
 }
 

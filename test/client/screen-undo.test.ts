@@ -87,6 +87,19 @@ describe("what a program leaves behind when it ends in the middle", () => {
     expect(undo("\x1bP[?1049h\x1b\\")).toBe("");
   });
 
+  test("what only some terminals save with the cursor goes off before the alternate screen does, too", () => {
+    const text = undo("\x1b[?1049h\x1b[2;9r\x1b[?6h\x1b[?7l\x1b)0\x0e");
+    const end = text.indexOf("\x1b[?1049l");
+    for (const off of ["\x1b[?6l", "\x1b[?7h", "\x0f", "\x1b)B"]) {
+      expect(text).toContain(off);
+      expect(text.indexOf(off)).toBeLessThan(end);
+    }
+    // Behind it, the end of an origin would take the cursor to the top of all that was shown before.
+    expect(text.lastIndexOf("\x1b[?6l")).toBeLessThan(end);
+    expect(undo("\x1b[2;9r\x1b[?6h\x1b[?1049h")).toEndWith("\x1b[?6l\x1b[999B\x1b[0m\x1b(B");
+    expect(undo("\x1b[?47h\x1b[?6h")).toContain("\x1b[?6l\x1b[999B");
+  });
+
   test("levels of keys are ended on the screen that they belong to", () => {
     const text = undo("\x1b[>1u\x1b[?1049h\x1b[>5u\x1b[>5u");
     expect(text.indexOf("\x1b[<2u")).toBeLessThan(text.indexOf("\x1b[?1049l"));

@@ -17,6 +17,8 @@ export type { TerminalSize };
 export interface Snapshot extends TerminalSize {
   offset: number;
   bytes: Uint8Array<ArrayBuffer>;
+  /** Of them, those that draw, where state is set behind them. */
+  drawn?: number | undefined;
 }
 
 /** Bytes before what a snapshot is cut at that a viewer may need again. */
