@@ -73,6 +73,19 @@ describe("what a program leaves behind when it ends in the middle", () => {
     }
   });
 
+  test.each([
+    ["a prompt", "\x1bPq unfinished\x1b[?2004h\x1b[?2004l$ "],
+    ["another string", "\x1bP+q\x1b]0;title\x07text"],
+    ["a cancel", "\x1b_Gi=1\x18text"],
+    ["a substitute", "\x1bPq\x1atext"],
+    ["an escape that is no end", "\x1b^secret\x1bc\r\n"],
+  ])("a string that %s came into is ended too: for tmux and screen only ST does that", (_, stream) => {
+    for (const size of [1, 3, stream.length]) {
+      expect(undo(stream, size)).toStartWith(OPEN);
+      expect(undo(`${stream}\x1b\\`, size)).toBe("");
+    }
+  });
+
   test("and not where it was undone by the program", () => {
     const tidy = [
       "\x1b[?7l\x1b[?7h\x1b[4h\x1b[4l\x1b[20h\x1b[20l\x1b[?69h\x1b[?69l\x0eq\x0f\x1b)0\x1b)B",

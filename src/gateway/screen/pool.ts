@@ -18,13 +18,13 @@ export interface PoolOptions extends ThreadLimits {
 }
 
 const DEFAULTS: PoolOptions = {
-  threads: 3,
+  threads: 2,
   screensPerThread: 16,
   taskMs: 5_000,
   startMs: 30_000,
   growthBytes: 256 * 1024 * 1024,
-  heapBytes: 128 * 1024 * 1024,
-  weightBytes: 48 * 1024 * 1024,
+  heapBytes: 80 * 1024 * 1024,
+  weightBytes: 32 * 1024 * 1024,
   idleMs: 30_000,
   warn: () => {},
 };
