@@ -9,6 +9,8 @@ export interface ScreenHead {
   offset: number;
   bytes: number;
   skipped: number;
+  /** Of `bytes`, those that draw. */
+  drawn?: number | undefined;
 }
 
 /** The pieces of one snapshot. */
@@ -29,6 +31,20 @@ export class Snapshot {
 
   get bytes(): Uint8Array {
     return Buffer.concat(this.#pieces);
+  }
+
+  /**
+   * With lines of ours over one row of it. Where the gateway says what draws they come right behind that, so that they change nothing
+   * but their rows: not the cursor that the program saved, and no mode of the program's changes them.
+   */
+  with(lines: readonly string[], cols: number, row = 1): Uint8Array {
+    const { drawn } = this.head;
+    const { bytes } = this;
+    if (lines.length === 0) return bytes;
+    if (drawn === undefined || drawn > bytes.length)
+      return Buffer.concat([bytes, ...lines.map((line) => Buffer.from(overlay(line, cols, row)))]);
+    const own = lines.map((line) => Buffer.from(rowOf(line, cols, row)));
+    return Buffer.concat([bytes.subarray(0, drawn), ...own, bytes.subarray(drawn)]);
   }
 
   /** @throws ProtocolError where it does not fit */
@@ -60,7 +76,7 @@ export function marker(text: string): string {
  * @param cols of the terminal: what does not fit would cover a second row
  */
 export function overlay(text: string, cols: number, row = 1): string {
-  return `\x1b7\x1b[${row};1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K\x1b8`;
+  return `\x1b7${rowOf(text, cols, row)}\x1b8`;
 }
 
 /**
@@ -80,6 +96,10 @@ export function clearOverlay(): string {
 }
 
 // --- internal ---
+
+function rowOf(text: string, cols: number, row: number): string {
+  return `\x1b[${row};1H\x1b[0;7m${fitted(` rexec: ${text} `, cols)}\x1b[0m\x1b[K`;
+}
 
 /** Bytes at the end of a snapshot among which the cursor is put in its place. */
 const CURSOR_WITHIN = 512;
