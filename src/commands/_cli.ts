@@ -2,7 +2,7 @@
  * How both programs read their command line, report errors and end. citty parses and runs; everything around it that
  * it gets wrong for us (`--`, unknown options, extra words, exit codes) is done here.
  */
-import { type ArgsDef, runCommand } from "citty";
+import type { ArgsDef, defineCommand as Define } from "citty";
 import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownArguments, ownOddVariables } from "../lib/own-bytes.ts";
@@ -24,10 +24,12 @@ import {
   metaOf,
 } from "./_tree.ts";
 
-export { defineCommand } from "citty";
 export { mayBeEmpty, repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
+
+/** As citty's, which gives the definition back and is there for its type; citty itself is loaded by what runs. */
+export const defineCommand: typeof Define = (definition) => definition;
 
 /** Options of every agent command; before or after the sub-command. */
 export const globalArgs = {
@@ -106,6 +108,7 @@ async function perform(call: Call, program: string): Promise<number> {
       await writeErr(await helpText(call.path, widthOf(process.stderr)));
       return 2;
     case "run": {
+      const { runCommand } = await import("citty");
       const { result } = await runCommand(call.command, { rawArgs: call.rawArgs, data: call.data });
       return typeof result === "number" ? result : 0;
     }
