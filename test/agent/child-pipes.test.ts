@@ -38,10 +38,19 @@ test.each([
   [1, false],
   [2, false],
   [3, false],
-])("with %i descriptors free (stdin: %p) no pipe of a command stays open", async (free, withStdin) => {
-  const command = [process.execPath, "-e", script(free, withStdin)];
-  const limited = ["sh", "-c", `ulimit -n ${OPEN_FILES} && exec "$@"`, "sh", ...command];
-  const child = Bun.spawn(limited, { stdout: "pipe", stderr: "inherit", timeout: 20_000, killSignal: "SIGKILL" });
-  const answer = await child.stdout.text();
-  expect(JSON.parse(answer)).toEqual({ answer: "no pipe: too many open files", free });
-}, 30_000);
+])(
+  "with %i descriptors free (stdin: %p) no pipe of a command stays open",
+  async (free, withStdin) => {
+    const command = [process.execPath, "-e", script(free, withStdin)];
+    const limited = ["sh", "-c", `ulimit -n ${OPEN_FILES} && exec "$@"`, "sh", ...command];
+    const child = Bun.spawn(limited, {
+      stdout: "pipe",
+      stderr: "inherit",
+      timeout: 20_000,
+      killSignal: "SIGKILL",
+    });
+    const answer = await child.stdout.text();
+    expect(JSON.parse(answer)).toEqual({ answer: "no pipe: too many open files", free });
+  },
+  30_000,
+);
