@@ -186,7 +186,11 @@ async function tunnel(hop: Hop, base: URL, signal: AbortSignal): Promise<Socket>
     const line = said.split("\r\n", 1)[0] ?? "";
     if (/^HTTP\/1\.[01] 2\d\d/.test(line)) return resolve(socket);
     const why = line.includes(" 407") ? "it wants a name and a password: http://name:password@host:port" : "";
-    reject(new Error(`the proxy does not let us through to ${target}: ${line.slice(0, 200)}${why ? `; ${why}` : ""}`));
+    reject(
+      new Error(
+        `the proxy does not let us through to ${target}: ${line.slice(0, 200)}${why ? `; ${why}` : ""}`,
+      ),
+    );
   });
   socket.on("close", () => reject(new Error(`the proxy closed the connection to ${target}`)));
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${auth}\r\n`);
