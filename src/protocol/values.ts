@@ -117,6 +117,8 @@ export const variables = z.custom<Record<string, string>>(isVariables, {
 });
 
 const CONTROLS_REFUSED = "has a control character in it";
+/** The database would keep another character in its place. */
+const HALF_REFUSED = "has half of a surrogate pair in it";
 
 /** A name as a person may give one: not blank, and in one line of text that can be shown. */
 export const givenName = z.string().check(
@@ -124,6 +126,8 @@ export const givenName = z.string().check(
   z.minLength(1, { error: "is blank" }),
   z.maxLength(LENGTHS.name),
   z.refine((text) => !hasControls(text), { error: CONTROLS_REFUSED }),
+  z.refine((text) => text.isWellFormed(), { error: HALF_REFUSED }),
+  z.refine((text) => text !== "." && text !== "..", { error: "means a folder in an address" }),
 );
 
 /** Tags as a person may give them; blank ones count for nothing. */
@@ -133,6 +137,7 @@ export const givenTags = z.pipe(
       z.trim(),
       z.maxLength(LENGTHS.tag),
       z.refine((text) => !hasControls(text), { error: CONTROLS_REFUSED }),
+      z.refine((text) => text.isWellFormed(), { error: HALF_REFUSED }),
     ),
     COUNTS.tags,
   ),

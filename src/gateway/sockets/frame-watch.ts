@@ -3,7 +3,9 @@
  * one number for all roles: that of v1's results of commands. So what is held is looked at from outside: what the kernel
  * has handed over, less what came out as messages.
  */
+import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
+import { networkOf } from "../../lib/network-of.ts";
 import { type TcpReceived, tcpReceived } from "../../lib/tcp-received.ts";
 import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import type { Connection } from "./connection.ts";
@@ -66,8 +68,11 @@ export class FrameWatch {
       const isTooLarge = bytes > connection.info.largestFrame + SLACK_BYTES;
       if (!isTooLarge && (sum <= UNFINISHED_BYTES || bytes <= SLACK_BYTES)) continue;
       sum -= bytes;
-      this.#logger.warn(
-        `${connection.info.address} has sent ${bytes} bytes of a frame that is not whole: its connection is closed`,
+      const { address } = connection.info;
+      gather(
+        this.#logger,
+        { level: "warn", kind: "unfinished frames", who: networkOf(address) },
+        `${address} has sent ${bytes} bytes of a frame that is not whole: its connection is closed`,
       );
       connection.abort(CLOSE_TOO_BIG, "too much of a frame that is not whole");
     }
