@@ -123,12 +123,19 @@ export function chooseEndpoint(choice: ServerChoice, file: Credentials, env: Env
 
 /**
  * The server that is meant and the token for it: REXEC_TOKEN, else the one stored for exactly this server.
- * @throws RexecError `not_logged_in` (exit code 3)
+ * @throws RexecError `not_logged_in`, `bad_token` (exit code 3)
  */
 export function requireLogin(choice: ServerChoice, file: Credentials, env: Environment): Server {
   const { endpoint, host, known } = chooseEndpoint(choice, file, env);
   const token = env.REXEC_TOKEN?.trim() || known?.token;
-  if (token) return { endpoint, token };
+  if (token && SENDABLE.test(token)) return { endpoint, token };
+  if (token) {
+    throw new RexecError("the token has a space or a strange character in it: it is no API token", {
+      code: "bad_token",
+      hint: env.REXEC_TOKEN?.trim() ? "correct REXEC_TOKEN" : "log in again: rexec login",
+      exitCode: ExitCode.notSetUp,
+    });
+  }
   throw new RexecError(`not logged in at ${host}`, {
     code: "not_logged_in",
     hint: `run: rexec login${host === DEFAULT_HOST ? "" : ` --host ${host}`}   (or set REXEC_TOKEN)`,
@@ -147,6 +154,9 @@ export function truthy(value: string | undefined): boolean {
 }
 
 // --- internal ---
+
+/** What a header takes without a change. */
+const SENDABLE = /^[\x21-\x7e]+$/;
 
 /** A file for one server, read as one for several: the next login writes it so. */
 function severalOf(value: unknown): unknown {

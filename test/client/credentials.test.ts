@@ -89,6 +89,13 @@ describe("the server that is meant", () => {
     expect(() => requireLogin({ host: "https://other.example" }, file, {})).toThrow("not logged in");
   });
 
+  test.each(["a b", "\x1b[2J", "a\nb", "\u202ex", "é"])("is not sent a token like %j", (odd) => {
+    const stored = { current: "https://one.example", hosts: { "https://one.example": { token: odd } } };
+    const good = { current: "https://one.example", hosts: { "https://one.example": { token: "t" } } };
+    expect(() => requireLogin({}, stored, {})).toThrow("is no API token");
+    expect(() => requireLogin({}, good, { REXEC_TOKEN: odd })).toThrow("is no API token");
+  });
+
   test("keeps what was allowed at login: plain http, an authority", () => {
     const host = "http://192.0.2.7";
     const stored = { current: host, hosts: { [host]: { token: "t", insecure: true } } };

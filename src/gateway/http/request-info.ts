@@ -34,7 +34,7 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
     forwardedProto === "https" || forwardedProto === "http"
       ? forwardedProto
       : new URL(options.listening).protocol.replace(":", "");
-  const publicUrl = HOST.test(host) ? `${scheme}://${host}` : options.listening;
+  const publicUrl = HOST.test(host) && hostProblem(host) === null ? `${scheme}://${host}` : options.listening;
   return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
 }
 
