@@ -52,6 +52,11 @@ describe("what needs no token", () => {
     await using proxied = await startGateway({ trustProxy: ["loopback"] });
     const trusted = await call(proxied.url, "GET", "/install-agent.sh", undefined, null, forwarded);
     expect(trusted.text).toContain("REXEC_API_DEFAULT='https://evil.example'");
+    for (const host of ["evil.example:99999", "[::1", "1.2.3.4.5:0x", "a b", "256.256.256.256"]) {
+      const none = { ...forwarded, "X-Forwarded-Host": host };
+      const { text } = await call(proxied.url, "GET", "/install-agent.sh", undefined, null, none);
+      expect(text).toContain(`REXEC_API_DEFAULT='${proxied.url}'`);
+    }
   });
 });
 
