@@ -41,11 +41,9 @@ export interface ChildPipes {
   abandon(): void;
 }
 
-/** @throws Error where no descriptor is free, or libc cannot be called */
+/** @throws Error where no descriptor is free, or libc cannot be called; no pipe is open then */
 export function childPipes(withStdin: boolean): ChildPipes {
-  const stdin = withStdin ? openPipe("write") : null;
-  const stdout = openPipe("read");
-  const stderr = openPipe("read");
+  const { stdin, stdout, stderr } = openPipes(withStdin);
   const near = stdin ? stdinOf(stdin.ours) : null;
   const out = outputOf(stdout.ours);
   const err = outputOf(stderr.ours);
@@ -79,8 +77,29 @@ export function adoptOutput(fd: number): Output {
 
 // --- internal ---
 
+interface Pipe {
+  ours: number;
+  theirs: number;
+}
+
+/** All of them or none: where one cannot be opened, those before it are closed again. */
+function openPipes(withStdin: boolean): { stdin: Pipe | null; stdout: Pipe; stderr: Pipe } {
+  using undo = new DisposableStack();
+  const open = (ourEnd: "read" | "write") => {
+    const pipe = openPipe(ourEnd);
+    undo.defer(() => {
+      closeSync(pipe.ours);
+      closeSync(pipe.theirs);
+    });
+    return pipe;
+  };
+  const pipes = { stdin: withStdin ? open("write") : null, stdout: open("read"), stderr: open("read") };
+  undo.move();
+  return pipes;
+}
+
 /** Our end does not block; neither is inherited by anybody else. */
-function openPipe(ourEnd: "read" | "write"): { ours: number; theirs: number } {
+function openPipe(ourEnd: "read" | "write"): Pipe {
   const ends = new Int32Array(2);
   if (libc().pipe2(ends, O_CLOEXEC) !== 0) throw new Error("no pipe: too many open files");
   const [reading = -1, writing = -1] = ends;

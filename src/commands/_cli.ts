@@ -6,7 +6,7 @@ import type { ArgsDef, defineCommand as Define } from "citty";
 import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { shownOf } from "../lib/os-string.ts";
-import { ownArguments } from "../lib/own-bytes.ts";
+import { ownArguments, ownOddVariables } from "../lib/own-bytes.ts";
 import { printable } from "../lib/printable.ts";
 import { redact } from "../lib/redact.ts";
 import { closest } from "../lib/suggest.ts";
@@ -64,6 +64,7 @@ export async function runProgram(
   program = name;
   let path: CommandPath = { names: [name], command: main };
   try {
+    checkEnvironment();
     const call = await resolveCall(path, argv, (deeper) => {
       path = deeper;
     });
@@ -233,6 +234,12 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
   }
   if (process.env.REXEC_LOG === "debug") lines.push(...traceOf(error));
   await complain(`${lines.join("\n")}\n`);
+}
+
+/** The runtime would take another file, host or token for what is not UTF-8. @throws UsageError */
+function checkEnvironment(): void {
+  const odd = [...ownOddVariables(process.env).keys()].find((name) => /^(HOME|REXEC_.*)$/.test(name));
+  if (odd) throw new UsageError(`the variable ${odd} is not valid UTF-8`, "set it to a value that is");
 }
 
 /** One line: servers, agents and machines have their say in errors. */

@@ -1,6 +1,5 @@
 /** Reads a PTY master, one chunk when one is asked for. */
 import { FdReader } from "./fd-reader.ts";
-import { Gate } from "./gate.ts";
 import { PtyClosedError } from "./pty.ts";
 import { Surge, SurgeGauge } from "./surge.ts";
 import { Tail } from "./tail.ts";
@@ -21,11 +20,12 @@ const RETRY_MS = 100;
  */
 export class MasterReader {
   readonly #fd: number;
-  readonly #exited: Promise<unknown>;
   readonly #tail = new Tail(() => this.cancel());
-  readonly #cancelled = Promise.withResolvers<void>();
   readonly #turn = new LoopTurn();
-  readonly #gate = new Gate();
+  /** Nothing is given out. */
+  #isFrozen = false;
+  /** Ends the pause that a read is in. */
+  #wake: (() => void) | null = null;
   /** Null where the next read has to begin anew. */
   #reader: FdReader | null = null;
   readonly #gauge = new SurgeGauge();
@@ -42,9 +42,10 @@ export class MasterReader {
   constructor(fd: number, exited: Promise<unknown>, unread: readonly Uint8Array[] = []) {
     this.#fd = fd;
     this.#ahead = [...unread];
-    this.#exited = exited.then(() => {
+    void exited.then(() => {
       this.#leaderGone = true;
       this.#tail.leaderExited();
+      this.#wakeUp();
     });
   }
 
@@ -59,19 +60,22 @@ export class MasterReader {
     this.#reading = true;
     try {
       for (;;) {
-        if (this.#gate.isShut) await Promise.race([this.#gate.passed(), this.#cancelled.promise]);
         if (this.#ended) return null;
+        if (this.#isFrozen) {
+          await this.#woken();
+          continue;
+        }
         const [known] = this.#ahead;
         if (known) {
           await this.#turn.after(known.length);
-          if (this.#gate.isShut) continue;
+          if (this.#isFrozen) continue;
           this.#ahead.shift();
           return isLent || known.buffer !== this.#surge?.buffer.buffer ? known : known.slice();
         }
         const final = this.#leaderGone;
         const chunk = await this.#next();
         if (chunk !== null) this.#ahead.unshift(chunk);
-        else if (this.#ended || this.#gate.isShut) continue;
+        else if (this.#ended || this.#isFrozen) continue;
         else if (final) this.cancel();
         else await this.#pause();
       }
@@ -85,14 +89,14 @@ export class MasterReader {
     if (this.#ended) return;
     this.#ended = true;
     this.#tail.stop();
-    this.#cancelled.resolve();
+    this.#wakeUp();
     this.#reader?.cancel();
     this.#reader = null;
   }
 
   /** From now on nothing is given out. */
   freeze(): void {
-    this.#gate.shut();
+    this.#isFrozen = true;
   }
 
   /** Takes what was read ahead, within this turn of the event loop; a later read begins anew. */
@@ -105,7 +109,8 @@ export class MasterReader {
 
   /** As before. */
   thaw(): void {
-    this.#gate.open();
+    this.#isFrozen = false;
+    this.#wakeUp();
   }
 
   /** A chunk, or null where the stream ended. */
@@ -121,7 +126,7 @@ export class MasterReader {
   }
 
   async #streamed(): Promise<Uint8Array | null> {
-    if (this.#ended || this.#gate.isShut) return null;
+    if (this.#ended || this.#isFrozen) return null;
     this.#reader ??= new FdReader(this.#fd);
     const reader = this.#reader;
     try {
@@ -143,7 +148,7 @@ export class MasterReader {
   async #poured(): Promise<Uint8Array | null> {
     while (this.#surge) {
       await new Promise(setImmediate);
-      if (this.#ended || this.#gate.isShut) return null;
+      if (this.#ended || this.#isFrozen) return null;
       const chunk = this.#surge.take();
       if (chunk === null) this.#surge = null;
       else if (chunk.length > 0) return chunk;
@@ -170,8 +175,24 @@ export class MasterReader {
     this.#ahead.push(...rest);
   }
 
+  /** Until it is worth another try: no promise that lives longer is waited for, since each wait would stay with it. */
   async #pause(): Promise<void> {
-    await Promise.race([this.#exited, this.#cancelled.promise, Bun.sleep(RETRY_MS)]);
+    if (this.#leaderGone || this.#ended) return;
+    const timer = setTimeout(() => this.#wakeUp(), RETRY_MS);
+    await this.#woken();
+    clearTimeout(timer);
+  }
+
+  /** Resolves with the leader's exit, the end of reading, `thaw` or the timer of `#pause`: one read waits at a time. */
+  #woken(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return promise;
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = null;
   }
 }
 

@@ -1,3 +1,4 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -50,6 +51,22 @@ describe.each(backends)("the end of a session on the %s backend", (backend) => {
     expect(await pty.exited).toEqual({ exitCode: 6, signal: null });
     if (backend === "native") expect(text).toBe("back\r\n"); // Bun's own terminal gives up at the first EIO
   });
+
+  if (backend === "native")
+    test("is waited for without a promise more for each try, while no process has the terminal open", async () => {
+      const pty = script(backend, "exec <&- >&- 2>&-; exec sleep 1000");
+      const end = readAll(pty, 20_000);
+      const kept = async (ms: number) => {
+        await Bun.sleep(ms); // tries come by the clock
+        Bun.gc(true);
+        const { SlimPromiseReaction: slim = 0, PromiseReaction: other = 0 } = heapStats().objectTypeCounts;
+        return slim + other;
+      };
+      const before = await kept(300);
+      expect(await kept(2_000)).toBeLessThan(before + 10);
+      await pty.close();
+      expect((await end).toString()).toBe("");
+    });
 
   test("close() ends a shell with its jobs at once", async () => {
     const pty = open(backend, { file: "/bin/bash", args: ["--norc", "-i"] });

@@ -1,7 +1,12 @@
 /** A shell on one connection: attached, shown, typed into, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
-import { encodeControl, type OtherViewer, type OwnerMessage } from "../../protocol/v2/control.ts";
+import {
+  encodeControl,
+  GATEWAY_VIEWER,
+  type OtherViewer,
+  type OwnerMessage,
+} from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { type AttachContext, noTerminalCommands, type Step } from "../attach-context.ts";
 import { exitCodeOf } from "../exit-code.ts";
@@ -18,8 +23,6 @@ type Ended = Extract<OwnerMessage, { type: "ended" }>;
 const CHANNEL = 0;
 /** An outage shorter than this is not worth a word, ms. */
 export const NOTICED_AFTER_MS = 1_500;
-/** The viewer id of the gateway itself. */
-const GATEWAY = "gateway";
 
 export class ShellChannel implements ChannelEvents {
   readonly ended: Promise<Step>;
@@ -264,7 +267,7 @@ export class ShellChannel implements ChannelEvents {
     const own = this.#context.terminal.size();
     const state = this.#state;
     // The gateway's own is an echo, which may be older than our latest.
-    if (!own || state.sizeTold || by === this.#context.target.viewerId || by === GATEWAY) return;
+    if (!own || state.sizeTold || by === this.#context.target.viewerId || by === GATEWAY_VIEWER) return;
     if (own.cols === cols && own.rows === rows) return;
     state.sizeTold = true;
     this.#context.status({ kind: "size", cols, rows });

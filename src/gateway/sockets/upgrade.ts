@@ -11,6 +11,7 @@ import {
   V2_VIEWER_MESSAGE_BYTES,
   VIEWER_MESSAGE_BYTES,
 } from "../../protocol/limits.ts";
+import { LENGTHS } from "../../protocol/values.ts";
 import type { Admission } from "../auth/admissions.ts";
 import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
@@ -122,7 +123,7 @@ async function admit(
   );
   if (terminal) {
     checkViewers(principal.user, deps);
-    if (v2) deps.hub.acceptPeer(connection, agent, wishOf(url).id);
+    if (v2) deps.hub.acceptPeer(connection, agent, viewerId(url, LENGTHS.id));
     else deps.hub.acceptViewer(connection, agent, wishOf(url));
     return { connection, v2 };
   }
@@ -237,9 +238,14 @@ function roleOf(isViewer: boolean, v2: boolean): Pick<ConnectionInfo, "isAgent" 
   return { isAgent: false, largestFrame: v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES };
 }
 
-function wishOf({ searchParams }: URL): ViewerWish {
+function viewerId({ searchParams }: URL, most: number): string {
+  return searchParams.get("id")?.slice(0, most) || crypto.randomUUID();
+}
+
+function wishOf(url: URL): ViewerWish {
+  const { searchParams } = url;
   return {
-    id: searchParams.get("id")?.slice(0, MAX_VIEWER_ID) || crypto.randomUUID(),
+    id: viewerId(url, MAX_VIEWER_ID),
     newSession: searchParams.get("newSession") === "true",
     execOnly: searchParams.get("exec") === "1",
   };

@@ -4,7 +4,7 @@
  */
 import { ByteRing } from "../../lib/byte-ring.ts";
 import { StreamReceiver } from "../../lib/stream.ts";
-import type { SessionInfo } from "../../protocol/v2/control.ts";
+import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { ScreenPool } from "../screen/pool.ts";
 import type { Timings } from "../timings.ts";
@@ -45,9 +45,6 @@ export interface MirrorOptions {
   /** It is of no use any more. */
   onGone(mirror: Mirror): void;
 }
-
-/** The viewer id under which the gateway itself attaches: it never types. */
-export const GATEWAY_READER = "gateway";
 
 export class Mirror implements LinkChannel {
   readonly ring: ByteRing;
@@ -118,7 +115,7 @@ export class Mirror implements LinkChannel {
         this.#ended({ exit_code: message.exit_code, signal: message.signal });
         break;
       case "size":
-        if (message.by !== GATEWAY_READER) this.size.become(message, message.by);
+        if (message.by !== GATEWAY_VIEWER) this.size.become(message, message.by);
         break;
       case "refused":
         for (const reader of [...this.readers]) reader.refused(message);
@@ -228,7 +225,7 @@ export class Mirror implements LinkChannel {
       cursor: this.ring.end,
       hold: this.#demand.holds,
       zstd: true,
-      viewer: GATEWAY_READER,
+      viewer: GATEWAY_VIEWER,
     });
   }
 

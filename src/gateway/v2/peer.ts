@@ -3,6 +3,7 @@ import { CLOSE_POLICY, CLOSE_PROTOCOL, CLOSE_TOO_BIG } from "../../protocol/clos
 import { V2_VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import {
   encodeControl,
+  GATEWAY_VIEWER,
   type OpenerMessage,
   type OwnerInput,
   parseOpener,
@@ -176,7 +177,18 @@ export class Peer {
     if (this.#channels.has(channel)) this.#refuse(channel, "bad_message", `channel ${channel} is in use`);
     else if (this.#channels.size >= MAX_CHANNELS)
       this.#refuse(channel, "too_many_channels", `a connection may have ${MAX_CHANNELS} channels`);
+    else if (message.type === "attach" && !this.#isOwn(message.viewer))
+      this.#refuse(
+        channel,
+        "bad_message",
+        "viewer is not the id that this connection was opened with (?id=)",
+      );
     else this.#channels.set(channel, this.#events.onOpen(this, message));
+  }
+
+  /** The agent counts the input of each viewer by its id: under another viewer's id one would use up the other's offsets. */
+  #isOwn(viewer: string): boolean {
+    return viewer === this.id && viewer !== GATEWAY_VIEWER;
   }
 
   #detach(number: number): void {

@@ -23,6 +23,9 @@ const id = exact(LENGTHS.id, 1);
 /** Of what is started: the API has an address for each. */
 const newId = id.check(z.refine(isPathSegment, "nothing can have that name"));
 
+/** The viewer id under which a gateway itself attaches to an agent: it never types, and no viewer may have it. */
+export const GATEWAY_VIEWER = "gateway";
+
 /** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
   session: id,

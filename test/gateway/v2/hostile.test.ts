@@ -74,7 +74,7 @@ describe("a viewer that asks for too much", () => {
     await using viewer = here.viewer();
     await viewer.connect();
     for (let channel = 100; channel < 165; channel += 1)
-      viewer.send({ type: "attach", channel, session: "main", viewer: `v${channel}` });
+      viewer.send({ type: "attach", channel, session: "main", viewer: viewer.id });
     expect(await viewer.hears("refused")).toMatchObject({ channel: 164, code: "too_many_channels" });
   });
 
@@ -174,7 +174,12 @@ describe("an agent that sends nonsense", () => {
     here.agent.shell("main").cols = -5;
     await using viewer = here.viewer();
     await viewer.connect();
-    viewer.send({ type: "attach", channel: CHANNEL, session: "main", viewer: "v" } satisfies object as never);
+    viewer.send({
+      type: "attach",
+      channel: CHANNEL,
+      session: "main",
+      viewer: viewer.id,
+    } satisfies object as never);
     await Bun.sleep(200);
     expect(viewer.messages.some((message: OwnerInput) => message.type === "attached")).toBe(false);
   });
