@@ -98,7 +98,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const hub = new Hub(
-    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget() },
+    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget(), logger },
     logger,
     recorder(store, logger),
     feed,
