@@ -106,6 +106,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       screens,
       snapshots: new SnapshotBudget(),
       sessions: new SessionQuota(quotas.sessions),
+      logger,
     },
     logger,
     recorder(store, logger),
