@@ -1,5 +1,6 @@
 /** The agent: registers this machine with a Rexec server and serves its shells. */
 import { defineCommand, globalArgs, runProgram, withHelp } from "./commands/_cli.ts";
+import { agentSubCommands } from "./commands/agent/index.ts";
 
 const main = withHelp(
   defineCommand({
@@ -8,7 +9,7 @@ const main = withHelp(
       description: "Make this machine reachable as a Rexec terminal, with no open port.",
     },
     args: globalArgs,
-    subCommands: () => import("./commands/agent/index.ts").then((module) => module.agentSubCommands),
+    subCommands: agentSubCommands,
   }),
   {
     examples: [

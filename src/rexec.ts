@@ -1,22 +1,13 @@
 /** The person's program: reaches machines, is an agent where asked, and hosts the gateway. */
 import { defineCommand, globalArgs, runProgram, withHelp } from "./commands/_cli.ts";
-import { serverArgs } from "./commands/_server.ts";
-import { attachCommand } from "./commands/attach.ts";
-import { connectCommand } from "./commands/connect.ts";
-import { execCommand } from "./commands/exec.ts";
-import { killCommand } from "./commands/kill.ts";
-import { loginCommand } from "./commands/login.ts";
-import { logoutCommand } from "./commands/logout.ts";
-import { lsCommand } from "./commands/ls.ts";
-import { sessionsCommand } from "./commands/sessions.ts";
-import { useCommand } from "./commands/use.ts";
-import { whoamiCommand } from "./commands/whoami.ts";
+import { serverArgs } from "./commands/_server-args.ts";
+import { agentSubCommands } from "./commands/agent/index.ts";
 
 const agent = withHelp(
   defineCommand({
     meta: { name: "agent", description: "Everything that rexec-agent does" },
     args: globalArgs,
-    subCommands: () => import("./commands/agent/index.ts").then((module) => module.agentSubCommands),
+    subCommands: agentSubCommands,
   }),
   { examples: [["rexec agent register --name web-1", "The same as rexec-agent register --name web-1"]] },
 );
@@ -26,17 +17,17 @@ const main = withHelp(
     meta: { name: "rexec", description: "Any Linux machine as a real terminal, with no open port." },
     args: { ...serverArgs, ...globalArgs },
     subCommands: {
-      login: loginCommand,
-      logout: logoutCommand,
-      use: useCommand,
-      whoami: whoamiCommand,
-      ls: lsCommand,
-      connect: connectCommand,
-      exec: execCommand,
-      sessions: sessionsCommand,
-      attach: attachCommand,
-      kill: killCommand,
-      // Loaded when it is asked for: a command on a remote machine needs no database.
+      // Each is loaded when it is asked for, the imports of its module with it: `version` needs none of them.
+      login: () => import("./commands/login.ts").then((module) => module.loginCommand),
+      logout: () => import("./commands/logout.ts").then((module) => module.logoutCommand),
+      use: () => import("./commands/use.ts").then((module) => module.useCommand),
+      whoami: () => import("./commands/whoami.ts").then((module) => module.whoamiCommand),
+      ls: () => import("./commands/ls.ts").then((module) => module.lsCommand),
+      connect: () => import("./commands/connect.ts").then((module) => module.connectCommand),
+      exec: () => import("./commands/exec.ts").then((module) => module.execCommand),
+      sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
+      attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
+      kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       agent,
       complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),

@@ -1,10 +1,9 @@
 /** Writes the agent's configuration back: what is not ours in the file stays as it is. */
 import { existsSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Document, isNode } from "yaml";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
-import type { ConfigFile, RawConfig } from "./config-file.ts";
+import { type ConfigFile, type RawConfig, yamlFormat } from "./config-file.ts";
 import { type FileSettings, ORIGINAL_KEYS } from "./config-schema.ts";
 
 /**
@@ -69,7 +68,7 @@ function inBothSpellings(file: ConfigFile, changes: Partial<FileSettings>): Reco
 function setKey(raw: RawConfig, key: string, value: unknown): void {
   if (raw.format === "json") setJson(raw.values, key, value);
   else if (value === undefined) raw.document.delete(key);
-  else if (Array.isArray(value)) setList(raw.document, key, value);
+  else if (Array.isArray(value)) yamlFormat().setList(raw.document, key, value);
   else raw.document.set(key, value); // a plain value, so that the comment behind the old one stays
 }
 
@@ -82,17 +81,6 @@ function tagKeyOf(raw: RawConfig): "labels" | "tags" {
 function setJson(values: Record<string, unknown>, key: string, value: unknown): void {
   if (value === undefined) delete values[key];
   else values[key] = value;
-}
-
-/** A comment between the key and its first item belongs to the list, and stays with the new one. */
-function setList(document: Document, key: string, list: readonly unknown[]): void {
-  const former = document.get(key, true);
-  const node = document.createNode(list);
-  if (isNode(former)) {
-    node.commentBefore = former.commentBefore ?? null;
-    node.comment = former.comment ?? null;
-  }
-  document.set(key, node);
 }
 
 function serialise(raw: RawConfig): string {

@@ -9,6 +9,7 @@ import { withOpenFilesAsBefore } from "../pty/open-files.ts";
 import { LoopTurn } from "../pty/turn.ts";
 import type { Capture, StreamName } from "./capture.ts";
 import { type ChildPipes, childPipes, type Output } from "./child-pipes.ts";
+import { commandArguments } from "./shell.ts";
 
 export interface ExecOptions {
   shell: string;
@@ -104,7 +105,7 @@ export function spawnGroup(
   pipes: Pick<ChildPipes, "stdio" | "handedOver" | "abandon">,
 ): Bun.Subprocess {
   try {
-    const { file, args, ...its } = asText({ file: shell, args: ["-c", command], env });
+    const { file, args, ...its } = asText({ file: shell, args: commandArguments(shell, command), env });
     return withOpenFilesAsBefore(() =>
       Bun.spawn([file, ...args], { ...its, cwd, stdio: pipes.stdio, detached: true }),
     );

@@ -4,6 +4,7 @@ import { asText } from "../lib/posix-script.ts";
 import { ptyOpener } from "../pty/open.ts";
 import type { Pty } from "../pty/pty.ts";
 import type { ShellWish } from "./session-request.ts";
+import { commandArguments } from "./shell.ts";
 import { terminalVariables } from "./terminfo.ts";
 
 export interface ShellOpenerOptions {
@@ -25,7 +26,7 @@ export function shellOpener({ shell, args, env, folder, logger }: ShellOpenerOpt
     openPty({
       ...asText({
         file: shell,
-        args: command === undefined ? args : ["-c", command],
+        args: command === undefined ? args : commandArguments(shell, command),
         env: { ...env, ...terminalVariables(terminal, env) },
       }),
       cwd: folder(),

@@ -1,29 +1,40 @@
 /** Which shell, with which arguments, in which folder. */
 import { accessSync, constants, statSync } from "node:fs";
 import { basename } from "node:path";
-import type { Account } from "../lib/account.ts";
+import { type Account, usableShell } from "../lib/account.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 
 /** Shells without a `-l` that can be told together with `-i`. */
-const PLAIN = new Set(["sh", "dash", "ash", "busybox"]);
+const PLAIN = new Set(["sh", "dash", "ash"]);
+/** Many programs in one file, by their own name none of them: the first argument says which. */
+const MANY = new Set(["busybox", "toybox"]);
 /** csh knows `-l` only as its single argument. */
 const CSH = new Set(["csh", "tcsh"]);
 
 /** Arguments for a login, interactive shell. */
 export function loginArguments(shell: string): string[] {
   const name = basename(shell);
+  if (MANY.has(name)) return ["sh", "-i"];
   if (PLAIN.has(name)) return ["-i"];
   return CSH.has(name) ? ["-l"] : ["-l", "-i"];
 }
 
-/** The shell to use: the configured one whatever it is; else $SHELL, /bin/bash, /bin/sh: the first that runs. */
+/** Arguments for a shell that runs one line. */
+export function commandArguments(shell: string, command: string): string[] {
+  return [...(MANY.has(basename(shell)) ? ["sh"] : []), "-c", command];
+}
+
+/**
+ * The shell to use: the configured one whatever it is; else $SHELL, the account's, /bin/bash, /bin/sh: the first that
+ * runs. `sudo -u www-data` sets SHELL to what turns people away.
+ */
 export function chooseShell(
   configured: string | undefined,
   envShell: string | undefined,
   account: Account,
 ): string {
   if (configured) return configured;
-  const candidates = [envShell, account.shell, "/bin/bash"];
+  const candidates = [usableShell(envShell), account.shell, "/bin/bash"];
   return candidates.find((shell) => typeof shell === "string" && shellProblem(shell) === null) ?? "/bin/sh";
 }
 

@@ -1,5 +1,5 @@
 /** What a running agent says of itself. */
-import { redact } from "../lib/log.ts";
+import { redact } from "../lib/redact.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import type { AgentConfig } from "./config.ts";
 import { configDigest } from "./config-digest.ts";

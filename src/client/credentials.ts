@@ -170,9 +170,11 @@ function save(path: string, all: Credentials): void {
   try {
     writeFileAtomic(path, `${JSON.stringify(all, null, 2)}\n`, 0o600);
   } catch (error) {
-    throw new RexecError(`cannot write ${path}: ${messageOf(error)}`, {
+    const isFull = /^(ENOSPC|EDQUOT)$/.test(errnoOf(error) ?? "");
+    const remedy = isFull ? "make room there (df -h, df -i)" : "make the folder writable";
+    throw new RexecError(`cannot write ${path}: ${isFull ? "the disk is full" : messageOf(error)}`, {
       code: "credentials_not_written",
-      hint: "make the folder writable, or set REXEC_TOKEN and REXEC_HOST instead of logging in",
+      hint: `${remedy}, or set REXEC_TOKEN and REXEC_HOST instead of logging in`,
       cause: error,
     });
   }

@@ -113,7 +113,7 @@ function tellsApart({ stdout, stderr }: ExecResult): boolean {
 
 function wouldIgnore(): RexecError {
   return new RexecError(
-    "this agent is another make, and would have ignored --timeout, --cwd, --env and stdin: the command was not run",
+    "this agent is another make, and would have ignored --timeout, --cwd, --env and stdin, and --linger: the command was not run",
     {
       code: "exec_basic",
       hint: "leave them out (-n for stdin), or go on without them: --allow-basic",

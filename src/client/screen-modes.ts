@@ -76,7 +76,8 @@ export class ScreenModes {
 
   /** What came last was complete: no sequence, string or character is left open. */
   get atRest(): boolean {
-    return this.#cut === "" && !this.#long && !this.#strings.isOpen && !this.#openCharacter;
+    const { isOpen, isAjar } = this.#strings;
+    return this.#cut === "" && !this.#long && !isOpen && !isAjar && !this.#openCharacter;
   }
 
   /** An alternate screen is on. */
@@ -105,6 +106,7 @@ export class ScreenModes {
       else SEQUENCE.lastIndex = this.#strings.begin(string, text, SEQUENCE.lastIndex);
       from = SEQUENCE.lastIndex;
     }
+    this.#strings.looked(text);
     const last = this.#strings.isOpen ? -1 : text.lastIndexOf("\x1b");
     const tail = last < from ? "" : text.slice(last, last + LONGEST + 1);
     this.#cut = tail === "" || COMPLETE.test(tail) || text.length - last > LONGEST ? "" : tail;
@@ -117,7 +119,8 @@ export class ScreenModes {
    */
   restore(cols = COLUMNS): string {
     const changes = this.#undo(cols);
-    const open = this.#strings.isOpen || this.#cut !== "" ? CANCEL : "";
+    const { isOpen, isAjar } = this.#strings;
+    const open = isOpen || isAjar || this.#cut !== "" ? CANCEL : "";
     return changes === "" ? open : `${open}${changes}\x1b[0m\x1b(B`;
   }
 
@@ -132,6 +135,14 @@ export class ScreenModes {
     this.#cut = "";
     this.#long = false;
     this.#strings.reset();
+    this.#forget();
+  }
+
+  // --- internal ---
+
+  /** What a full reset (ESC c) undoes by itself. */
+  #forget(): void {
+    this.#strings.forget();
     this.#changed.clear();
     this.#ansi.clear();
     this.#keys.clear();
@@ -143,8 +154,6 @@ export class ScreenModes {
     this.#shift = this.#keypad = this.#cursorShape = this.#protected = false;
   }
 
-  // --- internal ---
-
   #undo(cols: number): string {
     const screens = ALTERNATE_SCREENS.filter((mode) => this.#changed.has(mode));
     const [early, late] = [
@@ -155,10 +164,10 @@ export class ScreenModes {
       (mode) => !screens.includes(mode) && !SAVED_MODES.includes(mode) && mode !== 25,
     );
     // Leaving the screen that saves the cursor brings back what was saved with it: that is undone behind it.
-    const saved = this.#undoSaved(
-      screens.includes(1049) ? this.#saved.normal : this.#current(),
-      screens.length === 0,
-    );
+    // Not every terminal brings all of that back (tmux neither origin nor autowrap): what is on goes off before it, too.
+    const restores = screens.includes(1049);
+    const own = restores ? this.#undoSaved(this.#current(), false) : "";
+    const saved = this.#undoSaved(restores ? this.#saved.normal : this.#current(), true);
     return [
       this.#undoKeys(early),
       ...[...this.#keys].map((key) => `\x1b[>${key}m`),
@@ -166,6 +175,7 @@ export class ScreenModes {
       ...others.map((mode) => `\x1b[?${mode}${TERMINAL_MODES.get(mode)?.initial ?? "l"}`),
       ...[...this.#ansi].map((mode) => `\x1b[${mode}${ANSI_MODES[mode]}`),
       this.#protected ? '\x1b[0"q' : "",
+      own,
       ...screens.map((mode) => `\x1b[?${mode}l`),
       late ? this.#undoKeys(late) + this.#undoPlaces(late, cols) : "",
       saved,
@@ -211,7 +221,7 @@ export class ScreenModes {
     else if (sequence === "\x1bH") this.#tabs.add(this.#screen);
     else if (sequence === "\x1b7") this.#save();
     else if (sequence === "\x1b8") this.#bringBack();
-    else if (sequence === "\x1bc") this.reset();
+    else if (sequence === "\x1bc") this.#forget();
     else if (match[0] === "\x0f") this.#shift = false;
     else if (sequence === "\x1b[!p") this.#softReset();
     // Shifts, some of which mean something else to some terminals.

@@ -10,11 +10,23 @@ export class ScreenStrings {
   /** What introduced the string that is open, behind ESC; null where none is. */
   #kind: string | null = null;
   #head = "";
+  /** Where in the text a string ended by something else than ST; null where none did, or ST came since. */
+  #ajar: number | null = null;
   /** OSC that undo what others have set, by the number of those. */
   readonly #undone = new Map<string, string>();
 
   get isOpen(): boolean {
     return this.#kind !== null;
+  }
+
+  /** One ended by another sequence, by CAN or by SUB. For some terminals (tmux, screen) it goes on until ST. */
+  get isAjar(): boolean {
+    return this.#ajar !== null;
+  }
+
+  /** All of this text was looked at: ST in it ends what is ajar. */
+  looked(text: string): void {
+    if (this.#ajar !== null) this.#ajar = text.indexOf(STRING_END, this.#ajar) >= 0 ? null : 0;
   }
 
   /** A string begins at `from`. @returns where what comes behind it begins */
@@ -33,6 +45,7 @@ export class ScreenStrings {
       this.#keep(text, from, found.index);
       if (this.#kind === "]" && (end === "\x07" || end === "\x1b")) this.#done(this.#head);
       this.#kind = null;
+      if (end !== "\x07") this.#ajar ??= found.index;
       // ESC begins what comes next, which may be the string's own end.
       return end === "\x1b" ? found.index : END.lastIndex;
     }
@@ -45,10 +58,16 @@ export class ScreenStrings {
     return [...this.#undone.values()].join("");
   }
 
+  /** What was set is not any more. Whether a string is open stays. */
+  forget(): void {
+    this.#undone.clear();
+  }
+
+  /** No string is open. */
   reset(): void {
     this.#kind = null;
     this.#head = "";
-    this.#undone.clear();
+    this.#ajar = null;
   }
 
   // --- internal ---

@@ -94,6 +94,14 @@ async function opened(
   }
 }
 
+/** The machine that is meant is not connected to its server. */
+export function agentOffline(message: string): RexecError {
+  return new RexecError(message, {
+    code: "agent_offline",
+    hint: "start its agent there: rexec-agent start",
+  });
+}
+
 /** Bun tells a refused upgrade's status only in prose, so the API is asked: it knows the same refusals. */
 async function explain(target: ViewerTarget, failure: Error, url: URL, signal: AbortSignal): Promise<Error> {
   try {
@@ -104,10 +112,7 @@ async function explain(target: ViewerTarget, failure: Error, url: URL, signal: A
     const state = cameBack
       ? "was offline a moment ago"
       : `is ${agent.status === "offline" ? "offline" : "not connected"}`;
-    return new RexecError(`${agent.name} ${state}`, {
-      code: "agent_offline",
-      hint: "start its agent there: rexec-agent start",
-    });
+    return agentOffline(`${agent.name} ${state}`);
   } catch (error) {
     if (error instanceof HttpError && error.status === constants.HTTP_STATUS_TOO_MANY_REQUESTS) {
       return connectionError(failure, url);

@@ -40,10 +40,11 @@ export async function whenThere<T>(awaited: Awaited, wait: Wait, action: () => P
       const absence = absenceOf(error);
       if (absence === null || wait.signal?.aborted) throw error;
       const limit: number = limitMs ?? (await limitFor(absence, awaited, wait));
-      if (clock.now() - begun + TRY_EVERY_MS > limit) throw error;
+      const leftMs = limit - (clock.now() - begun);
+      if (leftMs <= 0) throw error;
       if (limitMs === null && error instanceof RexecError) wait.onWaiting(error.message, limit);
       limitMs = limit;
-      await clock.sleep(TRY_EVERY_MS, wait.signal);
+      await clock.sleep(Math.min(TRY_EVERY_MS, leftMs), wait.signal);
     }
   }
 }

@@ -38,6 +38,15 @@ export function takesBytes<const T extends ArgDef>(def: T): T {
 }
 
 /**
+ * Marks a string option whose empty value means something, or which says itself that it does not. Elsewhere an empty one
+ * is refused: it comes from an unset variable in a script, and would have the default's effect (another server, say).
+ */
+export function mayBeEmpty<const T extends ArgDef>(def: T): T {
+  emptyTakers.add(def);
+  return def;
+}
+
+/**
  * Reads the item at `index`: an option with its value, a group of short ones, or a word.
  * @throws UsageError for an unknown option, a missing value, or a value given to a switch
  */
@@ -96,7 +105,7 @@ export function checkArguments(
   const switches = new Map<string, boolean>();
   for (const item of items) {
     if (item.kind === "word") continue;
-    if (!byteTakers.has(item.def)) checkText(`--${kebab(item.name)}`, item.value);
+    checkValue(`--${kebab(item.name)}`, item.def, item.value);
     if (typeof item.value === "boolean") switches.set(item.name, item.value);
     else addValue(values, item.name, item.def, item.value);
   }
@@ -113,6 +122,14 @@ export function checkArguments(
 
 const repeatables = new WeakSet<ArgDef>();
 const byteTakers = new WeakSet<ArgDef>();
+const emptyTakers = new WeakSet<ArgDef>();
+
+function checkValue(shown: string, def: ArgDef, value: string | boolean): void {
+  if (value === "" && !emptyTakers.has(def)) {
+    throw new UsageError(`${shown} is empty`, `give a value, or leave ${shown} out`);
+  }
+  if (!byteTakers.has(def)) checkText(shown, value);
+}
 
 /** Names of machines, files and servers are text to us: with U+FFFD in it another one would be meant. */
 function checkText(what: string, value: string | boolean): void {

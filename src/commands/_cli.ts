@@ -2,12 +2,13 @@
  * How both programs read their command line, report errors and end. citty parses and runs; everything around it that
  * it gets wrong for us (`--`, unknown options, extra words, exit codes) is done here.
  */
-import { type ArgsDef, runCommand } from "citty";
+import type { ArgsDef, defineCommand as Define } from "citty";
 import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
-import { redact } from "../lib/log.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { shownOf } from "../lib/os-string.ts";
-import { ownArguments } from "../lib/own-bytes.ts";
+import { ownArguments, ownOddVariables } from "../lib/own-bytes.ts";
 import { printable } from "../lib/printable.ts";
+import { redact } from "../lib/redact.ts";
 import { closest } from "../lib/suggest.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 import { BUILTIN_ARGS, checkArguments, readItem, readWords } from "./_arguments.ts";
@@ -24,10 +25,12 @@ import {
   metaOf,
 } from "./_tree.ts";
 
-export { defineCommand } from "citty";
-export { repeatable, takesBytes } from "./_arguments.ts";
+export { mayBeEmpty, repeatable, takesBytes } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
+
+/** As citty's, which gives the definition back and is there for its type; citty itself is loaded by what runs. */
+export const defineCommand: typeof Define = (definition) => definition;
 
 /** Options of every agent command; before or after the sub-command. */
 export const globalArgs = {
@@ -61,6 +64,7 @@ export async function runProgram(
   program = name;
   let path: CommandPath = { names: [name], command: main };
   try {
+    checkEnvironment();
     const call = await resolveCall(path, argv, (deeper) => {
       path = deeper;
     });
@@ -99,12 +103,13 @@ async function perform(call: Call, program: string): Promise<number> {
       await writeOut(`${program} ${VERSION} (${COMMIT})\n`);
       return 0;
     case "help":
-      await writeOut(await helpText(call.path, widthOf(process.stdout)));
+      await writeOut(await helpText(call.path, widthOf(1)));
       return 0;
     case "nothing":
-      await writeErr(await helpText(call.path, widthOf(process.stderr)));
+      await writeErr(await helpText(call.path, widthOf(2)));
       return 2;
     case "run": {
+      const { runCommand } = await import("citty");
       const { result } = await runCommand(call.command, { rawArgs: call.rawArgs, data: call.data });
       return typeof result === "number" ? result : 0;
     }
@@ -219,7 +224,7 @@ function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string
 }
 
 async function report(error: unknown, path: CommandPath): Promise<void> {
-  const [red, dim, reset] = colourful(process.stderr) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
+  const [red, dim, reset] = colourful(2) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
   const lines = [
     `${red}error:${reset} ${shown(error instanceof RexecError ? error.message : messageOf(error))}`,
   ];
@@ -229,6 +234,12 @@ async function report(error: unknown, path: CommandPath): Promise<void> {
   }
   if (process.env.REXEC_LOG === "debug") lines.push(...traceOf(error));
   await complain(`${lines.join("\n")}\n`);
+}
+
+/** The runtime would take another file, host or token for what is not UTF-8. @throws UsageError */
+function checkEnvironment(): void {
+  const odd = [...ownOddVariables(process.env).keys()].find((name) => /^(HOME|REXEC_.*)$/.test(name));
+  if (odd) throw new UsageError(`the variable ${odd} is not valid UTF-8`, "set it to a value that is");
 }
 
 /** One line: servers, agents and machines have their say in errors. */
@@ -247,6 +258,8 @@ function traceOf(error: unknown, word = ""): string[] {
   return error.cause === undefined ? own : [...own, ...traceOf(error.cause, "caused by ")];
 }
 
-function widthOf(stream: NodeJS.WriteStream): number {
-  return Math.min(stream.columns || 80, 100);
+/** Without a terminal the runtime's streams, 8 ms, are not asked for. */
+function widthOf(fd: 1 | 2): number {
+  if (!isTerminal(fd)) return 80;
+  return Math.min((fd === 1 ? process.stdout : process.stderr).columns || 80, 100);
 }

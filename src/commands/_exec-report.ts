@@ -75,7 +75,8 @@ async function print(outcome: ExecOutcome, words: readonly string[]): Promise<vo
     say("rexec: a process that the command left still holds its output: what it prints from here on is lost");
     say("rexec: --linger TIME waits longer for it, and a process that writes elsewhere is not waited for");
   }
-  if (outcome.basic) say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin");
+  if (outcome.basic)
+    say("rexec: this agent is another make: it ignored --timeout, --cwd, --env and stdin, and --linger");
   if (outcome.neverRan !== null) say(`rexec: ${outcome.neverRan}`);
   const [only, ...more] = words;
   if (outcome.exitCode === 127 && more.length === 0 && only && /[\s|;&<>$]/.test(only)) {

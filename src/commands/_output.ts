@@ -1,7 +1,7 @@
 /** Results to stdout and words to stderr, whole: also through a slow pipe, and quietly where the reader has left. */
 import { constants, openSync, write, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { errnoOf } from "../lib/errors.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { settleSinks, standardSink } from "../lib/log-sink.ts";
 import { printable, printableJson } from "../lib/printable.ts";
 
@@ -57,9 +57,9 @@ export async function flushAndExit(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** True where colours may be used on that stream. */
-export function colourful(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+/** True where colours may be used on stdout (1) or stderr (2). */
+export function colourful(fd: Fd): boolean {
+  return isTerminal(fd) && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
 // --- internal ---
@@ -106,7 +106,7 @@ function writeNow(fd: Fd, bytes: Uint8Array): number {
 
 /** O_NONBLOCK, on a description of its own: the one that we were given is shared with others. -1 where there is none. */
 function openDirect(fd: Fd): number {
-  if (!isatty(fd)) return -1;
+  if (!isTerminal(fd)) return -1;
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch {

@@ -1,7 +1,6 @@
 /** Which server a command of the CLI talks to, and as whom. */
 
 import { join } from "node:path";
-import type { ArgsDef } from "citty";
 import { listAgents, type Server } from "../client/api.ts";
 import {
   type Credentials,
@@ -15,24 +14,7 @@ import { homeFolder } from "../lib/home.ts";
 import type { Agent } from "../protocol/http.ts";
 import { say } from "./_output.ts";
 
-/** Options of every command that talks to a server. */
-export const serverArgs = {
-  host: {
-    type: "string",
-    valueHint: "URL",
-    description:
-      "Server, or the beginning of its name where you are logged in (REXEC_HOST or REXEC_API; default: that of the last login or rexec use, else https://rexec.pipeops.io)",
-  },
-  insecure: {
-    type: "boolean",
-    description: "Allow plain http to a host that is not this machine (REXEC_INSECURE=1)",
-  },
-  caFile: {
-    type: "string",
-    valueHint: "FILE",
-    description: "Trust this certificate authority too, PEM (REXEC_CA_FILE)",
-  },
-} as const satisfies ArgsDef;
+export { serverArgs } from "./_server-args.ts";
 
 /** `~/.rexec/credentials.json` */
 export function credentialsPath(): string {

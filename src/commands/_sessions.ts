@@ -3,13 +3,13 @@
 import type { Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions, pickSession } from "../client/sessions.ts";
-import { type Wait, whenThere } from "../client/waiting.ts";
+import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
 import { ago } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
-import { findAwaitedAgent } from "./_wait.ts";
+import { findAwaitedAgent, whenAgentThere } from "./_wait.ts";
 
 export const agentArg = {
   type: "positional",
@@ -33,8 +33,7 @@ export async function findSession(
   wait: Wait,
 ): Promise<{ server: Server; agent: Agent; session: SessionInfo }> {
   const { server, agent } = await findAwaitedAgent(choice, reference, wait);
-  const list = () => listSessions(server, agent.id);
-  const sessions = await whenThere({ server, agentId: agent.id }, wait, list);
+  const sessions = await whenAgentThere(server, agent, wait, () => listSessions(server, agent.id));
   return { server, agent, session: pickSession(session, sessions) };
 }
 

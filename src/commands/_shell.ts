@@ -72,7 +72,9 @@ export async function showShell({
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(`${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name)}\n`);
+    void writeErr(
+      `${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name, command ? "command" : "shell")}\n`,
+    );
     return 0;
   } catch (error) {
     terminal.restore();
@@ -91,10 +93,10 @@ function ownLine(terminal: LocalTerminal): string {
   return process.stderr.isTTY ? terminal.ownLine() : "\n";
 }
 
-function whereItLives({ livesOn, isKept }: Left, name: string): string {
+function whereItLives({ livesOn, isKept }: Left, name: string, what: string): string {
   if (livesOn === null) return "";
   const again = livesOn === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(livesOn)}`;
-  if (isKept) return `; its shell lives on (${again})`;
+  if (isKept) return `; its ${what} lives on (${again})`;
   return "; its shell lives on only while another viewer is connected: this server speaks rexec.v1";
 }
 
@@ -201,7 +203,7 @@ function isGoodNews(status: AttachStatus): boolean {
 /** One line each, which the next one overwrites on a terminal (in raw mode, where a line needs its return, too). */
 function statusLine(event: AttachStatus, text: string): string {
   if (!process.stderr.isTTY) return `rexec: ${text}\n`;
-  const line = colourful(process.stderr) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
+  const line = colourful(2) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
   const transient = event.kind === "lost" || (event.kind === "agent" && !event.online);
   return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }

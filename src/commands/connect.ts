@@ -1,6 +1,6 @@
 import { UsageError } from "../lib/errors.ts";
 import { isPathSegment } from "../protocol/path.ts";
-import { defineCommand, withHelp } from "./_cli.ts";
+import { defineCommand, mayBeEmpty, withHelp } from "./_cli.ts";
 import { escapeArgs, escapeOf } from "./_escape.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { serverArgs } from "./_server.ts";
@@ -21,11 +21,11 @@ export const connectCommand = withHelp(
         type: "boolean",
         description: "A shell of your own in place of the shared one",
       },
-      session: {
+      session: mayBeEmpty({
         type: "string",
         valueHint: "SESSION",
         description: "The shell of that name, which is started where there is none (default: main)",
-      },
+      }),
       ...escapeArgs,
       ...waitArgs,
       ...livenessArgs,

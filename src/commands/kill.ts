@@ -4,7 +4,7 @@ import { defineCommand, say, withHelp } from "./_cli.ts";
 import { serverArgs } from "./_server.ts";
 import { agentArg, describe, findSession, sessionArg } from "./_sessions.ts";
 import { confirm } from "./_stdin.ts";
-import { NO_WAIT } from "./_wait.ts";
+import { waitArgs, waitOf, whenAgentThere } from "./_wait.ts";
 
 export const killCommand = withHelp(
   defineCommand({
@@ -13,10 +13,12 @@ export const killCommand = withHelp(
       agent: agentArg,
       session: sessionArg,
       yes: { type: "boolean", alias: "y", description: "Do not ask" },
+      ...waitArgs,
       ...serverArgs,
     },
     async run({ args }) {
-      const { server, agent, session } = await findSession(args, args.agent, args.session, NO_WAIT);
+      const wait = waitOf(args);
+      const { server, agent, session } = await findSession(args, args.agent, args.session, wait);
       const what = `${session.session} on ${agent.name}`;
       if (session.ended_at !== null) {
         throw new RexecError(`${what} has ended already`, { code: "session_ended" });
@@ -26,7 +28,7 @@ export const killCommand = withHelp(
           throw new UsageError(`nobody to ask whether ${what} is meant`, "give --yes");
         if (!(await confirm(`kill ${what} (${describe(session)})?`))) return 1;
       }
-      await killSession(server, agent.id, session.session);
+      await whenAgentThere(server, agent, wait, () => killSession(server, agent.id, session.session));
       say(`killed ${what}`);
       return 0;
     },

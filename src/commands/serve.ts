@@ -97,6 +97,12 @@ export const serveCommand = withHelp(
         default: String(QUOTAS.viewers),
         description: "Viewers that one user may have connected, of all agents together",
       },
+      "max-sessions": {
+        type: "string",
+        valueHint: "N",
+        default: String(QUOTAS.sessions),
+        description: "Sessions that one user may have running, on all connected agents together",
+      },
       "ping-interval": {
         type: "string",
         valueHint: "TIME",
@@ -156,6 +162,7 @@ export const serveCommand = withHelp(
           agents: parseCount("max-agents", args["max-agents"], 1, MAX_QUOTA),
           tokens: parseCount("max-tokens", args["max-tokens"], 1, MAX_QUOTA),
           viewers: parseCount("max-viewers", args["max-viewers"], 1, MAX_QUOTA),
+          sessions: parseCount("max-sessions", args["max-sessions"], 1, MAX_QUOTA),
         },
         v1Only: args["v1-only"],
         timings: {

@@ -1,6 +1,8 @@
 import { listAgents, type Server } from "../client/api.ts";
+import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions } from "../client/sessions.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import type { Wait } from "../client/waiting.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { messageOf } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
@@ -8,8 +10,9 @@ import type { Agent } from "../protocol/http.ts";
 import type { SessionInfo } from "../protocol/v2/control.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";
-import { currentServer, findAgent, serverArgs } from "./_server.ts";
+import { currentServer, serverArgs } from "./_server.ts";
 import { agentArg, stateOf } from "./_sessions.ts";
+import { findAwaitedAgent, waitArgs, waitOf, whenAgentThere } from "./_wait.ts";
 
 export const sessionsCommand = withHelp(
   defineCommand({
@@ -24,11 +27,14 @@ export const sessionsCommand = withHelp(
         type: "boolean",
         description: "As a JSON array, each with its agent; times are RFC 3339 or null",
       },
+      ...waitArgs,
       ...serverArgs,
     },
     async run({ args }) {
       const found =
-        args.agent === undefined ? await ofAll(currentServer(args)) : await ofOne(args, args.agent);
+        args.agent === undefined
+          ? await ofAll(currentServer(args))
+          : await ofOne(args, args.agent, waitOf(args));
       if (args.json) return writeJson(found.map(jsonOf));
       if (found.length > 0) return writeOut(`${tableOf(found)}\n`);
       say(`no sessions: rexec connect ${args.agent ?? "NAME"} starts one`);
@@ -52,9 +58,9 @@ interface Found {
   session: SessionInfo;
 }
 
-async function ofOne(args: Parameters<typeof findAgent>[0], reference: string): Promise<Found[]> {
-  const { server, agent } = await findAgent(args, reference);
-  const sessions = await listSessions(server, agent.id);
+async function ofOne(choice: ServerChoice, reference: string, wait: Wait): Promise<Found[]> {
+  const { server, agent } = await findAwaitedAgent(choice, reference, wait);
+  const sessions = await whenAgentThere(server, agent, wait, () => listSessions(server, agent.id));
   return sessions.map((session) => ({ agent, session }));
 }
 
@@ -97,7 +103,7 @@ const COLUMNS = [
 ];
 
 function tableOf(found: readonly Found[]): string {
-  const colours = colourful(process.stdout);
+  const colours = colourful(1);
   const now = Date.now();
   const rows = [...found]
     .sort((a, b) => a.agent.name.localeCompare(b.agent.name) || a.session.started_at - b.session.started_at)

@@ -14,6 +14,7 @@ import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { ContainerFeed } from "./relay/container-feed.ts";
 import { Hub } from "./relay/hub.ts";
+import { SessionQuota } from "./relay/session-census.ts";
 import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
 import { isDatabaseError } from "./store/open.ts";
@@ -98,7 +99,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const hub = new Hub(
-    { timings, budget, scrollback, screens, snapshots: new SnapshotBudget(), logger },
+    {
+      timings,
+      budget,
+      scrollback,
+      screens,
+      snapshots: new SnapshotBudget(),
+      logger,
+      sessions: new SessionQuota(quotas.sessions),
+    },
     logger,
     recorder(store, logger),
     feed,

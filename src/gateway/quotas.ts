@@ -7,9 +7,11 @@ export interface Quotas {
   tokens: number;
   /** Open viewer connections, of all agents together. */
   viewers: number;
+  /** Sessions that run on connected agents, of all agents together. */
+  sessions: number;
 }
 
-export const QUOTAS: Quotas = { agents: 5_000, tokens: 1_000, viewers: 1_000 };
+export const QUOTAS: Quotas = { agents: 5_000, tokens: 1_000, viewers: 1_000, sessions: 1_000 };
 
 /** Live tokens of one agent. It needs one, and a second while it changes over. */
 export const TOKENS_OF_AN_AGENT = 16;

@@ -12,7 +12,7 @@ export interface Account {
 /** Never throws: an account without an entry (a container with a random uid) is called by its number, and lives in `/`. */
 export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
-  return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usable(shell) };
+  return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usableShell(shell) };
 }
 
 /** The primary group of an account; null for one without an entry. */
@@ -21,12 +21,12 @@ export function primaryGroupOf(uid: number, passwd = "/etc/passwd"): number | nu
   return gid && /^\d+$/.test(gid) ? Number(gid) : null;
 }
 
-// --- internal ---
-
-/** Accounts of services have a program in its place that only turns people away. */
-function usable(shell: string | undefined): string | null {
+/** The shell, or null where it is none: accounts of services have a program in its place that only turns people away. */
+export function usableShell(shell: string | undefined): string | null {
   return shell && !/\/(nologin|false|true|sync)$/.test(shell) ? shell : null;
 }
+
+// --- internal ---
 
 /** passwd(5): name, password, uid, gid, comment, home, shell. */
 function inFile(uid: number, passwd: string): string | undefined {

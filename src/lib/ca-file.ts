@@ -1,5 +1,4 @@
 /** Files of certificates of authorities, PEM or DER. */
-import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { errnoOf, messageOf, RexecError } from "./errors.ts";
 
@@ -46,6 +45,7 @@ function read(path: string): Buffer {
 
 function fromDer(path: string, bytes: Buffer): string {
   try {
+    const { X509Certificate } = process.getBuiltinModule("node:crypto");
     return new X509Certificate(bytes).toString();
   } catch (error) {
     throw bad(path, `looks like DER, and is no certificate (${messageOf(error)})`);

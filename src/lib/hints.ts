@@ -18,9 +18,8 @@ export function removalPlace(server: string | URL, agentId: string): string {
   return hasDashboard(server) ? `in the dashboard under Settings, or by ${call}` : `by ${call}`;
 }
 
-// --- internal ---
-
-function hasDashboard(server: string | URL): boolean {
+/** Whether that server is the public service, which people can use in a browser, too. @param server its address */
+export function hasDashboard(server: string | URL): boolean {
   const text = String(server);
   return URL.canParse(text) && new URL(text).origin === PUBLIC_ORIGIN;
 }

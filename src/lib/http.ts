@@ -144,10 +144,15 @@ function sizeOf(bytes: number): string {
 function refusal(status: number, text: string, request: Sent, url: URL): HttpError {
   const json = parseJson(text);
   const body = json.ok ? errorBody.safeParse(json.value) : null;
-  const said = body?.success ? body.data.error : describeBody(text);
+  const isCoded = IS_CODE.test(body?.data?.error ?? "");
+  const code = body?.data?.code ?? (isCoded ? body?.data?.error : undefined);
+  const said = body?.success ? (isCoded && body.data.message) || body.data.error : describeBody(text);
   const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}`;
-  return new HttpError(status, message, hintFor(status, body?.data?.code, url), body?.data?.code);
+  return new HttpError(status, message, hintFor(status, code, url), code);
 }
+
+/** An `error` that is the machine's word and not a sentence, as `agent_limit_reached`. */
+const IS_CODE = /^[a-z]+(_[a-z]+)+$/;
 
 function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
   if (status === 401) {

@@ -1,10 +1,11 @@
 /** Logging: everything to stderr, so that stdout is for results. Secrets are blanked before anything is written. */
 // The core alone: what "consola" adds (prompts, its fancy reporter) costs every process 10 MB (measured, Bun 1.4.5).
-import { isatty } from "node:tty";
 import { type ConsolaReporter, createConsola, LogLevels, type LogType } from "consola/core";
+import { isTerminal } from "./is-terminal.ts";
 import { LogBudget } from "./log-budget.ts";
 import { standardSink } from "./log-sink.ts";
 import { printable } from "./printable.ts";
+import { redact } from "./redact.ts";
 
 /** What code below `commands/` may say to whoever operates it. */
 export interface Logger {
@@ -30,7 +31,7 @@ export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
  */
 export function createLogger(
   level: string | undefined,
-  fancy = isatty(2),
+  fancy = isTerminal(2),
   write: (line: string) => void = (line) => standardSink(2).write(line),
 ): Logger {
   const consola = createConsola({
@@ -54,19 +55,6 @@ export function createLogger(
 
 /** Says nothing. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
-/**
- * The text with every secret in it blanked: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and the
- * password of an address (a proxy's, for example).
- */
-export function redact(text: string): string {
-  return text
-    .replace(/rexec_[0-9a-f]{6,}/gi, (token) => `${token.slice(0, 12)}…`)
-    .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
-    .replace(/(token(?:=|%3d)["']?)(?!rexec_|eyJ…)[^&\s"']+/gi, "$1…")
-    .replace(/(bearer +|rexec\.token\.)(?!rexec_|eyJ…)[^\s"',]+/gi, "$1…")
-    .replace(/(:\/\/[^\s/:@"']*:)[^\s/@"']+@/g, "$1…@");
-}
 
 // --- internal ---
 

@@ -1,5 +1,4 @@
 /** How to reach a server: which proxy, which certificates, and whether its address may be used at all. */
-import { getCACertificates } from "node:tls";
 import { readCertificates } from "./ca-file.ts";
 import { ExitCode, RexecError } from "./errors.ts";
 import { bareHost, isLoopback, proxyFor } from "./proxy.ts";
@@ -91,5 +90,6 @@ function probablyMeant(text: string): string {
 /** `NODE_EXTRA_CA_CERTS` is read by the runtime itself at start; a `ca_file` is added to what it trusts. */
 function trusted(caFile: string | undefined): readonly string[] | null {
   if (!caFile) return null;
+  const { getCACertificates } = process.getBuiltinModule("node:tls");
   return [...getCACertificates("default"), ...readCertificates(caFile)];
 }

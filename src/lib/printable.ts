@@ -16,6 +16,7 @@ export const LONGEST_SHOWN = 4_096;
 export function printable(text: string, most = LONGEST_SHOWN): string {
   // A text far too long is not looked through as a whole; every character of it shows as one or more.
   const looked = text.slice(0, most + 1);
+  if (looked.length <= most && PLAIN.test(looked)) return looked;
   const shown = looked.replace(UNSEEN, (found) => (FORMED.test(found) ? found : escaped(found)));
   if (looked.length === text.length && shown.length <= most) return shown;
   // Neither half a pair nor half an escape stands in front of the mark.
@@ -38,6 +39,9 @@ export function printableJson(value: unknown, indent = 2): string {
 }
 
 // --- internal ---
+
+/** Letters of the West and marks of ours: all of them seen. Most texts are such, and the first use of UNSEEN costs 8 ms. */
+const PLAIN = /^[ -~\u00a1-\u00ac\u00ae-\u024f✓✗…]*$/;
 
 /**
  * What has no look of its own, and emoji, which may hold some of it (a joiner, a variation selector): those are found

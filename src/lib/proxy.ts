@@ -3,7 +3,6 @@
  * `fetch` follows the variables but its WebSocket does not, so both are told. (`proxy-from-env`, the usual library,
  * does not match `example.com` against its subdomains and knows no address ranges.)
  */
-import { BlockList, isIP } from "node:net";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -46,6 +45,7 @@ function bypassed(host: string, port: string, list: string): boolean {
 }
 
 function matches(host: string, port: string, entry: string): boolean {
+  const { isIP } = process.getBuiltinModule("node:net");
   if (entry === "*") return true;
   const [range, bits] = entry.split("/");
   if (range && bits) return inRange(host, range, Number(bits));
@@ -56,6 +56,7 @@ function matches(host: string, port: string, entry: string): boolean {
 }
 
 function inRange(host: string, range: string, bits: number): boolean {
+  const { BlockList, isIP } = process.getBuiltinModule("node:net");
   const family = isIP(host);
   if (!family || family !== isIP(range) || !Number.isInteger(bits)) return false;
   const type = family === 6 ? "ipv6" : "ipv4";

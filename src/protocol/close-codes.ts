@@ -10,6 +10,8 @@ export const REASON_TOKEN_REVOKED = "the token was revoked";
 export const REASON_TOKEN_EXPIRED = "the token expired";
 /** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
 export const CLOSE_RETRY = 1012;
+/** A limit is reached: later there may be room ("try again later", IANA's registry). */
+export const CLOSE_TRY_LATER = 1013;
 /** The server is shutting down; come back soon. (1001 is the standard's "going away".) */
 export const CLOSE_GOING_AWAY = 1001;
 /** The same viewer id connected again; this connection is the older one. */

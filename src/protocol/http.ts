@@ -12,7 +12,12 @@ const time = brief(LENGTHS.time);
 const answerId = exact(LENGTHS.id, 1);
 
 /** Every error answer. */
-export const errorBody = z.object({ error: brief(LENGTHS.error), code: lenient(word) });
+export const errorBody = z.object({
+  error: brief(LENGTHS.error),
+  code: lenient(word),
+  /** Of some servers, which have the code in `error`. */
+  message: lenient(brief(LENGTHS.error)),
+});
 
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
 export const versionBody = z.object({

@@ -26,6 +26,8 @@ export const FROM_SERVER: MessageSizes = {
   shell_input: OUTPUT_MESSAGE_BYTES,
   exec: SERVER_MESSAGE_BYTES,
   run: OUTPUT_MESSAGE_BYTES,
+  /** It may carry a command (`exec -t`). */
+  attach: OUTPUT_MESSAGE_BYTES,
 };
 export const FROM_VIEWER: MessageSizes = {
   input: VIEWER_MESSAGE_BYTES,

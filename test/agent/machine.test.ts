@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import * as z from "zod/mini";
 import { childEnvironment } from "../../src/agent/child-env.ts";
 import { LogLimiter } from "../../src/agent/log-limiter.ts";
-import { chooseShell, loginArguments } from "../../src/agent/shell.ts";
+import { chooseShell, commandArguments, loginArguments } from "../../src/agent/shell.ts";
 import { StatsReader } from "../../src/agent/stats.ts";
 import { readSystemInfo } from "../../src/agent/system-info.ts";
 import { systemInfo } from "../../src/protocol/v1.ts";
@@ -72,6 +72,7 @@ test.each([
   ["/bin/sh", ["-i"]],
   ["/bin/dash", ["-i"]],
   ["/bin/tcsh", ["-l"]],
+  ["/usr/bin/busybox", ["sh", "-i"]],
 ])("%s is started as %j", (shell, args) => {
   expect(loginArguments(shell)).toEqual(args);
 });
@@ -80,6 +81,14 @@ test("the shell is the configured one, else $SHELL, else one that exists", () =>
   expect(chooseShell("/no/such", "/bin/sh", account)).toBe("/no/such");
   expect(chooseShell(undefined, "/bin/sh", account)).toBe("/bin/sh");
   expect(chooseShell(undefined, "/no/such", account)).toBe("/bin/bash");
+  // As sudo sets it for the account of a service.
+  for (const refusal of ["/usr/sbin/nologin", "/bin/false"])
+    expect(chooseShell(undefined, refusal, account)).toBe("/bin/bash");
+});
+
+test("a line is run by a shell, or by the one of a program that is many", () => {
+  expect(commandArguments("/bin/zsh", "ls")).toEqual(["-c", "ls"]);
+  expect(commandArguments("/bin/busybox", "ls")).toEqual(["sh", "-c", "ls"]);
 });
 
 test("a log limiter lets some through, and then says how many it left out", () => {

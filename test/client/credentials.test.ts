@@ -9,6 +9,7 @@ import {
   requireLogin,
   saveLogin,
 } from "../../src/client/credentials.ts";
+import { testUnless, whyNoUserNamespace } from "../support/needs.ts";
 import { temporaryHome } from "./support/cli.ts";
 
 describe("the credentials file", () => {
@@ -46,6 +47,30 @@ describe("the credentials file", () => {
     }
   });
 });
+
+testUnless(whyNoUserNamespace())(
+  "a login that finds the disk full says so, and how to do without",
+  async () => {
+    using home = temporaryHome();
+    const module = join(import.meta.dir, "../../src/client/credentials.ts");
+    const script = `
+    import { writeFileSync } from "node:fs";
+    import { saveLogin } from ${JSON.stringify(module)};
+    const [folder] = process.argv.slice(-1);
+    try { writeFileSync(folder + "/ballast", Buffer.alloc(64 * 1024)); } catch {}
+    try { saveLogin(folder + "/credentials.json", "https://one.example", { token: "t" }); }
+    catch (error) { console.log(error.message + "\\n" + error.hint); }`;
+    const mount = `mount -t tmpfs -o size=16k none "$1" && exec "$2" -e "$SCRIPT" "$1"`;
+    const child = Bun.spawn(["unshare", "-rm", "sh", "-c", mount, "sh", home.path, process.execPath], {
+      env: { PATH: process.env.PATH, SCRIPT: script },
+      stdout: "pipe",
+    });
+    expect(await child.stdout.text()).toBe(
+      `cannot write ${home.path}/credentials.json: the disk is full\n` +
+        "make room there (df -h, df -i), or set REXEC_TOKEN and REXEC_HOST instead of logging in\n",
+    );
+  },
+);
 
 describe("the server that is meant", () => {
   const file = { current: "https://last.example", hosts: { "https://last.example": { token: "t" } } };

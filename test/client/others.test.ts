@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { othersCounted, othersText } from "../../src/client/others.ts";
+import { freeRow } from "../../src/client/v2/screen.ts";
 import { startAgent } from "../support/agent.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { until } from "../support/wait.ts";
@@ -34,6 +35,18 @@ describe("a shell in which a colleague works", () => {
     await using own = await Screen.rexec(["connect", "box", "--new"], person(gateway));
     await own.shows("$ ");
     expect(own.shown).not.toContain("also in this shell");
+  });
+});
+
+describe("the row in which a colleague is told of", () => {
+  const snapshot = (row: number) => Buffer.from(`\x1b[1;1Hold\x1b[${row};3H\x1b[m`);
+  test("is never that of the prompt", () => {
+    expect(freeRow(snapshot(1), 24, 24)).toBe(24);
+    expect(freeRow(snapshot(2), 24, 24)).toBe(1);
+    expect(freeRow(snapshot(24), 24, 24)).toBe(1);
+    // Two rows of the session are above this terminal, and the third is its first.
+    expect(freeRow(snapshot(3), 28, 30)).toBe(28);
+    expect(freeRow(Buffer.from("no place"), 24, 24)).toBe(1);
   });
 });
 

@@ -73,6 +73,19 @@ describe("what a program leaves behind when it ends in the middle", () => {
     }
   });
 
+  test.each([
+    ["a prompt", "\x1bPq unfinished\x1b[?2004h\x1b[?2004l$ "],
+    ["another string", "\x1bP+q\x1b]0;title\x07text"],
+    ["a cancel", "\x1b_Gi=1\x18text"],
+    ["a substitute", "\x1bPq\x1atext"],
+    ["an escape that is no end", "\x1b^secret\x1bc\r\n"],
+  ])("a string that %s came into is ended too: for tmux and screen only ST does that", (_, stream) => {
+    for (const size of [1, 3, stream.length]) {
+      expect(undo(stream, size)).toStartWith(OPEN);
+      expect(undo(`${stream}\x1b\\`, size)).toBe("");
+    }
+  });
+
   test("and not where it was undone by the program", () => {
     const tidy = [
       "\x1b[?7l\x1b[?7h\x1b[4h\x1b[4l\x1b[20h\x1b[20l\x1b[?69h\x1b[?69l\x0eq\x0f\x1b)0\x1b)B",
@@ -85,6 +98,19 @@ describe("what a program leaves behind when it ends in the middle", () => {
   test("what stands inside of a string switches nothing on", () => {
     expect(undo("\x1b]0;[?1049h[?25l\x07")).toBe("");
     expect(undo("\x1bP[?1049h\x1b\\")).toBe("");
+  });
+
+  test("what only some terminals save with the cursor goes off before the alternate screen does, too", () => {
+    const text = undo("\x1b[?1049h\x1b[2;9r\x1b[?6h\x1b[?7l\x1b)0\x0e");
+    const end = text.indexOf("\x1b[?1049l");
+    for (const off of ["\x1b[?6l", "\x1b[?7h", "\x0f", "\x1b)B"]) {
+      expect(text).toContain(off);
+      expect(text.indexOf(off)).toBeLessThan(end);
+    }
+    // Behind it, the end of an origin would take the cursor to the top of all that was shown before.
+    expect(text.lastIndexOf("\x1b[?6l")).toBeLessThan(end);
+    expect(undo("\x1b[2;9r\x1b[?6h\x1b[?1049h")).toEndWith("\x1b[?6l\x1b[999B\x1b[0m\x1b(B");
+    expect(undo("\x1b[?47h\x1b[?6h")).toContain("\x1b[?6l\x1b[999B");
   });
 
   test("levels of keys are ended on the screen that they belong to", () => {

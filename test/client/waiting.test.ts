@@ -110,6 +110,32 @@ describe("a machine that is between two connections", () => {
     expect(await running.end()).toBe(255);
   });
 
+  const asking: [string, string[]][] = [
+    ["attach", ["attach", "box", "main"]],
+    ["kill", ["kill", "box", "main", "--yes"]],
+    ["sessions", ["sessions", "box"]],
+  ];
+  test.each(asking)("is called by its name by %s, and waited for", async (_, words) => {
+    let away = true;
+    await using gateway = new V2Gateway({
+      intercept: (_, url) => {
+        if (!away || url.pathname === "/api/agents") return undefined;
+        if (url.pathname === `/api/agents/${AGENT.id}`) {
+          return Response.json({ ...AGENT, status: "offline", returning: true });
+        }
+        return Response.json({ error: "the agent is offline", code: "agent_offline" }, { status: 404 });
+      },
+    });
+    const atOnce = await rexec([...words, "--wait", "0"], gateway.env);
+    expect(atOnce.stderr).toBe("error: box is offline\nhint: start its agent there: rexec-agent start\n");
+    const running = new Running(words, gateway.env);
+    await running.says("rexec: box is offline; waiting for it, up to 5 s");
+    away = false;
+    await running.says("sessions");
+    await running.end();
+    expect(running.said).not.toContain("error: box is offline");
+  });
+
   const absent = (facts: object) =>
     new V2Gateway({
       agents: [{ ...AGENT, status: "offline" }],

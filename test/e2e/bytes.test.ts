@@ -50,6 +50,14 @@ describe("bytes that are not UTF-8", () => {
     expect(latin1(ran)).toEqual(ok(`${world.folder}/${BYTES}\n`));
   });
 
+  test.each(["HOME", "REXEC_CONFIG", "REXEC_HOST", "REXEC_TOKEN"])("are refused in %s", async (name) => {
+    for (const command of ["ls", "whoami", "version"]) {
+      const { code, stderr } = await line(`${name}="$ODD" "$REXEC" ${command}`);
+      expect([code, stderr.split("\n")[0]]).toEqual([2, `error: the variable ${name} is not valid UTF-8`]);
+    }
+    expect((await line(`${name}="$ODD" "$REXEC" status`, "rexec-agent")).code).toBe(2);
+  });
+
   test("are shown as escapes by --json and lists", async () => {
     const ran = await line(`"$REXEC" exec --json box -- printf %s "$ODD"`);
     expect(JSON.parse(ran.stdout.toString())).toMatchObject({

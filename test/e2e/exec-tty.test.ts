@@ -62,6 +62,7 @@ describe("rexec exec -t", () => {
     const listed = await world.rexec(["sessions", "box", "--json"]);
     expect(listed.stdout.toString()).toContain("sh -c 'echo up; sleep 600 # !'");
     await terminal.type("\x1d");
+    await terminal.see("rexec: left box; its command lives on (rexec attach box ");
     expect((await terminal.exit()).exitCode).toBe(0);
   });
 

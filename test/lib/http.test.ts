@@ -227,6 +227,19 @@ describe("hints", () => {
     expect((await failure()).hint).toMatch(hint);
   });
 
+  test("know a code that stands in the place of the text, with the text beside it or without", async () => {
+    answer = () =>
+      Response.json({ error: "agent_limit_reached", message: "5 agents at most" }, { status: 403 });
+    const { message, hint } = await failure();
+    expect(message).toEndWith(": 5 agents at most");
+    expect(hint).toMatch(/no more agents/);
+    answer = () => Response.json({ error: "agent_limit_reached" }, { status: 403 });
+    expect((await failure()).message).toEndWith(": agent_limit_reached");
+    expect((await failure()).hint).toMatch(/no more agents/);
+    answer = () => Response.json({ error: "token_revoked", message: 7 }, { status: 401 });
+    expect((await failure()).hint).toMatch(/the token was revoked/);
+  });
+
   test("name the dashboard at the public service, which has one, and nowhere else", async () => {
     answer = () => Response.json({ error: "no" }, { status: 401 });
     expect((await failure()).hint).toMatch(/rexec serve --new-admin-token/);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { redact } from "../../src/lib/log.ts";
+import { redact } from "../../src/lib/redact.ts";
 
 const LOG = new URL("../../src/lib/log.ts", import.meta.url).pathname;
 const hex = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 });

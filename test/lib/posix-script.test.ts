@@ -14,7 +14,8 @@ const word = fc
   .map((bytes) => fromBytes(Uint8Array.from(bytes)));
 
 function run(shell: readonly string[], line: string) {
-  const env = { PATH: process.env.PATH ?? "" };
+  // Without HOME fish makes folders in the account's own one.
+  const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/" };
   return Bun.spawnSync([...shell, "-c", line], { env, cwd: "/tmp" });
 }
 

@@ -65,6 +65,18 @@ describe("text of others", () => {
     expect(printable("🏴\u{e0067}\u{e007f}")).toBe("🏴\\u{e0067}\\u{e007f}");
   });
 
+  test("shows a text the same whether or not something in it is unseen", () => {
+    const latin = fc.integer({ min: 0x20, max: 0x24f }).map((code) => String.fromCodePoint(code));
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.oneof(latin, fc.constantFrom("✓", "✗", "…", "\u0301", "©")) }),
+        (text) => {
+          expect(printable(`${text}\n`)).toBe(`${printable(text)}\\n`);
+        },
+      ),
+    );
+  });
+
   test("lets no pile of marks reach over the lines above", () => {
     expect(printable(`a${"\u0301".repeat(40)}`).replace(/\\u0301/g, "")).toBe(`a${"\u0301".repeat(8)}`);
   });

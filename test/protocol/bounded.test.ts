@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { excessOf } from "../../src/protocol/bounded.ts";
+import { LONGEST_COMMAND } from "../../src/protocol/limits.ts";
 import { claimedType } from "../../src/protocol/message-size.ts";
 import { parseJson } from "../../src/protocol/parse.ts";
 import { parseAgentMessage, parseServerMessage } from "../../src/protocol/v1.ts";
@@ -106,4 +107,12 @@ describe("a message", () => {
     expect(claims(JSON.stringify({ type: "exec_result", data: result })).ok).toBe(true);
     expect(claims(JSON.stringify({ data: result, type: "exec_result" })).ok).toBe(true);
   });
+});
+
+test("the longest command fits into the messages that carry one, however it is escaped", () => {
+  const command = "\u0001".repeat(LONGEST_COMMAND);
+  const run = { type: "run", channel: 1, run: crypto.randomUUID(), command };
+  const attach = { type: "attach", channel: 1, session: "s", create: true, viewer: "v", command };
+  for (const message of [run, attach])
+    expect(parseOpener(JSON.stringify(message))).toMatchObject({ ok: true });
 });

@@ -14,7 +14,7 @@ import { othersText } from "../others.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "./channel.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "./refusals.ts";
-import { blankScreen, marker, overlay, type ScreenHead, Snapshot } from "./screen.ts";
+import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
 import type { ShellState } from "./shell-state.ts";
 
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
@@ -32,6 +32,7 @@ export class ShellChannel implements ChannelEvents {
   readonly #connection: Connection;
   /** To be shown with the first picture. */
   #others = "";
+  #sessionRows = 0;
   readonly #onAttached: (channel: ShellChannel) => void;
   readonly #stopResizing: () => void;
   #snapshot: Snapshot | null = null;
@@ -125,7 +126,7 @@ export class ShellChannel implements ChannelEvents {
   gap(stream: Stream, to: number): void {
     if (stream !== Stream.output) return;
     const skipped = this.#state.output.gap(to);
-    if (skipped > 0) this.#tellSkipped(skipped, marker);
+    if (skipped > 0) this.#tellSkipped(skipped);
   }
 
   screen(position: number, bytes: Uint8Array): void {
@@ -206,10 +207,13 @@ export class ShellChannel implements ChannelEvents {
     if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
     state.toldAbsence = false;
     this.#onAttached(this);
-    if (first) this.#tellOthers(others);
+    if (first) {
+      this.#sessionRows = info.rows;
+      this.#tellOthers(others);
+    }
   }
 
-  /** In front of the first picture, and, since that takes the place of everything, over its top row. */
+  /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
   #tellOthers(others: readonly OtherViewer[]): void {
     const text = othersText(others, Date.now());
     if (!text) return;
@@ -231,20 +235,21 @@ export class ShellChannel implements ChannelEvents {
     if (terminal.shown) {
       sink.push(Buffer.from(blankScreen(terminal.undo(), terminal.size()?.rows ?? 0)));
     }
-    sink.push(snapshot.bytes);
+    const { cols = 80, rows = 24 } = terminal.size() ?? {};
+    const { skipped } = snapshot.head;
+    const lines = terminal.shown
+      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
+      : [];
+    sink.push(snapshot.with(lines, cols, freeRow(snapshot.bytes, rows, this.#sessionRows)));
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
-    const { cols = 80 } = terminal.size() ?? {};
-    if (this.#others && terminal.shown) sink.push(Buffer.from(overlay(this.#others, cols)));
     this.#others = "";
-    if (snapshot.head.skipped > 0) this.#tellSkipped(snapshot.head.skipped, (text) => overlay(text, cols));
+    if (skipped > 0 && !terminal.shown) this.#context.status({ kind: "skipped", bytes: skipped });
   }
 
-  #tellSkipped(bytes: number, shape: (text: string) => string): void {
+  #tellSkipped(bytes: number): void {
     if (!this.#context.terminal.shown) return void this.#context.status({ kind: "skipped", bytes });
-    this.#state.sink.push(
-      Buffer.from(shape(`${counted(bytes, "byte")} of output ${bytes === 1 ? "was" : "were"} skipped here`)),
-    );
+    this.#state.sink.push(Buffer.from(marker(skippedText(bytes))));
   }
 
   #ended({ exit_code, signal }: Ended): void {
@@ -272,4 +277,8 @@ export class ShellChannel implements ChannelEvents {
     const size = this.#context.terminal.size();
     if (size) this.#control({ type: "resize", channel: CHANNEL, ...size });
   }
+}
+
+function skippedText(bytes: number): string {
+  return `${counted(bytes, "byte")} of output ${bytes === 1 ? "was" : "were"} skipped here`;
 }

@@ -1,5 +1,6 @@
 /** The options of `start --ephemeral`, apart from its code, which nobody else needs. */
 import { UsageError } from "../../lib/errors.ts";
+import { mayBeEmpty } from "../_cli.ts";
 import type { AgentArgs } from "./_options.ts";
 
 /** Options of `start` that mean something with `--ephemeral` alone. */
@@ -33,12 +34,12 @@ export const ephemeralArgs = {
     valueHint: "NAME",
     description: "With --ephemeral: name of the terminal (default: made of the CI job's variables)",
   },
-  tags: {
+  tags: mayBeEmpty({
     type: "string",
     alias: "t",
     valueHint: "A,B,…",
     description: "With --ephemeral: tags beside ephemeral, ci and the CI system's own",
-  },
+  }),
   token: {
     type: "string",
     valueHint: "TOKEN",

@@ -12,6 +12,7 @@ import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
 import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
+import { hasDashboard } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
@@ -156,12 +157,13 @@ function words(list: string | undefined): string[] {
 
 /** How to get here. */
 function invitation({ reference }: Registration, host: string): string {
+  const server = printable(host.replace(/\/+$/, ""));
   return `
 Connect to this machine:
 
   rexec connect ${printable(quoteWord(reference))}
 
-or in a browser: ${printable(host.replace(/\/+$/, ""))}
+${hasDashboard(host) ? "or in a browser" : "logged in at its server"}: ${server}
 `;
 }
 

@@ -2,8 +2,8 @@ import { DEFAULT_HOST, loadConfig } from "../../agent/config.ts";
 import { newConfigPath } from "../../agent/config-file.ts";
 import { meantConfig } from "../../agent/config-meant.ts";
 import { examine, type Finding } from "../../agent/doctor/doctor.ts";
-import { redact } from "../../lib/log.ts";
 import { printable, printableJson } from "../../lib/printable.ts";
+import { redact } from "../../lib/redact.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { colourful } from "../_output.ts";
 import { actAsOwner, agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
@@ -80,9 +80,7 @@ const MARKS = { ok: "✓", warning: "!", failed: "✗", skipped: "-" } as const;
 const COLOURS = { ok: "32", warning: "33", failed: "31", skipped: "2" } as const;
 
 function lineOf({ check, verdict, detail, hint }: Finding): string {
-  const mark = colourful(process.stdout)
-    ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m`
-    : MARKS[verdict];
+  const mark = colourful(1) ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m` : MARKS[verdict];
   const advice = hint === undefined ? "" : `\n                hint: ${printable(hint)}`;
   return redact(`${mark} ${check.padEnd(13)} ${printable(detail)}${advice}\n`);
 }

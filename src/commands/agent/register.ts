@@ -4,7 +4,7 @@ import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
 import { chooseShell, resolveShell } from "../../agent/shell.ts";
 import { tokenPlace } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
-import { defineCommand, repeatable, say, withHelp } from "../_cli.ts";
+import { defineCommand, mayBeEmpty, repeatable, say, withHelp } from "../_cli.ts";
 import { defaultName, descriptionOf, nameOf, tagsOf } from "./_description.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { askToken } from "./_token.ts";
@@ -19,24 +19,26 @@ export const registerCommand = withHelp(
         valueHint: "NAME",
         description: "Name for this terminal (default: hostname)",
       },
-      description: {
+      description: mayBeEmpty({
         type: "string",
         alias: "d",
         valueHint: "TEXT",
         description: "Description of this server",
-      },
+      }),
       shell: {
         type: "string",
         alias: "s",
         valueHint: "PATH",
         description: "Shell to use (default: $SHELL or /bin/bash)",
       },
-      tags: repeatable({
-        type: "string",
-        alias: "t",
-        valueHint: "A,B,…",
-        description: "Comma-separated tags for organization",
-      }),
+      tags: mayBeEmpty(
+        repeatable({
+          type: "string",
+          alias: "t",
+          valueHint: "A,B,…",
+          description: "Comma-separated tags for organization",
+        }),
+      ),
       token: {
         type: "string",
         valueHint: "TOKEN",
@@ -101,5 +103,5 @@ function report(outcome: RegisterOutcome, host: string): void {
     say("warning: this is a login token (JWT), which expires after 24 hours");
     say(`  make an API token (${tokenPlace(host)}) and run: rexec-agent register --token TOKEN`);
   }
-  say(kind === "registered" ? "next: rexec-agent start" : "next: restart the agent, so that it takes effect");
+  say(kind === "registered" ? "next: rexec-agent start" : "next: rexec-agent restart, if the agent runs");
 }

@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
 import { onlyAgentOf, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
+import { shellCount } from "../relay/shells.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
 import { ApiError } from "./api-error.ts";
@@ -85,7 +86,8 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
     const presence = hub.presence(agent.id);
-    const sessions = await hub.room(agent.id)?.shellCount();
+    const room = hub.room(agent.id);
+    const sessions = room && (await shellCount(room));
     return c.json(statusView(agent, presence && { ...presence, sessions: sessions ?? presence.sessions }));
   });
 

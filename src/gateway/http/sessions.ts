@@ -4,6 +4,7 @@ import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { requireAgent } from "../auth/authenticate.ts";
 import type { Permission } from "../auth/scopes.ts";
 import type { Room } from "../relay/room.ts";
+import { runningShells } from "../relay/shells.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent } from "./context.ts";
 
@@ -41,7 +42,7 @@ async function roomOf(c: Context<Env>, deps: ApiDeps, id: string, permission: Pe
 }
 
 async function list(room: Room): Promise<SessionInfo[]> {
-  const sessions = room.desk.speaksV2 ? await room.desk.list() : room.sessionList();
+  const sessions = room.desk.speaksV2 ? await room.desk.list() : runningShells(room);
   if (!sessions) throw new ApiError(504, "agent_silent", "the agent does not answer");
   return sessions;
 }

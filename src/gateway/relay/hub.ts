@@ -26,6 +26,7 @@ import type { ContainerFeed } from "./container-feed.ts";
 import { Departures } from "./departures.ts";
 import { Room } from "./room.ts";
 import { fromAgent, fromViewer, input } from "./room-traffic.ts";
+import { runningShells } from "./shells.ts";
 import { Uplink } from "./uplink.ts";
 import { Viewer } from "./viewer.ts";
 
@@ -85,8 +86,8 @@ export class Hub {
     const room = this.#rooms.get(agentId);
     if (!room?.uplink) return null;
     const { connectedAt, lastPing } = room.uplink;
-    const { systemInfo, stats, runningSessions: sessions } = room;
-    return { connectedAt, lastPing, sessions, systemInfo, stats };
+    const { systemInfo, stats } = room;
+    return { connectedAt, lastPing, sessions: runningShells(room).length, systemInfo, stats };
   }
 
   /** True for one that is not connected and likely to be within seconds. */

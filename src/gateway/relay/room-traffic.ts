@@ -127,6 +127,7 @@ function stopped(room: Room, stop: ShellStop): void {
   show(room, session, session.flush(), 0);
   session.apply("stopped");
   session.backlog.shellEnded();
+  room.census.ended(session.id);
   session.stop = stop;
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellStopped(stop));
 }
@@ -135,6 +136,7 @@ function failed(room: Room, sessionId: string, error: string): void {
   const session = room.knownSession(sessionId || MAIN_SESSION);
   if (!session) return;
   session.apply("failed");
+  if (session.state !== "running") room.census.ended(session.id);
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellError(sessionId, error));
 }
 

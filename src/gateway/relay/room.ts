@@ -1,11 +1,15 @@
 /** Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. */
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
-import { CLOSE_AGENT_OFFLINE, CLOSE_SUPERSEDED, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_AGENT_OFFLINE,
+  CLOSE_SUPERSEDED,
+  CLOSE_TRY_LATER,
+  CLOSE_VIEWER_REPLACED,
+} from "../../protocol/close-codes.ts";
 import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
-import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { Connection } from "../sockets/connection.ts";
 import { Desk, type DeskOptions } from "../v2/desk.ts";
 import type { Peer } from "../v2/peer.ts";
@@ -13,15 +17,11 @@ import { Attendance } from "./attendance.ts";
 import { backlogShare } from "./backlog.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
-import { Session } from "./session.ts";
+import { MAX_SESSIONS, Session } from "./session.ts";
+import { SessionCensus } from "./session-census.ts";
 import type { Uplink } from "./uplink.ts";
 import { V1Demand } from "./v1-demand.ts";
 import type { Viewer } from "./viewer.ts";
-
-/** "Try again later" (IANA's registry of WebSocket close codes). */
-const CLOSE_TRY_LATER = 1013;
-/** Sessions of one agent that are kept track of; what an agent says of more is ignored. */
-const MAX_SESSIONS = 256;
 
 export class Room {
   readonly agentId: string;
@@ -38,6 +38,7 @@ export class Room {
     tell: (session, wanted) => this.uplink?.link?.control({ type: "v1_output", session, wanted }),
   });
   readonly #sessions = new Map<string, Session>();
+  readonly census: SessionCensus;
   /** Split sessions to be ended as soon as the agent is back. */
   readonly #doomed = new Set<string>();
   /** Viewers that are not read because the agent does not take their input. */
@@ -55,7 +56,12 @@ export class Room {
     this.#onEmpty = onEmpty;
     this.#attendance = new Attendance(options.timings.holdMs, () => this.#tellViewers());
     this.execs = new ExecRouter(options.timings.execGraceMs);
+    this.census = new SessionCensus(options.sessions, {
+      list: () => this.desk.list(),
+      isStarting: (id) => this.desk.isOpening(id) || this.#sessions.get(id)?.state === "starting",
+    });
     this.desk = new Desk(options, {
+      admit: (session, request) => this.census.admit(session, request),
       onSize: (session, size) => {
         const known = this.#sessions.get(session);
         if (known) known.size = size;
@@ -66,22 +72,9 @@ export class Room {
     });
   }
 
-  /** Shells that run, as far as is known. */
-  get runningSessions(): number {
-    return [...this.#sessions.values()].filter(({ state }) => state === "running").length;
-  }
-
-  /** Shells that run; an agent that speaks v2 is asked. */
-  async shellCount(): Promise<number> {
-    const all = this.desk.speaksV2 ? await this.desk.list() : null;
-    if (!all) return this.runningSessions;
-    return all.filter(({ kind, ended_at }) => kind === "shell" && ended_at === null).length;
-  }
-
-  /** The shells that run on an agent that speaks v1, as far as is known. It gives them no instance of their own. */
-  sessionList(): SessionInfo[] {
-    const running = [...this.#sessions.values()].filter(({ state }) => state === "running");
-    return running.map((session) => session.info);
+  /** Of all states, as far as is known. */
+  get sessions(): Iterable<Session> {
+    return this.#sessions.values();
   }
 
   /** Ends a session of the agent. */
@@ -117,6 +110,7 @@ export class Room {
       this.startShell(session);
     }
     this.desk.connect(uplink.link);
+    this.census.connect(uplink.connection.info.userId);
     this.#tellViewers();
   }
 
@@ -152,9 +146,16 @@ export class Room {
     this.viewers.add(viewer);
     this.#attendance.entered(viewer.id);
     if (sessionId === null) return;
-    const session = this.session(sessionId);
-    if (session) this.#attach(viewer, session);
-    else viewer.connection.close(CLOSE_TRY_LATER, "this agent has too many sessions");
+    const refused = (why: string) => {
+      this.census.ended(sessionId);
+      viewer.send(encodeToViewer.shellError(sessionId, why));
+      viewer.connection.close(CLOSE_TRY_LATER, why);
+    };
+    this.census.admit(sessionId, {
+      isWanted: () => this.viewers.has(viewer),
+      granted: () => this.#attach(viewer, sessionId, refused),
+      refused,
+    });
   }
 
   /** @param forGood it said goodbye, and will not be back: what is its alone ends at once */
@@ -267,7 +268,9 @@ export class Room {
     if (this.uplink?.isEphemeral) this.uplink.send(encodeServer.viewers(this.#attendance.count));
   }
 
-  #attach(viewer: Viewer, session: Session): void {
+  #attach(viewer: Viewer, sessionId: string, refused: (why: string) => void): void {
+    const session = this.session(sessionId);
+    if (!session) return void refused("this agent has too many sessions");
     if (session.graceTimer) clearTimeout(session.graceTimer);
     session.graceTimer = null;
     this.#doomed.delete(session.id);
@@ -306,6 +309,7 @@ export class Room {
     session.graceTimer = null;
     if (session.viewers.size > 0 || this.desk.watches(session.id)) return;
     this.#sessions.delete(session.id);
+    this.census.ended(session.id);
     if (session.state !== "ended") {
       const cause = { level: "info", kind: "ended sessions", who: this.agentId, atOnce: 5 } as const;
       gather(this.#logger, cause, `session ${session.id} ends: nobody is left on it`);
@@ -318,6 +322,7 @@ export class Room {
   #lose(uplink: Uplink, reason: string): void {
     if (this.uplink !== uplink) return;
     this.uplink = null;
+    this.census.disconnect();
     this.desk.disconnect();
     this.execs.failAll(`${reason} before the command was done; it may still be running there`);
     for (const session of this.#sessions.values()) session.apply("agent_lost");

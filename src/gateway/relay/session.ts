@@ -4,6 +4,9 @@ import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { Backlog } from "./backlog.ts";
 import type { TerminalSize, Viewer } from "./viewer.ts";
 
+/** Sessions of one agent that are kept track of; what an agent says of more is ignored. */
+export const MAX_SESSIONS = 256;
+
 /** `shell_stopped` as viewers hear it. */
 export interface ShellStop {
   session_id: string;

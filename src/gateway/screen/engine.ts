@@ -4,7 +4,7 @@ import { Terminal } from "@xterm/headless";
 import { Beyond } from "./beyond.ts";
 import { boundGraphemes } from "./graphemes.ts";
 import { OutputFilter } from "./output-filter.ts";
-import { type SerializeOptions, serialize } from "./serialize.ts";
+import { type SerializedScreen, type SerializeOptions, serializeParts } from "./serialize.ts";
 import { type Core, coreOf } from "./xterm-core.ts";
 
 export interface TerminalSize {
@@ -74,7 +74,14 @@ export class ScreenEngine {
 
   /** As it is before its `openBytes`, which a terminal that shows it is still to be given. */
   serialize(options: SerializeOptions): string {
-    return serialize(this.#core, this.#beyond, options) + this.#filter.opening;
+    const { drawn, state } = this.serializeParts(options);
+    return drawn + state;
+  }
+
+  /** The same in its two parts. */
+  serializeParts(options: SerializeOptions): SerializedScreen {
+    const { drawn, state } = serializeParts(this.#core, this.#beyond, options);
+    return { drawn, state: state + this.#filter.opening };
   }
 
   dispose(): void {

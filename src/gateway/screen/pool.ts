@@ -12,19 +12,22 @@ export interface PoolOptions extends ThreadLimits {
   screensPerThread: number;
   /** Bytes of all screens of a thread: beyond it those that were not used for long are put to rest. */
   weightBytes: number;
+  /** Bytes of all screens that are kept as text. */
+  keptBytes: number;
   /** A thread without a screen ends after this long, milliseconds. */
   idleMs: number;
   warn(text: string): void;
 }
 
 const DEFAULTS: PoolOptions = {
-  threads: 3,
+  threads: 2,
   screensPerThread: 16,
   taskMs: 5_000,
   startMs: 30_000,
-  growthBytes: 256 * 1024 * 1024,
-  heapBytes: 128 * 1024 * 1024,
-  weightBytes: 48 * 1024 * 1024,
+  growthBytes: 192 * 1024 * 1024,
+  heapBytes: 64 * 1024 * 1024,
+  weightBytes: 24 * 1024 * 1024,
+  keptBytes: 48 * 1024 * 1024,
   idleMs: 30_000,
   warn: () => {},
 };
@@ -37,12 +40,17 @@ export interface Place {
   refused: string | null;
   /** Memory is short: the screen is to be put to rest soon. */
   onPressure(): void;
+  /** What is kept of it as text is to be let go of. */
+  onForget(): void;
 }
 
 export class ScreenPool {
   readonly #options: PoolOptions;
   readonly #threads = new Set<ScreenThread>();
   readonly #places = new Map<number, Place>();
+  /** Bytes that are kept of screens, the one that was kept last at the end. */
+  readonly #kept = new Map<Place, number>();
+  #keptBytes = 0;
   #next = 1;
   #idle: Timer | null = null;
   #stopped = false;
@@ -56,14 +64,19 @@ export class ScreenPool {
     return this.#threads.size;
   }
 
+  /** Of all screens that are kept as text. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
   /** Something that concerns one session only. */
   warn(text: string): void {
     this.#options.warn(text);
   }
 
   /** A place for a screen, in no thread yet. */
-  place(onPressure: () => void): Place {
-    const place = { id: this.#next, thread: null, refused: null, onPressure };
+  place(events: Pick<Place, "onPressure" | "onForget">): Place {
+    const place = { id: this.#next, thread: null, refused: null, ...events };
     this.#next += 1;
     return place;
   }
@@ -78,6 +91,17 @@ export class ScreenPool {
     const answer = await thread.run({ ...task, screen: place.id });
     this.#relieve(thread, place.id);
     return answer;
+  }
+
+  /** So many bytes are kept of the screen now. Beyond the bound those go that were kept first. */
+  keeps(place: Place, bytes: number): void {
+    this.#keptBytes += bytes - (this.#kept.get(place) ?? 0);
+    this.#kept.delete(place);
+    if (bytes > 0) this.#kept.set(place, bytes);
+    for (const [oldest] of this.#kept) {
+      if (this.#keptBytes <= this.#options.keptBytes || oldest === place) break;
+      oldest.onForget();
+    }
   }
 
   /** Its thread was ended while it did nothing: the screen has to be made anew. */

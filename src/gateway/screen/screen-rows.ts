@@ -29,6 +29,9 @@ export function rowsOf(
     if (length > limit && row < ybase) break;
     const dirty = line.isWrapped && row > first ? 1 : 0;
     const { text, full } = new RowWriter(core, line, { link, plain: length > limit, dirty }).row();
+    // Empty rows at the end are there already, and would scroll a terminal with fewer rows. With rows above the screen
+    // they are what pushes those up.
+    if (!below && text === "" && !line.isWrapped && first === ybase && row > first) continue;
     const part = below ? text + (below.isWrapped ? wrapped(core, line, full, link) : "\r\n") : text;
     parts.push(row === savedAbove?.row ? savedAbove.text + part : part);
     length += part.length;

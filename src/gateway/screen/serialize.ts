@@ -17,7 +17,20 @@ export interface SerializeOptions {
   limit: number;
 }
 
+/** A snapshot in two parts. Between them nothing but the pen at rest and no origin is assumed, and no place. */
+export interface SerializedScreen {
+  /** All rows, tab stops, saved cursors. */
+  drawn: string;
+  /** Titles, modes, margins, the cursor and its pen. */
+  state: string;
+}
+
 export function serialize(core: Core, beyond: Beyond, options: SerializeOptions): string {
+  const { drawn, state } = serializeParts(core, beyond, options);
+  return drawn + state;
+}
+
+export function serializeParts(core: Core, beyond: Beyond, options: SerializeOptions): SerializedScreen {
   const { normal, alt, active } = core.buffers;
   const link = (id: number) => beyond.link(id);
   const blank = `\x1b[1;${core.rows}r\x1b[H`;
@@ -36,9 +49,14 @@ export function serialize(core: Core, beyond: Beyond, options: SerializeOptions)
       keyboard(keys.altStack, keys.altFlags) + (isUnsaved(alt) ? "" : blank + savedCursor(core, alt));
     if (hidden) parts.push(`\x1b[?47h${hidden}\x1b[?47l`);
   }
-  parts.push(titles(core), modes(core), beyond.serialize(), region(core, active));
-  parts.push(cursor(core, active, beyond));
-  return parts.join("");
+  const state = [
+    titles(core),
+    modes(core),
+    beyond.serialize(),
+    region(core, active),
+    cursor(core, active, beyond),
+  ];
+  return { drawn: parts.join(""), state: state.join("") };
 }
 
 // --- internal ---

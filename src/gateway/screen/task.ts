@@ -26,7 +26,8 @@ export type ScreenAnswer = {
   heap: number;
   /** How long it took, milliseconds. */
   ms: number;
-  snapshot: (TerminalSize & { bytes: Uint8Array<ArrayBuffer> }) | null;
+  /** Of its bytes the first `drawn` draw; what is behind them sets state. */
+  snapshot: (TerminalSize & { bytes: Uint8Array<ArrayBuffer>; drawn: number }) | null;
 } | null;
 
 /** The first that a thread is told. It clears up where it has more than that, before it says so. */

@@ -1,5 +1,6 @@
 /** A thread of its own for screens: what a shell prints may keep it busy, or end it, and nothing else. */
 import { ScreenEngine } from "./engine.ts";
+import type { SerializedScreen } from "./serialize.ts";
 import type { ScreenAnswer, ScreenTask, ThreadSetup } from "./task.ts";
 
 declare const self: Worker;
@@ -38,12 +39,14 @@ function done(task: ScreenTask): ScreenAnswer {
   if (task.lost) engine.cancel();
   if (task.bytes) engine.write(task.bytes);
   const { cols, rows } = engine.core;
-  const snapshot = task.snapshot
-    ? { bytes: encoder.encode(engine.serialize(task.snapshot)), cols, rows }
-    : null;
+  const snapshot = task.snapshot ? { ...encoded(engine.serializeParts(task.snapshot)), cols, rows } : null;
   const { openBytes, isAlternate, weight } = engine;
   if (task.close) forget(task.screen);
   return { openBytes, isAlternate, weight, heap: heap(), ms: performance.now() - started, snapshot };
+}
+
+function encoded({ drawn, state }: SerializedScreen): { bytes: Uint8Array<ArrayBuffer>; drawn: number } {
+  return { bytes: encoder.encode(drawn + state), drawn: Buffer.byteLength(drawn) };
 }
 
 function forget(screen: number): void {

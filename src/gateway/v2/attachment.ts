@@ -80,6 +80,15 @@ export class Attachment implements PeerChannel, MirrorReader {
     return this.#cursor?.limit ?? 0;
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** The session that it has asked for and not been answered about. */
+  get opening(): string | null {
+    return this.#mirror ? null : this.#wish.session;
+  }
+
   // --- the agent's leg ---
 
   /** The agent is there (again). */
@@ -162,7 +171,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   }
 
   show(snapshot: Snapshot): void {
-    const { offset, bytes, cols, rows } = snapshot;
+    const { offset, bytes, cols, rows, drawn } = snapshot;
     const before = this.#cursor;
     const skipped = before ? offset - before.sent : 0;
     const limit = Math.max(offset, before?.limit ?? this.#granted);
@@ -172,7 +181,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#screenAt = performance.now();
     this.#cursor = new StreamCursor(ring, offset, limit);
     const { channel } = this.#wish;
-    this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped });
+    this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped, drawn });
     this.#dropSnapshot();
     if (bytes.length > 0) {
       this.#snapshot = { whole: snapshot, position: 0 };

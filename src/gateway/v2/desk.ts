@@ -3,6 +3,7 @@ import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import type { Request, SessionQuota } from "../relay/session-census.ts";
 import type { ScreenPool } from "../screen/pool.ts";
 import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
@@ -25,6 +26,8 @@ export interface DeskOptions {
   screens: ScreenPool;
   snapshots: SnapshotBudget;
   logger: Logger;
+  /** How many sessions a user may have. */
+  sessions: SessionQuota;
 }
 
 export interface DeskEvents {
@@ -34,6 +37,8 @@ export interface DeskEvents {
   onWatch(): void;
   /** The connections of those who look at it by v1. */
   otherViewers(session: string): readonly ConnectionInfo[];
+  /** Somebody wants a session, which may be a new one. */
+  admit(session: string, request: Request): void;
 }
 
 export class Desk {
@@ -66,6 +71,12 @@ export class Desk {
     for (const { info, isWatched } of this.#mirrors.values()) {
       if (isWatched && info.session === session) return true;
     }
+    return false;
+  }
+
+  /** A viewer has asked the agent for that session, and was not answered yet. */
+  isOpening(session: string): boolean {
+    for (const attachment of this.#attachments) if (attachment.opening === session) return true;
     return false;
   }
 
@@ -162,9 +173,21 @@ export class Desk {
       snapshots: this.#options.snapshots,
       screenEveryMs: this.#options.timings.screenEveryMs,
     });
-    this.#attachments.add(attachment);
-    this.#events.onWatch();
-    if (this.#link) attachment.connect(this.#link);
+    const begin = () => {
+      this.#attachments.add(attachment);
+      this.#events.onWatch();
+      if (this.#link) attachment.connect(this.#link);
+    };
+    const { channel, session } = message;
+    if (!message.create) begin();
+    else {
+      this.#events.admit(session, {
+        isWanted: () => !attachment.isOver,
+        granted: begin,
+        refused: (why) =>
+          attachment.refused({ type: "refused", channel, code: "too_many_sessions", message: why }),
+      });
+    }
     return attachment;
   }
 

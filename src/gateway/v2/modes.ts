@@ -66,9 +66,11 @@ export class SkippedModes {
     if (!TERMINAL_MODES.has(Number(mode))) return;
     const key = `?${mode}`;
     const sequence = `\x1b[?${mode}${to}`;
-    const left = ALTERNATE.has(mode) && to === "h" && this.#modes.get(key)?.includes(`${mode}l`);
-    // Left and entered again: the terminal must let go of what the earlier program had drawn.
-    this.#set(key, left ? `\x1b[?${mode}l${sequence}` : sequence);
+    // Left and entered again: the terminal must let go of what the earlier program had drawn. Each keeps its place among
+    // the others, since leaving also restores the cursor with its shift and colours.
+    const left = ALTERNATE.has(mode) && to === "h" && this.#modes.get(key)?.endsWith("l");
+    if (!left) this.#modes.delete(`${key}h`);
+    this.#set(left ? `${key}h` : key, sequence);
   }
 
   /** Kitty's levels of keys are a stack, so that all of the last ones count. */

@@ -17,6 +17,8 @@ export type { TerminalSize };
 export interface Snapshot extends TerminalSize {
   offset: number;
   bytes: Uint8Array<ArrayBuffer>;
+  /** Of them, those that draw, where state is set behind them. */
+  drawn?: number | undefined;
 }
 
 /** Bytes before what a snapshot is cut at that a viewer may need again. */
@@ -67,6 +69,8 @@ export class Screen {
   #sliceBytes = SLICE_BYTES.first;
   /** What the terminal showed last: it is made anew from there. */
   #kept: Snapshot | null = null;
+  /** Where it was to be kept last. */
+  #keptAt = 0;
   #waiting = 0;
   /** One at a time; never rejects. */
   #last: Promise<unknown> = Promise.resolve();
@@ -82,7 +86,7 @@ export class Screen {
     this.#scrollback = scrollback;
     this.#position = ring.start;
     this.#pool = pool;
-    this.#place = pool.place(() => void this.rest());
+    this.#place = pool.place({ onPressure: () => void this.rest(), onForget: () => this.#forget() });
   }
 
   /** All before this offset has been parsed or left out. */
@@ -163,6 +167,7 @@ export class Screen {
 
   dispose(): void {
     this.#disposed = true;
+    this.#setKept(null);
     this.#close();
   }
 
@@ -232,8 +237,8 @@ export class Screen {
     this.#isAlternate = answer.isAlternate;
     if (answer.ms > SLICE_MS.long) this.#sliceBytes = Math.max(SLICE_BYTES.least, this.#sliceBytes >> 1);
     else if (answer.ms < SLICE_MS.short) this.#sliceBytes = Math.min(SLICE_BYTES.most, this.#sliceBytes << 1);
-    const since = this.#position - (this.#kept?.offset ?? 0);
-    if (since > Math.max(this.#ring.capacity / 2, KEPT_EVERY_BYTES)) await this.#keep();
+    if (this.#position - this.#keptAt > Math.max(this.#ring.capacity / 2, KEPT_EVERY_BYTES))
+      await this.#keep();
     return answer.ms;
   }
 
@@ -242,7 +247,7 @@ export class Screen {
       const answer = await this.#pool.run(this.#place, task);
       if (answer) return answer;
       // The terminal has thrown: what it showed is not to be trusted, and what made it throw is left out.
-      this.#kept = null;
+      this.#setKept(null);
       this.#faults += 1;
       if (this.#faults > MOST_FAULTS) this.#fail();
       this.#close();
@@ -273,15 +278,27 @@ export class Screen {
 
   /** @returns whether it could be */
   async #keep(): Promise<boolean> {
+    this.#keptAt = this.#position;
     const snapshot = await this.#take(KEPT_CHARACTERS);
-    if (!snapshot) return false;
-    this.#kept = snapshot;
+    if (!snapshot || this.#disposed) return false;
+    this.#setKept(snapshot);
     return true;
+  }
+
+  #setKept(snapshot: Snapshot | null): void {
+    this.#kept = snapshot;
+    this.#pool.keeps(this.#place, snapshot?.bytes.length ?? 0);
+  }
+
+  /** Memory is short. A screen at rest is made anew from the oldest byte that is there. */
+  #forget(): void {
+    this.#setKept(null);
+    if (!this.#isOpen && !this.#failed) this.#beginAnew();
   }
 
   #fail(): void {
     this.#failed = true;
-    this.#kept = null;
+    this.#setKept(null);
     this.#close();
   }
 

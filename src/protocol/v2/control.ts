@@ -161,6 +161,8 @@ const fromOwner = z.discriminatedUnion("type", [
     rows: side,
     /** Bytes of output that this viewer never gets. */
     skipped: offset,
+    /** The first so many of them draw. Behind them, with the pen at rest, a viewer may draw something of its own. */
+    drawn: lenient(offset),
   }),
   z.object({
     type: z.literal("ended"),

@@ -113,3 +113,22 @@ test("what a terminal throws at is left out, and the screen goes on", async () =
   expect(Buffer.from((await screen.snapshot())?.bytes ?? []).toString()).toContain("that");
   pool.stop();
 });
+
+test("what is kept of all screens together is bounded, and one that was forgotten is made anew", async () => {
+  const pool = new ScreenPool({ keptBytes: 4_000 });
+  const sessions = Array.from({ length: 12 }, () => new Session(pool));
+  for (const [index, session] of sessions.entries()) {
+    session.write(`\x1b[3${index % 8}mnumber ${index} ${"x".repeat(1_000)}\x1b[?2004h`);
+    await session.shown();
+    await session.screen.rest();
+  }
+  expect(pool.keptBytes).toBeLessThanOrEqual(4_000);
+  for (const [index, session] of sessions.entries()) {
+    expect(await session.shown()).toContain(`number ${index} x`);
+    await session.screen.rest();
+    expect(pool.keptBytes).toBeLessThanOrEqual(4_000);
+  }
+  for (const { screen } of sessions) screen.dispose();
+  expect(pool.keptBytes).toBe(0);
+  pool.stop();
+});

@@ -268,7 +268,13 @@ describe("modes of output that is left out", () => {
           parsed.beyond.serialize().split("\x1b").sort(),
         );
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        examples: [
+          [["\x1b[?1049l", "\x0e", "\x1b[?1049h"]],
+          [["\x1b[?1049l", "\x1b[?1049h", "\x1b[?1049l", "\x0e"]],
+        ],
+      },
     );
   }, 30_000);
 });
