@@ -106,3 +106,20 @@ function failOnce<T>(then: (value: T) => void): (value: T) => void {
     fail();
   };
 }
+
+test.each([[0], [1]])(
+  "a screen with %i lines of scrollback that is resized while lines wrap is still shown",
+  async (scrollback) => {
+    await using here = await v2Stage({ scrollback });
+    await using other = await here.viewer({ session: "other" }).attach();
+    await using first = await here.viewer({ cols: 20, rows: 5 }).attach();
+    for (const cols of [5, 40, 3, 20]) {
+      await here.agent.write("main", `${"w".repeat(90)}\r\n${"x".repeat(33)}\r\n`);
+      first.send({ type: "resize", channel: 0, cols, rows: cols === 3 ? 2 : 6 });
+    }
+    await here.agent.write("main", "\r\nlast\r\n");
+    await using late = await here.viewer().attach();
+    await until(() => late.screens.length > 0, 10_000, "the screen");
+    await isUnharmed(here, other);
+  },
+);

@@ -25,9 +25,9 @@ export interface DeskOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;
-  logger: Logger;
 }
 
 export interface DeskEvents {
