@@ -107,7 +107,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      logger,
     },
     logger,
     recorder(store, logger),
