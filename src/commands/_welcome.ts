@@ -1,4 +1,5 @@
 /** What `rexec serve` says once it is ready: how to log in and how to add a machine. */
+import { printable } from "../lib/printable.ts";
 import { bareHost, isLoopback } from "../lib/proxy.ts";
 import { quoteWord } from "../lib/quote.ts";
 
@@ -36,11 +37,12 @@ Or, where rexec-agent is there already:
 /** The first start as a service, or into a pipe: what is printed ends up in a journal, so the token is in a file. */
 export function welcomeWithFile(url: string, path: string): string {
   const words = wordsFor(url);
-  const file = quoteWord(path);
+  const shown = printable(path);
+  const file = shown === path ? quoteWord(path) : "FILE";
   return `
 Gateway ready at ${url}
 
-The administrator's token is in ${path}, which its owner alone can read.
+The administrator's token is in ${shown}, which its owner alone can read.
 Keep it elsewhere, and remove the file.
 
 Log in, here:
@@ -101,6 +103,8 @@ function sudoForm({ install, insecure }: Words, token: string): string {
 /** How to call this program here: by name where the PATH finds this very file. */
 function programName(): string {
   if (!Bun.isStandaloneExecutable || Bun.which("rexec") === process.execPath) return "rexec";
+  // A folder's name may hold what acts on a terminal, and no shell would read its escape back.
+  if (printable(process.execPath) !== process.execPath) return "rexec";
   return quoteWord(process.execPath);
 }
 

@@ -75,6 +75,30 @@ export async function requestText(
   return text;
 }
 
+/**
+ * The body, as long as it is one that a Rexec server would send; of one that says no, its beginning.
+ * @throws RexecError `bad_answer` for one of more than `limit` bytes
+ */
+export async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
+  if (!response.body) return "";
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Leaving the loop cancels the body.
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
+    if (length > limit) {
+      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
+        code: "bad_answer",
+        hint: "check the --host address: this is no Rexec server",
+      });
+    }
+  }
+  const body = Buffer.concat(chunks);
+  return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
+}
+
 // --- internal ---
 
 /** What is sent of a request. */
@@ -114,27 +138,6 @@ async function send(
       hint: "check the network, a firewall or a proxy on the way",
     });
   }
-}
-
-/** The body, as long as it is one that a Rexec server would send; of one that says no, its beginning. */
-async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
-  if (!response.body) return "";
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Leaving the loop cancels the body.
-  for await (const chunk of response.body) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
-    if (length > limit) {
-      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
-        code: "bad_answer",
-        hint: "check the --host address: this is no Rexec server",
-      });
-    }
-  }
-  const body = Buffer.concat(chunks);
-  return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
 }
 
 function sizeOf(bytes: number): string {

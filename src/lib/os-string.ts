@@ -28,15 +28,19 @@ export function toBytes(text: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** For a person: what is no text is shown as `\xff`. */
+/** For a person: what is no text is shown as `\xff`. Other lone surrogates, which no byte becomes, stay as they are. */
 export function shownOf(text: string): string {
   if (text.isWellFormed()) return text;
-  return [...text]
-    .map((unit) => (unit.isWellFormed() ? unit : `\\x${(unit.charCodeAt(0) - 0xdc00).toString(16)}`))
-    .join("");
+  return [...text].map((unit) => (BYTE.test(unit) ? escapedByte(unit) : unit)).join("");
 }
 
 // --- internal ---
+
+const BYTE = /^[\udc80-\udcff]$/;
+
+function escapedByte(unit: string): string {
+  return `\\x${(unit.charCodeAt(0) - 0xdc00).toString(16)}`;
+}
 
 /** Length of the UTF-8 sequence that begins there, 0 where none does. */
 function sequenceAt(bytes: Uint8Array, at: number): number {

@@ -1,7 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { binary } from "../support/binaries.ts";
-import { AGENT, V2Gateway } from "../support/v2-gateway.ts";
+import { AGENT, TOKEN, V2Gateway } from "../support/v2-gateway.ts";
 
 setDefaultTimeout(60_000);
 
@@ -10,8 +12,12 @@ const many = (text: string, bytes: number) => text.repeat(Math.ceil(bytes / text
 const agent = JSON.stringify(AGENT).slice(0, -1);
 
 /** Peak memory of one run, bytes, and how it ended. (A rusage would count the peak of this process before the exec.) */
-async function measured(words: readonly string[], env: Record<string, string>) {
-  const child = Bun.spawn([binary("rexec"), ...words], {
+async function measured(
+  words: readonly string[],
+  env: Record<string, string>,
+  program: "rexec" | "rexec-agent" = "rexec",
+) {
+  const child = Bun.spawn([binary(program), ...words], {
     env,
     stdin: "ignore",
     stdout: "pipe",
@@ -81,5 +87,48 @@ describe("an answer that is made to be expensive", () => {
     expect(ran.said).toContain("answered 500");
     expect(ran.said.length).toBeLessThan(10_000);
     expect(ran.peak).toBeLessThan(usual.peak + 100 * MIB);
+  });
+});
+
+describe("an answer without an end", () => {
+  const endless = () => {
+    const piece = new TextEncoder().encode(many("{},", 64 * 1024));
+    return new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("[")),
+        pull: (controller) => controller.enqueue(piece),
+      }),
+    );
+  };
+
+  test.each([
+    "doctor",
+    "doctor --json",
+    "update --check",
+    "update --version 9.9.9",
+    `refresh-token --token ${TOKEN}`,
+    `register --force --token ${TOKEN}`,
+    "unregister --yes",
+  ])("costs rexec-agent little: %s", async (line) => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-endless-"));
+    try {
+      await using gateway = new V2Gateway({ intercept: endless });
+      const config = join(folder, "agent.json");
+      const settings = {
+        api_url: gateway.url,
+        token: TOKEN,
+        agent_id: AGENT.id,
+        name: "box",
+        shell: "/bin/sh",
+      };
+      writeFileSync(config, JSON.stringify(settings), { mode: 0o600 });
+      const env = { ...gateway.env, HOME: folder, REXEC_CONFIG: config };
+      const usual = await measured(["--version"], env, "rexec-agent");
+      const attacked = await measured(line.split(" "), env, "rexec-agent");
+      expect(attacked.peak).toBeLessThan(usual.peak + 250 * MIB);
+      expect(attacked.said.length).toBeLessThan(10_000);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -47,5 +47,8 @@ describe("bytes as a string", () => {
     const odd = fromBytes(Uint8Array.of(0x61, 0xff, 0xc3, 0xa9, 0x80));
     expect(odd.isWellFormed()).toBe(false);
     expect(shownOf(odd)).toBe("a\\xffé\\x80");
+    // Of a peer's text, not of ours: no byte is such a half of a pair.
+    for (const half of ["\ud800", "\udbff", "\udc00", "\udc7f", "\udd00"])
+      expect(shownOf(`${half}x`)).toBe(`${half}x`);
   });
 });

@@ -2,9 +2,11 @@
 import * as z from "zod/mini";
 import { connectionError } from "../../lib/connection-error.ts";
 import { RexecError } from "../../lib/errors.ts";
-import { type ApiRequest, HttpError, requestJson } from "../../lib/http.ts";
+import { type ApiRequest, boundedText, HttpError, requestJson } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { agentBody, versionBody } from "../../protocol/http.ts";
+import { HTTP_ONE_BYTES } from "../../protocol/limits.ts";
+import { parseJson } from "../../protocol/parse.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
 import { refusalError } from "../refusal.ts";
@@ -31,7 +33,8 @@ export async function askVersion(endpoint: Endpoint, signal: AbortSignal): Promi
   });
   const date = Date.parse(response.headers.get("date") ?? "");
   const value = Number.isNaN(date) ? null : date;
-  const body = versionBody.safeParse(await response.json().catch(() => null));
+  const json = parseJson(await boundedText(response, url, HTTP_ONE_BYTES));
+  const body = versionBody.safeParse(json.ok ? json.value : null);
   if (response.ok && body.success) return { detail: `${url.origin} runs Rexec ${body.data.version}`, value };
   const moved = response.headers.get("location");
   const detail = `${url.href} answered ${response.status}${moved ? `, and points to ${moved}` : ""}: no Rexec server`;

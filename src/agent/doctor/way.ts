@@ -126,6 +126,9 @@ interface Certificate {
   names: string | undefined;
 }
 
+/** What is read of a proxy's answer to CONNECT, bytes. */
+const MOST_HEADERS = 64 * 1024;
+
 /** Characters of the names of a certificate that are shown. */
 const MAX_NAMES = 200;
 
@@ -177,12 +180,17 @@ async function tunnel(hop: Hop, base: URL, signal: AbortSignal): Promise<Socket>
   let said = "";
   socket.on("data", function listen(chunk) {
     said += chunk.toString("latin1");
+    if (said.length > MOST_HEADERS) socket.destroy();
     if (!said.includes("\r\n\r\n")) return;
     socket.off("data", listen);
     const line = said.split("\r\n", 1)[0] ?? "";
     if (/^HTTP\/1\.[01] 2\d\d/.test(line)) return resolve(socket);
     const why = line.includes(" 407") ? "it wants a name and a password: http://name:password@host:port" : "";
-    reject(new Error(`the proxy does not let us through to ${target}: ${line}${why ? `; ${why}` : ""}`));
+    reject(
+      new Error(
+        `the proxy does not let us through to ${target}: ${line.slice(0, 200)}${why ? `; ${why}` : ""}`,
+      ),
+    );
   });
   socket.on("close", () => reject(new Error(`the proxy closed the connection to ${target}`)));
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${auth}\r\n`);
