@@ -1,6 +1,7 @@
 /** The agent: sessions and commands that live on, and an uplink that comes and goes. */
 import { counted } from "../lib/count.ts";
 import { messageOf } from "../lib/errors.ts";
+import { reportFault } from "../lib/fault.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
@@ -124,7 +125,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shellArguments = shells?.isLogin === false ? ["-i"] : loginArguments(shell);
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
-  const outbox = new Outbox();
+  const outbox = new Outbox({
+    onFault: (error) => reportFault(logger, "output of a session failed", error),
+  });
   const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
   const rings = defaultRings();
   const holdMs = config.holdMs ?? HOLD_MS;

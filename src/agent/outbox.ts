@@ -41,6 +41,8 @@ export interface OutboxOptions {
   highWater?: number;
   /** Control messages that may wait for a server that does not read; one more and the line is dropped. */
   maxControl?: number;
+  /** Told where a source throws. */
+  onFault?(error: unknown): void;
 }
 
 /** Sources with at most this many bytes (an echo, a prompt) go before those with more. */
@@ -75,8 +77,10 @@ export class Outbox {
   #idle: (() => void)[] = [];
   readonly #highWater: number;
   readonly #maxControl: number;
+  readonly #onFault: (error: unknown) => void;
 
-  constructor({ highWater = 512 * 1024, maxControl = 1024 }: OutboxOptions = {}) {
+  constructor({ highWater = 512 * 1024, maxControl = 1024, onFault = () => {} }: OutboxOptions = {}) {
+    this.#onFault = onFault;
     this.#highWater = highWater;
     this.#maxControl = maxControl;
   }
@@ -213,10 +217,20 @@ export class Outbox {
     return this.#line?.takesOutput ?? true;
   }
 
+  /** A source that throws has nothing to send: the others go on. */
+  #frameOf(source: OutputSource): OutFrame | null {
+    try {
+      return source.takeFrame();
+    } catch (error) {
+      this.#onFault(error);
+      return null;
+    }
+  }
+
   #nextUrgent(): OutFrame | null {
     for (const source of this.#urgent) {
       this.#urgent.delete(source);
-      const frame = source.takeFrame();
+      const frame = this.#frameOf(source);
       if (frame !== null) return frame;
     }
     return null;
@@ -227,7 +241,7 @@ export class Outbox {
       const source = this.#pick();
       if (!source) return null;
       this.#ready.delete(source);
-      const frame = source.takeFrame();
+      const frame = this.#frameOf(source);
       if (frame === null) continue;
       if (source.pending > 0) this.#ready.add(source); // behind the others
       return frame;

@@ -5,6 +5,7 @@
  * at each byte once and remembers no more than the modes there are.
  */
 import { ALTERNATE_SCREENS, TERMINAL_MODES } from "../protocol/terminal-modes.ts";
+import { COMPLETE, CONTROLS, HAS_CONTROL, SEQUENCE } from "./screen-sequences.ts";
 import { ScreenStrings } from "./screen-strings.ts";
 
 /** A longer sequence is none that we follow. */
@@ -23,20 +24,6 @@ const COLUMNS = 80;
 const SAVED_MODES = [6, 7];
 const UNSAVED: SavedWithCursor = { shift: false, sets: [], modes: [] };
 const CANCEL = "\x18\x1b\\";
-
-/**
- * The sequences that count: private modes, keys, ANSI modes with margins, titles and tab stops, cursor shape, protection,
- * soft reset; keypad, full reset, tab stops and shifts; character sets; and what begins a string. Most of what is looked
- * at are colours, which have to fail fast.
- */
-const SEQUENCE =
-  /\x1b[\x00-\x17\x7f]*(?:\[[\x00-\x17\x7f]*(?:\?([\d;:\x00-\x17\x7f]+)([hl])|([<>=])([\d;:\x00-\x17\x7f]*)([umn])|([\d;:\x00-\x17\x7f]*)( q|"q|[rhlgstu])|!p)|[=>cHno|}~78]|([()*+])([^\x1b])|([PX^_\]]))|[\x0e\x0f]/g;
-/** Take effect in the middle of a sequence, and are no part of it. */
-const CONTROLS = /[\x00-\x17\x7f]+/g;
-const HAS_CONTROL = /[\x00-\x17\x7f]/;
-
-/** One that has its end, whatever it is. Strings are followed elsewhere. */
-const COMPLETE = /^\x1b[\x00-\x17\x7f]*(?:\[[^@-~\x1b]*[@-~]|[()*+#% ][\s\S]|[^[()*+#% \x1b\x00-\x17\x7f])/;
 
 type ScreenName = "normal" | "alternate";
 

@@ -4,6 +4,7 @@
  */
 import type { ArgsDef, defineCommand as Define } from "citty";
 import { ExitCode, messageOf, OWN_FAILURE, RexecError, UsageError } from "../lib/errors.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { shownOf } from "../lib/os-string.ts";
 import { ownArguments, ownOddVariables } from "../lib/own-bytes.ts";
 import { printable } from "../lib/printable.ts";
@@ -102,10 +103,10 @@ async function perform(call: Call, program: string): Promise<number> {
       await writeOut(`${program} ${VERSION} (${COMMIT})\n`);
       return 0;
     case "help":
-      await writeOut(await helpText(call.path, widthOf(process.stdout)));
+      await writeOut(await helpText(call.path, widthOf(1)));
       return 0;
     case "nothing":
-      await writeErr(await helpText(call.path, widthOf(process.stderr)));
+      await writeErr(await helpText(call.path, widthOf(2)));
       return 2;
     case "run": {
       const { runCommand } = await import("citty");
@@ -223,7 +224,7 @@ function asksFor(flag: "help" | "version", args: ArgsDef, words: readonly string
 }
 
 async function report(error: unknown, path: CommandPath): Promise<void> {
-  const [red, dim, reset] = colourful(process.stderr) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
+  const [red, dim, reset] = colourful(2) ? ["\x1b[31m", "\x1b[2m", "\x1b[0m"] : ["", "", ""];
   const lines = [
     `${red}error:${reset} ${shown(error instanceof RexecError ? error.message : messageOf(error))}`,
   ];
@@ -257,6 +258,8 @@ function traceOf(error: unknown, word = ""): string[] {
   return error.cause === undefined ? own : [...own, ...traceOf(error.cause, "caused by ")];
 }
 
-function widthOf(stream: NodeJS.WriteStream): number {
-  return Math.min(stream.columns || 80, 100);
+/** Without a terminal the runtime's streams, 8 ms, are not asked for. */
+function widthOf(fd: 1 | 2): number {
+  if (!isTerminal(fd)) return 80;
+  return Math.min((fd === 1 ? process.stdout : process.stderr).columns || 80, 100);
 }

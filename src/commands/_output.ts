@@ -57,9 +57,9 @@ export async function flushAndExit(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** True where colours may be used on that stream. */
-export function colourful(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+/** True where colours may be used on stdout (1) or stderr (2). */
+export function colourful(fd: Fd): boolean {
+  return isTerminal(fd) && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
 // --- internal ---

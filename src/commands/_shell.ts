@@ -203,7 +203,7 @@ function isGoodNews(status: AttachStatus): boolean {
 /** One line each, which the next one overwrites on a terminal (in raw mode, where a line needs its return, too). */
 function statusLine(event: AttachStatus, text: string): string {
   if (!process.stderr.isTTY) return `rexec: ${text}\n`;
-  const line = colourful(process.stderr) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
+  const line = colourful(2) ? `\x1b[7m rexec: ${text} \x1b[0m` : `rexec: ${text}`;
   const transient = event.kind === "lost" || (event.kind === "agent" && !event.online);
   return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }

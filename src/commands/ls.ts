@@ -77,7 +77,7 @@ const COLUMNS = [
 ];
 
 function tableOf(agents: readonly Agent[]): string {
-  const colours = colourful(process.stdout);
+  const colours = colourful(1);
   const rows = [...agents]
     .sort((a, b) => a.name.localeCompare(b.name))
     .map((agent) => [

@@ -12,6 +12,7 @@ import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { announce, defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
+import { surviveFaults } from "./_faults.ts";
 import {
   parseCount,
   parseForgetting,
@@ -170,6 +171,7 @@ export const serveCommand = withHelp(
         },
         logger,
       });
+      surviveFaults(logger);
       const signal = nextSignal();
       const shared = sharedUrl(gateway, args.host, Boolean(args["public-url"]));
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);

@@ -103,7 +103,7 @@ const COLUMNS = [
 ];
 
 function tableOf(found: readonly Found[]): string {
-  const colours = colourful(process.stdout);
+  const colours = colourful(1);
   const now = Date.now();
   const rows = [...found]
     .sort((a, b) => a.agent.name.localeCompare(b.agent.name) || a.session.started_at - b.session.started_at)

@@ -105,6 +105,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       scrollback,
       screens,
       snapshots: new SnapshotBudget(),
+      logger,
       sessions: new SessionQuota(quotas.sessions),
     },
     logger,

@@ -27,6 +27,9 @@ export const CLOSE_TOO_BIG = 1009;
 /** The peer broke the rules of rexec.v2: a bug of one of us (RFC 6455). */
 export const CLOSE_PROTOCOL = 1002;
 
+/** A fault of ours in what this connection asked for (RFC 6455, "internal error"): connect again. */
+export const CLOSE_FAULT = 1011;
+
 /** What became of the token, by the reason of a `CLOSE_DELETED`; null where it is about something else. */
 export function tokenEnd(reason: string): "revoked" | "expired" | null {
   if (!/\btoken\b/i.test(reason)) return null;

@@ -121,6 +121,34 @@ describe("the outbox", () => {
     outbox.detach();
   });
 
+  test("goes on with the others where one source throws, now and later", () => {
+    const faults: unknown[] = [];
+    const outbox = new Outbox({ onFault: (error) => faults.push(error) });
+    const line = new TestLine();
+    const broken = {
+      pending: 1,
+      takeFrame() {
+        throw new Error("planted");
+      },
+    };
+    let left = 3;
+    const good = {
+      get pending() {
+        return left;
+      },
+      takeFrame: () => (left > 0 ? `good ${left--}` : null),
+    };
+    outbox.attach(line);
+    outbox.ready(broken);
+    outbox.ready(good);
+    outbox.urgent(broken);
+    outbox.flush();
+    outbox.control("answer");
+    expect(line.sent).toEqual(["good 3", "good 2", "good 1", "answer"]);
+    expect(faults).toHaveLength(2);
+    outbox.detach();
+  });
+
   test("takes no output while the line is full, and control messages first when it has room", async () => {
     const outbox = new Outbox({ highWater: 1_000 });
     const line = new TestLine();

@@ -47,7 +47,7 @@ export function guardUpdate({ executable, logger, onBack, limitMs = LIMIT_MS }: 
   const goBack = (reason: string) => {
     if (!isOpen) return;
     isOpen = false;
-    if (pending.connected && back(place, VERSION, reason, logger)) onBack();
+    if (pending.connected && back(place, { version: VERSION, reason, kept: pending.kept }, logger)) onBack();
   };
   const starts = pending.starts + 1;
   if (starts > MOST_STARTS) {
@@ -81,12 +81,12 @@ function placeOf(executable: string): UpdatePlace | null {
 }
 
 /** False where it cannot be done: then there is nothing better than going on. */
-function back(place: UpdatePlace, version: string, reason: string, logger: Logger): boolean {
+function back(place: UpdatePlace, why: Parameters<typeof swapBack>[1], logger: Logger): boolean {
   let isDone = false;
   tryTo(logger, () => {
-    isDone = swapBack(place, version, reason);
+    isDone = swapBack(place, why);
   });
-  if (isDone) logger.error(`the update to ${version} was taken back: ${reason}`);
+  if (isDone) logger.error(`the update to ${why.version} was taken back: ${why.reason}`);
   return isDone;
 }
 

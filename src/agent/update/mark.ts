@@ -11,6 +11,8 @@ const pending = z.object({
   at: z.string(),
   /** Starts of the new one that have not led to a connection. */
   starts: z.int(),
+  /** SHA-256 of the one before, which is kept. Missing where an earlier version of this program made the update. */
+  kept: z.optional(z.string()),
   /** The one before was connected: the new one has to be. */
   connected: z.boolean(),
   /** Process that looks after it, 0 for none. */

@@ -8,10 +8,12 @@ import {
   linkSync,
   openSync,
   readdirSync,
+  readSync,
   renameSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
+import { RexecError } from "../../lib/errors.ts";
 import { halfMark, type Mark, readMark, writeMark } from "./mark.ts";
 import type { UpdatePlace } from "./place.ts";
 
@@ -28,10 +30,16 @@ export function swap(place: UpdatePlace): void {
 /**
  * Puts the old one back and remembers why.
  * @param version that failed
- * @returns false where there is no old one (any more): somebody else was faster
+ * @param kept SHA-256 of the old one, where it was noted
+ * @returns false where there is no old one (any more): the guard in the new agent, or the update, was faster
+ * @throws RexecError `update_not_kept` where the file is another one; both files then stay as they are
  */
-export function swapBack(place: UpdatePlace, version: string, reason: string): boolean {
+export function swapBack(
+  place: UpdatePlace,
+  { version, reason, kept }: { version: string; reason: string; kept: string | undefined },
+): boolean {
   if (!existsSync(place.old)) return false;
+  if (kept !== undefined && sha256OfNow(place.old) !== kept) throw notKept(place, version);
   renameSync(place.old, place.executable);
   syncFolder(place.folder);
   writeMark(place, { failed: { version, at: new Date().toISOString(), reason } });
@@ -62,6 +70,29 @@ export function tidy(place: UpdatePlace, keepPart: string | null): void {
 }
 
 // --- internal ---
+
+function notKept({ old, executable }: UpdatePlace, version: string): RexecError {
+  return new RexecError(`${old} is not the version that ${version} has replaced, so it is not put back`, {
+    code: "update_not_kept",
+    hint: `install a version that you trust as ${executable}, for example with install-agent.sh of your server`,
+  });
+}
+
+/** Within this turn: an agent that cannot go on decides by it. */
+function sha256OfNow(path: string): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    for (let length = -1; length !== 0; hasher.update(piece.subarray(0, length)))
+      length = readSync(fd, piece);
+  } finally {
+    closeSync(fd);
+  }
+  return hasher.digest("hex");
+}
+
+const PIECE_BYTES = 1024 * 1024;
 
 /** A second name for the same file; a copy where the file system has none. */
 function keep(from: string, to: string): void {

@@ -1,5 +1,5 @@
 /** An update from the first question to the last: what is new, fetched, checked, tried, put in place, and proved. */
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 import { errnoOf, RexecError } from "../../lib/errors.ts";
 import type { PublicKey } from "../../lib/minisign.ts";
 import type { Endpoint } from "../../lib/net.ts";
@@ -56,6 +56,7 @@ export async function install(
   const { place, words, config, env, tell } = request;
   assertReplaceable(place, [place.executable, ...words, "update"]);
   using _lock = lockExecutable(place);
+  assertOwn(place);
   const release = await findRelease({ ...request }, versions.wanted, versions.offered);
   try {
     await fetchAndUnpack(request, release);
@@ -71,9 +72,10 @@ export async function install(
       tell("warning: its terminals use the fallback: node-pty's addon cannot be loaded");
     const agent = await knownAgent(config, env).catch(() => null);
     const isOurs = agent !== null && runsFile(agent.pid, place.executable);
+    const kept = await sha256Of(place.executable);
     note(place, ({ failed }) => ({
       ...(failed ? { failed } : {}),
-      ...(isOurs ? { pending: pendingOf(agent, `${report.version} (${report.commit})`) } : {}),
+      ...(isOurs ? { pending: { ...pendingOf(agent, `${report.version} (${report.commit})`), kept } } : {}),
     }));
     swap(place);
     tidy(place, null);
@@ -93,13 +95,19 @@ export type Finished =
 /**
  * Restarts the agent and waits for its connection; where there is none in time, everything is as before.
  * @param version of the new one
- * @throws RexecError `update_rolled_back`
+ * @throws RexecError `update_rolled_back`, `update_not_kept`, `update_running`
  */
 export async function finish(request: UpdateRequest, version: string): Promise<Finished> {
   const { place, config, env, run, waitMs, tell } = request;
-  const agent = await knownAgent(config, env).catch(() => null);
-  if (!agent) return { kind: "installed", reason: "none-runs" };
-  if (!runsFile(agent.pid, place.old)) return { kind: "installed", reason: "runs-another" };
+  const before = await formerAgent(request);
+  if (typeof before === "string") return { kind: "installed", reason: before };
+  using _lock = lockExecutable(place);
+  // Another process may have finished it before this one had the lock.
+  const agent = await formerAgent(request);
+  if (typeof agent === "string") return { kind: "installed", reason: agent };
+  // It goes back to what the agent runs now, and to nothing else that has that name by then.
+  using _kept = lockExecutable({ ...place, executable: place.old });
+  const kept = readMark(place).pending?.kept ?? (await sha256Of(place.old));
   const mustConnect = agent.status?.connection === "connected";
   note(place, ({ pending, ...rest }) =>
     pending ? { ...rest, pending: { ...pending, watcher: process.pid } } : rest,
@@ -122,7 +130,7 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
     return { kind: "restarted", how, connected: mustConnect };
   }
   tell(`${version} does not do: ${fared.reason}; going back`);
-  const isBack = swapBack(place, version, fared.reason);
+  const isBack = swapBack(place, { version, reason: fared.reason, kept });
   // Where the new agent has gone back by itself it restarts by itself too.
   if (isBack) await restartAgent(agent, restart);
   const back = await awaitAgent(where, { mustConnect, limitMs: waitMs });
@@ -135,12 +143,31 @@ export async function finish(request: UpdateRequest, version: string): Promise<F
 }
 
 /** Whether the agent still runs the former version, which is kept: an update was killed before it restarted it. */
-export async function isUnfinished({ place, config, env }: UpdateRequest): Promise<boolean> {
-  const agent = await knownAgent(config, env).catch(() => null);
-  return agent !== null && runsFile(agent.pid, place.old);
+export async function isUnfinished(request: UpdateRequest): Promise<boolean> {
+  return typeof (await formerAgent(request)) !== "string";
 }
 
 // --- internal ---
+
+/** The agent, where it runs the former version, or why there is none to restart. */
+async function formerAgent({
+  place,
+  config,
+  env,
+}: UpdateRequest): Promise<KnownAgent | "none-runs" | "runs-another"> {
+  const agent = await knownAgent(config, env).catch(() => null);
+  if (!agent) return "none-runs";
+  return runsFile(agent.pid, place.old) ? agent : "runs-another";
+}
+
+/** What is kept as the former version is taken for this one. @throws RexecError `update_running` */
+function assertOwn({ executable }: UpdatePlace): void {
+  if (readlinkSync("/proc/self/exe") === executable) return;
+  throw new RexecError(`${executable} was replaced while this update began`, {
+    code: "update_running",
+    hint: "run the executable that is in its place now",
+  });
+}
 
 function pendingOf({ status }: KnownAgent, to: string) {
   const connected = status?.connection === "connected";

@@ -1,5 +1,6 @@
 /** The rexec.v2 side of the connection to the server: its channels, and what comes in by the channel it is for. */
 import { messageOf } from "../../lib/errors.ts";
+import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
@@ -61,7 +62,8 @@ export class V2Link {
       if (decoded.problem === "invalid") this.#options.line.fail(decoded.reason);
       return;
     }
-    const wrong = this.#channels.get(decoded.frame.channel)?.frame(decoded.frame) ?? null;
+    const { frame } = decoded;
+    const wrong = this.#safely(frame.channel, () => this.#channels.get(frame.channel)?.frame(frame)) ?? null;
     if (wrong === null) return;
     this.#complain(`the server broke rexec.v2: ${wrong}`);
     this.#options.line.fail(wrong);
@@ -71,7 +73,7 @@ export class V2Link {
   lost(): void {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
-    for (const channel of channels) channel.close(false);
+    forEachSafely(channels, (channel) => channel.close(false), this.#fault);
   }
 
   // --- internal ---
@@ -102,7 +104,20 @@ export class V2Link {
         sessions.wantV1(message.session, message.wanted);
         return;
       default:
-        this.#channels.get(message.channel)?.control(message);
+        this.#safely(message.channel, () => this.#channels.get(message.channel)?.control(message));
+    }
+  }
+
+  #fault = (error: unknown): void => reportFault(this.#options.logger, "a channel failed", error);
+
+  /** A channel that throws is closed, and the server told; the other channels go on. */
+  #safely<T>(channel: number, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#fault(error);
+      this.#refuse(channel, "failed", "the agent has a problem of its own with this session");
+      forEachSafely([channel], (number) => this.#close(number), this.#fault);
     }
   }
 

@@ -18,6 +18,7 @@ import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { announce, programName, say, writeOut } from "../_cli.ts";
+import { surviveFaults } from "../_faults.ts";
 import { failure, ownCommand, wordsOf } from "./_daemon.ts";
 import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
@@ -36,6 +37,7 @@ export interface EphemeralRequest {
 /** @throws RexecError `token_missing`, and as `runEphemeral` */
 export async function startEphemeral(request: EphemeralRequest): Promise<void> {
   const { args, times, limits, logger, daemon } = request;
+  surviveFaults(logger);
   const named = args.config || process.env.REXEC_CONFIG;
   if (named) actAsOwner(resolve(named));
   const env = { ...process.env };

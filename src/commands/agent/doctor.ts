@@ -80,9 +80,7 @@ const MARKS = { ok: "✓", warning: "!", failed: "✗", skipped: "-" } as const;
 const COLOURS = { ok: "32", warning: "33", failed: "31", skipped: "2" } as const;
 
 function lineOf({ check, verdict, detail, hint }: Finding): string {
-  const mark = colourful(process.stdout)
-    ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m`
-    : MARKS[verdict];
+  const mark = colourful(1) ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m` : MARKS[verdict];
   const advice = hint === undefined ? "" : `\n                hint: ${printable(hint)}`;
   return redact(`${mark} ${check.padEnd(13)} ${printable(detail)}${advice}\n`);
 }

@@ -21,6 +21,7 @@ import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
 import { replaceProcess } from "../../pty/replace-process.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
+import { surviveFaults } from "../_faults.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { updateWatch } from "./_update-watch.ts";
@@ -97,6 +98,7 @@ export const startCommand = withHelp(
           updates?.goBackBy(() => restartInPlace(restarter, "the update is taken back"));
         };
         const { env } = process;
+        surviveFaults(logger);
         await runAgent({ config, logger, env, signal, now, places, onState, run, inherited, onRestarter });
       } catch (error) {
         updates?.failed(error);

@@ -1,4 +1,5 @@
 /** All agents that are connected or waited for, and everybody who looks at one. */
+import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
@@ -288,30 +289,21 @@ export class Hub {
   #tick(): void {
     const now = performance.now();
     const time = Date.now();
-    for (const connection of this.#connections) {
+    const look = (connection: Connection) => {
       const { tokenExpiresAt } = connection.info;
       if (tokenExpiresAt !== null && tokenExpiresAt <= time)
         connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
       connection.tick(now);
-    }
-    for (const room of this.#rooms.values()) {
-      try {
-        room.tick(now);
-      } catch (error) {
-        // A fault of ours in one room; the others have their turn.
-        this.#logger.error(`the agent ${room.agentId} could not be looked after: ${stackOf(error)}`);
-      }
-    }
+    };
+    const onFault = (error: unknown) => reportFault(this.#logger, "the tick of the gateway failed", error);
+    forEachSafely(this.#connections, look, onFault);
+    forEachSafely(this.#rooms.values(), (room) => room.tick(now), onFault);
     if (now - this.#recordedAt < RECORD_ALIVE_MS) return;
     this.#recordedAt = now;
     for (const { agentId, uplink } of this.#rooms.values()) {
       if (uplink) this.#events.alive(agentId, uplink.lastPing);
     }
   }
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Close codes of somebody who meant to leave: normal closure, and a plain `close()` (RFC 6455 section 7.4.1). */

@@ -1,4 +1,5 @@
 /** The connection of an agent: its messages checked and counted, its input bounded. */
+import { reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
@@ -34,7 +35,8 @@ export class Uplink {
   constructor(connection: Connection, name: string, logger: Logger, v2 = false, isEphemeral = false) {
     this.connection = connection;
     this.isEphemeral = isEphemeral;
-    this.link = v2 ? new AgentLink(connection, (reason) => this.#countInvalid(reason)) : null;
+    const onFault = (error: unknown) => reportFault(logger, `a session of agent ${name} failed`, error);
+    this.link = v2 ? new AgentLink(connection, (reason) => this.#countInvalid(reason), onFault) : null;
     this.#name = name;
     this.#logger = logger;
   }

@@ -1,6 +1,7 @@
 /** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
+import { CLOSE_FAULT } from "../../protocol/close-codes.ts";
 import type { Timings } from "../timings.ts";
 import { Intake, type Message } from "./intake.ts";
 
@@ -62,6 +63,7 @@ export class Connection {
   readonly info: ConnectionInfo;
   readonly #stopMs: number;
   readonly #liveness: Liveness;
+  readonly #onFault: (error: unknown) => void;
   #events: ConnectionEvents | null = null;
   #ws: ServerWebSocket<SocketData> | null = null;
   #state: State = "opening";
@@ -87,8 +89,15 @@ export class Connection {
   #pingedAt = performance.now();
   #closingSince = 0;
 
-  constructor(info: ConnectionInfo, timings: Timings, liveness: Liveness = livenessOf(timings)) {
+  /** @param onFault told where an owner throws, against the rule: the connection is closed then, and no other hurt */
+  constructor(
+    info: ConnectionInfo,
+    timings: Timings,
+    onFault: (error: unknown) => void,
+    liveness: Liveness = livenessOf(timings),
+  ) {
     this.info = info;
+    this.#onFault = onFault;
     this.#stopMs = timings.stopMs;
     this.#liveness = liveness;
   }
@@ -208,7 +217,7 @@ export class Connection {
     this.#ws = ws;
     this.#state = "open";
     this.#heardAt = performance.now();
-    this.#events?.onOpen();
+    this.#guarded(() => this.#events?.onOpen());
   }
 
   received(message: string | Buffer): void {
@@ -233,12 +242,12 @@ export class Connection {
   drained(): void {
     this.#pings = 0;
     this.#lookAtHeld(performance.now());
-    if (this.#state === "open") this.#events?.onDrain();
+    if (this.#state === "open") this.#guarded(() => this.#events?.onDrain());
   }
 
   alive(): void {
     this.#heardAt = performance.now();
-    this.#events?.onAlive?.();
+    this.#guarded(() => this.#events?.onAlive?.());
   }
 
   closed(code: number, reason: string): void {
@@ -270,8 +279,10 @@ export class Connection {
 
   #deliver(message: Message): void {
     if (this.#state !== "open") return;
-    if (typeof message === "string") this.#events?.onText(message);
-    else this.#events?.onBytes(message);
+    this.#guarded(() => {
+      if (typeof message === "string") this.#events?.onText(message);
+      else this.#events?.onBytes(message);
+    });
   }
 
   /** Has Bun read it, or not, as all who have a say in it want. */
@@ -283,11 +294,20 @@ export class Connection {
     else this.#ws?.pause();
   }
 
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#onFault(error);
+      this.close(CLOSE_FAULT, "the gateway has a problem of its own");
+    }
+  }
+
   #ended(code: number, reason: string): void {
     if (this.#told) return;
     this.#told = true;
     if (this.#state === "open" || this.#state === "opening") this.#state = "closed";
-    this.#events?.onClose(code, reason);
+    this.#guarded(() => this.#events?.onClose(code, reason));
   }
 }
 

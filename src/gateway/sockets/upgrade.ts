@@ -1,5 +1,6 @@
 /** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
 import type { Server } from "bun";
+import { reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
@@ -119,6 +120,7 @@ async function admit(
   const connection = new Connection(
     describe(info, principal, roleOf(terminal !== undefined, v2)),
     deps.timings,
+    onFault(deps, `the socket of ${terminal ? "a viewer" : "the agent"} of ${agent.id} failed`),
     liveness(deps, v2),
   );
   if (terminal) {
@@ -153,6 +155,7 @@ async function admitFollower(
   const connection = new Connection(
     describe(info, principal, { isAgent: false, largestFrame: SMALL_MESSAGE_BYTES }),
     deps.timings,
+    onFault(deps, "the socket of a follower failed"),
   );
   deps.hub.acceptFollower(connection, principal.user.id);
   return { connection, v2: false };
@@ -176,6 +179,10 @@ interface Admitted {
   connection: Connection;
   /** It speaks rexec.v2. */
   v2: boolean;
+}
+
+function onFault({ logger }: UpgradeDeps, what: string): (error: unknown) => void {
+  return (error) => reportFault(logger, what, error);
 }
 
 function liveness({ timings }: UpgradeDeps, v2: boolean): Liveness | undefined {

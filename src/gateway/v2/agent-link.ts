@@ -29,6 +29,7 @@ export class AgentLink {
   isSlow = false;
   readonly #channels = new Map<number, LinkChannel>();
   readonly #nonsense: (reason: string) => void;
+  readonly #onFault: (error: unknown) => void;
   /** Never used twice, so that what is late for one channel reaches no other. */
   #next = 1;
   /** The question that is under way: all who ask meanwhile wait for its answer. */
@@ -36,10 +37,14 @@ export class AgentLink {
     null;
   #lost = false;
 
-  /** @param nonsense told of a message that can't be understood */
-  constructor(connection: Connection, nonsense: (reason: string) => void) {
+  /**
+   * @param nonsense told of a message that can't be understood
+   * @param onFault told where a channel throws: that channel is over then
+   */
+  constructor(connection: Connection, nonsense: (reason: string) => void, onFault: (error: unknown) => void) {
     this.connection = connection;
     this.#nonsense = nonsense;
+    this.#onFault = onFault;
   }
 
   /** A channel number for what is going to be attached. */
@@ -89,7 +94,7 @@ export class AgentLink {
     const message = parsed.value;
     if (message.type === "sessions") this.#listing?.tell(message.sessions);
     else if ("channel" in message && message.channel !== undefined)
-      this.#channels.get(message.channel)?.control(message);
+      this.#hand(message.channel, (handler) => handler.control(message));
     // Somebody wanted to end what is not there (any more).
     else if (message.type === "refused" && message.code !== "gone")
       this.#nonsense(`it refused: ${message.message}`);
@@ -97,7 +102,7 @@ export class AgentLink {
 
   bytes(bytes: Uint8Array): void {
     const decoded = decodeFrame(bytes);
-    if (decoded.ok) this.#channels.get(decoded.frame.channel)?.frame(decoded.frame);
+    if (decoded.ok) this.#hand(decoded.frame.channel, (handler) => handler.frame(decoded.frame));
     else if (decoded.problem === "invalid") this.broken(decoded.reason);
   }
 
@@ -112,5 +117,26 @@ export class AgentLink {
     this.#lost = true;
     this.#channels.clear();
     this.#listing?.tell(null);
+  }
+
+  // --- internal ---
+
+  /** A channel that throws is over, on both legs; the other channels of the agent go on. */
+  #hand(channel: number, give: (handler: LinkChannel) => void): void {
+    const handler = this.#channels.get(channel);
+    if (!handler) return;
+    try {
+      give(handler);
+    } catch (error) {
+      this.#onFault(error);
+      this.close(channel);
+      this.control({ type: "detach", channel });
+      try {
+        const message = "the gateway has a problem of its own with this session";
+        handler.control({ type: "refused", channel, code: "failed", message });
+      } catch (again) {
+        this.#onFault(again);
+      }
+    }
   }
 }

@@ -1,4 +1,6 @@
 /** All that rexec.v2 has to do with one agent: its sessions' mirrors, and the viewers that speak v2. */
+import { forEachSafely, reportFault } from "../../lib/fault.ts";
+import type { Logger } from "../../lib/log.ts";
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { Request, SessionQuota } from "../relay/session-census.ts";
@@ -23,6 +25,7 @@ export interface DeskOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;
 }
@@ -88,8 +91,8 @@ export class Desk {
       return;
     }
     for (const peer of this.peers) peer.send({ type: "agent_status", status: "online" });
-    for (const mirror of this.#mirrors.values()) mirror.connect(link);
-    for (const attachment of this.#attachments) attachment.connect(link);
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.connect(link), this.#onFault);
+    forEachSafely(this.#attachments, (attachment) => attachment.connect(link), this.#onFault);
   }
 
   disconnect(): void {
@@ -98,9 +101,9 @@ export class Desk {
     this.#link = null;
     link.lost();
     for (const peer of this.peers) peer.send({ type: "agent_status", status: "offline" });
-    for (const mirror of this.#mirrors.values()) mirror.disconnect();
-    for (const attachment of this.#attachments) attachment.disconnect();
-    for (const relay of this.#runs) relay.lost();
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.disconnect(), this.#onFault);
+    forEachSafely(this.#attachments, (attachment) => attachment.disconnect(), this.#onFault);
+    forEachSafely(this.#runs, (relay) => relay.lost(), this.#onFault);
     this.#runs.clear();
     this.#forgetAbandoned();
   }
@@ -128,7 +131,8 @@ export class Desk {
       onOpen: (from, message) =>
         message.type === "attach" ? this.#attach(from, message) : this.#run(from, message),
       onKill: (session) => this.kill(session),
-      onList: (from) => void this.#answerList(from),
+      onList: (from) => void this.#answerList(from).catch(this.#onFault),
+      onFault: this.#onFault,
     });
     this.peers.add(peer);
     return peer;
@@ -139,8 +143,8 @@ export class Desk {
   }
 
   tick(now: number): void {
-    for (const mirror of [...this.#mirrors.values()]) mirror.tick(now);
-    for (const peer of this.peers) peer.pump();
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.tick(now), this.#onFault);
+    forEachSafely(this.peers, (peer) => peer.pump(), this.#onFault);
   }
 
   /** Ends everything. */
@@ -154,6 +158,9 @@ export class Desk {
   }
 
   // --- internal ---
+
+  readonly #onFault = (error: unknown): void =>
+    reportFault(this.#options.logger, "a session of a viewer failed", error);
 
   #attach(peer: Peer, message: Extract<OpenerMessage, { type: "attach" }>): PeerChannel {
     const attachment = new Attachment(peer, message, {

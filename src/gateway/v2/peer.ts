@@ -1,4 +1,5 @@
 /** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
+import { forEachSafely } from "../../lib/fault.ts";
 import { CLOSE_POLICY, CLOSE_PROTOCOL, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import { V2_VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import {
@@ -35,6 +36,8 @@ export interface PeerEvents {
   onOpen(peer: Peer, message: Extract<OpenerMessage, { type: "attach" | "run" }>): PeerChannel;
   onKill(session: string): void;
   onList(peer: Peer): void;
+  /** A channel threw: it is over then. */
+  onFault(error: unknown): void;
 }
 
 /** Output is handed to the socket while less than this waits in it. */
@@ -94,7 +97,7 @@ export class Peer {
   bytes(bytes: Uint8Array): void {
     if (this.#isTooLarge(bytes.length)) return;
     const decoded = decodeFrame(bytes);
-    if (decoded.ok) this.#channels.get(decoded.frame.channel)?.frame(decoded.frame);
+    if (decoded.ok) this.#safely(decoded.frame.channel, (channel) => channel.frame(decoded.frame));
     else if (decoded.problem === "invalid") this.broken(decoded.reason);
   }
 
@@ -107,7 +110,7 @@ export class Peer {
       while (busy && this.#hasRoom) {
         busy = false;
         for (const [number, channel] of [...this.#channels]) {
-          if (!this.#hasRoom || !channel.sendPiece()) continue;
+          if (!this.#hasRoom || !this.#safely(number, () => channel.sendPiece())) continue;
           busy = true;
           this.#moveBack(number, channel);
         }
@@ -121,7 +124,7 @@ export class Peer {
   closed(): void {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
-    for (const channel of channels) channel.left(false);
+    forEachSafely(channels, (channel) => channel.left(false), this.#events.onFault);
   }
 
   // --- internal ---
@@ -167,7 +170,20 @@ export class Peer {
       case "v1_output":
         break; // ours to say, to an agent
       default:
-        this.#channels.get(message.channel)?.control(message);
+        this.#safely(message.channel, (channel) => channel.control(message));
+    }
+  }
+
+  /** A channel that throws is closed, and the viewer told; its other channels go on. */
+  #safely<T>(number: number, work: (channel: PeerChannel) => T): T | undefined {
+    const channel = this.#channels.get(number);
+    if (!channel) return;
+    try {
+      return work(channel);
+    } catch (error) {
+      this.#events.onFault(error);
+      this.#refuse(number, "failed", "the gateway has a problem of its own with this channel");
+      forEachSafely([number], (each) => this.#detach(each), this.#events.onFault);
     }
   }
 
@@ -211,7 +227,11 @@ export class Peer {
     return false;
   }
 
-  #refuse(channel: number | undefined, code: "bad_message" | "too_many_channels", message: string): void {
+  #refuse(
+    channel: number | undefined,
+    code: "bad_message" | "too_many_channels" | "failed",
+    message: string,
+  ): void {
     this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
     this.connection.holdUntilRead();
   }
