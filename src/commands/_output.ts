@@ -38,6 +38,7 @@ export function writeJson(value: unknown): Promise<void> {
 export async function complain(text: string): Promise<void> {
   await tails[2];
   standardSink(2).write(text);
+  lastMomentMs = COMPLAINT_MS;
 }
 
 /**
@@ -53,7 +54,7 @@ export function announce(text: string): void {
  * `process.stderr`: the runtime would wait for them again, on a full disk for ever.
  */
 export async function flushAndExit(code: number): Promise<never> {
-  await Promise.all([tails[1], tails[2], settleSinks()]);
+  await Promise.all([tails[1], tails[2], settleSinks(lastMomentMs)]);
   process.exit(code);
 }
 
@@ -65,6 +66,9 @@ export function colourful(fd: Fd): boolean {
 // --- internal ---
 
 type Fd = 1 | 2;
+/** How long the end waits for an error to be written: a busy machine may take longer over it than over a log, ms. */
+const COMPLAINT_MS = 2_000;
+let lastMomentMs: number | undefined;
 const direct: Record<Fd, number | null> = { 1: null, 2: null };
 const tails: Record<Fd, Promise<void>> = { 1: Promise.resolve(), 2: Promise.resolve() };
 

@@ -27,14 +27,14 @@ class Session {
 
 test("a task that takes too long costs its own session the screen; the others of its thread are made anew", async () => {
   const warnings: string[] = [];
-  const pool = new ScreenPool({ taskMs: 100, warn: (text) => warnings.push(text) });
+  const pool = new ScreenPool({ taskMs: 500, warn: (text) => warnings.push(text) });
   const innocent = new Session(pool);
   innocent.write("\x1b[31mred\x1b[0m \x1b[?2004hprompt $ ");
   const before = await innocent.shown();
   expect(before).toContain("prompt $");
 
   const guilty = new Session(pool, { cols: 1000, rows: 500 });
-  guilty.write("\x1b[2J".repeat(16_000));
+  guilty.write("\x1b#8".repeat(16_000));
   const [shown] = await Promise.all([guilty.shown(), innocent.shown()]);
   expect(shown).toBeNull();
   expect(guilty.screen.hasFailed).toBe(true);
@@ -49,7 +49,7 @@ test("a task that takes too long costs its own session the screen; the others of
 });
 
 test("a screen that was kept is the same in another thread, with what came since", async () => {
-  const pool = new ScreenPool({ taskMs: 100 });
+  const pool = new ScreenPool({ taskMs: 500 });
   const innocent = new Session(pool);
   innocent.write(`\x1b[5;10r\x1b[?6h\x1b(0\x1b[?1049h${"line\r\n".repeat(50)}`);
   await innocent.shown();
@@ -57,7 +57,7 @@ test("a screen that was kept is the same in another thread, with what came since
   innocent.write("since then");
   const before = await innocent.shown();
   const guilty = new Session(pool, { cols: 1000, rows: 500 });
-  guilty.write("\x1b[2J".repeat(16_000));
+  guilty.write("\x1b#8".repeat(16_000));
   expect(await guilty.shown()).toBeNull();
   expect(await innocent.shown()).toBe(before);
   pool.stop();
