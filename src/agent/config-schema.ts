@@ -22,7 +22,7 @@ export const fileSettings = z.object({
   agent_id: z.optional(z.string()),
   name: z.optional(z.string()),
   description: z.optional(z.string()),
-  /** Where the machine stands, for whoever lists it. */
+  /** Where the machine stands, for lists. */
   region: z.optional(z.string()),
   tags: z.optional(z.array(z.string())),
   shell: z.optional(z.string()),

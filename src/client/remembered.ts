@@ -1,4 +1,4 @@
-/** Lists of names that were asked for a moment ago: whoever completes a word asks again with each key. */
+/** Lists of names that were asked for a moment ago: completing a word asks again with each key. */
 import { readFileSync } from "node:fs";
 import * as z from "zod/mini";
 import { writeFileAtomic } from "../lib/atomic-file.ts";

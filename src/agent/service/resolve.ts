@@ -90,7 +90,7 @@ function dropInsOf(scope: ServiceSpec["scope"], env: Environment): string | null
   return join(folder, `${SERVICE}.service.d`);
 }
 
-/** A service has no other environment than that of its files. @param env of whoever installs it */
+/** A service has no other environment than that of its files. @param env of the account that installs it */
 function readRegistered(config: string, own: Environment, env: Environment): AgentConfig {
   const loaded = loadConfig({ config, env: own });
   try {

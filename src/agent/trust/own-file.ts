@@ -66,7 +66,7 @@ function openPlain(path: string, flags: number, mode: number): number {
   } catch (error) {
     const code = errnoOf(error);
     if (code === "ELOOP") throw untrusted(path, "it is a symbolic link");
-    // A FIFO that nobody reads, or a socket.
+    // A FIFO without a reader, or a socket.
     if (code === "ENXIO") throw untrusted(path, IRREGULAR);
     throw error;
   }

@@ -45,7 +45,7 @@ function walk(path: string, links: number, visit: Visit): string {
   return walk(isAbsolute(target) ? resolve(target) : resolve(folder, target), links + 1, visit);
 }
 
-/** A folder like /tmp lets everybody add, and nobody take away what is another's. */
+/** In a folder like /tmp every account may add files, and remove its own only. */
 function isAnybodys(stats: Stats): boolean {
   if (stats.isSymbolicLink() || (stats.mode & 0o002) === 0) return false;
   return !(stats.isDirectory() && (stats.mode & 0o1000) !== 0);

@@ -13,7 +13,7 @@ import { type CommandData, defineCommand, withHelp, writeOut } from "../_cli.ts"
 import { credentialsPath } from "../_server.ts";
 import { argsOf, type CommandPath, findChild, isParent } from "../_tree.ts";
 
-/** Nobody waits longer for a word. */
+/** The longest wait for an answer. */
 const LIMIT_MS = 1_500;
 const MOST_NAMES = 500;
 

@@ -1,4 +1,7 @@
-/** Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. */
+/**
+ * Where one agent and its viewers meet: who is there, and what is theirs. What they say is `room-traffic.ts`'s. Over 350 lines:
+ * viewers that come and leave, and an agent that does, change the same sets, and one file keeps them consistent.
+ */
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import {

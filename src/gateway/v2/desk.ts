@@ -37,7 +37,7 @@ export interface DeskEvents {
   onWatch(): void;
   /** The connections of those who look at it by v1. */
   otherViewers(session: string): readonly ConnectionInfo[];
-  /** Somebody wants a session, which may be a new one. */
+  /** A viewer wants a session, which may be a new one. */
   admit(session: string, request: Request): void;
 }
 
