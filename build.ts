@@ -30,7 +30,7 @@ const ROOT = import.meta.dir;
 const PROGRAMS = [
   { name: "rexec-agent", entry: "src/rexec-agent.ts" },
   // The gateway's screens have a thread of their own, and so a program.
-  { name: "rexec", entry: "src/rexec.ts", workers: ["src/gateway/screen/worker.ts"] },
+  { name: "rexec", entry: "src/rexec.ts", workers: ["src/screen/worker.ts"] },
 ] as const;
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 

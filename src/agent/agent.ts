@@ -7,36 +7,36 @@ import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { ownOddVariables } from "../lib/own-bytes.ts";
 import { distro } from "../lib/platform.ts";
+import { type Line, Sender } from "../link/sender.ts";
 import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
-import { childEnvironment, currentAccount, withOdd } from "./child-env.ts";
-import type { AgentConfig } from "./config.ts";
-import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./connection.ts";
+import { RunManager } from "./commands/run-manager.ts";
+import type { AgentConfig } from "./config/config.ts";
+import { Credential, reloadToken } from "./config/credential.ts";
 import type { RuntimePlace } from "./control/place.ts";
 import type { ControlHandlers } from "./control/server.ts";
-import { Credential, reloadToken } from "./credential.ts";
 import { appear } from "./daemon/presence.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { ExecManager } from "./exec-manager.ts";
-import { shellOpener } from "./open-shell.ts";
-import { type Line, Outbox } from "./outbox.ts";
-import { Pause } from "./pause.ts";
+import { childEnvironment, currentAccount, withOdd } from "./machine/child-env.ts";
+import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./machine/shell.ts";
+import { StatsReader } from "./machine/stats.ts";
+import { readSystemInfo } from "./machine/system-info.ts";
 import type { Inherited } from "./restart/inherited.ts";
 import { restartHandler } from "./restart/on-request.ts";
 import { Restarter } from "./restart/restarter.ts";
-import { SessionManager } from "./session-manager.ts";
-import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./shell.ts";
-import { StatsReader } from "./stats.ts";
+import { shellOpener } from "./sessions/open-shell.ts";
+import { startReaping } from "./sessions/reaper.ts";
+import { defaultRings } from "./sessions/rings.ts";
+import { SessionManager } from "./sessions/session-manager.ts";
 import { type RunInfo, StatusBoard } from "./status.ts";
-import { readSystemInfo } from "./system-info.ts";
-import { runUplink } from "./uplink.ts";
-import type { UplinkContext, UplinkState } from "./uplink-state.ts";
-import { V2Link } from "./v2/link.ts";
-import { startReaping } from "./v2/reaper.ts";
-import { defaultRings } from "./v2/rings.ts";
-import { RunManager } from "./v2/run-manager.ts";
+import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./uplink/connection.ts";
+import { V2Link } from "./uplink/link.ts";
+import { Pause } from "./uplink/pause.ts";
+import type { UplinkContext, UplinkState } from "./uplink/state.ts";
+import { runUplink } from "./uplink/uplink.ts";
+import { Dispatcher } from "./v1/dispatcher.ts";
+import { ExecManager } from "./v1/exec-manager.ts";
 
 export interface AgentOptions {
   config: AgentConfig;
@@ -56,7 +56,7 @@ export interface AgentOptions {
   /** What shells and commands get and how they start, where that is not as usual. */
   shells?: ShellSettings;
   /** Follows who is there. */
-  attendant?: Attendant;
+  attendant?: ActivityWatcher;
   /** What the program image before this one has left. */
   inherited?: Inherited | null;
   /** Given, once, the means to replace this process by another program. */
@@ -78,15 +78,15 @@ export interface ShellSettings {
 }
 
 /** Who wants to know whether anybody is there. */
-export interface Attendant {
+export interface ActivityWatcher {
   /** Once, before the first connection. */
-  begin(house: House): void;
+  begin(activity: AgentActivity): void;
   /** The server says how many people look, or dropped off and are likely to be back. */
   viewers(count: number): void;
 }
 
 /** What runs here, for an attendant. */
-export interface House {
+export interface AgentActivity {
   /** Shells and commands that run. */
   readonly busy: number;
   /** Shells that were ever started. */
@@ -125,7 +125,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shellArguments = shells?.isLogin === false ? ["-i"] : loginArguments(shell);
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
-  const outbox = new Outbox({
+  const sender = new Sender({
     onFault: (error) => reportFault(logger, "output of a session failed", error),
   });
   const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
@@ -133,7 +133,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({
     ...config,
-    outbox,
+    sender,
     logger,
     openShell,
     greeting: () => shells?.greeting(),
@@ -154,11 +154,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     token: () => credential.token,
   });
   const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
-  const execs = new ExecManager({ outbox, logger, shell, folder, env: childEnv });
+  const execs = new ExecManager({ sender, logger, shell, folder, env: childEnv });
   const inherited = takeOver(options, sessions, runs);
   const pause = new Pause();
   const restarter: Restarter = new Restarter({
-    ...{ sessions, runs, execs, outbox, pause, logger, signal, inherited },
+    ...{ sessions, runs, execs, sender, pause, logger, signal, inherited },
     env: withOdd(env, odd),
     presence: () => presence,
   });
@@ -179,14 +179,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   let link: V2Link | null = null;
   const other = (frame: string) => link?.text(frame) ?? false;
   const viewers = (count: number) => options.attendant?.viewers(count);
-  const dispatcher = new Dispatcher({ outbox, sessions, execs, logger, other, viewers });
-  const stats = new StatsTicker(outbox);
+  const dispatcher = new Dispatcher({ sender, sessions, execs, logger, other, viewers });
+  const stats = new StatsTicker(sender);
   const stopReaping = startReaping({
     sessions,
     logger,
     idleMs: config.idleMs ?? 0,
     orphanMs: config.orphanMs ?? 0,
-    isConnected: () => outbox.connected,
+    isConnected: () => sender.connected,
   });
   const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
   const killNow = () => {
@@ -200,15 +200,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
       sessions.serverConnects(isV2);
-      outbox.attach(line);
-      link = isV2 ? new V2Link({ line, outbox, sessions, runs, logger }) : null;
-      outbox.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
+      sender.attach(line);
+      link = isV2 ? new V2Link({ line, sender, sessions, runs, logger }) : null;
+      sender.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);
     },
     closed() {
       stats.stop();
-      outbox.detach();
+      sender.detach();
       link?.lost();
       link = null;
     },
@@ -220,7 +220,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shutDown = async () => {
     stats.stop();
     await Promise.all([sessions.close(), execs.close(), runs.close()]);
-    await Promise.race([outbox.drained(), Bun.sleep(LAST_WORDS_MS)]);
+    await Promise.race([sender.drained(), Bun.sleep(LAST_WORDS_MS)]);
     socketEnds.abort();
   };
   options.attendant?.begin({
@@ -314,12 +314,12 @@ function folderOf(config: AgentConfig, home: string | undefined, logger: Logger)
 
 /** Sends `stats` at once and every five seconds, while there is a connection. */
 class StatsTicker {
-  readonly #outbox: Outbox;
+  readonly #sender: Sender;
   readonly #reader = new StatsReader();
   #timer: Timer | null = null;
 
-  constructor(outbox: Outbox) {
-    this.#outbox = outbox;
+  constructor(sender: Sender) {
+    this.#sender = sender;
   }
 
   start(): void {
@@ -335,6 +335,6 @@ class StatsTicker {
 
   #tick(): void {
     // Old figures are worth nothing: none are queued for a server that does not read.
-    if (this.#outbox.hasRoom) this.#outbox.control(encodeAgent.stats(this.#reader.read()));
+    if (this.#sender.hasRoom) this.#sender.control(encodeAgent.stats(this.#reader.read()));
   }
 }

@@ -1,10 +1,10 @@
 /** What a running agent says of itself. */
 import { redact } from "../lib/redact.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
-import type { AgentConfig } from "./config.ts";
-import { configDigest } from "./config-digest.ts";
+import type { AgentConfig } from "./config/config.ts";
+import { configDigest } from "./config/digest.ts";
 import type { AgentStatus, RunKind } from "./control/messages.ts";
-import type { UplinkState } from "./uplink-state.ts";
+import type { UplinkState } from "./uplink/state.ts";
 
 /** How an agent was started. */
 export interface RunInfo {

@@ -11,7 +11,7 @@ import { pathSegment } from "../protocol/path.ts";
 import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
 import { COUNTS, someOf } from "../protocol/values.ts";
 import type { Server } from "./api.ts";
-import { noSessions } from "./attach-context.ts";
+import { noSessions } from "./shell/attach-context.ts";
 
 /** Those that run and those that have ended of late. */
 export async function listSessions(

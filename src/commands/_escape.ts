@@ -1,6 +1,6 @@
 /** Which key leaves a remote shell. */
 import type { ArgsDef } from "citty";
-import { DEFAULT_ESCAPE, type EscapeKey, parseEscapeKey } from "../client/escape-key.ts";
+import { DEFAULT_ESCAPE, type EscapeKey, parseEscapeKey } from "../client/terminal/escape-key.ts";
 
 export const escapeArgs = {
   escape: {

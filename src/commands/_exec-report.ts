@@ -1,7 +1,8 @@
 /** What `rexec exec` prints once the command has ended. */
-import type { ExecOutcome } from "../client/exec.ts";
-import { exitCodeOf, TIMED_OUT_EXIT } from "../client/exit-code.ts";
-import type { RunEnd } from "../client/v2/run-state.ts";
+
+import { exitCodeOf, TIMED_OUT_EXIT } from "../client/run/exit-code.ts";
+import type { RunEnd } from "../client/run/run-state.ts";
+import type { ExecOutcome } from "../client/v1/exec.ts";
 import { OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";

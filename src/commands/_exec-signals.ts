@@ -1,6 +1,6 @@
 /** What Ctrl-C and kill do to `rexec exec`: the remote command hears of them first. */
 import { constants } from "node:os";
-import type { RemoteRun } from "../client/v2/run.ts";
+import type { RemoteRun } from "../client/run/run.ts";
 import { printable } from "../lib/printable.ts";
 import { writeErr } from "./_output.ts";
 

@@ -2,12 +2,12 @@
 
 import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
-import { attach } from "../client/attach.ts";
-import type { AttachStatus, Left } from "../client/attach-context.ts";
-import type { EscapeKey } from "../client/escape-key.ts";
+import { attach } from "../client/shell/attach.ts";
+import type { AttachStatus, Left } from "../client/shell/attach-context.ts";
+import { clearOverlay, overlay } from "../client/shell/screen.ts";
 import type { Liveness } from "../client/socket.ts";
-import { LocalTerminal } from "../client/terminal.ts";
-import { clearOverlay, overlay } from "../client/v2/screen.ts";
+import type { EscapeKey } from "../client/terminal/escape-key.ts";
+import { LocalTerminal } from "../client/terminal/terminal.ts";
 import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
 import { messageOf, OWN_FAILURE } from "../lib/errors.ts";

@@ -4,25 +4,25 @@ import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
+import { ScreenPool } from "../screen/pool.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
-import { startForgetting } from "./forgetting.ts";
+import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
-import { ContainerFeed } from "./relay/container-feed.ts";
-import { Hub } from "./relay/hub.ts";
-import { SessionQuota } from "./relay/session-census.ts";
-import { ScreenPool } from "./screen/pool.ts";
 import { startServer } from "./server.ts";
+import { ContainerFeed } from "./sessions/container-feed.ts";
+import { Hub } from "./sessions/hub.ts";
+import { RingBudget } from "./sessions/ring-budget.ts";
+import { SessionQuota } from "./sessions/session-census.ts";
+import { SnapshotBudget } from "./sessions/snapshot-budget.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
-import { RingBudget } from "./v2/ring-budget.ts";
-import { SnapshotBudget } from "./v2/snapshot-budget.ts";
 
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
@@ -141,7 +141,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       proxy: { publicUrl, trusted },
     });
     const adminToken = await firstTokenOnce(server, store);
-    const stopForgetting = startForgetting({ store, hub, logger, afterMs: timings.ephemeralMs });
+    const stopEphemeralCleanup = startEphemeralCleanup({ store, hub, logger, afterMs: timings.ephemeralMs });
     const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
@@ -152,7 +152,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       store,
       hub,
       stop() {
-        stopForgetting();
+        stopEphemeralCleanup();
         stopping ??= stop(server, hub, store, timings.stopMs);
         screens.stop();
         return stopping;

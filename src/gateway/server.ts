@@ -9,7 +9,7 @@ import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
 import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
 import { Listener } from "./listener.ts";
-import type { Hub } from "./relay/hub.ts";
+import type { Hub } from "./sessions/hub.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
 

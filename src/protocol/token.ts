@@ -18,7 +18,7 @@ export function jwtExpiry(token: string): number | null {
   const [, payload, signature] = token.split(".");
   if (!payload || signature === undefined) return null;
   try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
+    const claims: unknown = JSON.parse(fromBase64Url(payload));
     if (typeof claims !== "object" || claims === null || !("exp" in claims)) return null;
     return typeof claims.exp === "number" ? claims.exp * 1000 : null;
   } catch {
@@ -29,4 +29,11 @@ export function jwtExpiry(token: string): number | null {
 /** True for three base64url parts with a JSON head: a JWT, whatever it says. */
 export function isJwt(token: string): boolean {
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) && token.startsWith("eyJ");
+}
+
+// --- internal ---
+
+function fromBase64Url(text: string): string {
+  const bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
 }

@@ -23,7 +23,7 @@ export class BunTerminalPty implements Pty {
   readonly #entry: ProcessEntry | null;
   readonly #gate = new Gate();
   /** On its way to the reader. */
-  #inHand: Uint8Array | null = null;
+  #pendingChunk: Uint8Array | null = null;
   #exit: PtyExit | null = null;
   #closing: Promise<PtyExit> | null = null;
   #master: number | null = null;
@@ -66,9 +66,9 @@ export class BunTerminalPty implements Pty {
     await this.#gate.passed();
     const chunk = await this.#output.read();
     if (chunk !== null) {
-      this.#inHand = chunk;
+      this.#pendingChunk = chunk;
       await this.#gate.passed();
-      this.#inHand = null;
+      this.#pendingChunk = null;
       return chunk;
     }
     await this.exited;
@@ -116,7 +116,7 @@ export class BunTerminalPty implements Pty {
       pid: this.pid,
       start: this.#entry?.start ?? null,
       exit: this.#exit,
-      unread: [...(this.#inHand ? [this.#inHand] : []), ...this.#output.unread],
+      unread: [...(this.#pendingChunk ? [this.#pendingChunk] : []), ...this.#output.unread],
       unwritten: this.#writer?.unwritten ?? [],
     };
   }

@@ -1,7 +1,8 @@
 /** Reads a PTY master, one chunk when one is asked for. */
+
+import { BurstGauge, BurstReader } from "./burst-reader.ts";
 import { FdReader } from "./fd-reader.ts";
 import { PtyClosedError } from "./pty.ts";
-import { Surge, SurgeGauge } from "./surge.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
 
@@ -28,9 +29,9 @@ export class MasterReader {
   #wake: (() => void) | null = null;
   /** Null where the next read has to begin anew. */
   #reader: FdReader | null = null;
-  readonly #gauge = new SurgeGauge();
+  readonly #gauge = new BurstGauge();
   /** Set while it pours: there is no reader then. */
-  #surge: Surge | null = null;
+  #burst: BurstReader | null = null;
   #draining: Promise<void> | null = null;
   /** Read, and not given out yet. */
   #ahead: Uint8Array[];
@@ -70,7 +71,7 @@ export class MasterReader {
           await this.#turn.after(known.length);
           if (this.#isFrozen) continue;
           this.#ahead.shift();
-          return isLent || known.buffer !== this.#surge?.buffer.buffer ? known : known.slice();
+          return isLent || known.buffer !== this.#burst?.buffer.buffer ? known : known.slice();
         }
         const final = this.#leaderGone;
         const chunk = await this.#next();
@@ -146,11 +147,11 @@ export class MasterReader {
 
   /** The next chunk of what pours; null where it does not (any more), or nothing may be read now. */
   async #poured(): Promise<Uint8Array | null> {
-    while (this.#surge) {
+    while (this.#burst) {
       await new Promise(setImmediate);
       if (this.#ended || this.#isFrozen) return null;
-      const chunk = this.#surge.take();
-      if (chunk === null) this.#surge = null;
+      const chunk = this.#burst.take();
+      if (chunk === null) this.#burst = null;
       else if (chunk.length > 0) return chunk;
     }
     return null;
@@ -160,7 +161,7 @@ export class MasterReader {
   async #beginSurge(): Promise<void> {
     try {
       await this.drain();
-      this.#surge = new Surge(this.#fd);
+      this.#burst = new BurstReader(this.#fd);
     } catch {
       // No descriptor is free for the change: the stream goes on, and the next chunk tries again.
     }

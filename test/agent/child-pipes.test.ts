@@ -6,7 +6,7 @@ const OPEN_FILES = 128;
 /** Asks for a command's pipes with so many descriptors free, and prints how many of these are free afterwards. */
 const script = (free: number, withStdin: boolean) => `
   import { closeSync, openSync } from "node:fs";
-  import { childPipes } from ${JSON.stringify(join(import.meta.dir, "../../src/agent/child-pipes.ts"))};
+  import { childPipes } from ${JSON.stringify(join(import.meta.dir, "../../src/agent/commands/child-pipes.ts"))};
   const fill = () => {
     const opened = [];
     try {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readConfig } from "../../src/agent/config-file.ts";
+import { readConfig } from "../../src/agent/config/file.ts";
 import { binary } from "../support/binaries.ts";
 import { within } from "../support/wait.ts";
 

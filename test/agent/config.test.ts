@@ -13,10 +13,15 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ConfigOptions, DEFAULT_HOST, loadConfig, requireRegistered } from "../../src/agent/config.ts";
-import { emptyConfig, readConfig } from "../../src/agent/config-file.ts";
-import { assertWritable, saveConfig } from "../../src/agent/config-save.ts";
-import { jsonErrorOffset } from "../../src/agent/json-position.ts";
+import {
+  type ConfigOptions,
+  DEFAULT_HOST,
+  loadConfig,
+  requireRegistered,
+} from "../../src/agent/config/config.ts";
+import { emptyConfig, readConfig } from "../../src/agent/config/file.ts";
+import { jsonErrorOffset } from "../../src/agent/config/json-position.ts";
+import { assertWritable, saveConfig } from "../../src/agent/config/save.ts";
 import { testUnless, whyNoMount } from "../support/needs.ts";
 
 let home: string;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { siftEnvironment } from "../../src/agent/ephemeral/held-back.ts";
 import { describeJob } from "../../src/agent/ephemeral/job.ts";
-import { type Farewell, SECOND_THOUGHTS_MS, Stay } from "../../src/agent/ephemeral/stay.ts";
+import { LeavePolicy, type LeaveReason, SECOND_THOUGHTS_MS } from "../../src/agent/ephemeral/leave-policy.ts";
+import { siftEnvironment } from "../../src/agent/ephemeral/secret-environment.ts";
 import { Watch } from "../../src/agent/ephemeral/watch.ts";
 import { within } from "../support/wait.ts";
 
@@ -9,48 +9,48 @@ const MINUTE = 60_000;
 
 describe("how long an ephemeral agent stays", () => {
   test("at most for --timeout, whoever is there", () => {
-    const stay = new Stay({ timeoutMs: 30 * MINUTE, idleMs: 10 * MINUTE, untilLeft: false }, 1_000);
-    stay.see(true, true, 2_000);
-    expect(stay.verdict(1_000 + 30 * MINUTE - 1)).toBeNull();
-    expect(stay.verdict(1_000 + 30 * MINUTE)).toBe("timeout");
+    const policy = new LeavePolicy({ timeoutMs: 30 * MINUTE, idleMs: 10 * MINUTE, untilLeft: false }, 1_000);
+    policy.see(true, true, 2_000);
+    expect(policy.verdict(1_000 + 30 * MINUTE - 1)).toBeNull();
+    expect(policy.verdict(1_000 + 30 * MINUTE)).toBe("timeout");
   });
 
   test("without anybody for --idle-timeout, counted anew from whenever the last one left", () => {
-    const stay = new Stay({ idleMs: 10 * MINUTE, untilLeft: false }, 0);
-    expect(stay.verdict(10 * MINUTE - 1)).toBeNull();
-    expect(stay.verdict(10 * MINUTE)).toBe("idle");
-    stay.see(true, true, 9 * MINUTE);
-    expect(stay.verdict(50 * MINUTE)).toBeNull();
-    stay.see(false, true, 50 * MINUTE);
-    stay.see(false, true, 55 * MINUTE);
-    expect(stay.verdict(60 * MINUTE - 1)).toBeNull();
-    expect(stay.verdict(60 * MINUTE)).toBe("idle");
+    const policy = new LeavePolicy({ idleMs: 10 * MINUTE, untilLeft: false }, 0);
+    expect(policy.verdict(10 * MINUTE - 1)).toBeNull();
+    expect(policy.verdict(10 * MINUTE)).toBe("idle");
+    policy.see(true, true, 9 * MINUTE);
+    expect(policy.verdict(50 * MINUTE)).toBeNull();
+    policy.see(false, true, 50 * MINUTE);
+    policy.see(false, true, 55 * MINUTE);
+    expect(policy.verdict(60 * MINUTE - 1)).toBeNull();
+    expect(policy.verdict(60 * MINUTE)).toBe("idle");
   });
 
   test("for ever without limits", () => {
-    const stay = new Stay({ untilLeft: false }, 0);
-    expect(stay.verdict(1_000 * MINUTE)).toBeNull();
-    expect(stay.remaining(1_000 * MINUTE)).toBe(Number.POSITIVE_INFINITY);
+    const policy = new LeavePolicy({ untilLeft: false }, 0);
+    expect(policy.verdict(1_000 * MINUTE)).toBeNull();
+    expect(policy.remaining(1_000 * MINUTE)).toBe(Number.POSITIVE_INFINITY);
   });
 
   test("with --wait-for-viewer until whoever was at a shell has left, and a moment more", () => {
-    const stay = new Stay({ untilLeft: true }, 0);
-    expect(stay.verdict(60 * MINUTE)).toBeNull();
-    stay.see(true, false, 60 * MINUTE); // a command, no shell
-    stay.see(false, false, 61 * MINUTE);
-    expect(stay.verdict(90 * MINUTE)).toBeNull();
-    stay.see(true, true, 90 * MINUTE);
-    stay.see(false, true, 91 * MINUTE);
-    expect(stay.verdict(91 * MINUTE + SECOND_THOUGHTS_MS - 1)).toBeNull();
-    stay.see(true, true, 91 * MINUTE + 1_000); // the wrong window
-    expect(stay.verdict(95 * MINUTE)).toBeNull();
-    stay.see(false, true, 95 * MINUTE);
-    expect(stay.verdict(95 * MINUTE + SECOND_THOUGHTS_MS)).toBe("left");
+    const policy = new LeavePolicy({ untilLeft: true }, 0);
+    expect(policy.verdict(60 * MINUTE)).toBeNull();
+    policy.see(true, false, 60 * MINUTE); // a command, no shell
+    policy.see(false, false, 61 * MINUTE);
+    expect(policy.verdict(90 * MINUTE)).toBeNull();
+    policy.see(true, true, 90 * MINUTE);
+    policy.see(false, true, 91 * MINUTE);
+    expect(policy.verdict(91 * MINUTE + SECOND_THOUGHTS_MS - 1)).toBeNull();
+    policy.see(true, true, 91 * MINUTE + 1_000); // the wrong window
+    expect(policy.verdict(95 * MINUTE)).toBeNull();
+    policy.see(false, true, 95 * MINUTE);
+    expect(policy.verdict(95 * MINUTE + SECOND_THOUGHTS_MS)).toBe("left");
   });
 });
 
 describe("what shells of a CI job are not given", () => {
-  const heldBack = (env: Record<string, string>) => siftEnvironment(env).heldBack;
+  const withheld = (env: Record<string, string>) => siftEnvironment(env).withheld;
 
   test.each([
     "REXEC_TOKEN",
@@ -74,7 +74,7 @@ describe("what shells of a CI job are not given", () => {
     "SLACK_WEBHOOK",
     "session_cookie",
   ])("%s is held back by its name", (name) => {
-    expect(heldBack({ [name]: "anything" })).toEqual([name]);
+    expect(withheld({ [name]: "anything" })).toEqual([name]);
   });
 
   test.each([
@@ -96,7 +96,7 @@ describe("what shells of a CI job are not given", () => {
     "LD_LIBRARY_PATH",
     "JAVA_HOME",
   ])("%s is handed over", (name) => {
-    expect(heldBack({ [name]: "/some/value" })).toEqual([]);
+    expect(withheld({ [name]: "/some/value" })).toEqual([]);
   });
 
   test("a value that looks like a secret is held back whatever its name is", () => {
@@ -110,7 +110,7 @@ describe("what shells of a CI job are not given", () => {
       PLAIN: "https://example.com/a:b@c?d",
       URL: "http://localhost:8080/x",
     };
-    expect(heldBack(env)).toEqual(["A", "B", "C", "D", "E", "F"]);
+    expect(withheld(env)).toEqual(["A", "B", "C", "D", "E", "F"]);
   });
 
   test("a secret is held back under a second name and inside of a longer value, and a path or a word is not", () => {
@@ -124,15 +124,15 @@ describe("what shells of a CI job are not given", () => {
       WORK: "/home/runner/work1/x/y",
       PATH: "/q8w7e6r5t4y3/bin",
     };
-    expect(heldBack(env)).toEqual(["API_TOKEN", "HEADER", "MY_KEY_FILE", "SECOND", "SECRET_MODE"]);
+    expect(withheld(env)).toEqual(["API_TOKEN", "HEADER", "MY_KEY_FILE", "SECOND", "SECRET_MODE"]);
   });
 
   test("--keep-env holds nothing back, and --pass-env lets single ones through", () => {
     const env = { A_TOKEN: "x1", B_TOKEN: "y2", C: "z" };
-    expect(siftEnvironment(env, true)).toEqual({ env, heldBack: [] });
+    expect(siftEnvironment(env, true)).toEqual({ env, withheld: [] });
     expect(siftEnvironment(env, false, ["B_TOKEN"])).toEqual({
       env: { B_TOKEN: "y2", C: "z" },
-      heldBack: ["A_TOKEN"],
+      withheld: ["A_TOKEN"],
     });
   });
 });
@@ -164,22 +164,22 @@ describe("the name of a CI job", () => {
 });
 
 describe("watching who is there", () => {
-  const house = {
+  const activity = {
     busy: 0,
     shellsStarted: 0,
     lines: [] as string[],
-    tell: (line: string) => void house.lines.push(line),
+    tell: (line: string) => void activity.lines.push(line),
   };
 
-  async function leaves(during: (watch: Watch) => Promise<void>): Promise<{ why: Farewell; ms: number }> {
-    const left = Promise.withResolvers<Farewell>();
+  async function leaves(during: (watch: Watch) => Promise<void>): Promise<{ why: LeaveReason; ms: number }> {
+    const left = Promise.withResolvers<LeaveReason>();
     using watch = new Watch({
       rules: { idleMs: 300, untilLeft: false },
       onCame() {},
       onLeave: left.resolve,
     });
     const since = performance.now();
-    watch.begin(house);
+    watch.begin(activity);
     await during(watch);
     const why = await within(left.promise, 10_000, "it to leave");
     return { why, ms: performance.now() - since };
@@ -193,13 +193,13 @@ describe("watching who is there", () => {
     });
     expect(told.why).toBe("idle");
     expect(told.ms).toBeGreaterThan(1_800);
-    house.busy = 1;
+    activity.busy = 1;
     const untold = await leaves(async () => {
       await Bun.sleep(1_500);
-      house.busy = 0;
+      activity.busy = 0;
     });
     expect(untold.why).toBe("idle");
     expect(untold.ms).toBeGreaterThan(1_800);
-    expect(house.lines).toContain("[rexec] nobody is here: this machine leaves");
+    expect(activity.lines).toContain("[rexec] nobody is here: this machine leaves");
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MAX_COMMANDS } from "../../src/agent/exec-manager.ts";
+import { MAX_COMMANDS } from "../../src/agent/v1/exec-manager.ts";
 import { type RunningAgent, startAgent } from "../support/agent.ts";
 import { V1Server } from "../support/v1-server.ts";
 import { until } from "../support/wait.ts";

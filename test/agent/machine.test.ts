@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { statfsSync } from "node:fs";
 import * as z from "zod/mini";
-import { childEnvironment } from "../../src/agent/child-env.ts";
-import { LogLimiter } from "../../src/agent/log-limiter.ts";
-import { chooseShell, commandArguments, loginArguments } from "../../src/agent/shell.ts";
-import { StatsReader } from "../../src/agent/stats.ts";
-import { readSystemInfo } from "../../src/agent/system-info.ts";
+import { childEnvironment } from "../../src/agent/machine/child-env.ts";
+import { chooseShell, commandArguments, loginArguments } from "../../src/agent/machine/shell.ts";
+import { StatsReader } from "../../src/agent/machine/stats.ts";
+import { readSystemInfo } from "../../src/agent/machine/system-info.ts";
+import { LogLimiter } from "../../src/agent/uplink/log-limiter.ts";
 import { systemInfo } from "../../src/protocol/v1.ts";
 
 const account = { name: "ann", home: "/home/ann", shell: null };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Outbox, type OutputSource } from "../../src/agent/outbox.ts";
-import { OutputBuffer } from "../../src/agent/output-buffer.ts";
+import { OutputBuffer } from "../../src/agent/v1/output-buffer.ts";
+import { type FrameSource, Sender } from "../../src/link/sender.ts";
 
 describe("the output buffer", () => {
   test("gives back exactly what was put in, whatever the pieces, and knows its offsets", () => {
@@ -68,7 +68,7 @@ describe("the output buffer", () => {
 });
 
 /** A source of `frames` frames that says it has `size` bytes while it has any. */
-class Frames implements OutputSource {
+class Frames implements FrameSource {
   sent = 0;
   constructor(
     readonly name: string,
@@ -100,30 +100,30 @@ class TestLine {
   }
 }
 
-describe("the outbox", () => {
+describe("the sender", () => {
   test("sends an echo before what floods, and the floods in turn", () => {
-    const outbox = new Outbox();
+    const sender = new Sender();
     const [a, b, echo] = [new Frames("a", 900_000, 3), new Frames("b", 900_000, 3), new Frames("echo", 2, 1)];
-    for (const source of [a, b, echo]) outbox.ready(source);
+    for (const source of [a, b, echo]) sender.ready(source);
     const line = new TestLine();
-    outbox.attach(line);
+    sender.attach(line);
     expect(line.sent).toEqual(["echo", "a", "b", "a", "b", "a", "b"]);
-    outbox.detach();
+    sender.detach();
   });
 
   test("lets a flood have its turn among many small ones", () => {
-    const outbox = new Outbox();
-    outbox.ready(new Frames("big", 900_000, 1));
-    outbox.ready(new Frames("small", 10, 1_000));
+    const sender = new Sender();
+    sender.ready(new Frames("big", 900_000, 1));
+    sender.ready(new Frames("small", 10, 1_000));
     const line = new TestLine();
-    outbox.attach(line);
+    sender.attach(line);
     expect(line.sent.indexOf("big")).toBeWithin(1, 32);
-    outbox.detach();
+    sender.detach();
   });
 
   test("goes on with the others where one source throws, now and later", () => {
     const faults: unknown[] = [];
-    const outbox = new Outbox({ onFault: (error) => faults.push(error) });
+    const sender = new Sender({ onFault: (error) => faults.push(error) });
     const line = new TestLine();
     const broken = {
       pending: 1,
@@ -138,41 +138,41 @@ describe("the outbox", () => {
       },
       takeFrame: () => (left > 0 ? `good ${left--}` : null),
     };
-    outbox.attach(line);
-    outbox.ready(broken);
-    outbox.ready(good);
-    outbox.urgent(broken);
-    outbox.flush();
-    outbox.control("answer");
+    sender.attach(line);
+    sender.ready(broken);
+    sender.ready(good);
+    sender.urgent(broken);
+    sender.flush();
+    sender.control("answer");
     expect(line.sent).toEqual(["good 3", "good 2", "good 1", "answer"]);
     expect(faults).toHaveLength(2);
-    outbox.detach();
+    sender.detach();
   });
 
   test("takes no output while the line is full, and control messages first when it has room", async () => {
-    const outbox = new Outbox({ highWater: 1_000 });
+    const sender = new Sender({ highWater: 1_000 });
     const line = new TestLine();
     line.buffered = 1_000;
-    outbox.attach(line);
+    sender.attach(line);
     const source = new Frames("output", 900_000, 1);
-    outbox.ready(source);
-    outbox.control("control");
-    for (let ping = 0; ping < 50; ping += 1) outbox.pong("pong");
+    sender.ready(source);
+    sender.control("control");
+    for (let ping = 0; ping < 50; ping += 1) sender.pong("pong");
     expect(line.sent).toEqual([]);
     expect(source.sent).toBe(0);
     line.buffered = 0;
-    await outbox.drained();
+    await sender.drained();
     expect(line.sent).toEqual(["pong", "control", "output"]);
-    outbox.detach();
+    sender.detach();
   });
 
   test("drops a line that never takes the answers, instead of keeping them", () => {
-    const outbox = new Outbox({ maxControl: 100 });
+    const sender = new Sender({ maxControl: 100 });
     const line = new TestLine();
     line.buffered = 10_000_000;
-    outbox.attach(line);
-    for (let count = 0; count < 101; count += 1) outbox.control("answer");
+    sender.attach(line);
+    for (let count = 0; count < 101; count += 1) sender.control("answer");
     expect(line.dropped).toContain("does not read");
-    outbox.detach();
+    sender.detach();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { encodeResult } from "../../src/agent/result-size.ts";
+import { encodeResult } from "../../src/agent/v1/result-size.ts";
 import { EXEC_STREAM_BYTES, LARGEST_FRAME_BYTES, RESULT_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
 
 const base = { command: "c", output: "", success: true };

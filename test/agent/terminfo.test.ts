@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { terminalVariables } from "../../src/agent/terminfo.ts";
+import { terminalVariables } from "../../src/agent/machine/terminfo.ts";
 import { parseOpener } from "../../src/protocol/v2/control.ts";
 
 let folder: string;

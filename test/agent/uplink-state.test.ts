@@ -7,7 +7,7 @@ import {
   SUPERSEDED_WAIT_MS,
   transition,
   type UplinkState,
-} from "../../src/agent/uplink-state.ts";
+} from "../../src/agent/uplink/state.ts";
 
 const subject = { host: "https://h.example", agentId: "a1", token: "rexec_x" };
 const context = { subject, random: () => 0.5 };

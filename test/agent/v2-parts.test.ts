@@ -1,13 +1,14 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import { LineGauge } from "../../src/agent/v2/line-gauge.ts";
-import { Pace, type PaceReader } from "../../src/agent/v2/pace.ts";
-import { Packer } from "../../src/agent/v2/packer.ts";
-import { defaultRings, RingPool } from "../../src/agent/v2/rings.ts";
-import { Typing, UNAPPLIED_BYTES, ViewerTyping } from "../../src/agent/v2/typing.ts";
-import { ByteRing } from "../../src/lib/byte-ring.ts";
-import { StreamCursor } from "../../src/lib/stream.ts";
+import { InputStream, InputStreams, UNAPPLIED_BYTES } from "../../src/agent/sessions/input-streams.ts";
+import { Pace, type PaceReader } from "../../src/agent/sessions/pace.ts";
+import { defaultRings, RingPool } from "../../src/agent/sessions/rings.ts";
+import { zstd } from "../../src/lib/zstd.ts";
+import { LineGauge } from "../../src/link/line-gauge.ts";
+import { Packer } from "../../src/link/packer.ts";
 import { decodeFrame, Stream } from "../../src/protocol/v2/frames.ts";
+import { ByteRing } from "../../src/stream/byte-ring.ts";
+import { StreamCursor } from "../../src/stream/stream.ts";
 import { until } from "../support/wait.ts";
 
 const MIB = 1024 * 1024;
@@ -98,7 +99,7 @@ describe("a viewer's input", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
-        const typing = new ViewerTyping();
+        const typing = new InputStream();
         const got: Uint8Array[] = [];
         let [sent, queued] = [0, 0];
         for (const each of steps) {
@@ -125,14 +126,14 @@ describe("a viewer's input", () => {
   });
 
   test("with a hole in it, or more than was granted, is refused and changes nothing", () => {
-    const typing = new ViewerTyping();
+    const typing = new InputStream();
     expect(typing.accept(1, new Uint8Array(1))).toBeNull();
     expect(typing.accept(0, new Uint8Array(UNAPPLIED_BYTES + 1))).toBeNull();
     expect([typing.accepted, typing.applied]).toEqual([0, 0]);
   });
 
   test("is remembered of 64 viewers: the longest silent goes first, and never one that is there", async () => {
-    const typing = new Typing();
+    const typing = new InputStreams();
     for (const viewer of ["silent", "there", "busy"]) typing.of(viewer).accept(0, new Uint8Array(5));
     typing.of("there").onApplied = () => {};
     await Bun.sleep(2);
@@ -206,18 +207,18 @@ describe("output that is packed", () => {
 
   test("is compressed on a slow line for a reader that can unpack it, where it shrinks, and gives back what was put in", () => {
     const piece = text.subarray(0, 65_536);
-    const frame = send(new Packer(true), piece, true);
+    const frame = send(new Packer(zstd), piece, true);
     if (frame.kind !== "zstd") throw new Error(frame.kind);
     expect(frame).toMatchObject({ channel: 7, offset: 2 ** 40, length: 65_536 });
     expect(frame.bytes.length).toBeLessThan(3_000);
     expect(Buffer.from(Bun.zstdDecompressSync(frame.bytes)).equals(piece)).toBe(true);
-    expect(send(new Packer(false), piece, true).kind).toBe("data");
-    expect(send(new Packer(true), piece, false).kind).toBe("data");
-    expect(send(new Packer(true), text.subarray(0, 1000), true).kind).toBe("data");
+    expect(send(new Packer(null), piece, true).kind).toBe("data");
+    expect(send(new Packer(zstd), piece, false).kind).toBe("data");
+    expect(send(new Packer(zstd), text.subarray(0, 1000), true).kind).toBe("data");
   });
 
   test("that does not shrink goes as it is, and is not tried again for a while", () => {
-    const packer = new Packer(true);
+    const packer = new Packer(zstd);
     const kinds = Array.from({ length: 20 }, (_, at) =>
       send(packer, at < 1 ? noise : text.subarray(0, 65_536), true),
     ).map(({ kind }) => kind);
@@ -233,7 +234,7 @@ describe("output that is packed", () => {
         }),
         fc.boolean(),
         (pieces, isSlow) => {
-          const packer = new Packer(true);
+          const packer = new Packer(zstd);
           for (const [bytes, times] of pieces) {
             const plain = Buffer.concat(Array.from({ length: times }, () => bytes));
             const frame = send(packer, plain, isSlow);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { EscapeFilter } from "../../src/client/escape.ts";
-import { parseEscapeKey } from "../../src/client/escape-key.ts";
+import { EscapeFilter } from "../../src/client/terminal/escape.ts";
+import { parseEscapeKey } from "../../src/client/terminal/escape-key.ts";
 import { UsageError } from "../../src/lib/errors.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { exitCodeFromText, exitCodeOf } from "../../src/client/exit-code.ts";
+import { exitCodeFromText, exitCodeOf } from "../../src/client/run/exit-code.ts";
 
 describe("a remote exit", () => {
   test("is the code, or 128 and the signal's number", () => {

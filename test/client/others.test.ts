@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { othersCounted, othersText } from "../../src/client/others.ts";
-import { freeRow } from "../../src/client/v2/screen.ts";
+import { othersCounted, othersText } from "../../src/client/shell/others.ts";
+import { freeRow } from "../../src/client/shell/screen.ts";
 import { startAgent } from "../support/agent.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { until } from "../support/wait.ts";

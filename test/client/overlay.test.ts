@@ -1,7 +1,7 @@
 /** Lines of ours over the picture that a viewer begins with change nothing but the top row. */
 import { describe, expect, test } from "bun:test";
-import { Snapshot } from "../../src/client/v2/screen.ts";
-import { ScreenEngine } from "../../src/gateway/screen/engine.ts";
+import { Snapshot } from "../../src/client/shell/screen.ts";
+import { ScreenEngine } from "../../src/screen/engine.ts";
 import { ReferenceTerminal } from "../support/reference-terminal.ts";
 import { factsOf } from "../support/terminal-facts.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ScreenModes } from "../../src/client/screen-modes.ts";
+import { ScreenModes } from "../../src/client/terminal/screen-modes.ts";
 
 /** What undoes a stream, given in pieces of `size` bytes. */
 function undo(stream: string, size = stream.length || 1): string {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { ScreenModes } from "../../src/client/screen-modes.ts";
-import { Beyond } from "../../src/gateway/screen/beyond.ts";
-import { designated } from "../../src/gateway/screen/charsets.ts";
-import { makeTerminal } from "../../src/gateway/screen/engine.ts";
-import { keyboard, modes, region, tabs } from "../../src/gateway/screen/state.ts";
-import { coreOf } from "../../src/gateway/screen/xterm-core.ts";
+import { ScreenModes } from "../../src/client/terminal/screen-modes.ts";
+import { Beyond } from "../../src/screen/beyond.ts";
+import { designated } from "../../src/screen/charsets.ts";
+import { makeTerminal } from "../../src/screen/engine.ts";
+import { keyboard, modes, region, tabs } from "../../src/screen/state.ts";
+import { coreOf } from "../../src/screen/xterm-core.ts";
 import { Prng } from "../chaos/prng.ts";
 import { randomStream } from "../support/terminal-stream.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer } from "node:net";
-import { Departures } from "../../src/gateway/relay/departures.ts";
+import { Departures } from "../../src/gateway/sessions/departures.ts";
 import { startAgent } from "../support/agent.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { AGENT, V2Gateway } from "../support/v2-gateway.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { ScreenModes } from "../../src/client/screen-modes.ts";
-import { ScreenEngine } from "../../src/gateway/screen/engine.ts";
-import { OutputFilter } from "../../src/gateway/screen/output-filter.ts";
-import { SkippedModes } from "../../src/gateway/v2/modes.ts";
+import { ScreenModes } from "../../src/client/terminal/screen-modes.ts";
+import { ScreenEngine } from "../../src/screen/engine.ts";
+import { SkippedModes } from "../../src/screen/modes.ts";
+import { OutputFilter } from "../../src/screen/output-filter.ts";
 import { Prng } from "../chaos/prng.ts";
 import { randomStream } from "../support/terminal-stream.ts";
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AgentOptions, runAgent } from "../../src/agent/agent.ts";
-import type { AgentConfig } from "../../src/agent/config.ts";
-import type { UplinkState } from "../../src/agent/uplink-state.ts";
+import type { AgentConfig } from "../../src/agent/config/config.ts";
+import type { UplinkState } from "../../src/agent/uplink/state.ts";
 import type { Logger } from "../../src/lib/log.ts";
 
 /** A logger that keeps its lines. */

@@ -1,10 +1,10 @@
 /** What a terminal shows that saw every byte: what others are compared with. */
 import { SerializeAddon } from "@xterm/addon-serialize";
 import type { Terminal } from "@xterm/headless";
-import { Beyond } from "../../src/gateway/screen/beyond.ts";
-import { makeTerminal } from "../../src/gateway/screen/engine.ts";
-import { serialize } from "../../src/gateway/screen/serialize.ts";
-import { type Core, coreOf } from "../../src/gateway/screen/xterm-core.ts";
+import { Beyond } from "../../src/screen/beyond.ts";
+import { makeTerminal } from "../../src/screen/engine.ts";
+import { serialize } from "../../src/screen/serialize.ts";
+import { type Core, coreOf } from "../../src/screen/xterm-core.ts";
 import { until } from "./wait.ts";
 
 /** A terminal that parses everything, and all that is known of it. */

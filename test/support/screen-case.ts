@@ -1,9 +1,9 @@
 /** One random case: a session's output is cut somewhere, and who attaches there must have what others have. */
 import type { Terminal } from "@xterm/headless";
-import { isErased, lookOf } from "../../src/gateway/screen/attributes.ts";
-import { Beyond } from "../../src/gateway/screen/beyond.ts";
-import { makeTerminal, ScreenEngine } from "../../src/gateway/screen/engine.ts";
-import { type Core, coreOf, type Line } from "../../src/gateway/screen/xterm-core.ts";
+import { isErased, lookOf } from "../../src/screen/attributes.ts";
+import { Beyond } from "../../src/screen/beyond.ts";
+import { makeTerminal, ScreenEngine } from "../../src/screen/engine.ts";
+import { type Core, coreOf, type Line } from "../../src/screen/xterm-core.ts";
 import { Prng } from "../chaos/prng.ts";
 import { factsOf } from "./terminal-facts.ts";
 import { randomStream, type StreamPart, type StreamSize } from "./terminal-stream.ts";

@@ -1,9 +1,9 @@
 /** All that two terminals have to have in common, as lines of text that can be compared. */
-import { lookOf } from "../../src/gateway/screen/attributes.ts";
-import type { Beyond } from "../../src/gateway/screen/beyond.ts";
-import { designated } from "../../src/gateway/screen/charsets.ts";
-import { keyboard, modes, savedCursor, titles } from "../../src/gateway/screen/state.ts";
-import type { Buffer, Core } from "../../src/gateway/screen/xterm-core.ts";
+import { lookOf } from "../../src/screen/attributes.ts";
+import type { Beyond } from "../../src/screen/beyond.ts";
+import { designated } from "../../src/screen/charsets.ts";
+import { keyboard, modes, savedCursor, titles } from "../../src/screen/state.ts";
+import type { Buffer, Core } from "../../src/screen/xterm-core.ts";
 
 export function factsOf(core: Core, beyond: Beyond): string[] {
   const { normal, alt, active } = core.buffers;

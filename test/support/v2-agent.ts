@@ -2,8 +2,7 @@
  * A scripted agent that speaks rexec.v2: shells without a PTY, whose output a test writes and whose input it reads.
  * It keeps its sessions over any number of connections, as a real one does: `reconnect` makes the next one.
  */
-import { ByteRing } from "../../src/lib/byte-ring.ts";
-import { StreamCursor, StreamReceiver } from "../../src/lib/stream.ts";
+
 import {
   type OpenerMessage,
   type OwnerInput,
@@ -11,6 +10,8 @@ import {
   type SessionInfo,
 } from "../../src/protocol/v2/control.ts";
 import { decodeFrame, encodeFrame, type Frame, Stream } from "../../src/protocol/v2/frames.ts";
+import { ByteRing } from "../../src/stream/byte-ring.ts";
+import { StreamCursor, StreamReceiver } from "../../src/stream/stream.ts";
 import { until, within } from "./wait.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;

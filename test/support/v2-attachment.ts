@@ -1,8 +1,8 @@
 /** One viewer's channel to a session of a scripted gateway: its cursors, its credit, its input. */
 import type { ServerWebSocket } from "bun";
-import { StreamCursor } from "../../src/lib/stream.ts";
 import { encodeControl } from "../../src/protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, type Stream } from "../../src/protocol/v2/frames.ts";
+import { StreamCursor } from "../../src/stream/stream.ts";
 import { V2Run } from "./v2-run.ts";
 import type { V2Session } from "./v2-session.ts";
 

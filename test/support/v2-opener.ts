@@ -3,9 +3,9 @@
  * can cut the connection at any time. What a session printed is kept by its instance, as a mirror keeps it.
  */
 import type { Server, ServerWebSocket } from "bun";
-import { Inlet } from "../../src/lib/inlet.ts";
 import { type OpenerInput, type OwnerMessage, parseOwner } from "../../src/protocol/v2/control.ts";
 import { decodeFrame, encodeFrame, type Frame, Stream } from "../../src/protocol/v2/frames.ts";
+import { Inlet } from "../../src/stream/inlet.ts";
 import { until } from "./wait.ts";
 
 type Socket = ServerWebSocket<object>;

@@ -1,7 +1,8 @@
 /** A session of a scripted gateway: streams of bytes that are kept in whole, input that is applied once. */
-import { ByteRing } from "../../src/lib/byte-ring.ts";
-import { StreamReceiver } from "../../src/lib/stream.ts";
+
 import type { SessionInfo } from "../../src/protocol/v2/control.ts";
+import { ByteRing } from "../../src/stream/byte-ring.ts";
+import { StreamReceiver } from "../../src/stream/stream.ts";
 
 export interface V2End {
   exit_code: number | null;

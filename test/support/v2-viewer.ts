@@ -1,7 +1,8 @@
 /** A scripted viewer that speaks rexec.v2 and folds what it gets into a hash, a count and the last screen. */
-import { Inlet } from "../../src/lib/inlet.ts";
+
 import { type OpenerInput, type OwnerMessage, parseOwner } from "../../src/protocol/v2/control.ts";
 import { decodeFrame, encodeFrame, type Frame, Stream } from "../../src/protocol/v2/frames.ts";
+import { Inlet } from "../../src/stream/inlet.ts";
 import { until, within } from "./wait.ts";
 
 type Of<T extends OwnerMessage["type"]> = Extract<OwnerMessage, { type: T }>;

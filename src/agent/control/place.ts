@@ -3,7 +3,7 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { homeFolder } from "../../lib/home.ts";
-import { SYSTEM_CONFIG, userConfig } from "../config-file.ts";
+import { SYSTEM_CONFIG, userConfig } from "../config/file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

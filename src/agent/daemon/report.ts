@@ -3,7 +3,7 @@ import { closeSync, writeSync } from "node:fs";
 import * as z from "zod/mini";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import { setCloseOnExec, setNonBlocking } from "../../pty/libc.ts";
-import type { UplinkState } from "../uplink-state.ts";
+import type { UplinkState } from "../uplink/state.ts";
 
 /** Of the pipe, in the child: the first descriptor after stdin, stdout and stderr. */
 export const REPORT_FD = 3;

@@ -1,7 +1,7 @@
 /** All checks of `rexec-agent doctor`: those that do not depend on each other run side by side. */
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
-import type { LoadedConfig } from "../config.ts";
+import type { LoadedConfig } from "../config/config.ts";
 import { after, type Finding, type Step, skipped, step } from "./finding.ts";
 import { tryDisk, tryPermissions, tryShell } from "./machine.ts";
 import { type Asker, askVersion, judgeClock, tryAgent, tryToken } from "./server.ts";

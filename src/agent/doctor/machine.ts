@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname } from "node:path";
 import { openPty, ptyBackend } from "../../pty/open.ts";
 import type { Pty } from "../../pty/pty.ts";
-import { childEnvironment, currentAccount } from "../child-env.ts";
-import { chooseFolder, chooseShell, loginArguments, shellProblem } from "../shell.ts";
+import { childEnvironment, currentAccount } from "../machine/child-env.ts";
+import { chooseFolder, chooseShell, loginArguments, shellProblem } from "../machine/shell.ts";
 import type { Answer } from "./finding.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -9,7 +9,7 @@ import { HTTP_ONE_BYTES } from "../../protocol/limits.ts";
 import { parseJson } from "../../protocol/parse.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
-import { refusalError } from "../refusal.ts";
+import { refusalError } from "../enroll/refusal.ts";
 import { type Answer, STEP_MS } from "./finding.ts";
 
 /** Who asks, as far as it is known. */

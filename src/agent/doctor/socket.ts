@@ -1,7 +1,7 @@
 /** Whether a WebSocket comes through to the server: as the agent itself where that does no harm, else as a stranger. */
 import { connectionError } from "../../lib/connection-error.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
-import { runConnection, TIMES } from "../connection.ts";
+import { runConnection, TIMES } from "../uplink/connection.ts";
 import { type Answer, STEP_MS } from "./finding.ts";
 
 /**

@@ -4,21 +4,21 @@ import { RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import { type AgentOptions, runAgent } from "../agent.ts";
-import { currentAccount } from "../child-env.ts";
-import { type AgentConfig, type AgentLimits, configOf, type LoadedConfig } from "../config.ts";
+import { type AgentConfig, type AgentLimits, configOf, type LoadedConfig } from "../config/config.ts";
 import type { RuntimePlace } from "../control/place.ts";
-import { chooseShell } from "../shell.ts";
+import { currentAccount } from "../machine/child-env.ts";
+import { chooseShell } from "../machine/shell.ts";
 import type { Job } from "./job.ts";
+import type { LeaveReason, LeaveRules } from "./leave-policy.ts";
 import { CONTROL_VARIABLE } from "./place.ts";
 import { type Registration, register, unregister } from "./registration.ts";
-import type { Farewell, StayRules } from "./stay.ts";
 import { Watch } from "./watch.ts";
 
 export interface EphemeralOptions {
   /** `token` is the account's. */
   loaded: LoadedConfig & { token: string };
   limits: AgentLimits;
-  rules: StayRules;
+  rules: LeaveRules;
   job: Job;
   /** A person gave the name. */
   isNamed: boolean;
@@ -54,7 +54,7 @@ const UNREGISTER_NOW_MS = 1_500;
  * @returns why it left; null where the signal told it to
  * @throws RexecError as `register` and `runAgent`
  */
-export async function runEphemeral(options: EphemeralOptions): Promise<Farewell | null> {
+export async function runEphemeral(options: EphemeralOptions): Promise<LeaveReason | null> {
   const { loaded, logger, place, signal, now } = options;
   const { host, insecure, caFile, token } = loaded;
   const endpoint = resolveEndpoint({ url: host, insecure, caFile, env: options.env });
@@ -63,7 +63,7 @@ export async function runEphemeral(options: EphemeralOptions): Promise<Farewell 
   logger.info(
     `registered "${agent.name}" (${agent.agentId}) at ${endpoint.base.origin}, for as long as this runs`,
   );
-  let why: Farewell | null = null;
+  let why: LeaveReason | null = null;
   try {
     const leaving = new AbortController();
     using watch = new Watch({

@@ -1,12 +1,12 @@
 /** Watches who is at an ephemeral agent, warns them before it leaves, and says when it does. */
-import type { Attendant, House } from "../agent.ts";
-import type { UplinkState } from "../uplink-state.ts";
-import { type Farewell, Stay, type StayRules } from "./stay.ts";
+import type { ActivityWatcher, AgentActivity } from "../agent.ts";
+import type { UplinkState } from "../uplink/state.ts";
+import { LeavePolicy, type LeaveReason, type LeaveRules } from "./leave-policy.ts";
 
 export interface WatchOptions {
-  rules: StayRules;
+  rules: LeaveRules;
   /** Called once. */
-  onLeave(why: Farewell): void;
+  onLeave(why: LeaveReason): void;
   /** Somebody is at a shell, for the first time. */
   onCame(): void;
 }
@@ -18,11 +18,11 @@ const WARN_MS = [5 * 60_000, 60_000] as const;
 /** While the connection is away, whoever was there still is, for so long: the gateway holds their sessions too, ms. */
 const HOLD_MS = 120_000;
 
-export class Watch implements Attendant, Disposable {
+export class Watch implements ActivityWatcher, Disposable {
   readonly #options: WatchOptions;
-  readonly #stay: Stay;
+  readonly #policy: LeavePolicy;
   readonly #warnings: number[];
-  #house: House | null = null;
+  #activity: AgentActivity | null = null;
   /** Null where the server does not say: rexec.v1's own servers end a shell when its last viewer leaves. */
   #viewers: number | null = null;
   #lostAt: number | null = null;
@@ -31,14 +31,14 @@ export class Watch implements Attendant, Disposable {
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    this.#stay = new Stay(options.rules, performance.now());
+    this.#policy = new LeavePolicy(options.rules, performance.now());
     const { timeoutMs = 0 } = options.rules;
     this.#warnings = WARN_MS.filter((ms) => ms <= timeoutMs / 2);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
   }
 
-  begin(house: House): void {
-    this.#house = house;
+  begin(activity: AgentActivity): void {
+    this.#activity = activity;
     this.#look();
   }
 
@@ -53,15 +53,15 @@ export class Watch implements Attendant, Disposable {
 
   /** How long it stays at most, for people; empty where there is no limit. */
   get limit(): string {
-    const ms = this.#stay.remaining(performance.now());
+    const ms = this.#policy.remaining(performance.now());
     return Number.isFinite(ms) ? `, at the latest in ${minutes(ms)}` : "";
   }
 
   /** Whatever the rules say. */
-  leave(why: Farewell): void {
+  leave(why: LeaveReason): void {
     if (!this.#timer) return;
     this[Symbol.dispose]();
-    this.#house?.tell(`[rexec] ${GOODBYE[why]}`);
+    this.#activity?.tell(`[rexec] ${GOODBYE[why]}`);
     this.#options.onLeave(why);
   }
 
@@ -75,26 +75,26 @@ export class Watch implements Attendant, Disposable {
   #look(): void {
     if (!this.#timer) return;
     const now = performance.now();
-    this.#stay.see(this.#isAnybodyThere(now), (this.#house?.shellsStarted ?? 0) > 0, now);
-    if (this.#stay.cameOnce && !this.#came) {
+    this.#policy.see(this.#isAnybodyThere(now), (this.#activity?.shellsStarted ?? 0) > 0, now);
+    if (this.#policy.cameOnce && !this.#came) {
       this.#came = true;
       this.#options.onCame();
     }
-    this.#warn(this.#stay.remaining(now));
-    const verdict = this.#stay.verdict(now);
+    this.#warn(this.#policy.remaining(now));
+    const verdict = this.#policy.verdict(now);
     if (verdict) this.leave(verdict);
   }
 
   #isAnybodyThere(now: number): boolean {
     if (this.#lostAt !== null && now - this.#lostAt > HOLD_MS) return false;
-    return (this.#viewers ?? this.#house?.busy ?? 0) > 0;
+    return (this.#viewers ?? this.#activity?.busy ?? 0) > 0;
   }
 
   #warn(remainingMs: number): void {
     const [next] = this.#warnings;
     if (next === undefined || remainingMs > next) return;
     this.#warnings.shift();
-    this.#house?.tell(`[rexec] this machine leaves in ${minutes(remainingMs)}`);
+    this.#activity?.tell(`[rexec] this machine leaves in ${minutes(remainingMs)}`);
   }
 }
 
@@ -102,7 +102,7 @@ function minutes(ms: number): string {
   return ms < 90_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`;
 }
 
-const GOODBYE: Record<Farewell, string> = {
+const GOODBYE: Record<LeaveReason, string> = {
   timeout: "time is up: this machine leaves",
   idle: "nobody is here: this machine leaves",
   left: "everybody has left: the job goes on",

@@ -8,13 +8,13 @@ import { constants } from "node:os";
 import { counted } from "../../lib/count.ts";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { Sender } from "../../link/sender.ts";
 import { closeAllOnExec, replaceProcess } from "../../pty/replace-process.ts";
+import type { RunManager } from "../commands/run-manager.ts";
 import type { Presence } from "../daemon/presence.ts";
-import type { ExecManager } from "../exec-manager.ts";
-import type { Outbox } from "../outbox.ts";
-import type { Pause } from "../pause.ts";
-import type { SessionManager } from "../session-manager.ts";
-import type { RunManager } from "../v2/run-manager.ts";
+import type { SessionManager } from "../sessions/session-manager.ts";
+import type { Pause } from "../uplink/pause.ts";
+import type { ExecManager } from "../v1/exec-manager.ts";
 import { HANDOVER } from "./inherited.ts";
 import { pack } from "./parcel.ts";
 import { assertStarts, type Program, programOf } from "./program.ts";
@@ -24,7 +24,7 @@ export interface RestarterOptions {
   sessions: SessionManager;
   runs: RunManager;
   execs: ExecManager;
-  outbox: Outbox;
+  sender: Sender;
   pause: Pause;
   logger: Logger;
   env: Readonly<Record<string, string | undefined>>;
@@ -141,10 +141,10 @@ export class Restarter {
 
   /** Nothing is read of shells, and nothing is on its way to the server or from it. */
   async #comeToRest(): Promise<void> {
-    const { sessions, runs, execs, outbox, pause, logger } = this.#options;
+    const { sessions, runs, execs, sender, pause, logger } = this.#options;
     await atMost(COMMANDS_MS, execs.idle());
     for (const one of [...sessions.terminals, ...runs.all]) one.freeze();
-    await atMost(DRAIN_MS, outbox.drained());
+    await atMost(DRAIN_MS, sender.drained());
     await atMost(CLOSE_MS, pause.begin("the agent restarts"));
     if (execs.count > 0) {
       logger.warn(

@@ -53,7 +53,7 @@ const savedSession = z.object({
   unwatchedMs: z.number(),
   ring: savedRing,
   /** Output that is not in the ring yet, as there was no room. */
-  inHand: bytes,
+  pendingChunk: bytes,
   /** Said behind its last output: why it was ended. */
   farewell: z.string(),
   /** What was asked for over the connection that was given up. */

@@ -1,5 +1,5 @@
 /** An agent under a service manager that listens: ready, state in words, stopping, and the watchdog's food. */
-import type { UplinkState } from "../uplink-state.ts";
+import type { UplinkState } from "../uplink/state.ts";
 import { type Notify, notifier, watchdogMs } from "./notify.ts";
 
 /** What the running agent tells; nothing of it does anything where no service manager listens. */

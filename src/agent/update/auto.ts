@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../../lib/clock.ts";
 import { LONGEST_TIMER_MS } from "../../lib/duration.ts";
 import type { Logger } from "../../lib/log.ts";
 import { withOpenFilesAsBefore } from "../../pty/open-files.ts";
-import type { UplinkState } from "../uplink-state.ts";
+import type { UplinkState } from "../uplink/state.ts";
 
 /** The first look comes at some moment of this time, ms: a thousand agents that were started together spread over it. */
 const FIRST_WITHIN_MS = 3_600_000;

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
-import type { UplinkState } from "../uplink-state.ts";
+import type { UplinkState } from "../uplink/state.ts";
 import { readMark } from "./mark.ts";
 import { type UpdatePlace, updatePlace } from "./place.ts";
 import { confirm, note, swapBack } from "./swap.ts";

@@ -7,7 +7,7 @@ import { goArch, goOs } from "../../lib/platform.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import { versionBody } from "../../protocol/http.ts";
 import { openPty, ptyBackend } from "../../pty/open.ts";
-import type { LoadedConfig } from "../config.ts";
+import type { LoadedConfig } from "../config/config.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
 /** `start --daemon`. */
 import { resolve } from "node:path";
-import type { AgentConfig } from "../../agent/config.ts";
+import type { AgentConfig } from "../../agent/config/config.ts";
 import { type RuntimePlace, runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
 import { type Launched, launch } from "../../agent/daemon/launch.ts";

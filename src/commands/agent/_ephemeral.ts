@@ -1,16 +1,16 @@
 /** `start --ephemeral`: what it is made of, and what it says. */
 import { hostname } from "node:os";
 import { basename, dirname, resolve } from "node:path";
-import { type AgentLimits, loadConfig } from "../../agent/config.ts";
+import { type AgentLimits, loadConfig } from "../../agent/config/config.ts";
 import type { DaemonChild } from "../../agent/daemon/child.ts";
 import { type Launched, launch } from "../../agent/daemon/launch.ts";
 import { openLog } from "../../agent/daemon/log-place.ts";
-import { siftEnvironment } from "../../agent/ephemeral/held-back.ts";
 import { describeJob, type Job } from "../../agent/ephemeral/job.ts";
+import type { LeaveReason, LeaveRules } from "../../agent/ephemeral/leave-policy.ts";
 import { ephemeralPlace } from "../../agent/ephemeral/place.ts";
 import type { Registration } from "../../agent/ephemeral/registration.ts";
 import { runEphemeral } from "../../agent/ephemeral/run.ts";
-import type { Farewell, StayRules } from "../../agent/ephemeral/stay.ts";
+import { siftEnvironment } from "../../agent/ephemeral/secret-environment.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
 import { hasDashboard } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -46,13 +46,13 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
   if (args.token)
     logger.warn("--token can be read by everybody on this machine (ps): set REXEC_TOKEN instead");
   const sifted = siftEnvironment(env, args["keep-env"] === true, words(args["pass-env"]));
-  if (sifted.heldBack.length > 0) {
+  if (sifted.withheld.length > 0) {
     logger.info(
-      `${sifted.heldBack.length} variable(s) that look like secrets are kept from shells (--keep-env hands them over): ${sifted.heldBack.join(", ")}`,
+      `${sifted.withheld.length} variable(s) that look like secrets are kept from shells (--keep-env hands them over): ${sifted.withheld.join(", ")}`,
     );
   }
-  blank(["REXEC_TOKEN", ...sifted.heldBack], logger);
-  const rules: StayRules = { ...times, untilLeft: args["wait-for-viewer"] === true };
+  blank(["REXEC_TOKEN", ...sifted.withheld], logger);
+  const rules: LeaveRules = { ...times, untilLeft: args["wait-for-viewer"] === true };
   const why = await runEphemeral({
     ...request,
     loaded: { ...loaded, token },
@@ -123,7 +123,7 @@ async function report(launched: Launched, log: string): Promise<number> {
   return 0;
 }
 
-const REASONS: Record<Farewell, string> = {
+const REASONS: Record<LeaveReason, string> = {
   timeout: "left: the time of --timeout is up",
   idle: "left: nobody has been here for as long as --idle-timeout says",
   left: "left: everybody has gone",
@@ -167,8 +167,8 @@ ${hasDashboard(host) ? "or in a browser" : "logged in at its server"}: ${server}
 `;
 }
 
-/** How long it is going to stay. */
-function plan({ timeoutMs, idleMs, untilLeft }: StayRules): string {
+/** How long it is going to policy. */
+function plan({ timeoutMs, idleMs, untilLeft }: LeaveRules): string {
   const most = timeoutMs === undefined ? "" : `, at most ${time(timeoutMs)} in all`;
   const idle = idleMs === undefined ? "" : `, or leaves once nobody has been here for ${time(idleMs)}`;
   const waits = untilLeft ? "waits for somebody to come, until they leave" : "stays until it is stopped";

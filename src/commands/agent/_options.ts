@@ -1,8 +1,8 @@
 /** Options that every agent command takes, and what they make of the configuration. */
 import type { ArgsDef } from "citty";
-import { type LoadedConfig, loadConfig } from "../../agent/config.ts";
-import { findConfig } from "../../agent/config-file.ts";
-import { meantConfig } from "../../agent/config-meant.ts";
+import { type LoadedConfig, loadConfig } from "../../agent/config/config.ts";
+import { findConfig } from "../../agent/config/file.ts";
+import { meantConfig } from "../../agent/config/meant.ts";
 import { homeOf } from "../../agent/control/place.ts";
 import { actingAsNow, actingUid, become } from "../../agent/trust/identity.ts";
 import { ownerOf } from "../../agent/trust/owner.ts";

@@ -1,5 +1,5 @@
 /** A token from whoever sits there. */
-import { DEFAULT_HOST } from "../../agent/config.ts";
+import { DEFAULT_HOST } from "../../agent/config/config.ts";
 import { RexecError } from "../../lib/errors.ts";
 import { tokenPlace } from "../../lib/hints.ts";
 import { say } from "../_cli.ts";

@@ -1,6 +1,6 @@
 /** Keeps what updates take out of an agent that has nothing to do with them. */
 import { existsSync } from "node:fs";
-import type { AgentConfig } from "../../agent/config.ts";
+import type { AgentConfig } from "../../agent/config/config.ts";
 import { markPath } from "../../agent/update/mark-path.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { UpdateWatch } from "./_watch-updates.ts";

@@ -1,5 +1,5 @@
 /** What an update takes of the commands: which program this is, and whom it trusts. */
-import type { LoadedConfig } from "../../agent/config.ts";
+import type { LoadedConfig } from "../../agent/config/config.ts";
 import { runner } from "../../agent/service/run.ts";
 import { actingAsNow, actingUid } from "../../agent/trust/identity.ts";
 import { type UpdatePlace, updatePlace } from "../../agent/update/place.ts";

@@ -1,10 +1,10 @@
 /** What a running agent does for its updates: it proves a new version that it is, and looks for the next one. */
 import { existsSync } from "node:fs";
-import type { AgentConfig } from "../../agent/config.ts";
+import type { AgentConfig } from "../../agent/config/config.ts";
 import { autoUpdate } from "../../agent/update/auto.ts";
 import type { Guard, GuardOptions } from "../../agent/update/guard.ts";
 import { markPath } from "../../agent/update/mark-path.ts";
-import type { UplinkState } from "../../agent/uplink-state.ts";
+import type { UplinkState } from "../../agent/uplink/state.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { replaceProcess } from "../../pty/replace-process.ts";

@@ -1,6 +1,6 @@
-import { DEFAULT_HOST, loadConfig } from "../../agent/config.ts";
-import { newConfigPath } from "../../agent/config-file.ts";
-import { meantConfig } from "../../agent/config-meant.ts";
+import { DEFAULT_HOST, loadConfig } from "../../agent/config/config.ts";
+import { newConfigPath } from "../../agent/config/file.ts";
+import { meantConfig } from "../../agent/config/meant.ts";
 import { examine, type Finding } from "../../agent/doctor/doctor.ts";
 import { printable, printableJson } from "../../lib/printable.ts";
 import { redact } from "../../lib/redact.ts";

@@ -1,5 +1,5 @@
-import { currentAccount } from "../../agent/child-env.ts";
 import type { AgentStatus } from "../../agent/control/messages.ts";
+import { currentAccount } from "../../agent/machine/child-env.ts";
 import { whyNothingBoots } from "../../agent/service/detect.ts";
 import { installService } from "../../agent/service/install.ts";
 import { ensureLinger } from "../../agent/service/linger.ts";

@@ -1,7 +1,7 @@
-import { requireAgentId } from "../../agent/config.ts";
+import { requireAgentId } from "../../agent/config/config.ts";
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { findAgent } from "../../agent/daemon/find.ts";
-import { type RefreshOutcome, refreshToken } from "../../agent/refresh-token.ts";
+import { type RefreshOutcome, refreshToken } from "../../agent/enroll/refresh-token.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
-import { currentAccount } from "../../agent/child-env.ts";
-import { type RegisterOutcome, registerAgent } from "../../agent/register.ts";
-import { chooseShell, resolveShell } from "../../agent/shell.ts";
+import { type RegisterOutcome, registerAgent } from "../../agent/enroll/register.ts";
+import { currentAccount } from "../../agent/machine/child-env.ts";
+import { chooseShell, resolveShell } from "../../agent/machine/shell.ts";
 import { tokenPlace } from "../../lib/hints.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, mayBeEmpty, repeatable, say, withHelp } from "../_cli.ts";

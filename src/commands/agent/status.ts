@@ -1,9 +1,9 @@
-import { currentAccount } from "../../agent/child-env.ts";
-import type { LoadedConfig } from "../../agent/config.ts";
+import type { LoadedConfig } from "../../agent/config/config.ts";
 import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
 import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { knownPlaces } from "../../agent/ephemeral/place.ts";
-import { chooseShell } from "../../agent/shell.ts";
+import { currentAccount } from "../../agent/machine/child-env.ts";
+import { chooseShell } from "../../agent/machine/shell.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import { printable } from "../../lib/printable.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";

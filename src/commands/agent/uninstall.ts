@@ -1,4 +1,4 @@
-import { currentAccount } from "../../agent/child-env.ts";
+import { currentAccount } from "../../agent/machine/child-env.ts";
 import { uninstallService } from "../../agent/service/install.ts";
 import { lingers } from "../../agent/service/linger.ts";
 import { envFileOf } from "../../agent/service/resolve.ts";

@@ -1,12 +1,12 @@
-import { type LoadedConfig, requireAgentId } from "../../agent/config.ts";
+import { type LoadedConfig, requireAgentId } from "../../agent/config/config.ts";
 import { runtimePlaces } from "../../agent/control/place.ts";
 import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
 import { type Keeper, keeperOf } from "../../agent/daemon/keeper.ts";
 import { logFiles } from "../../agent/daemon/log-file.ts";
 import { logPlaces } from "../../agent/daemon/log-place.ts";
 import { stopAgent } from "../../agent/daemon/stop.ts";
+import { ownFolders, removeAtServer, removeFiles } from "../../agent/enroll/unregister.ts";
 import { runner } from "../../agent/service/run.ts";
-import { ownFolders, removeAtServer, removeFiles } from "../../agent/unregister.ts";
 import { ExitCode, messageOf, RexecError, UsageError } from "../../lib/errors.ts";
 import { removalPlace } from "../../lib/hints.ts";
 import { resolveEndpoint } from "../../lib/net.ts";

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
 import { onlyAgentOf, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
-import { shellCount } from "../relay/shells.ts";
+import { shellCount } from "../sessions/shells.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
 import { ApiError } from "./api-error.ts";

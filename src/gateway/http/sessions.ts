@@ -3,8 +3,8 @@ import { type Context, Hono } from "hono";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { requireAgent } from "../auth/authenticate.ts";
 import type { Permission } from "../auth/scopes.ts";
-import type { Room } from "../relay/room.ts";
-import { runningShells } from "../relay/shells.ts";
+import type { Room } from "../sessions/room.ts";
+import { runningShells } from "../sessions/shells.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent } from "./context.ts";
 

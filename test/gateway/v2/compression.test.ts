@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { packedFrame } from "../../../src/gateway/v2/packed-frame.ts";
-import { plainData } from "../../../src/gateway/v2/plain-data.ts";
+import { packedFrame } from "../../../src/gateway/sessions/packed-frame.ts";
+import { plainData } from "../../../src/gateway/sessions/plain-data.ts";
 import { Stream } from "../../../src/protocol/v2/frames.ts";
 import { v2Stage } from "../../support/v2-stage.ts";
 import { until } from "../../support/wait.ts";

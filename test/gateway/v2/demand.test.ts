@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Demand, type Reader } from "../../../src/gateway/v2/demand.ts";
-import { ByteRing } from "../../../src/lib/byte-ring.ts";
+import { Demand, type Reader } from "../../../src/gateway/sessions/demand.ts";
+import { ByteRing } from "../../../src/stream/byte-ring.ts";
 
 const CAPACITY = 1000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { RingBudget } from "../../../src/gateway/v2/ring-budget.ts";
+import { RingBudget } from "../../../src/gateway/sessions/ring-budget.ts";
 import { v2Stage } from "../../support/v2-stage.ts";
 import { until, within } from "../../support/wait.ts";
 

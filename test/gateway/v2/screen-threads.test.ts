@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { ScreenPool } from "../../../src/gateway/screen/pool.ts";
-import { Screen } from "../../../src/gateway/v2/screen.ts";
-import { ByteRing } from "../../../src/lib/byte-ring.ts";
+import { Screen } from "../../../src/gateway/sessions/screen.ts";
+import { ScreenPool } from "../../../src/screen/pool.ts";
+import { ByteRing } from "../../../src/stream/byte-ring.ts";
 import { until } from "../../support/wait.ts";
 
 const SIZE = { cols: 80, rows: 24 };

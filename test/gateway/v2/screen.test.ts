@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ScreenPool } from "../../../src/gateway/screen/pool.ts";
-import { SkippedModes } from "../../../src/gateway/v2/modes.ts";
-import { Screen } from "../../../src/gateway/v2/screen.ts";
-import { ByteRing } from "../../../src/lib/byte-ring.ts";
+import { Screen } from "../../../src/gateway/sessions/screen.ts";
+import { SkippedModes } from "../../../src/screen/modes.ts";
+import { ScreenPool } from "../../../src/screen/pool.ts";
+import { ByteRing } from "../../../src/stream/byte-ring.ts";
 import { ReferenceTerminal as Reference } from "../../support/reference-terminal.ts";
 
 const pool = new ScreenPool();

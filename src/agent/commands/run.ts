@@ -1,0 +1,238 @@
+/** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
+import { LINGER_MS } from "../../protocol/limits.ts";
+import { type OpenerMessage, type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
+import type { PtyExit } from "../../pty/pty.ts";
+import type { SavedRun } from "../restart/schema.ts";
+import { endGroup, signalGroup, timeoutOf } from "../v1/exec.ts";
+import { isSettled, type RunChild, startChild, takeChild } from "./run-child.ts";
+import { RunInput } from "./run-input.ts";
+import { RunStream } from "./run-stream.ts";
+
+export interface RunOptions {
+  /** What is to be started, or was by an earlier program image. */
+  from: RunStart | { saved: SavedRun };
+  holdMs: number;
+  /** It has ended and nobody comes for it any more. */
+  onGone(run: Run): void;
+}
+
+export interface RunStart {
+  request: Extract<OpenerMessage, { type: "run" }>;
+  shell: string;
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+}
+
+export interface RunEnd {
+  exit_code: number | null;
+  signal: string | null;
+  timed_out: boolean;
+  left_open: boolean;
+}
+
+/** What a viewer may send a process group. */
+const SIGNALS = new Set([
+  "HUP",
+  "INT",
+  "QUIT",
+  "TERM",
+  "KILL",
+  "USR1",
+  "USR2",
+  "ALRM",
+  "PIPE",
+  "CONT",
+  "STOP",
+  "TSTP",
+  "WINCH",
+]);
+
+export class Run {
+  readonly id: string;
+  readonly pid: number;
+  readonly stdout: RunStream;
+  readonly stderr: RunStream;
+  readonly stdin: RunInput;
+  /** Settles when it has ended and its pipes were read. Never rejects. */
+  readonly over: Promise<void>;
+  readonly #options: RunOptions;
+  readonly #child: RunChild;
+  readonly #instance: string;
+  readonly #command: string;
+  readonly #lingerMs: number;
+  readonly #startedAt: number;
+  readonly #timeout: Timer | null;
+  /** Unix ms. */
+  readonly #timeoutAt: number | null;
+  #timedOut: boolean;
+  #exit: PtyExit | null = null;
+  #end: RunEnd | null = null;
+  #endedAt: number | null;
+  #hold: Timer | null = null;
+  #abandoned = false;
+
+  /** @throws the system's error where it can't be started */
+  constructor(options: RunOptions) {
+    const { from } = options;
+    const saved = "saved" in from ? from.saved : undefined;
+    this.#options = options;
+    this.#child = "saved" in from ? takeChild(from.saved) : start(from);
+    const { id, command, timeoutMs, lingerMs = LINGER_MS } = "saved" in from ? from.saved : wishOf(from);
+    this.id = id;
+    this.#command = command;
+    this.#lingerMs = lingerMs;
+    this.#instance = saved?.instance ?? crypto.randomUUID();
+    this.#startedAt = saved?.startedAt ?? Date.now();
+    this.#endedAt = saved?.endedAt ?? null;
+    this.#timedOut = saved?.timedOut ?? false;
+    const { pid, exited, stdin, stdout, stderr } = this.#child;
+    this.pid = pid;
+    this.stdin = new RunInput(stdin, saved?.stdin);
+    this.stdout = new RunStream(stdout, exited, lingerMs, saved?.stdout);
+    this.stderr = new RunStream(stderr, exited, lingerMs, saved?.stderr);
+    this.#timeoutAt = timeoutMs === null ? null : Date.now() + timeoutMs;
+    this.#timeout = timeoutOf(timeoutMs ?? undefined, () => {
+      this.#timedOut = true;
+      void endGroup(pid);
+    });
+    this.over = this.#watch();
+    if (saved?.abandoned) this.abandon();
+    else if (saved?.timedOut && saved.exit === null) void endGroup(pid); // the earlier image was at it
+  }
+
+  /** How it ended; null before its pipes were read to their ends. */
+  get end(): RunEnd | null {
+    return this.#end;
+  }
+
+  get info(): SessionInfo {
+    return {
+      session: this.id,
+      instance: this.#instance,
+      kind: "run",
+      command: this.#command,
+      started_at: this.#startedAt,
+      last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
+      ended_at: this.#endedAt,
+      exit_code: this.#end?.exit_code ?? null,
+      signal: this.#end?.signal ?? null,
+      bytes: this.stdout.ring.end + this.stderr.ring.end,
+      cols: 0,
+      rows: 0,
+      viewers: 0,
+    };
+  }
+
+  signal(name: string): void {
+    const bare = name.toUpperCase().replace(/^SIG/, "");
+    if (this.#end || !SIGNALS.has(bare)) return;
+    try {
+      process.kill(-this.pid, `SIG${bare}`);
+    } catch {
+      // its group is gone
+    }
+  }
+
+  /** Somebody is there (again). */
+  attached(): void {
+    if (this.#hold) clearTimeout(this.#hold);
+    this.#hold = null;
+  }
+
+  /** Nobody is. @param announced and nobody will be; otherwise it is held for a while */
+  left(announced: boolean): void {
+    this.attached();
+    if (announced) {
+      this.abandon();
+      return;
+    }
+    this.#hold = setTimeout(() => this.abandon(), this.#options.holdMs);
+    this.#hold.unref();
+  }
+
+  /** Nobody wants it any more: hung up, and forgotten once it has gone. */
+  abandon(): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    if (!this.#end) this.hangUp();
+    this.stdout.discard();
+    this.stderr.discard();
+    void this.over.then(() => this.#options.onGone(this));
+  }
+
+  hangUp(): void {
+    void endGroup(this.pid, "SIGHUP");
+  }
+
+  /** Ends it, before it returns. */
+  killNow(): void {
+    signalGroup(this.pid, "SIGKILL");
+  }
+
+  /** False in the moment between its end and our knowing how. */
+  get isSettled(): boolean {
+    return isSettled(this.#child, this.#exit);
+  }
+
+  /** From now on nothing is read of its pipes. */
+  freeze(): void {
+    this.stdout.freeze();
+    this.stderr.freeze();
+  }
+
+  async drain(): Promise<void> {
+    await this.stdout.drain();
+    await this.stderr.drain();
+  }
+
+  thaw(): void {
+    this.stdout.thaw();
+    this.stderr.thaw();
+  }
+
+  /** For another program image of this process, after `freeze` and `drain`. */
+  save(): SavedRun {
+    return {
+      ...{ id: this.id, instance: this.#instance, command: this.#command },
+      ...{ pid: this.pid, start: this.#child.entry?.start ?? null, exit: this.#exit },
+      ...{ startedAt: this.#startedAt, endedAt: this.#endedAt, timedOut: this.#timedOut },
+      timeoutMs: this.#timeoutAt === null ? null : Math.max(0, this.#timeoutAt - Date.now()),
+      lingerMs: this.#lingerMs,
+      abandoned: this.#abandoned,
+      stdout: this.stdout.save(),
+      stderr: this.stderr.save(),
+      stdin: this.stdin.save(),
+    };
+  }
+
+  // --- internal ---
+
+  async #watch(): Promise<void> {
+    const exit = await this.#child.exited;
+    this.#exit = exit;
+    this.stdin.close();
+    await Promise.all([this.stdout.done, this.stderr.done]);
+    if (this.#timeout) clearTimeout(this.#timeout);
+    this.#endedAt ??= Date.now();
+    const left_open = this.stdout.isLeftOpen || this.stderr.isLeftOpen;
+    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#timedOut, left_open };
+    this.stdout.onAdvance?.();
+  }
+}
+
+// --- internal ---
+
+/** @throws the system's error where it can't be started */
+function start({ request, shell, cwd, env }: RunStart): RunChild {
+  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
+}
+
+function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs" | "lingerMs"> {
+  const command = (request.shown ?? request.command).slice(0, SHOWN_CHARS);
+  return {
+    id: request.run,
+    command,
+    timeoutMs: request.timeout_ms ?? null,
+    lingerMs: request.linger_ms,
+  };
+}

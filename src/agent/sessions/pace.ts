@@ -1,0 +1,118 @@
+/** How far a session's terminal may be read for those who look at it by rexec.v2. */
+import type { ByteRing } from "../../stream/byte-ring.ts";
+import type { StreamCursor } from "../../stream/stream.ts";
+
+/** One who reads a session's output. */
+export interface PaceReader {
+  readonly cursor: StreamCursor;
+  /** False for one without a say in the pace. */
+  readonly hold: boolean;
+  /** There may be something to send. */
+  advance(): void;
+}
+
+/** What one read of a terminal may give, and mostly does not exceed, bytes: that much of the ring stays free for it. */
+const READ_BYTES = 64 * 1024;
+
+export class Pace {
+  readonly #ring: ByteRing;
+  readonly #holdMs: number;
+  readonly #onChange: () => void;
+  readonly #readers = new Set<PaceReader>();
+  /** What was asked for over a connection that was lost. */
+  #left: { consumed: number; limit: number } | null = null;
+  #timer: Timer | null = null;
+
+  /** @param onChange the terminal may perhaps be read now */
+  constructor(ring: ByteRing, holdMs: number, onChange: () => void) {
+    this.#ring = ring;
+    this.#holdMs = holdMs;
+    this.#onChange = onChange;
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** Somebody has a say in the pace. */
+  get isHeld(): boolean {
+    if (this.#left) return true;
+    for (const { hold } of this.#readers) if (hold) return true;
+    return false;
+  }
+
+  /** More output is wanted by one who has a say. */
+  get wantsMore(): boolean {
+    const { end } = this.#ring;
+    if (this.#left && end < this.#until(this.#left)) return true;
+    for (const { hold, cursor } of this.#readers) if (hold && end < this.#until(cursor)) return true;
+    return false;
+  }
+
+  /**
+   * Bytes that the ring takes before it overwrites what the fastest of those with a say has not consumed: they may yet
+   * be asked for again. Infinity where nobody has a say.
+   */
+  get room(): number {
+    const { capacity, start, end } = this.#ring;
+    let consumed = this.#left?.consumed ?? -1;
+    for (const { hold, cursor } of this.#readers) if (hold) consumed = Math.max(consumed, cursor.consumed);
+    return consumed < 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.max(consumed, start) + capacity - end);
+  }
+
+  join(reader: PaceReader): void {
+    this.#readers.add(reader);
+    this.#forgetLeft();
+    this.#onChange();
+  }
+
+  /** @param announced otherwise what it asked for stands for the hold time, in case that it comes back */
+  leave(reader: PaceReader, announced: boolean): void {
+    if (!this.#readers.delete(reader)) return;
+    if (!announced && reader.hold) this.hold(reader.cursor);
+    this.#onChange();
+  }
+
+  /** What was asked for over the connection that was lost last. */
+  get left(): { consumed: number; limit: number } | null {
+    return this.#left;
+  }
+
+  /** Lets what was asked for stand for the hold time. */
+  hold({ consumed, limit }: { consumed: number; limit: number }): void {
+    if (this.#holdMs <= 0) return;
+    this.#left = {
+      consumed: Math.max(consumed, this.#left?.consumed ?? 0),
+      limit: Math.max(limit, this.#left?.limit ?? 0),
+    };
+    this.#timer ??= setTimeout(() => {
+      this.#forgetLeft();
+      this.#onChange();
+    }, this.#holdMs);
+    this.#timer.unref();
+  }
+
+  /** There is more in the ring, or the end. */
+  advance(): void {
+    for (const reader of this.#readers) reader.advance();
+  }
+
+  /** A reader's credit or say has changed. */
+  changed(): void {
+    this.#onChange();
+  }
+
+  // --- internal ---
+
+  /** Never so far that what it has not consumed is overwritten. */
+  #until({ consumed, limit }: { consumed: number; limit: number }): number {
+    const { capacity, start } = this.#ring;
+    return Math.min(limit, Math.max(consumed, start) + capacity - Math.min(READ_BYTES, capacity / 2));
+  }
+
+  #forgetLeft(): void {
+    this.#left = null;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

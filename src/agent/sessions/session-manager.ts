@@ -1,0 +1,351 @@
+/** The sessions of this machine: one shell per id. They know nothing of connections and outlive them. */
+
+import { gather } from "../../lib/gather.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { Sender } from "../../link/sender.ts";
+import { MAIN_SESSION } from "../../protocol/ids.ts";
+import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../../protocol/limits.ts";
+import { isPathSegment } from "../../protocol/path.ts";
+import { encodeAgent } from "../../protocol/v1.ts";
+import { type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
+import { AdoptedPty } from "../../pty/adopted.ts";
+import type { Pty } from "../../pty/pty.ts";
+import type { ByteRing } from "../../stream/byte-ring.ts";
+import type { SavedSession, SavedSessions } from "../restart/schema.ts";
+import { ByteBudget } from "./byte-budget.ts";
+import { Ended } from "./ended.ts";
+import { Refusal } from "./refusal.ts";
+import { RingPool, type RingSizes } from "./rings.ts";
+import { Session } from "./session.ts";
+import { INPUT_BUFFER_BYTES } from "./session-input.ts";
+import type { SessionOptions } from "./session-options.ts";
+import type { SessionRequest, ShellWish } from "./session-request.ts";
+
+/** Milliseconds between a hang-up and SIGKILL. */
+const GRACE_MS = 2_000;
+/** Sizes that are remembered for sessions that have not started yet. */
+const MAX_EARLY_SIZES = 64;
+
+interface Size {
+  cols: number;
+  rows: number;
+}
+
+export interface SessionManagerOptions {
+  sender: Sender;
+  logger: Logger;
+  /** Starts the configured shell; throws where it can't. @param terminal for which it is started, where that is known */
+  openShell(size: Size, wish: ShellWish): Pty;
+  /** A line of ours that each session begins with. */
+  greeting?(): string | undefined;
+  maxSessions: number;
+  /** Bytes of output kept per session, and for all of them. */
+  sessionBuffer: number;
+  memoryBudget: number;
+  /** What runs in a session, for lists. */
+  shell: string;
+  rings: RingSizes;
+  /** How long what was asked for over a lost connection stands, ms. */
+  holdMs: number;
+}
+
+export class SessionManager {
+  readonly #options: SessionManagerOptions;
+  readonly #budget: ByteBudget;
+  readonly #sessions = new Map<string, Session>();
+  readonly #earlySizes = new Map<string, Size>();
+  /** Ended sessions that were asked for again before their last output was sent. */
+  readonly #again = new Set<string>();
+  readonly #rings: RingPool;
+  readonly #ended: Ended;
+  #closed = false;
+  #started = 0;
+
+  constructor(options: SessionManagerOptions) {
+    this.#options = options;
+    this.#rings = new RingPool(options.rings);
+    this.#ended = new Ended((session) => this.#rings.close(session.ring));
+    this.#budget = new ByteBudget(options.memoryBudget);
+  }
+
+  /** Sessions, those included whose end the server has not heard of. */
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** Sessions that were ever started. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Shows a line in all that run. */
+  tell(line: string): void {
+    for (const session of this.running()) session.show(`\r\n${line}\r\n`);
+  }
+
+  /** Bytes of output that wait for the server. */
+  get bufferedBytes(): number {
+    return this.#budget.used;
+  }
+
+  /** A server is connected to. To be called before anything is sent to it. */
+  serverConnects(isV2: boolean): void {
+    for (const session of this.#sessions.values()) session.serverConnects(!isV2);
+  }
+
+  /**
+   * Tells a server that may be a new one which sessions run; by rexec.v1, so one that speaks v2 hears only of those
+   * that it, or one before it, asked for by v1.
+   */
+  announce(isV2: boolean): void {
+    if (isV2) this.#rings.serveV2();
+    for (const session of this.#sessions.values()) {
+      session.wantV1(true);
+      if (!isV2) session.serveV1();
+      else if (!session.isForV1) continue;
+      if (session.state === "running") this.#options.sender.control(encodeAgent.shellStarted(session.id));
+    }
+  }
+
+  /** `new_session` not true means the shared session, whatever the id says. */
+  start(requested: string | undefined, isNew: boolean): void {
+    const id = isNew && requested ? requested : MAIN_SESSION;
+    const { sender } = this.#options;
+    if (!isPathSegment(id)) return void this.#refuse(id, "no session can have that name");
+    const known = this.#sessions.get(id);
+    if (known?.state === "running") {
+      sender.control(encodeAgent.shellStarted(id));
+      known.serveV1();
+      known.wantV1(true);
+      known.named();
+      return;
+    }
+    sender.control(encodeAgent.shellStarting(id));
+    if (known) this.#again.add(id);
+    else this.#openForV1(id);
+    known?.named(); // the end of the one before is sent first
+  }
+
+  running(): Session[] {
+    return [...this.#sessions.values()].filter(({ state }) => state === "running");
+  }
+
+  /** All that run, and those that ended and can still be read. */
+  infos(): SessionInfo[] {
+    return [...this.#sessions.values(), ...this.#ended.sessions].map(({ info }) => info);
+  }
+
+  /**
+   * The session that an opener of rexec.v2 asks for; started where it may be.
+   * @throws Refusal
+   */
+  find({ session: id, instance, create, cols, rows, ...wish }: SessionRequest): {
+    session: Session;
+    created: boolean;
+  } {
+    const known = this.#sessions.get(id);
+    if (instance !== undefined) {
+      const session = known?.instance === instance ? known : this.#byInstance(instance);
+      if (!session)
+        throw new Refusal("gone", `session ${id} is gone: it ended, or its agent was started anew`);
+      return { session, created: false };
+    }
+    if (known && known.end === null) return { session: known, created: false };
+    if (create) {
+      const early = this.#earlySizes.get(id);
+      const size = cols && rows ? { cols, rows } : (early ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS });
+      this.#earlySizes.delete(id);
+      // One that waits for a server of v1 to hear of its end does so without its name.
+      if (known) this.#bury(known);
+      return { session: this.#open(id, size, wish), created: true };
+    }
+    const session = known ?? this.#ended.byName(id);
+    if (!session) throw new Refusal("gone", `no session ${id} runs here`);
+    return { session, created: false };
+  }
+
+  /** Ends one, by its name or its instance. @returns false where there is none */
+  kill(id: string): boolean {
+    const session = this.#sessions.get(id) ?? [...this.#sessions.values()].find((one) => one.instance === id);
+    if (!session) return false;
+    this.stop(session.id, "this shell was ended on request (rexec kill)");
+    return true;
+  }
+
+  /** Whether the server has somebody who takes that session's output by v1. */
+  wantV1(id: string, wanted: boolean): void {
+    this.#sessions.get(id)?.wantV1(wanted);
+  }
+
+  input(requested: string, data: Uint8Array): void {
+    const id = requested || MAIN_SESSION;
+    const session = this.#sessions.get(id);
+    if (session?.state !== "running") {
+      this.#refuse(id, "no such session is running");
+      return;
+    }
+    session.named();
+    if (session.write(data)) return;
+    const limit = `${INPUT_BUFFER_BYTES / 1024 / 1024} MiB`;
+    this.#refuse(id, `input refused: the program does not read, and ${limit} wait for it already`);
+  }
+
+  /** Nonsense is ignored with a warning; a size for a session that has not started yet is remembered. */
+  resize(requested: string, cols: unknown, rows: unknown): void {
+    const id = requested || MAIN_SESSION;
+    if (!isSide(cols) || !isSide(rows)) {
+      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 10 } as const;
+      gather(this.#options.logger, cause, `session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
+      return;
+    }
+    const session = this.#sessions.get(id);
+    session?.named();
+    if (session?.state === "running") {
+      session.resize(cols, rows);
+      return;
+    }
+    if (this.#earlySizes.size < MAX_EARLY_SIZES || this.#earlySizes.has(id))
+      this.#earlySizes.set(id, { cols, rows });
+  }
+
+  /** Ends one. @param why for whoever looks */
+  stop(id: string, why?: string): void {
+    this.#again.delete(id);
+    void this.#sessions.get(id)?.stop(GRACE_MS, why);
+  }
+
+  /** Ends all. Resolves when every shell is gone. @param why for whoever looks */
+  async stopAll(why?: string): Promise<void> {
+    this.#again.clear();
+    this.#earlySizes.clear();
+    await Promise.all([...this.#sessions.values()].map((session) => session.stop(GRACE_MS, why)));
+  }
+
+  /** The terminals of those that have not ended. */
+  get terminals(): Pty[] {
+    return [...this.#sessions.values()].map(({ pty }) => pty).filter((pty) => pty !== null);
+  }
+
+  /** For another program image of this process. Views of what there is: true until something changes. */
+  save(): SavedSessions {
+    return {
+      isV2: this.#rings.isV2,
+      sessions: [...this.#sessions.values()].map((session) => session.save()),
+      ended: this.#ended.remaining.map(({ session, leftMs }) => ({ session: session.save(), leftMs })),
+      earlySizes: [...this.#earlySizes].map(([id, size]) => ({ id, ...size })),
+      again: [...this.#again],
+    };
+  }
+
+  /** What the image before had. To be called once, before anything else. */
+  restore({ isV2, sessions, ended, earlySizes, again }: SavedSessions): void {
+    if (isV2) this.#rings.serveV2();
+    const all = [...sessions, ...ended.map(({ session }) => session)];
+    const rings = all.map(() => this.#rings.open()); // all before any is filled: each has its share then
+    const made = all.map((saved, index) => this.#revive(saved, rings[index] ?? this.#rings.open()));
+    for (const session of made.slice(0, sessions.length)) {
+      this.#sessions.set(session.id, session);
+      if (session.state === "stopping") this.stop(session.id);
+    }
+    for (const [index, { leftMs }] of ended.entries()) {
+      const session = made[sessions.length + index];
+      if (!session) continue;
+      this.#rings.settle(session.ring);
+      this.#ended.add(session, leftMs);
+    }
+    for (const { id, cols, rows } of earlySizes) this.#earlySizes.set(id, { cols, rows });
+    for (const id of again) this.#again.add(id);
+  }
+
+  /** Ends all and takes no new ones. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.stopAll("the agent was stopped, and this shell with it");
+  }
+
+  // --- internal ---
+
+  #openForV1(id: string): void {
+    const size = this.#earlySizes.get(id) ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS };
+    this.#earlySizes.delete(id);
+    try {
+      // `shell_started` before the session reads, so that no output can be ahead of it.
+      this.#open(id, size, {}, () => this.#options.sender.control(encodeAgent.shellStarted(id))).serveV1();
+    } catch (error) {
+      this.#refuse(id, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @throws Refusal, or what the PTY throws where it can't be started */
+  #open(id: string, size: Size, wish: ShellWish, onStart: () => void = () => {}): Session {
+    const { logger, openShell, maxSessions, shell } = this.#options;
+    if (this.#closed) throw new Refusal("failed", "the agent is stopping");
+    if (this.#sessions.size >= maxSessions) {
+      throw new Refusal(
+        "too_many_sessions",
+        `${maxSessions} sessions run here already, which is the limit: end one first`,
+      );
+    }
+    const pty = openShell(size, wish);
+    gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
+    onStart();
+    const command = (wish.shown ?? wish.command ?? shell).slice(0, SHOWN_CHARS);
+    const session = this.#make({ id, pty, command, size, ring: this.#rings.open() });
+    const greeting = wish.command === undefined && this.#options.greeting?.();
+    if (greeting) session.show(`${greeting}\r\n`);
+    this.#sessions.set(id, session);
+    this.#started += 1;
+    return session;
+  }
+
+  #make(its: Pick<SessionOptions<Session>, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
+    const { sender, logger, sessionBuffer: bufferBytes, holdMs } = this.#options;
+    const onOver = (over: Session) => this.#onOver(over);
+    return new Session({ ...its, sender, logger, bufferBytes, holdMs, budget: this.#budget, onOver });
+  }
+
+  #revive(saved: SavedSession, ring: ByteRing): Session {
+    const { id, command, cols, rows } = saved;
+    ring.restart(saved.ring.start);
+    for (const part of saved.ring.parts) ring.append(part);
+    const pty = saved.pty && new AdoptedPty({ ...saved.pty, unwritten: [] });
+    return this.#make({ id, pty, command, size: { cols, rows }, ring, saved });
+  }
+
+  #onOver(session: Session): void {
+    if (this.#sessions.get(session.id) !== session) return;
+    this.#bury(session);
+    // Not at once: `shell_stopped` is not on the line yet.
+    if (this.#again.delete(session.id)) queueMicrotask(() => this.#openForV1(session.id));
+  }
+
+  /** It can be read for a while. */
+  #bury(session: Session): void {
+    gather(this.#options.logger, { ...SESSION_LINES, kind: "ended sessions" }, `session ${session.id} ended`);
+    this.#sessions.delete(session.id);
+    this.#rings.settle(session.ring);
+    this.#ended.add(session);
+  }
+
+  #byInstance(instance: string): Session | undefined {
+    const running = [...this.#sessions.values()].find((session) => session.instance === instance);
+    return running ?? this.#ended.byInstance(instance);
+  }
+
+  #refuse(id: string, why: string): void {
+    const cause = { level: "warn", kind: "refused sessions", who: "server", atOnce: 5 } as const;
+    gather(this.#options.logger, cause, `session ${id}: ${why}`);
+    this.#options.sender.control(encodeAgent.shellError(id, why));
+  }
+}
+
+/** A server may start and end sessions as fast as it likes. */
+const SESSION_LINES = { level: "info", who: "server", atOnce: 64 } as const;
+
+function isSide(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_TERMINAL_SIDE;
+}
+
+function shown(value: unknown): string {
+  return typeof value === "number" ? String(value) : typeof value;
+}

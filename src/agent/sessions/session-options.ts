@@ -1,0 +1,30 @@
+/** What a session is made of. */
+
+import type { Logger } from "../../lib/log.ts";
+import type { Sender } from "../../link/sender.ts";
+import type { Pty } from "../../pty/pty.ts";
+import type { ByteRing } from "../../stream/byte-ring.ts";
+import type { SavedSession } from "../restart/schema.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+
+/** @typeParam Session the session that it makes */
+export interface SessionOptions<Session> {
+  id: string;
+  /** Null where it has ended already. */
+  pty: Pty | null;
+  /** What was started, for lists. */
+  command: string;
+  size: { cols: number; rows: number };
+  ring: ByteRing;
+  /** How long what was asked for over a lost connection stands, ms. */
+  holdMs: number;
+  sender: Sender;
+  budget: ByteBudget;
+  /** Bytes of output kept while the server does not take them. */
+  bufferBytes: number;
+  logger: Logger;
+  /** Called once, when the session is over. */
+  onOver(session: Session): void;
+  /** As an earlier program image left it, its ring included; otherwise it begins now. */
+  saved?: SavedSession;
+}

@@ -1,0 +1,183 @@
+/** A command on one connection: asked for, its streams passed on, until either of the two ends. */
+import { counted } from "../../lib/count.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
+import { Stream } from "../../protocol/v2/frames.ts";
+import type { Connection } from "../socket.ts";
+import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
+import type { Intake } from "../stream/intake.ts";
+import type { Refused } from "../stream/refusals.ts";
+import type { RunEnd, RunState } from "./run-state.ts";
+
+/** How one connection ended. */
+export type RunStep = { kind: "ended"; end: RunEnd } | { kind: "left" } | { kind: "lost"; reason: string };
+
+const CHANNEL = 0;
+
+export class RunChannel implements ChannelEvents {
+  readonly ended: Promise<RunStep>;
+  readonly #end: PromiseWithResolvers<RunStep>;
+  readonly #state: RunState;
+  readonly #connection: Connection;
+  readonly #onAttached: () => void;
+  #attached = false;
+
+  constructor(state: RunState, connection: Connection, onAttached: () => void) {
+    this.#state = state;
+    this.#connection = connection;
+    this.#onAttached = onAttached;
+    this.#end = Promise.withResolvers();
+    this.ended = this.#end.promise;
+    this.ended.catch(() => {}); // raced by the owner
+  }
+
+  /** Begins. */
+  ask(): void {
+    readChannel(this.#connection, CHANNEL, this);
+    const { id, options, stdout, stderr, asked } = this.#state;
+    this.#state.asked = true;
+    this.#control({
+      type: "run",
+      channel: CHANNEL,
+      run: id,
+      command: options.command,
+      ...(options.shown === undefined || options.shown === options.command
+        ? {}
+        : { shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() }),
+      zstd: true,
+      cursors: [stdout.cursor, stderr.cursor],
+      resume: asked,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
+      ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
+      ...(options.timeoutMs === undefined ? {} : { timeout_ms: Math.ceil(options.timeoutMs) }),
+    });
+  }
+
+  /** Sends the signals that wait. */
+  sendSignals(): void {
+    if (!this.#attached) return;
+    for (const signal of this.#state.signals.splice(0)) {
+      this.#control({ type: "signal", channel: CHANNEL, signal });
+    }
+  }
+
+  /** We are done: nothing is held for us. */
+  detach(): void {
+    this.#control({ type: "detach", channel: CHANNEL });
+  }
+
+  /** Resolves once all output is written and acknowledged. */
+  async flushed(): Promise<void> {
+    await Promise.all(this.#state.sinks.map((sink) => sink.flushed()));
+    for (const intake of [this.#state.stdout, this.#state.stderr]) intake.flushAck();
+  }
+
+  dispose(): void {
+    for (const part of [this.#state.stdin, this.#state.stdout, this.#state.stderr]) part.detached();
+  }
+
+  message(message: OwnerMessage): void {
+    if (message.type === "attached") this.#onAttach(message.input);
+    else if (message.type === "refused") this.#refused(message);
+    else if (message.type === "ended") this.#ended(message);
+  }
+
+  data(stream: Stream, offset: number, bytes: Uint8Array): void {
+    this.#intake(stream)?.data(offset, bytes);
+  }
+
+  ack(consumed: number, limit: number): void {
+    if (!this.#state.stdin.ack(consumed, limit)) throw new ProtocolError(`stdin ${consumed} was never sent`);
+  }
+
+  fin(stream: Stream, offset: number): void {
+    const cursor = this.#intake(stream)?.cursor ?? offset;
+    if (offset !== cursor) throw new ProtocolError(`stream ${stream} ends at ${offset}, not at ${cursor}`);
+  }
+
+  gap(stream: Stream, to: number): void {
+    const lost = this.#intake(stream)?.gap(to) ?? 0;
+    if (lost > 0) this.#end.reject(outputLost(lost));
+  }
+
+  screen(): void {
+    throw new ProtocolError("a screen of a command");
+  }
+
+  // --- internal ---
+
+  #control(message: Parameters<typeof encodeControl>[0]): void {
+    this.#connection.send(encodeControl(message));
+  }
+
+  #intake(stream: Stream): Intake | null {
+    if (stream === Stream.output) return this.#state.stdout;
+    return stream === Stream.stderr ? this.#state.stderr : null;
+  }
+
+  #onAttach(applied: number): void {
+    const connection = this.#connection;
+    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
+    const to = {
+      channel: CHANNEL,
+      send,
+      get rttMs() {
+        return connection.rttMs;
+      },
+    };
+    this.#state.startedAt ??= performance.now();
+    this.#attached = true;
+    // Signals and input overtake what is granted to output.
+    this.sendSignals();
+    if (this.#state.stdin.attached(applied, { channel: CHANNEL, send }) > 0) {
+      this.#end.reject(new RexecError("the agent lost part of stdin", { code: "stdin_lost" }));
+    }
+    this.#state.stdout.attached(to);
+    this.#state.stderr.attached(to);
+    this.#onAttached();
+  }
+
+  #refused({ code, message }: Refused): void {
+    if (code === "lost") return void this.#end.resolve({ kind: "lost", reason: message });
+    if (code === "gone") return void this.#end.reject(runGone());
+    if (code === "failed")
+      return void this.#end.resolve({ kind: "ended", end: this.#endOf({ neverRan: message }) });
+    this.#end.reject(new RexecError(`the command was refused: ${message}`, { code: "run_refused" }));
+  }
+
+  #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {
+    const { exit_code: exitCode, signal, timed_out: timedOut = false, left_open: leftOpen = false } = ended;
+    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut, leftOpen }) });
+  }
+
+  #endOf(known: Partial<RunEnd>): RunEnd {
+    const { startedAt } = this.#state;
+    const durationMs = startedAt === null ? 0 : Math.round(performance.now() - startedAt);
+    return {
+      exitCode: null,
+      signal: null,
+      timedOut: false,
+      leftOpen: false,
+      neverRan: null,
+      durationMs,
+      ...known,
+    };
+  }
+}
+
+/** The agent does not know the command (any more). */
+export function runGone(): RexecError {
+  return new RexecError("the command is gone: its agent was started anew, or nobody came back for too long", {
+    code: "run_gone",
+    hint: "it may have run: look before you run it again",
+  });
+}
+
+/** A command's output is held for its reader: this should not happen. */
+function outputLost(bytes: number): RexecError {
+  return new RexecError(`lost ${counted(bytes, "byte")} of the command's output`, {
+    code: "output_lost",
+    hint: "it may have run: look before you run it again",
+  });
+}

@@ -1,0 +1,284 @@
+/** A shell on one connection: attached, shown, typed into, until either of the two ends. */
+import { counted } from "../../lib/count.ts";
+import { ExitCode } from "../../lib/errors.ts";
+import {
+  encodeControl,
+  GATEWAY_VIEWER,
+  type OtherViewer,
+  type OwnerMessage,
+} from "../../protocol/v2/control.ts";
+import { Stream } from "../../protocol/v2/frames.ts";
+import { exitCodeOf } from "../run/exit-code.ts";
+import type { Connection } from "../socket.ts";
+import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
+import { attachRefused, type Refused, sessionGone, unknownSession } from "../stream/refusals.ts";
+import { type AttachContext, noTerminalCommands, type Step } from "./attach-context.ts";
+import { othersText } from "./others.ts";
+import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
+import type { ShellState } from "./shell-state.ts";
+
+type Attached = Extract<OwnerMessage, { type: "attached" }>;
+type Ended = Extract<OwnerMessage, { type: "ended" }>;
+
+const CHANNEL = 0;
+/** An outage shorter than this is not worth a word, ms. */
+export const NOTICED_AFTER_MS = 1_500;
+
+export class ShellChannel implements ChannelEvents {
+  readonly ended: Promise<Step>;
+  readonly #end: PromiseWithResolvers<Step>;
+  readonly #context: AttachContext;
+  readonly #state: ShellState;
+  readonly #connection: Connection;
+  /** To be shown with the first picture. */
+  #others = "";
+  #sessionRows = 0;
+  readonly #onAttached: (channel: ShellChannel) => void;
+  readonly #stopResizing: () => void;
+  #snapshot: Snapshot | null = null;
+  #absence: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    context: AttachContext,
+    state: ShellState,
+    connection: Connection,
+    onAttached: (channel: ShellChannel) => void,
+  ) {
+    this.#context = context;
+    this.#state = state;
+    this.#connection = connection;
+    this.#onAttached = onAttached;
+    this.#end = Promise.withResolvers();
+    this.ended = this.#end.promise;
+    this.ended.catch(() => {}); // raced by the owner
+    this.#stopResizing = context.terminal.onResize(() => this.#sendSize());
+  }
+
+  /** Begins. */
+  attach(): void {
+    readChannel(this.#connection, CHANNEL, this);
+    this.#sendAttach();
+  }
+
+  /** Leaves on purpose: nothing is held for us. */
+  detach(): void {
+    this.#control({ type: "detach", channel: CHANNEL });
+  }
+
+  /** Makes a full-screen program draw itself anew: by one row less and back. */
+  redraw(): void {
+    const size = this.#context.terminal.size();
+    if (!size || size.rows < 2) return;
+    this.#control({ type: "resize", channel: CHANNEL, cols: size.cols, rows: size.rows - 1 });
+    this.#sendSize();
+  }
+
+  /** Resolves once all output is on the screen and acknowledged. */
+  async flushed(): Promise<void> {
+    await this.#state.sink.flushed();
+    this.#state.output.flushAck();
+  }
+
+  dispose(): void {
+    clearTimeout(this.#absence);
+    this.#stopResizing();
+    this.#state.journal.detached();
+    this.#state.output.detached();
+  }
+
+  message(message: OwnerMessage): void {
+    switch (message.type) {
+      case "attached":
+        return void this.#attached(message);
+      case "screen":
+        return void this.#screenAnnounced(message);
+      case "ended":
+        return void this.#ended(message);
+      case "refused":
+        return void this.#refused(message);
+      case "size":
+        return void this.#size(message);
+      case "agent_status":
+        return void this.#agentStatus(message.status === "online");
+      case "sessions":
+        return;
+    }
+  }
+
+  data(stream: Stream, offset: number, bytes: Uint8Array): void {
+    if (stream !== Stream.output) return;
+    if (this.#snapshot) throw new ProtocolError("output in the middle of a snapshot");
+    this.#context.input.active();
+    this.#state.output.data(offset, bytes);
+  }
+
+  ack(consumed: number, limit: number): void {
+    if (!this.#state.journal.ack(consumed, limit))
+      throw new ProtocolError(`input ${consumed} was never sent`);
+  }
+
+  fin(stream: Stream, offset: number): void {
+    const { cursor } = this.#state.output;
+    if (stream === Stream.output && offset > cursor)
+      throw new ProtocolError(`the end at ${offset}, after ${cursor}`);
+  }
+
+  gap(stream: Stream, to: number): void {
+    if (stream !== Stream.output) return;
+    const skipped = this.#state.output.gap(to);
+    if (skipped > 0) this.#tellSkipped(skipped);
+  }
+
+  screen(position: number, bytes: Uint8Array): void {
+    if (!this.#snapshot) return;
+    this.#snapshot.add(position, bytes);
+    if (this.#snapshot.complete) this.#show(this.#snapshot);
+  }
+
+  // --- internal ---
+
+  #agentStatus(online: boolean): void {
+    const state = this.#state;
+    clearTimeout(this.#absence);
+    if (online) {
+      if (state.toldAbsence) this.#context.status({ kind: "agent", online });
+      return;
+    }
+    // Nobody is there to take input until the next `attached`.
+    state.journal.detached();
+    // An agent that restarts in place is away for a tenth of a second.
+    this.#absence = setTimeout(() => {
+      state.toldAbsence = true;
+      this.#context.status({ kind: "agent", online });
+    }, NOTICED_AFTER_MS);
+  }
+
+  #control(message: Parameters<typeof encodeControl>[0]): void {
+    this.#connection.send(encodeControl(message));
+  }
+
+  #sendAttach(): void {
+    const { session, instance, output, hasPast } = this.#state;
+    const { target, create = true, terminal, look = {}, command } = this.#context;
+    const starts = create && instance === null && !(command && this.#state.asked);
+    this.#state.asked = true;
+    this.#control({
+      type: "attach",
+      channel: CHANNEL,
+      session,
+      create: starts,
+      viewer: target.viewerId,
+      zstd: true,
+      ...(instance === null ? {} : { instance }),
+      // Without one it is a new look: the first picture was cut off in the middle.
+      ...(hasPast ? { cursor: output.cursor } : {}),
+      ...terminal.size(),
+      ...look,
+      ...(command && starts ? { command: command.line, shown: command.shown } : {}),
+    });
+  }
+
+  #attached({ info, starts, input, created, others = [] }: Attached): void {
+    const state = this.#state;
+    const first = state.instance === null;
+    if (!first && info.instance !== state.instance) {
+      return void this.#end.reject(sessionGone(state.journal.unapplied));
+    }
+    const { command } = this.#context;
+    if (command && first && info.command !== command.shown) {
+      this.#control({ type: "kill", session: info.instance });
+      return void this.#end.reject(noTerminalCommands());
+    }
+    state.instance = info.instance;
+    if (first) state.output.restart(starts[0]);
+    if (created) state.hasPast = true;
+    const connection = this.#connection;
+    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
+    const lost = state.journal.attached(input, { channel: CHANNEL, send });
+    state.output.attached({
+      channel: CHANNEL,
+      send,
+      get rttMs() {
+        return connection.rttMs;
+      },
+    });
+    if (lost > 0) this.#context.status({ kind: "input_lost", bytes: lost });
+    // What was told stood on the screen of a program that doesn't know of it.
+    if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
+    state.toldAbsence = false;
+    this.#onAttached(this);
+    if (first) {
+      this.#sessionRows = info.rows;
+      this.#tellOthers(others);
+    }
+  }
+
+  /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
+  #tellOthers(others: readonly OtherViewer[]): void {
+    const text = othersText(others, Date.now());
+    if (!text) return;
+    this.#others = text;
+    this.#context.status({ kind: "others", text });
+  }
+
+  #screenAnnounced(head: ScreenHead): void {
+    this.#snapshot = new Snapshot(head);
+    if (this.#snapshot.complete) this.#show(this.#snapshot);
+  }
+
+  /** In the place of everything that has not reached the screen yet. */
+  #show(snapshot: Snapshot): void {
+    const { terminal } = this.#context;
+    const { sink, output } = this.#state;
+    this.#snapshot = null;
+    sink.clear();
+    if (terminal.shown) {
+      sink.push(Buffer.from(blankScreen(terminal.undo(), terminal.size()?.rows ?? 0)));
+    }
+    const { cols = 80, rows = 24 } = terminal.size() ?? {};
+    const { skipped } = snapshot.head;
+    const lines = terminal.shown
+      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
+      : [];
+    sink.push(snapshot.with(lines, cols, freeRow(snapshot.bytes, rows, this.#sessionRows)));
+    output.restart(snapshot.head.offset);
+    this.#state.hasPast = true;
+    this.#others = "";
+    if (skipped > 0 && !terminal.shown) this.#context.status({ kind: "skipped", bytes: skipped });
+  }
+
+  #tellSkipped(bytes: number): void {
+    if (!this.#context.terminal.shown) return void this.#context.status({ kind: "skipped", bytes });
+    this.#state.sink.push(Buffer.from(marker(skippedText(bytes))));
+  }
+
+  #ended({ exit_code, signal }: Ended): void {
+    this.#end.resolve({ kind: "exited", exitCode: exitCodeOf({ exit_code, signal }) ?? ExitCode.ok });
+  }
+
+  #refused(refused: Refused): void {
+    const { instance, journal, session } = this.#state;
+    if (refused.code === "lost") return void this.#end.resolve({ kind: "lost", reason: refused.message });
+    if (refused.code !== "gone") return void this.#end.reject(attachRefused(refused));
+    this.#end.reject(instance === null ? unknownSession(session) : sessionGone(journal.unapplied));
+  }
+
+  #size({ cols, rows, by }: { cols: number; rows: number; by: string }): void {
+    const own = this.#context.terminal.size();
+    const state = this.#state;
+    // The gateway's own is an echo, which may be older than our latest.
+    if (!own || state.sizeTold || by === this.#context.target.viewerId || by === GATEWAY_VIEWER) return;
+    if (own.cols === cols && own.rows === rows) return;
+    state.sizeTold = true;
+    this.#context.status({ kind: "size", cols, rows });
+  }
+
+  #sendSize(): void {
+    const size = this.#context.terminal.size();
+    if (size) this.#control({ type: "resize", channel: CHANNEL, ...size });
+  }
+}
+
+function skippedText(bytes: number): string {
+  return `${counted(bytes, "byte")} of output ${bytes === 1 ? "was" : "were"} skipped here`;
+}

@@ -1,0 +1,309 @@
+/** One viewer at one session: its place in the mirror, what it types, what its terminal measures. */
+
+import { WireGauge } from "../../link/wire-gauge.ts";
+import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
+import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import { COUNTS } from "../../protocol/values.ts";
+import { StreamCursor } from "../../stream/stream.ts";
+import type { ConnectionInfo } from "../sockets/connection.ts";
+import type { AgentLink } from "./agent-link.ts";
+import type { Mirror, MirrorReader } from "./mirror.ts";
+import { packedFrame } from "./packed-frame.ts";
+import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
+import type { Snapshot, TerminalSize } from "./screen.ts";
+import type { SnapshotBudget } from "./snapshot-budget.ts";
+import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
+
+type Attach = Extract<OpenerMessage, { type: "attach" }>;
+type Attached = Extract<OwnerMessage, { type: "attached" }>;
+type Refused = Extract<OwnerMessage, { type: "refused" }>;
+
+export interface AttachmentDeps {
+  /** The mirror of what the agent has attached us to. */
+  mirror(info: Attached["info"]): Mirror;
+  /** Who looks at it already. */
+  others(info: Attached["info"]): readonly ConnectionInfo[];
+  onGone(attachment: Attachment): void;
+  snapshots: SnapshotBudget;
+  /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
+  screenEveryMs: number;
+}
+
+export class Attachment implements PeerChannel, MirrorReader {
+  readonly viewer: string;
+  hold: boolean;
+  readonly #peer: Peer;
+  readonly #wish: Attach;
+  readonly #deps: AttachmentDeps;
+  readonly #input: ViewerInput;
+  readonly #wire = new WireGauge();
+  #size: TerminalSize | null;
+  #mirror: Mirror | null = null;
+  /** Null until it is known where its output begins. */
+  #cursor: StreamCursor | null = null;
+  /** What it has granted before it had a cursor. */
+  #granted = 0;
+  /** What is left of a snapshot to be sent. */
+  #snapshot: { whole: Snapshot; position: number } | null = null;
+  readonly #pump = () => this.#peer.pump();
+  #awaitsScreen = false;
+  #screenAt = Number.NEGATIVE_INFINITY;
+  #retry: Timer | null = null;
+  #over = false;
+
+  constructor(peer: Peer, wish: Attach, deps: AttachmentDeps) {
+    this.#peer = peer;
+    this.#wish = wish;
+    this.#deps = deps;
+    this.viewer = wish.viewer;
+    this.hold = wish.hold;
+    this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
+    this.#input = new ViewerInput({
+      onAttached: (message) => this.#attached(message),
+      onRefused: (message) => this.refused(message),
+      onAck: (consumed, limit) => this.#acknowledge(consumed, limit),
+    });
+  }
+
+  get connection(): ConnectionInfo {
+    return this.#peer.connection.info;
+  }
+
+  get sent(): number | null {
+    return this.#cursor?.sent ?? null;
+  }
+
+  get consumed(): number {
+    return this.#cursor?.consumed ?? 0;
+  }
+
+  get limit(): number {
+    return this.#cursor?.limit ?? 0;
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** The session that it has asked for and not been answered about. */
+  get opening(): string | null {
+    return this.#mirror ? null : this.#wish.session;
+  }
+
+  // --- the agent's leg ---
+
+  /** The agent is there (again). */
+  connect(link: AgentLink): void {
+    const { session, create, instance = this.#mirror?.info.instance } = this.#wish;
+    this.#input.open(link, (channel) =>
+      link.control({
+        type: "attach",
+        channel,
+        session,
+        create: create && !this.#mirror,
+        ...(instance === undefined ? {} : { instance }),
+        output: false,
+        hold: false,
+        viewer: this.viewer,
+        ...(this.#size ?? {}),
+        ...this.#start,
+      }),
+    );
+  }
+
+  /** What counts where a shell is started for this viewer. */
+  get #start(): Partial<Attach> {
+    const { term, colorterm, command, shown } = this.#wish;
+    return Object.fromEntries(
+      Object.entries({ term, colorterm, command, shown }).filter(([, value]) => value !== undefined),
+    );
+  }
+
+  disconnect(): void {
+    this.#input.lost();
+  }
+
+  // --- the viewer's leg ---
+
+  control(message: OpenerMessage): void {
+    if (message.type === "resize") {
+      this.#size = { cols: message.cols, rows: message.rows };
+      this.#mirror?.size.measured(this.viewer, this.#size);
+    } else if (message.type === "hold") {
+      this.hold = message.hold;
+      this.#mirror?.update();
+    }
+  }
+
+  frame(frame: Frame): void {
+    if (frame.kind === "data" && frame.stream === Stream.input) this.#type(frame.offset, frame.bytes);
+    else if (frame.kind === "ack" && frame.stream === Stream.output) this.#ack(frame.consumed, frame.limit);
+  }
+
+  sendPiece(): boolean {
+    if (this.#snapshot) return this.#sendSnapshot();
+    const [cursor, mirror] = [this.#cursor, this.#mirror];
+    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return false;
+    if (cursor.sent < mirror.ring.start) {
+      if (cursor.limit > cursor.sent) this.#fallBehind(mirror);
+      return false;
+    }
+    if (!this.#wire.hasRoom) return false;
+    const piece = cursor.next(PIECE_BYTES);
+    if (piece?.kind !== "data") return this.#sendEnd(mirror, cursor);
+    const { offset, bytes } = piece;
+    const channel = this.#wish.channel;
+    const plain = { kind: "data", stream: Stream.output, channel, offset, bytes } as const;
+    const frame = this.#wish.zstd && this.#wire.isSlow ? packedFrame(plain) : plain;
+    this.#wire.sent(offset + bytes.length, frame.bytes.length);
+    this.#peer.frame(frame);
+    return true;
+  }
+
+  left(announced: boolean): void {
+    this.#finish(announced);
+    this.#input.close();
+  }
+
+  // --- the mirror ---
+
+  advance(): void {
+    this.#peer.pump();
+  }
+
+  show(snapshot: Snapshot): void {
+    const { offset, bytes, cols, rows, drawn } = snapshot;
+    const before = this.#cursor;
+    const skipped = before ? offset - before.sent : 0;
+    const limit = Math.max(offset, before?.limit ?? this.#granted);
+    const { ring } = this.#mirror ?? {};
+    if (!ring || this.#over) return;
+    this.#awaitsScreen = false;
+    this.#screenAt = performance.now();
+    this.#cursor = new StreamCursor(ring, offset, limit);
+    const { channel } = this.#wish;
+    this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped, drawn });
+    this.#dropSnapshot();
+    if (bytes.length > 0) {
+      this.#snapshot = { whole: snapshot, position: 0 };
+      this.#deps.snapshots.hold(snapshot);
+    }
+    this.#peer.pump();
+  }
+
+  resized(size: TerminalSize, by: string): void {
+    this.#peer.send({ type: "size", channel: this.#wish.channel, ...size, by });
+  }
+
+  refused(message: Refused): void {
+    if (this.#over) return;
+    const { channel } = this.#wish;
+    this.#peer.send({ ...message, channel });
+    this.#peer.forget(channel);
+    this.left(true);
+  }
+
+  // --- internal ---
+
+  #attached(message: Attached): void {
+    const { channel, output } = this.#wish;
+    const { info, input, created } = message;
+    const first = this.#mirror === null;
+    const mirror = this.#deps.mirror(info);
+    const resume = this.#resumesAt(info.instance, created);
+    if (first && resume !== null) this.#cursor = new StreamCursor(mirror.ring, resume);
+    this.#mirror = mirror;
+    const start = this.#cursor?.sent ?? mirror.ring.start;
+    const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
+    const others = first ? this.#deps.others(info).slice(0, COUNTS.others).map(otherOf) : undefined;
+    this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created, others });
+    this.#acknowledge(input, input + UNAPPLIED_BYTES);
+    if (!first) return;
+    if (this.#size) mirror.size.measured(this.viewer, this.#size);
+    this.#awaitsScreen = output && resume === null;
+    if (output) mirror.join(this, resume);
+  }
+
+  /** Where its output goes on, or null for a new look. Who started a session looks at it from its first byte on. */
+  #resumesAt(instance: string, created: boolean): number | null {
+    if (created) return 0;
+    return instance === this.#wish.instance ? (this.#wish.cursor ?? null) : null;
+  }
+
+  #acknowledge(consumed: number, limit: number): void {
+    this.#peer.frame({ kind: "ack", stream: Stream.input, channel: this.#wish.channel, consumed, limit });
+  }
+
+  #type(offset: number, bytes: Uint8Array): void {
+    // Ahead of the bytes: what they start is to find the size of whoever typed them.
+    this.#mirror?.size.typed(this.viewer);
+    if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
+  }
+
+  #ack(consumed: number, limit: number): void {
+    if (!this.#cursor) this.#granted = Math.max(this.#granted, limit);
+    else if (!this.#cursor.ack(consumed, limit)) {
+      this.#peer.broken(`it consumed ${consumed} bytes of ${this.#cursor.sent}`);
+      return;
+    }
+    this.#wire.consumed(consumed, performance.now());
+    this.#peer.pump();
+    this.#mirror?.update();
+  }
+
+  #sendSnapshot(): boolean {
+    const snapshot = this.#snapshot;
+    if (!snapshot) return false;
+    const { position, whole } = snapshot;
+    const bytes = whole.bytes.subarray(position, position + PIECE_BYTES);
+    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return false;
+    const { channel } = this.#wish;
+    this.#peer.frame({ kind: "screen", stream: Stream.output, channel, position, bytes });
+    snapshot.position += bytes.length;
+    if (snapshot.position >= whole.bytes.length) this.#dropSnapshot();
+    return true;
+  }
+
+  #dropSnapshot(): void {
+    if (this.#snapshot) this.#deps.snapshots.drop(this.#snapshot.whole);
+    this.#snapshot = null;
+  }
+
+  /** The ring has gone on without it: it gets the screen as it is now. */
+  #fallBehind(mirror: Mirror): void {
+    const wait = this.#screenAt + this.#deps.screenEveryMs - performance.now();
+    if (wait <= 0) {
+      this.#awaitsScreen = true;
+      mirror.requestScreen(this);
+    } else
+      this.#retry ??= setTimeout(() => {
+        this.#retry = null;
+        this.#peer.pump();
+      }, wait);
+  }
+
+  /** All was sent, and the session is over: says so. Always false, since nothing comes after it. */
+  #sendEnd(mirror: Mirror, cursor: StreamCursor): boolean {
+    if (!mirror.end || cursor.sent < mirror.ring.end) return false;
+    const { channel } = this.#wish;
+    this.#peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
+    this.#peer.send({ type: "ended", channel, ...mirror.end });
+    this.#peer.forget(channel);
+    this.left(true);
+    return false;
+  }
+
+  #finish(announced: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#dropSnapshot();
+    this.#mirror?.leave(this, announced);
+    this.#deps.onGone(this);
+  }
+}
+
+/** As the viewer is told. */
+function otherOf({ userName: name, openedAt: since }: ConnectionInfo) {
+  return { name, since };
+}
