@@ -21,7 +21,7 @@ const TEST_TIMEOUT_MS = 30_000;
 const FILE_TIMEOUT_MS = 10 * 60_000;
 /** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
 const ALONE =
-  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(gateway\/v2\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));

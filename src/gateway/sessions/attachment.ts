@@ -4,14 +4,15 @@ import { WireGauge } from "../../link/wire-gauge.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
+import type { Snapshot } from "../../screen/screen.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { Mirror, MirrorReader } from "./mirror.ts";
 import { packedFrame } from "./packed-frame.ts";
 import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
 import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;

@@ -1,5 +1,5 @@
 /** The one size of a session: who decides it, who is told of it, and a program made to draw itself anew by it. */
-import type { TerminalSize } from "./screen.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
 import { Sizes } from "./sizes.ts";
 
 export interface SessionSizeEvents {

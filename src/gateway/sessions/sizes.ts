@@ -1,5 +1,5 @@
 /** Whose size a session has: that of the viewer who typed last; before anybody has, of the one who attached last. */
-import type { TerminalSize } from "./screen.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
 
 interface Claim {
   size: TerminalSize;

@@ -4,15 +4,13 @@
  * costs this session its screen, and no other.
  */
 
-import type { TerminalSize } from "../../screen/engine.ts";
-import { SkippedModes } from "../../screen/modes.ts";
-import { MAX_OPEN_BYTES } from "../../screen/output-filter.ts";
-import type { Place, ScreenPool } from "../../screen/pool.ts";
-import type { ScreenTask } from "../../screen/task.ts";
-import { ScreenLost } from "../../screen/thread.ts";
-import type { ByteRing } from "../../stream/byte-ring.ts";
-
-export type { TerminalSize };
+import type { ByteRing } from "../stream/byte-ring.ts";
+import type { TerminalSize } from "./engine.ts";
+import { SkippedModes } from "./modes.ts";
+import { MAX_OPEN_BYTES } from "./output-filter.ts";
+import type { Place, ScreenPool } from "./pool.ts";
+import type { ScreenTask } from "./task.ts";
+import { ScreenLost } from "./thread.ts";
 
 /** A terminal serialized, as it is at `offset`. */
 export interface Snapshot extends TerminalSize {

@@ -1,9 +1,10 @@
 /** When a mirror's screen is brought up to date, and who gets a snapshot of it. Owned by the mirror; throws nothing. */
 
-import { messageOf } from "../../lib/errors.ts";
-import type { ScreenPool } from "../../screen/pool.ts";
-import type { ByteRing } from "../../stream/byte-ring.ts";
-import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot, type TerminalSize } from "./screen.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { ByteRing } from "../stream/byte-ring.ts";
+import type { TerminalSize } from "./engine.ts";
+import type { ScreenPool } from "./pool.ts";
+import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot } from "./screen.ts";
 import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 export interface ScreeningEvents {
