@@ -1,4 +1,4 @@
-/** The process's open files, of which each connection is one: how many there are, may be, and a few kept back. */
+/** File descriptors of this process: how many are open, the limit, and a reserve. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 
 /** Files that this process may have open; the soft limit, which the runtime has raised to the hard one. */
@@ -22,7 +22,7 @@ export function openDescriptors(): number {
   }
 }
 
-/** Descriptors that are held in vain, to be let go of when all others are used up. */
+/** Descriptors of /dev/null, closed when the process runs out of others. Owned by the listener. */
 export class Reserve {
   readonly #size: number;
   #held: number[] = [];
@@ -32,7 +32,7 @@ export class Reserve {
     this.fill();
   }
 
-  /** Takes back what was let go of, as far as it can be had. */
+  /** Opens as many as are missing and can be had. */
   fill(): void {
     try {
       while (this.#held.length < this.#size) this.#held.push(openSync("/dev/null", "r"));

@@ -1,4 +1,4 @@
-/** All that the gateway remembers. */
+/** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
@@ -7,6 +7,7 @@ import { storeProblem } from "./problems.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
+/** The tables of an open data folder. Owned by the gateway, which closes it. */
 export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
