@@ -1,6 +1,6 @@
-/** What can be wrong before a program runs on a PTY. */
+/** Errors before a program runs on a PTY. */
 
-/** Why no PTY was opened; each is one thing that a person can put right. */
+/** Why no PTY was opened; each code has its own remedy. */
 export type PtyOpenCode =
   | "SHELL_NOT_FOUND"
   | "SHELL_NOT_EXECUTABLE"
@@ -12,7 +12,7 @@ export type PtyOpenCode =
   | "PTY_UNAVAILABLE"
   | "BACKEND_UNAVAILABLE";
 
-/** No PTY was opened; the message says what, which path, and what to do next. */
+/** No PTY was opened; the message names the path and the remedy. */
 export class PtyOpenError extends Error {
   override readonly name = "PtyOpenError";
   readonly code: PtyOpenCode;
@@ -23,7 +23,7 @@ export class PtyOpenError extends Error {
   }
 }
 
-/** The error for a program that could not be started although the checks found nothing wrong. */
+/** The error for a program that passed the checks and still could not be started. */
 export function forkFailed(cause: unknown, file: string): PtyOpenError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   if (["ENOENT", "EACCES", "ENOEXEC"].includes(code)) {

@@ -5,13 +5,13 @@ import { PtyClosedError } from "./pty.ts";
 
 /** Pause after EAGAIN in milliseconds: first, and at most after doubling. */
 const WAIT_MS = [1, 32] as const;
-/** Bytes a write: what the kernel's terminal takes at a time is less. */
+/** Bytes of one write: the kernel's terminal takes less at a time. */
 const PIECE = 16 * 1024;
 /** Milliseconds of writing before other events get their turn. */
 const TURN_MS = 4;
 
 /**
- * Writer to a master that is O_NONBLOCK, in the order of the calls. Not `Bun.file(fd).writer()`: it clears
+ * Writer to a master that is O_NONBLOCK, in the order of the calls. Owned by its PTY. Not `Bun.file(fd).writer()`: it clears
  * O_NONBLOCK on the shared description, and the next write to a full terminal then stops the whole process.
  */
 export class MasterWriter {
@@ -26,7 +26,7 @@ export class MasterWriter {
     this.#leaderGone = leaderGone;
   }
 
-  /** What the kernel has not taken yet, an entry for each call of `write` in their order. */
+  /** Input that the kernel has not taken yet, an entry for each call of `write`, in order. */
   get unwritten(): Uint8Array[] {
     return this.#pending.map(({ data, written }) => data.subarray(written));
   }
@@ -35,7 +35,7 @@ export class MasterWriter {
   write(data: Uint8Array): Promise<void> {
     const item = { data, written: 0 };
     this.#pending.push(item);
-    // With nothing before it a keystroke is in the kernel when this call returns.
+    // Without pending input a keystroke is in the kernel when this call returns.
     const sent = this.#last === null ? this.#send(item) : this.#last.then(() => this.#send(item));
     this.#last = sent;
     const settle = () => {
@@ -46,7 +46,7 @@ export class MasterWriter {
     return sent;
   }
 
-  /** Ends it: what is not written yet is given up. Call it before the descriptor is closed. */
+  /** Ends it: pending input is dropped. Call it before the descriptor is closed. */
   close(): void {
     this.#closed = true;
   }
@@ -72,7 +72,7 @@ export class MasterWriter {
     }
   }
 
-  /** The bytes taken: 0 where the kernel has no room now. */
+  /** @returns bytes taken: 0 where the kernel has no room now */
   #tryWrite(data: Uint8Array, offset: number): number {
     if (this.#closed) throw new PtyClosedError("the PTY ended before all input was written");
     try {
