@@ -1,4 +1,4 @@
-/** The one error type that a person may come to see, and the exit codes of both programs. */
+/** The error type that users see, and the exit codes of both programs. */
 
 /** Exit codes, as `--help` documents them. */
 export const ExitCode = {

@@ -25,7 +25,7 @@ export const execRequest = z.object({
   id: z.optional(exact(LENGTHS.id)),
   /** Ours: milliseconds until the whole process group is killed. */
   timeout_ms: z.optional(z.int().check(z.positive())),
-  /** Ours: how long output may go on behind the command's end, where a process that it left holds it open. */
+  /** Ours: silence that ends the output after the command's exit, while a background process holds its pipes open. */
   linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** Ours: working folder. */
   cwd: z.optional(exact(LENGTHS.path)),
@@ -62,7 +62,7 @@ const serverMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ping"), data: nothing }),
   // Ours: an `error` from the server is only logged.
   z.object({ type: z.literal("error"), data: z.unknown() }),
-  // Ours, to an agent that registered as ephemeral: how many look at it, or dropped off and are likely to be back.
+  // Ours, to an ephemeral agent: its viewers, those in their grace period included.
   z.object({ type: z.literal("viewers"), data: z.object({ count: z.int().check(z.minimum(0)) }) }),
 ]);
 /** What an agent understands of what a server says. */
@@ -70,7 +70,7 @@ export type ServerMessage = z.infer<typeof serverMessage>;
 
 const amount = lenient(z.number());
 
-/** Bytes; `disk` is the file system of `/`. Whatever is missing or not valid is left out, and the rest counts. */
+/** Bytes; `disk` is the file system of `/`. A missing or invalid field is left out. */
 export const systemInfo = z.object({
   os: lenient(brief(LENGTHS.word)),
   arch: lenient(brief(LENGTHS.word)),
@@ -119,7 +119,7 @@ const execResultFields = z.object({
   /** A stream was longer than what a result carries. */
   truncated: lenient(z.boolean()),
   timed_out: lenient(z.boolean()),
-  /** A process that the command left still held its output: what it prints from then on is lost. */
+  /** A background process still held the pipes: its further output is lost. */
   left_open: lenient(z.boolean()),
   duration_ms: amount,
 });
