@@ -68,7 +68,7 @@ export function nativeArch(): Architecture {
 export interface Stamp {
   version: string;
   commit: string;
-  /** Who signs their updates: minisign's public key, one line; empty for nobody. */
+  /** The minisign public key that verifies their updates, one line; empty for builds without updates. */
   publicKey?: string;
 }
 

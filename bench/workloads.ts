@@ -3,7 +3,7 @@ import { median } from "./figures.ts";
 import type { Terminal } from "./terminals.ts";
 
 const WAIT_MS = 60_000;
-/** Who waits so long for a prompt has gone home. */
+/** Bound of the wait for the prompt after Ctrl-C, ms. */
 const INTERRUPT_MS = 20_000;
 /** Stands where nothing else is: the prompt of the remote shell once `begin` has been there. */
 const PROMPT = "BENCH> ";
@@ -95,7 +95,7 @@ export async function interruptMs(
     terminal.write("\x03");
     await prompt;
     times.push(performance.now() - start);
-    // Nobody needs the middle one of three such.
+    // One such value is enough.
     if (performance.now() - start > 10_000) break;
   }
   return median(times);

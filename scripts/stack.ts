@@ -178,7 +178,7 @@ function isOnline(agent: unknown): agent is { id: string } {
   return typeof agent.id === "string" && agent.status === "online";
 }
 
-/** Everything that a process says, for whoever waits for a word in it. */
+/** All output of a process, in which a caller can wait for a text. */
 class Listener {
   #said = "";
 
