@@ -160,7 +160,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     return true;
   }
 
-  left(announced: boolean): void {
+  close(announced: boolean): void {
     this.#finish(announced);
     this.#input.close();
   }
@@ -200,7 +200,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     const { channel } = this.#wish;
     this.#peer.send({ ...message, channel });
     this.#peer.forget(channel);
-    this.left(true);
+    this.close(true);
   }
 
   // --- internal ---
@@ -289,7 +289,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
     this.#peer.send({ type: "ended", channel, ...mirror.end });
     this.#peer.forget(channel);
-    this.left(true);
+    this.close(true);
     return false;
   }
 

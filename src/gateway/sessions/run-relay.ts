@@ -76,7 +76,7 @@ export class RunRelay implements PeerChannel {
     return false;
   }
 
-  left(announced: boolean): void {
+  close(announced: boolean): void {
     if (announced) this.detach();
     else this.#link?.close(this.#channel);
     this.#onGone(this, announced);
