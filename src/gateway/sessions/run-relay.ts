@@ -72,11 +72,14 @@ export class RunRelay implements PeerChannel {
     else this.#link?.frame({ ...frame, channel: this.#channel });
   }
 
-  sendPiece(): boolean {
-    return false;
+  /** It has nothing of its own to send. */
+  readonly pending = 0;
+
+  takeFrame(): null {
+    return null;
   }
 
-  left(announced: boolean): void {
+  close(announced: boolean): void {
     if (announced) this.detach();
     else this.#link?.close(this.#channel);
     this.#onGone(this, announced);
