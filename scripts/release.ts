@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * Makes dist/ complete, as it is handed out: the executables, each also as .gz and .xz, the installer, a bill of
+ * Makes a complete dist/ for distribution: the executables, each also as .gz and .xz, the installer, a bill of
  * materials, SHA256SUMS, and, where there is a key, a .minisig of each and the public key.
  *
  *   REXEC_SIGNING_KEY=FILE bun run release      signed; the public half is built in and verifies updates
@@ -38,6 +38,7 @@ const SUMS = "SHA256SUMS";
 /** Of zlib: 6 % smaller at 12, and eight times as long. */
 const GZIP_LEVEL = 9;
 
+/** What a release is made of. */
 export interface ReleaseOptions {
   outDir: string;
   stamp: Stamp;

@@ -23,7 +23,7 @@ test("an exported class or interface without a docstring is named with its file 
   for (const name of ["lib", "library"]) mkdirSync(join(folder, "src", name), { recursive: true });
   for (const [name, text] of Object.entries(sources)) writeFileSync(join(folder, "src", name), text);
   writeFileSync(join(folder, "tsconfig.json"), '{"include": ["src"]}');
-  expect(await undocumented(folder, ["lib", "one.ts"])).toEqual([
+  expect(await undocumented(folder, ["src/lib", "src/one.ts"])).toEqual([
     "src/lib/bare.ts:1 Bare",
     "src/lib/bare.ts:2 Shape",
     "src/lib/header.ts:3 OnlyHeader",
