@@ -144,7 +144,7 @@ export function writeSums(outDir: string): void {
 /**
  * Version of package.json, the commit (`-dirty` where the sources differ from it) and the public key; the variables
  * that are named above override.
- * @throws Error where one of them is not what it should be
+ * @throws Error for a malformed variable
  */
 export function readStamp(env: Readonly<Record<string, string | undefined>> = process.env): Required<Stamp> {
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));

@@ -1,5 +1,6 @@
 /** File descriptors of this process: how many are open, the limit, and a reserve. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { errnoOf } from "../lib/errors.ts";
 
 /** Files that this process may have open; the soft limit, which the runtime has raised to the hard one. */
 export function descriptorLimit(): number {
@@ -51,5 +52,5 @@ export class Reserve {
 const FOLDER = "/proc/self/fd";
 
 function isExhaustion(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
+  return ["EMFILE", "ENFILE"].includes(errnoOf(error) ?? "");
 }

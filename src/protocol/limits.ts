@@ -9,7 +9,7 @@ export const INPUT_CHUNK_BYTES = 64 * 1024;
 /** What one stream of a v1 exec result holds at most. A longer one is cut there and marked `truncated`. */
 export const EXEC_STREAM_BYTES = 16 * 1024 * 1024;
 
-/** Longest line of shell, bytes: what Linux takes as one argument (MAX_ARG_STRLEN). */
+/** Longest command line, bytes: Linux's bound of one argument (MAX_ARG_STRLEN). */
 export const LONGEST_COMMAND = 128 * 1024 - 1;
 
 /** Silence that ends the output of a command that has exited while a background process holds its pipes open, ms. */

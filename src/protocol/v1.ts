@@ -65,7 +65,7 @@ const serverMessage = z.discriminatedUnion("type", [
   // Ours, to an ephemeral agent: its viewers, those in their grace period included.
   z.object({ type: z.literal("viewers"), data: z.object({ count: z.int().check(z.minimum(0)) }) }),
 ]);
-/** What an agent understands of what a server says. */
+/** A message from a server to an agent. */
 export type ServerMessage = z.infer<typeof serverMessage>;
 
 const amount = lenient(z.number());
@@ -98,7 +98,7 @@ export const agentStats = z.object({
 });
 export type AgentStats = z.infer<typeof agentStats>;
 
-/** Both streams together, and one of them in base64: what is longer is cut, and the result is marked `truncated`. */
+/** Both streams together, and one of them in base64: longer ones are cut, and the result is marked `truncated`. */
 const MAX_OUTPUT = 2 * EXEC_STREAM_BYTES;
 const MAX_BASE64 = 4 * Math.ceil(EXEC_STREAM_BYTES / 3);
 
@@ -116,7 +116,7 @@ const execResultFields = z.object({
   /** Each stream by itself, byte for byte (base64): sent where the request had an `id`. */
   stdout: lenient(z.string()),
   stderr: lenient(z.string()),
-  /** A stream was longer than what a result carries. */
+  /** A stream was cut, since a result carries no more. */
   truncated: lenient(z.boolean()),
   timed_out: lenient(z.boolean()),
   /** A background process still held the pipes: its further output is lost. */
@@ -153,7 +153,7 @@ const agentMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("pong"), data: nothing }),
   z.object({ type: z.literal("ping"), data: nothing }),
 ]);
-/** What a server understands of what an agent says. */
+/** A message from an agent to a server. */
 export type AgentMessage = z.infer<typeof agentMessage>;
 
 /** A message that has no place in this version is `unknown`; one that breaks the contract is `invalid`. */

@@ -84,7 +84,7 @@ function inFolderOfItsOwn<T>(load: () => T): T {
   try {
     folder = mkdtempSync(join(given || tmpdir(), ".rexec-"));
   } catch {
-    return load(); // which says what is wrong with the place
+    return load(); // whose error names the folder
   }
   try {
     return withVariable("BUN_TMPDIR", folder, load);

@@ -1,4 +1,5 @@
 /** Errors before a program runs on a PTY. */
+import { errnoOf } from "../lib/errors.ts";
 
 /** Why no PTY was opened; each code has its own remedy. */
 export type PtyOpenCode =
@@ -25,7 +26,7 @@ export class PtyOpenError extends Error {
 
 /** The error for a program that passed the checks and still could not be started. */
 export function forkFailed(cause: unknown, file: string): PtyOpenError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const code = errnoOf(cause) ?? "";
   if (["ENOENT", "EACCES", "ENOEXEC"].includes(code)) {
     const message = `the shell ${file} exists but cannot be run (${code}): is the interpreter that it names there? Set another path, such as /bin/sh`;
     return new PtyOpenError("SHELL_NOT_EXECUTABLE", message, { cause });

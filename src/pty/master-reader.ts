@@ -1,4 +1,5 @@
 /** Reads a PTY master, one chunk a call. */
+import { errnoOf } from "../lib/errors.ts";
 import { BurstGauge, BurstReader } from "./burst-reader.ts";
 import { FdReader } from "./fd-reader.ts";
 import { PtyClosedError } from "./pty.ts";
@@ -197,5 +198,5 @@ export class MasterReader {
 
 /** Whether the error is EIO: no process has the master's slave open. */
 export function isEio(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EIO";
+  return errnoOf(error) === "EIO";
 }

@@ -1,5 +1,6 @@
 /** Writes to a PTY master without ever blocking the event loop. */
 import { writeSync } from "node:fs";
+import { errnoOf } from "../lib/errors.ts";
 import { isEio } from "./master-reader.ts";
 import { PtyClosedError } from "./pty.ts";
 
@@ -78,7 +79,7 @@ export class MasterWriter {
     try {
       return writeSync(this.#fd, data, offset, Math.min(PIECE, data.length - offset));
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return 0;
+      if (errnoOf(error) === "EAGAIN") return 0;
       if (!isEio(error)) throw error;
       // EIO: no process has the slave open. For good only if the leader is gone (see MasterReader).
       if (this.#leaderGone()) throw new PtyClosedError("the PTY ended before all input was written");

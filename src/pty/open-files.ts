@@ -47,7 +47,7 @@ export function withOpenFilesAsBefore<Result>(start: () => Result): Result {
 
 // --- internal ---
 
-/** Descriptors that starting a program takes for a moment: a terminal or three pipes, and what the runtime adds. */
+/** Descriptors that the start of a program takes for a moment: a terminal or three pipes, and the runtime's own. */
 const SPARE = 24n;
 const F_DUPFD_CLOEXEC = 1030;
 

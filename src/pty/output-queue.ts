@@ -82,7 +82,7 @@ export class OutputQueue {
     this.#tail.leaderExited();
   }
 
-  /** No more output will be taken; what is queued can still be read. */
+  /** Takes no more output; queued output can still be read. */
   end(): void {
     if (this.#ended) return;
     if (this.#lost) this.#append(LOST);

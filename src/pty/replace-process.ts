@@ -75,7 +75,7 @@ function closeOnExec(fd: number): void {
   }
 }
 
-/** @returns what undoes it */
+/** @returns a function that undoes it */
 function ignoreSignal(signal: number): () => void {
   const before = new Uint8Array(SIGACTION_BYTES);
   const ignore = new BigUint64Array(SIGACTION_BYTES / 8);

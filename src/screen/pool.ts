@@ -74,7 +74,7 @@ export class ScreenPool {
     return this.#keptBytes;
   }
 
-  /** Logs what concerns one session only. */
+  /** Logs a warning about one session. */
   warn(text: string): void {
     this.#options.warn(text);
   }

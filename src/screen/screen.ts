@@ -136,7 +136,7 @@ export class Screen {
     this.#hasSkipped = true;
   }
 
-  /** Parses up to `target`, and skips what is too far behind. Resolves when the terminal is there, or has failed. */
+  /** Parses up to `target`, and skips output too far behind. Resolves when the terminal is there, or has failed. */
   catchUp(target: number): Promise<void> {
     return this.#inTurn(() => this.#feed(target));
   }

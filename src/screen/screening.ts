@@ -11,7 +11,7 @@ import type { SnapshotBudget } from "./snapshot-budget.ts";
 export interface ScreeningEvents {
   /** True while it has viewers: its screen is then kept near the present. */
   isWatched(): boolean;
-  /** A snapshot is being cut at this offset: the ring has to keep what follows. Null when it is done. */
+  /** A snapshot is being cut at this offset: the ring has to keep the output from there on. Null when it is done. */
   onBarrier(offset: number | null): void;
   /** A full-screen program drew into a gap: make it redraw. */
   onStale(): void;

@@ -77,7 +77,7 @@ export class SessionSize {
     this.#events.send(best.size);
   }
 
-  /** Makes a full-screen program redraw, by a change of its size: what it drew in a gap is lost. */
+  /** Makes a full-screen program redraw, by a change of its size: its output in a gap is lost. */
   nudge(): void {
     const { cols, rows } = this.#size;
     if (rows < 2) return;

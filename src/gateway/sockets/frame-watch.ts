@@ -10,7 +10,7 @@ import { type TcpReceived, tcpReceived } from "../../lib/tcp-received.ts";
 import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import type { Connection } from "./connection.ts";
 
-/** Unfinished frames of all connections together, bytes. */
+/** Bound of all unfinished frames together, bytes. */
 export const UNFINISHED_BYTES = 64 * 1024 * 1024;
 /** Interval of the check, milliseconds: in that time a fast peer sends some 50 MB more. */
 const LOOK_MS = 100;

@@ -1,4 +1,4 @@
-/** Registered machines, and what was last known of each. */
+/** Registered agents, with their last known state. */
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
@@ -96,7 +96,7 @@ export class Agents {
     return Array.isArray(rows) && rows.length > 0;
   }
 
-  /** Changes what is given. */
+  /** Changes the given fields. */
   async update(id: string, changes: Partial<AgentDetails>): Promise<void> {
     const { tags, ...texts } = changes;
     const columns = { ...texts, ...(tags ? { tags: JSON.stringify(tags) } : {}) };

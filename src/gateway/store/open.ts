@@ -19,7 +19,7 @@ export interface OpenedFolder {
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Opens `gateway.db` in the folder and makes what is missing: the folder with mode 0700, files with 0600.
+ * Opens `gateway.db` in the folder. Makes a missing folder with mode 0700, files with 0600.
  * @param exclusive refuse a folder that a running gateway has open; false opens it beside that gateway
  * @throws RexecError `bad_data_folder`, `data_folder_in_use`, `bad_database`
  */
@@ -69,7 +69,7 @@ export async function copyDatabase(source: string, target: string): Promise<void
   }
 }
 
-/** True for what the database itself threw. */
+/** True for an error of the database itself. */
 export function isDatabaseError(error: unknown): boolean {
   return errnoOf(error)?.startsWith("SQLITE_") ?? false;
 }

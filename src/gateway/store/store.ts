@@ -17,7 +17,7 @@ export interface Store {
 }
 
 /**
- * Opens the data folder, makes what is missing, and brings the schema up to date.
+ * Opens the data folder, making it if it is missing, and brings the schema up to date.
  * @param exclusive see `openFolder`
  * @throws RexecError
  */
@@ -28,7 +28,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     await migrate(opened.database);
     await agents.dropOversized();
   } catch (error) {
-    await opened.close().catch(() => {}); // what went wrong first counts
+    await opened.close().catch(() => {}); // the first error counts
     throw storeProblem(join(folder, "gateway.db"), error, "bad_database");
   }
   return {

@@ -131,7 +131,7 @@ const fromOpener = z.discriminatedUnion("type", [
 ]);
 /** From the side that attaches. */
 export type OpenerMessage = z.infer<typeof fromOpener>;
-/** The same as it is written: what has a default may be left out. */
+/** The same as it is written: fields with a default may be left out. */
 export type OpenerInput = z.input<typeof fromOpener>;
 
 /** A viewer of a session: the account's name, and since when, in Unix milliseconds. */

@@ -108,7 +108,7 @@ interface Parts {
   rest: Uint8Array;
 }
 
-/** The frame, or what is wrong with it. */
+/** The frame, or why it is invalid. */
 function assemble({ kind, stream, channel, a, b, rest }: Parts): Frame | string {
   if (rest.length > MAX_DATA_BYTES) return `${rest.length} bytes of payload`;
   const carries = kind === KIND.data || kind === KIND.zstd || kind === KIND.screen;
