@@ -4,6 +4,9 @@
  * open, or its memory, is not the next one's; as many run side by side as there are processors, those that measure time
  * or memory alone. The last line is `N passed, N failed`, with the skipped ones behind it.
  *
+ * A file that fails runs once more, alone, at the end: one that passes then is counted as passed, and named as unsteady,
+ * which is a defect of the test or of what it tests. What failed is named again before the last line.
+ *
  * All of them have a home and a folder for temporary files of their own, which go with the run, however it ends.
  */
 import { availableParallelism } from "node:os";
@@ -19,6 +22,8 @@ const ROOT = join(import.meta.dir, "..");
 const TEST_TIMEOUT_MS = 30_000;
 /** Of a whole file, ms: one that hangs outside of its tests ends here. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
+/** So many files that failed get a second run. */
+const MAX_RERUNS = 5;
 /** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
 const ALONE =
   /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(gateway\/v2\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
@@ -45,13 +50,24 @@ onLeaving(async (code) => {
   await scratch.remove();
   process.exit(code);
 });
+const failures: { file: string; count: Count }[] = [];
 const total: Count = { passed: 0, failed: build.success ? 0 : 1, skipped: 0 };
 const together = files.filter((file) => !ALONE.test(file));
 const alone = files.filter((file) => ALONE.test(file));
 // The longest are at the end of the alphabet, and start first.
 await runAll(together.reverse(), availableParallelism());
 await runAll(alone, 1);
+const unsteady: string[] = [];
+const broken: string[] = [];
+// A branch full of faults is not run twice.
+for (const [at, { file, count }] of failures.entries()) {
+  const again = at < MAX_RERUNS ? await runFile(file) : count;
+  add(total, again);
+  (again.failed === 0 ? unsteady : broken).push(file);
+}
 await scratch.remove();
+for (const file of unsteady) console.log(`unsteady: ${file} failed once, and passed alone`);
+for (const file of broken) console.log(`failed: ${file}`);
 console.log(summary(total));
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -59,7 +75,11 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runAll(queue: string[], jobs: number): Promise<void> {
   const worker = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) add(total, await runFile(file));
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const count = await runFile(file);
+      if (count.failed === 0) add(total, count);
+      else failures.push({ file, count });
+    }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
 }
