@@ -5,14 +5,16 @@ import { UNAPPLIED_BYTES } from "../sessions/input-streams.ts";
 import type { Stdin } from "./child-pipes.ts";
 
 export class RunInput {
-  /** Told of each change of `applied`. */
+  /** Told of each change of `applied`. @transient viewers attach again */
   onApplied: (() => void) | null = null;
   readonly #stdin: Stdin | null;
   readonly #receiver: StreamReceiver;
   /** What the pipe has not taken, in order; of the first it may have a part. */
   readonly #pending: Uint8Array[] = [];
+  /** @transient begun anew with what is pending */
   #queue: Promise<void> = Promise.resolve();
   #applied = 0;
+  /** @transient a closed pipe has no descriptor */
   #closed = false;
   #finished = false;
 
