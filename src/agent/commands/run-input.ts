@@ -13,6 +13,7 @@ export class RunInput {
   readonly #pending: Uint8Array[] = [];
   /** @transient begun anew with what is pending */
   #queue: Promise<void> = Promise.resolve();
+  /** @transient what was accepted and is not pending */
   #applied = 0;
   /** @transient a closed pipe has no descriptor */
   #closed = false;
@@ -65,7 +66,7 @@ export class RunInput {
   }
 
   /** For another program image of this process. */
-  save(): SavedRun["stdin"] {
+  save(): Required<SavedRun["stdin"]> {
     const [rest] = this.#stdin?.unwritten ?? [];
     const pending = rest ? [rest, ...this.#pending.slice(1)] : this.#pending;
     const waiting = pending.reduce((sum, { length }) => sum + length, 0);

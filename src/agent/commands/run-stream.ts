@@ -104,7 +104,7 @@ export class RunStream {
   }
 
   /** For another program image of this process, after `freeze` and `drain`. */
-  save(): SavedStream {
+  save(): Required<SavedStream> {
     return {
       fd: this.#isOver ? null : (this.#output?.fd ?? null),
       ring: { start: this.ring.start, parts: this.ring.parts() },

@@ -221,7 +221,7 @@ function start({ request, shell, cwd, env }: RunStart): RunChild {
   return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
 }
 
-function begun({ request }: RunStart): KeptRun & Pick<SavedRun, "timeoutMs"> {
+function begun({ request }: RunStart): Required<KeptRun> & Pick<SavedRun, "timeoutMs"> {
   const command = (request.shown ?? request.command).slice(0, SHOWN_CHARS);
   return {
     ...{ id: request.run, instance: crypto.randomUUID(), command },

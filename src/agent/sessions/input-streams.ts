@@ -18,7 +18,7 @@ export class InputStream {
   #receiver = new StreamReceiver(0);
   #applied = 0;
 
-  save(): Omit<SavedTyping, "id"> {
+  save(): Required<Omit<SavedTyping, "id">> {
     const { accepted, applied, heardAt } = this;
     return { accepted, applied, silentMs: performance.now() - heardAt };
   }

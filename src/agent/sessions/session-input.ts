@@ -54,7 +54,7 @@ export class SessionInput {
   }
 
   /** @param unwritten of the PTY's state */
-  save(unwritten: readonly Uint8Array[]): SavedInput {
+  save(unwritten: readonly Uint8Array[]): Required<SavedInput> {
     const input = unwritten.map((bytes, index) => {
       const writer = this.#writers[index] ?? null;
       return { viewer: writer && this.typing.idOf(writer), bytes };

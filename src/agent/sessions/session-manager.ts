@@ -227,7 +227,7 @@ export class SessionManager {
   }
 
   /** For another program image of this process. Views of what there is: true until something changes. */
-  save(): SavedSessions {
+  save(): Required<SavedSessions> {
     return {
       isV2: this.#rings.isV2,
       started: this.#started,

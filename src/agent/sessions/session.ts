@@ -339,7 +339,7 @@ export class Session implements FrameSource {
 
 // --- internal ---
 
-function begun({ id, command, size }: SessionOptions<Session>): KeptSession {
+function begun({ id, command, size }: SessionOptions<Session>): Required<KeptSession> {
   const times = { startedAt: Date.now(), lastOutputAt: null, endedAt: null };
   const rest = { exit: null, pendingChunk: new Uint8Array(0), farewell: "" };
   return { id, instance: crypto.randomUUID(), command, state: "running", ...size, ...times, ...rest };

@@ -132,7 +132,7 @@ export class V1Feed {
     return this.#buffer.length < this.#bound && this.#budget.hasRoom;
   }
 
-  save(): SavedFeed {
+  save(): Required<SavedFeed> {
     return { isForV1: this.#isOn, buffer: this.#buffer.copy() };
   }
 
