@@ -4,6 +4,9 @@
  * open handles do not reach the next one. One file for each processor runs at a time; files that measure time or memory run
  * alone. The last line is `N passed, N failed`, with the skipped ones behind it.
  *
+ * A file that fails runs once more, alone, at the end. If it passes then, it counts as passed and is named as unsteady:
+ * the test or the tested code has a defect. Failed tests are named again before the last line.
+ *
  * A run has a home and a folder for temporary files of its own, which are removed however it ends.
  */
 import { availableParallelism } from "node:os";
@@ -19,6 +22,8 @@ const ROOT = join(import.meta.dir, "..");
 const TEST_TIMEOUT_MS = 30_000;
 /** Timeout of a whole file, ms: for one that hangs outside of its tests. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
+/** Failed files that get a second run. */
+const MAX_RERUNS = 5;
 /** Files with bounds on time, rates or memory, and files that boot a machine or rebuild the executables. */
 const ALONE =
   /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
@@ -45,13 +50,24 @@ onLeaving(async (code) => {
   await scratch.remove();
   process.exit(code);
 });
+const failures: { file: string; count: Count }[] = [];
 const total: Count = { passed: 0, failed: build.success ? 0 : 1, skipped: 0 };
 const together = files.filter((file) => !ALONE.test(file));
 const alone = files.filter((file) => ALONE.test(file));
 // The longest are at the end of the alphabet, and start first.
 await runAll(together.reverse(), availableParallelism());
 await runAll(alone, 1);
+const unsteady: string[] = [];
+const broken: string[] = [];
+// A branch full of faults is not run twice.
+for (const [at, { file, count }] of failures.entries()) {
+  const again = at < MAX_RERUNS ? await runFile(file) : count;
+  add(total, again);
+  (again.failed === 0 ? unsteady : broken).push(file);
+}
 await scratch.remove();
+for (const file of unsteady) console.log(`unsteady: ${file} failed once, and passed alone`);
+for (const file of broken) console.log(`failed: ${file}`);
 console.log(summary(total));
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -59,7 +75,11 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runAll(queue: string[], jobs: number): Promise<void> {
   const worker = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) add(total, await runFile(file));
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const count = await runFile(file);
+      if (count.failed === 0) add(total, count);
+      else failures.push({ file, count });
+    }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
 }
