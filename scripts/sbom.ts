@@ -1,4 +1,4 @@
-/** The bill of materials of a release, CycloneDX 1.6 (https://cyclonedx.org): the packages of the lockfile that are shipped. */
+/** The bill of materials of a release, CycloneDX 1.6 (https://cyclonedx.org): the shipped packages of the lockfile. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod/mini";

@@ -9,7 +9,7 @@ export interface Account {
   readonly shell: string | null;
 }
 
-/** Never throws. An account without an entry (a container with a random uid) has its number for a name, and `/` for a home. */
+/** Never throws. A uid without an entry (in a container, say) has its number for a name and `/` for a home. */
 export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
   return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usableShell(shell) };

@@ -19,7 +19,7 @@ export function isJournal(fd: number, stream = process.env.JOURNAL_STREAM): bool
   }
 }
 
-/** A connection to the journal, opened at the first line, and again at the first line after its end. Owned by a log target. */
+/** A connection to the journal, opened by the first line, and again after its end. Owned by a log target. */
 export class Journal {
   #socket: Socket | null = null;
 

@@ -32,7 +32,7 @@ export interface Program {
   env: Readonly<Record<string, string>>;
 }
 
-/** The same program for a runtime that passes on only text: /bin/sh sets the other variables, then becomes the program. */
+/** The same program for a runtime that passes on only text: /bin/sh sets the rest, then becomes the program. */
 export function asText({ file, args, env }: Program): Program {
   const odd = Object.entries(env).filter(([, value]) => !value.isWellFormed());
   if (odd.length === 0) return { file, args, env };

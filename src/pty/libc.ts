@@ -74,7 +74,7 @@ export function reapNow(pid: number): boolean {
   return libc().waitpid(pid, null, WNOHANG) === pid;
 }
 
-/** Reaps the child `pid` without waiting. @returns its wait status; `none` for a pid that is not, or no longer, a child */
+/** Reaps the child `pid` without waiting. @returns its wait status; `none` for a pid that is no child (any more) */
 export function waitNow(pid: number): number | "runs" | "none" {
   const status = new Int32Array(1);
   const found = libc().waitpid(pid, status, WNOHANG);

@@ -16,7 +16,7 @@ export interface TerminalSize {
 /** Bytes of a cell, without colours of underlines and links. */
 const CELL_BYTES = 12;
 
-/** One headless terminal. Owned by a worker, which disposes of it. Any method may throw a bug of xterm.js: then drop the engine. */
+/** One headless terminal, owned by a worker. Drop it if a method throws: xterm.js has bugs. */
 export class ScreenEngine {
   readonly #terminal: Terminal;
   readonly #core: Core;

@@ -64,7 +64,7 @@ export function sequenceAt(kind: SequenceKind, data: Uint8Array, from: number): 
 
 // --- internal ---
 
-/** Handles a byte inside of a CSI or ESC sequence that is no part of it. @returns bytes to skip, or how the sequence ends */
+/** A byte inside of a CSI or ESC sequence that is no part of it. @returns bytes to skip, or the ended sequence */
 function foreign(
   data: Uint8Array,
   at: number,

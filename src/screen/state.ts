@@ -36,7 +36,7 @@ export function savedCursor({ rows, cols }: Core, buffer: Buffer): string {
   return buffer.savedOriginMode ? `\x1b[?6h${place}${saving(buffer)}\x1b[?6l` : place + saving(buffer);
 }
 
-/** For a cursor that was saved in a row that is above the screen now: the sequence that saves it while that row is written. */
+/** The sequence that saves a cursor whose row is above the screen now, to be written with that row. */
 export function savedAbove(buffer: Buffer): { row: number; text: string } | null {
   if (isUnsaved(buffer) || !isSavedAbove(buffer)) return null;
   return { row: buffer.savedY, text: `\x1b[${buffer.savedX + 1}G${saving(buffer)}\r` };

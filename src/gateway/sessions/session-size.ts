@@ -1,4 +1,4 @@
-/** The terminal size of a session: chosen from its viewers' sizes, sent to the agent, and used to make programs redraw. */
+/** The terminal size of a session: chosen from its viewers' sizes, and sent to the agent. */
 import type { TerminalSize } from "../../screen/engine.ts";
 import { Sizes } from "./sizes.ts";
 

@@ -18,7 +18,7 @@ const A_TURN = 256;
 /** Messages that are delivered at once when the connection has ended; the rest is dropped. */
 const LAST_WORDS = 4_096;
 
-/** Delivers `A_TURN` messages a turn of the event loop. Owned by a connection; one read of its socket bounds the queue. */
+/** Delivers `A_TURN` messages a turn of the event loop. Owned by a connection; one read bounds its queue. */
 export class Intake {
   readonly #events: IntakeEvents;
   #queue: Message[] = [];
