@@ -4,7 +4,7 @@ import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
 import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
-import type { Database } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
@@ -135,11 +135,18 @@ export class Agents {
     return z.array(z.pick(agentRow, { id: true, name: true, user_id: true })).parse(rows);
   }
 
-  /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */
+  /** Deletes an agent of a CI job with its tokens: there are thousands of jobs, and their tokens need not stay listed. */
   async forget(id: string): Promise<void> {
-    await this.#database.transaction(async (sql) => {
-      await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
-      await sql`DELETE FROM agents WHERE id = ${id}`;
+    await this.#database.transaction((sql) => erase(sql, id));
+  }
+
+  /** As `forget`, unless the agent has been heard of since. @param at RFC 3339 @returns whether it is forgotten */
+  async forgetSilent(id: string, at: string): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      const silent = sql`SELECT COUNT(*) AS n FROM agents WHERE id = ${id} AND COALESCE(last_ping, created_at) < ${at}`;
+      if ((await countOf(silent)) === 0) return false;
+      await erase(sql, id);
+      return true;
     });
   }
 
@@ -154,4 +161,11 @@ export class Agents {
       return Array.isArray(rows) && rows.length > 0;
     });
   }
+}
+
+// --- internal ---
+
+async function erase(sql: Queryable, id: string): Promise<void> {
+  await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
+  await sql`DELETE FROM agents WHERE id = ${id}`;
 }
