@@ -1,13 +1,13 @@
 /**
  * Builds this machine's pair of executables and runs the tests: `bun run test`, or `bun run test test/lib -t backoff`.
- * Words are parts of paths, options go to `bun test`. Each file runs in a process of its own, so that what one leaves
- * open, or its memory, is not the next one's; as many run side by side as there are processors, those that measure time
- * or memory alone. The last line is `N passed, N failed`, with the skipped ones behind it.
+ * Words are parts of paths, options go to `bun test`. Each file runs in a process of its own, so that its memory and
+ * open handles do not reach the next one. One file for each processor runs at a time; files that measure time or memory run
+ * alone. The last line is `N passed, N failed`, with the skipped ones behind it.
  *
  * A file that fails runs once more, alone, at the end: one that passes then is counted as passed, and named as unsteady,
  * which is a defect of the test or of what it tests. What failed is named again before the last line.
  *
- * All of them have a home and a folder for temporary files of their own, which go with the run, however it ends.
+ * A run has a home and a folder for temporary files of its own, which are removed however it ends.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -18,15 +18,15 @@ import { Scratch } from "./scratch.ts";
 import { add, type Count, readReport, summary } from "./test-report.ts";
 
 const ROOT = join(import.meta.dir, "..");
-/** Of one test where it names no limit of its own, ms. */
+/** Default timeout of one test, ms. */
 const TEST_TIMEOUT_MS = 30_000;
-/** Of a whole file, ms: one that hangs outside of its tests ends here. */
+/** Timeout of a whole file, ms: for one that hangs outside of its tests. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
 /** So many files that failed get a second run. */
 const MAX_RERUNS = 5;
-/** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
+/** Files with bounds on time, rates or memory, and files that boot a machine or rebuild the executables. */
 const ALONE =
-  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(gateway\/v2\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));
@@ -42,7 +42,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 const scratch = new Scratch("rexec-test-");
-// How to reach the package registry, and whose checkout this is.
+// The settings of the package registry, and the owner of the checkout.
 scratch.lend(".npmrc", ".gitconfig");
 const running = new Set<Bun.Subprocess>();
 onLeaving(async (code) => {
@@ -111,7 +111,7 @@ async function runFile(file: string): Promise<Count> {
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   running.delete(child);
   const { titles, ...count } = readReport(report);
-  // An error between the tests, or a crash, stands in no report.
+  // An error between the tests, or a crash, is in no report.
   if (code !== 0 && count.failed === 0) count.failed = 1;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const skipped = count.skipped ? `, ${count.skipped} skipped` : "";

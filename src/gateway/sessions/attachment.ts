@@ -7,13 +7,14 @@ import type { OutFrame } from "../../link/sender.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
+import type { Snapshot } from "../../screen/screen.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { Mirror, MirrorReader } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
 import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;

@@ -3,7 +3,9 @@ import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_RETRY, CLOSE_VIEWER_REPLACED } from "../../protocol/close-codes.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -12,9 +14,7 @@ import { Mirror } from "./mirror.ts";
 import { Peer, type PeerChannel } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { RunRelay } from "./run-relay.ts";
-import type { TerminalSize } from "./screen.ts";
 import type { Request, SessionQuota } from "./session-census.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface DeskOptions {

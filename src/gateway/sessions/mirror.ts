@@ -6,17 +6,18 @@
 import { zstd } from "../../lib/zstd.ts";
 import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import type { Snapshot } from "../../screen/screen.ts";
+import { Screening } from "../../screen/screening.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { ByteRing } from "../../stream/byte-ring.ts";
 import { StreamReceiver } from "../../stream/stream.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 import { Backfill } from "./backfill.ts";
 import { Demand, type Reader } from "./demand.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import { Screening } from "./screening.ts";
 import { SessionSize } from "./session-size.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
 
 /** How a session ended. */
 export interface SessionEnd {
