@@ -4,6 +4,7 @@ import { zstd } from "../../lib/zstd.ts";
 import { AckGauge } from "../../link/ack-gauge.ts";
 import { Packer } from "../../link/packer.ts";
 import type { OutFrame } from "../../link/sender.ts";
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
@@ -15,7 +16,7 @@ import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { Mirror, MirrorReader } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
-import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
+import { ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 type Attached = Extract<OwnerMessage, { type: "attached" }>;

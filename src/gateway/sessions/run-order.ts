@@ -2,9 +2,10 @@
  * Whether a viewer keeps to the rules of a command's channel. The agent would end its connection over a breach, and
  * with it everybody's: so each viewer's is told apart here, and ends that viewer's own.
  */
+
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
-import { UNAPPLIED_BYTES } from "./viewer-input.ts";
 
 export class RunOrder {
   /** Null before the agent has answered: nothing may be sent then. */

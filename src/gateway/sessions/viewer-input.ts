@@ -1,4 +1,5 @@
 /** A viewer's input on its way to the agent: handed on as it comes, never kept. The viewer resends what was lost. */
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
@@ -12,9 +13,6 @@ export interface ViewerInputEvents {
   /** The agent applied input, or takes more. */
   onAck(consumed: number, limit: number): void;
 }
-
-/** What of a viewer's input may be unapplied. */
-export const UNAPPLIED_BYTES = 256 * 1024;
 
 export class ViewerInput implements LinkChannel {
   readonly #events: ViewerInputEvents;
