@@ -24,7 +24,9 @@ export interface RunManagerOptions {
 export class RunManager {
   readonly #options: RunManagerOptions;
   readonly #runs = new Map<string, Run>();
+  /** @transient viewers attach again */
   readonly #channels = new Map<string, RunChannel>();
+  /** @transient an agent that stops does not restart */
   #closed = false;
 
   constructor(options: RunManagerOptions) {
@@ -67,6 +69,11 @@ export class RunManager {
   /** Those that are known here, ended ones included. */
   get all(): Run[] {
     return [...this.#runs.values()];
+  }
+
+  /** For another program image of this process, after `freeze` and `drain` of each. */
+  save(): SavedRun[] {
+    return this.all.map((run) => run.save());
   }
 
   /** What an earlier program image of this process had; their openers have the hold time to come back. */

@@ -19,23 +19,33 @@ export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
   /** When the last of it was read, Unix ms; 0 before. */
   lastAt = 0;
-  /** Told of new bytes and of the end. */
+  /** Told of new bytes and of the end. @transient viewers attach again */
   onAdvance: (() => void) | null = null;
+  /** @transient the reading loop starts anew */
   readonly done: Promise<void>;
   readonly #output: Output | null;
+  /** @transient drained into `#ahead` before it is saved */
   #reader: FdReader | null = null;
   /** Read, and not in the ring. */
   #ahead: Uint8Array[] = [];
+  /** @transient the next image reads on */
   #frozen = false;
+  /** @transient the reading loop starts anew */
   #reading = false;
+  /** @transient the reading loop starts anew */
   readonly #turn = new LoopTurn();
   #consumed = 0;
   #limit = 0;
+  /** @transient a pipe that is over has no descriptor */
   #isOver = false;
   #isLeftOpen = false;
+  /** @transient saved by the command */
   readonly #lingerMs: number;
+  /** @transient an abandoned command says so again */
   #discards = false;
+  /** @transient the reading loop starts anew */
   #wake: (() => void) | null = null;
+  /** @transient memory that is given back is not asked for again */
   #letGo: Timer | null = null;
 
   /**
@@ -94,7 +104,7 @@ export class RunStream {
   }
 
   /** For another program image of this process, after `freeze` and `drain`. */
-  save(): SavedStream {
+  save(): Required<SavedStream> {
     return {
       fd: this.#isOver ? null : (this.#output?.fd ?? null),
       ring: { start: this.ring.start, parts: this.ring.parts() },
