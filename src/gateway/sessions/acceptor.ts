@@ -9,11 +9,11 @@ import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Timings } from "../timings.ts";
+import { fromAgent, fromViewer, input } from "../v1/traffic.ts";
 import { Viewer } from "../v1/viewer.ts";
 import type { ContainerFeed } from "./container-feed.ts";
 import type { Hub } from "./hub.ts";
 import type { Peer } from "./peer.ts";
-import { fromAgent, fromViewer, input } from "./room-traffic.ts";
 import { Uplink } from "./uplink.ts";
 
 /** What a viewer that speaks rexec.v1 asks for. */
@@ -54,10 +54,10 @@ export class SocketAcceptor {
         onMessage: (message) => {
           const room = hub.room(agent.id);
           if (room?.uplink !== uplink) return;
-          fromAgent(room, message, logger);
+          fromAgent(room.v1, message, logger);
           if (message.type === "system_info") hub.agentDescribed(agent, message.data);
         },
-        onDrain: () => hub.room(agent.id)?.releaseHeld(),
+        onDrain: () => hub.room(agent.id)?.v1.releaseHeld(),
         onClosed: (code, reason) => {
           hub.agentDisconnected(agent, uplink);
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);
@@ -89,25 +89,25 @@ export class SocketAcceptor {
         const here = room();
         if (!here?.uplink) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
         say("connects", `${name} connected (${request.execOnly ? "commands only" : sessionId})`);
-        here.enter(viewer, request.execOnly ? null : sessionId);
+        here.v1.enter(viewer, request.execOnly ? null : sessionId);
       },
       onText: (text) => {
         const here = room();
         if (!here || isTooLarge(connection, text.length)) return;
         const parsed = parseViewerMessage(text);
-        if (parsed.ok) fromViewer(here, viewer, parsed.value);
+        if (parsed.ok) fromViewer(here.v1, viewer, parsed.value);
         else if (parsed.problem === "invalid") countInvalid(parsed.reason);
       },
       onBytes: (bytes) => {
         const here = room();
-        if (here && !isTooLarge(connection, bytes.length)) input(here, viewer, bytes);
+        if (here && !isTooLarge(connection, bytes.length)) input(here.v1, viewer, bytes);
       },
       onDrain: () => {
         viewer.check(performance.now());
-        room()?.updateFlow();
+        room()?.v1.updateFlow();
       },
       onClose: (code, reason) => {
-        room()?.leave(viewer, GOODBYES.has(code));
+        room()?.v1.leave(viewer, GOODBYES.has(code));
         say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
     });
@@ -121,7 +121,7 @@ export class SocketAcceptor {
       onOpen: () => {
         hub.connections.opened(connection, true);
         const room = hub.room(agent.id);
-        if (!room?.desk.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
+        if (!room?.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
         say("connects", `${name} connected (rexec.v2)`);
         peer = room.peerEntered(id, connection);
       },

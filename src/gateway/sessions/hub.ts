@@ -2,7 +2,6 @@
 import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import { CLOSE_DELETED, CLOSE_GOING_AWAY, REASON_AGENT_DELETED } from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
-import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { Admissions } from "../auth/admissions.ts";
 import { Connections } from "../sockets/connections.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -18,8 +17,7 @@ import {
   type ViewerSeat,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
-import type { DeskOptions } from "./desk.ts";
-import { Room } from "./room.ts";
+import { Room, type RoomOptions } from "./room.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** Writes down what the agents of this process do. The hub does not wait for it. Times are RFC 3339. */
@@ -44,12 +42,12 @@ export class Hub implements AgentDirectory {
   readonly #seats = new Set<SeatRequest>();
   readonly #listeners = new Set<(event: DirectoryEvent) => void>();
   readonly #departures = new Departures(performance.now());
-  readonly #options: DeskOptions;
+  readonly #options: RoomOptions;
   readonly #recorder: AgentRecorder;
   readonly #timer: Timer;
   #recordedAt = performance.now();
 
-  constructor(options: DeskOptions, recorder: AgentRecorder) {
+  constructor(options: RoomOptions, recorder: AgentRecorder) {
     this.#options = options;
     this.#recorder = recorder;
     this.connections = new Connections(options.logger);
@@ -66,7 +64,7 @@ export class Hub implements AgentDirectory {
       sessions: async () => {
         const room = this.#connected(agentId);
         if (!room) return null;
-        return room.desk.speaksV2 ? room.desk.list() : runningShells(room);
+        return room.list();
       },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
@@ -96,7 +94,7 @@ export class Hub implements AgentDirectory {
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
     const protocolOf = () => {
       const now = this.#connected(request.agentId);
-      return now && (now.desk.speaksV2 ? "v2" : "v1");
+      return now && (now.speaksV2 ? "v2" : "v1");
     };
     this.#seats.add(request);
     return {
@@ -129,7 +127,7 @@ export class Hub implements AgentDirectory {
     if (!room?.uplink) return null;
     const { connectedAt, lastPing } = room.uplink;
     const { systemInfo, stats, viewerCount: viewers } = room;
-    const sessions = runningShells(room).length;
+    const sessions = room.runningShells.length;
     return { connectedAt, lastPing, sessions, viewers, systemInfo, stats };
   }
 
@@ -236,9 +234,4 @@ export class Hub implements AgentDirectory {
 
 function eventOf(type: AgentEvent["type"], { id, user_id }: AgentRow): AgentEvent {
   return { type, agentId: id, userId: user_id };
-}
-
-/** As far as is known: an agent that speaks rexec.v1 is not asked, and gives its shells no instance. */
-function runningShells(room: Room): SessionInfo[] {
-  return [...room.sessions].filter(({ state }) => state === "running").map(({ info }) => info);
 }
