@@ -1,4 +1,6 @@
 /** One WebSocket to a server: watched for a dead peer, closed once; nothing that it says is lost before somebody listens. */
+
+import { type LivenessTimes, LivenessWatch } from "../link/liveness.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 
@@ -14,26 +16,16 @@ export interface SocketEvents {
   onBytes(bytes: Uint8Array): void;
 }
 
-/** A peer that was silent for `deadMs` is given up; it is pinged every `pingMs`, on v2 only while it is silent. */
-export interface Liveness {
-  pingMs: number;
-  deadMs: number;
-}
-
-export const LIVENESS_V1: Liveness = { pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
-export const LIVENESS_V2: Liveness = { pingMs: 3_000, deadMs: 8_000 };
-
-/** The silence is looked at this often. */
-const CHECK_MS = 500;
+const LIVENESS_V1: LivenessTimes = { pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
+/** On a server of rexec.v2, where resuming costs nothing. */
+export const LIVENESS_V2: LivenessTimes = { pingMs: 3_000, deadMs: 8_000 };
 
 export class Connection {
   readonly closed: Promise<SocketClose>;
   readonly #socket: WebSocket;
   readonly #resolveClosed: (close: SocketClose) => void;
-  readonly #timer: ReturnType<typeof setInterval>;
-  readonly #liveness: Liveness;
-  #heard = performance.now();
-  #pingedAt = performance.now();
+  readonly #times: LivenessTimes;
+  #liveness: LivenessWatch | null = null;
   #answered = true;
   #rttMs = 0;
   #paused = false;
@@ -42,18 +34,15 @@ export class Connection {
 
   /**
    * @param socket still opening
-   * @param liveness of rexec.v2; v1 has its own
+   * @param times of rexec.v2; v1 has its own
    */
-  constructor(socket: WebSocket, liveness: Liveness = LIVENESS_V2) {
+  constructor(socket: WebSocket, times: LivenessTimes = LIVENESS_V2) {
     this.#socket = socket;
-    this.#liveness = liveness;
+    this.#times = times;
     const { promise, resolve } = Promise.withResolvers<SocketClose>();
     this.closed = promise;
     this.#resolveClosed = resolve;
-    this.#timer = setInterval(() => this.#check(), Math.min(CHECK_MS, liveness.pingMs));
-    const alive = () => {
-      this.#heard = performance.now();
-    };
+    const alive = () => this.#liveness?.heard();
     socket.addEventListener("open", () => this.#opened());
     socket.addEventListener("ping", alive);
     socket.addEventListener("pong", () => this.#ponged());
@@ -102,7 +91,7 @@ export class Connection {
   resume(): void {
     if (this.#paused) this.#socket.resume();
     this.#paused = false;
-    this.#heard = performance.now();
+    this.#liveness?.heard();
   }
 
   /** Ends it at once. */
@@ -135,31 +124,25 @@ export class Connection {
   }
 
   #opened(): void {
-    this.#heard = performance.now();
-    if (this.#socket.protocol === SUBPROTOCOL_V2) this.#ping();
+    const isV2 = this.#socket.protocol === SUBPROTOCOL_V2;
+    this.#liveness = new LivenessWatch(isV2 ? { ...this.#times, onlySilent: true } : LIVENESS_V1, {
+      ping: () => this.#ping(),
+      dead: () => this.#end({ code: 1006, reason: "the server fell silent" }),
+      isPaused: () => this.#paused,
+    });
+    if (!isV2) return;
+    this.#liveness.pinged();
+    this.#ping();
   }
 
   #ponged(): void {
-    this.#heard = performance.now();
-    const took = this.#heard - this.#pingedAt;
+    this.#liveness?.heard();
+    const took = performance.now() - (this.#liveness?.pingedAt ?? 0);
     if (!this.#answered) this.#rttMs = Math.min(this.#rttMs || took, took);
     this.#answered = true;
   }
 
-  #check(): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    const v2 = this.#socket.protocol === SUBPROTOCOL_V2;
-    const { pingMs, deadMs } = v2 ? this.#liveness : LIVENESS_V1;
-    const now = performance.now();
-    if (!this.#paused && now - this.#heard > deadMs) {
-      return void this.#end({ code: 1006, reason: "the server fell silent" });
-    }
-    const due = now - (v2 ? Math.max(this.#heard, this.#pingedAt) : this.#pingedAt) >= pingMs;
-    if (due) this.#ping();
-  }
-
   #ping(): void {
-    this.#pingedAt = performance.now();
     this.#answered = false;
     // A paused socket hears nothing, and answers no ping: an unasked pong keeps the server from giving up on us.
     if (this.#paused) this.#socket.pong();
@@ -167,7 +150,7 @@ export class Connection {
   }
 
   #end(close: SocketClose): void {
-    clearInterval(this.#timer);
+    this.#liveness?.stop();
     this.#socket.terminate();
     this.#resolveClosed(close);
   }

@@ -124,6 +124,15 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
     }
   }
 
+  /** A channel threw while its owner asked it for something, wherever that was. */
+  failOf(threw: unknown, error: unknown): void {
+    for (const [number, channel] of this.#channels) {
+      if (channel !== threw) continue;
+      this.fail(error, number, channel);
+      return;
+    }
+  }
+
   /** The channel threw. */
   fail(error: unknown, number: number, channel: C): void {
     this.#channels.delete(number);

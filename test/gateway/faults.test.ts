@@ -65,7 +65,7 @@ test("a viewer that cannot be served in the tick keeps no other from its turn, a
   const [peer] = room?.desk.peers ?? [];
   let ticks = 0;
   Object.assign(peer ?? {}, {
-    pump() {
+    drained() {
       ticks += 1;
       fail();
     },

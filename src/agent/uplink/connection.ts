@@ -4,8 +4,8 @@ import { messageOf } from "../../lib/errors.ts";
 import { connectionError } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, wsUrl } from "../../lib/net.ts";
 import { goArch, goOs } from "../../lib/platform.ts";
-import { LineGauge } from "../../link/line-gauge.ts";
-import { Liveness } from "../../link/liveness.ts";
+import { LivenessWatch } from "../../link/liveness.ts";
+import { PingGauge } from "../../link/ping-gauge.ts";
 import type { Line } from "../../link/sender.ts";
 import { CLOSE_GOING_AWAY, CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../../protocol/limits.ts";
@@ -81,15 +81,11 @@ export function runConnection(
     }, times.dialMs);
     const watch = (isV2: boolean) => {
       const { pingMs, deadMs } = isV2 ? (times.v2 ?? V2_LIVENESS) : times;
-      return new Liveness({
-        pingMs,
-        deadMs,
-        ping: () => socket.ping(),
-        dead: (ms) =>
-          end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` }),
-      });
+      const dead = (ms: number) =>
+        end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` });
+      return new LivenessWatch({ pingMs, deadMs }, { ping: () => socket.ping(), dead });
     };
-    let liveness: Liveness | null = null;
+    let liveness: LivenessWatch | null = null;
     let pong = (_: unknown) => {};
     const stop = () =>
       closeGently(socket, isOpen, CLOSE_GOING_AWAY, textOr(signal.reason, "the agent stops"));
@@ -99,8 +95,7 @@ export function runConnection(
       clearTimeout(dialTimer);
       const isV2 = socket.protocol === SUBPROTOCOL_V2;
       liveness = watch(isV2);
-      liveness.start();
-      const gauge = isV2 ? new LineGauge((id) => socket.ping(id)) : null;
+      const gauge = isV2 ? new PingGauge((id) => socket.ping(id)) : null;
       const line: Line = {
         send(frame) {
           socket.send(frame);

@@ -1,15 +1,17 @@
 /** One viewer at one session: its place in the mirror, what it types, what its terminal measures. */
 
-import { WireGauge } from "../../link/wire-gauge.ts";
+import { zstd } from "../../lib/zstd.ts";
+import { AckGauge } from "../../link/ack-gauge.ts";
+import { Packer } from "../../link/packer.ts";
+import type { OutFrame } from "../../link/sender.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
-import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { Mirror, MirrorReader } from "./mirror.ts";
-import { packedFrame } from "./packed-frame.ts";
-import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
+import type { Peer, PeerChannel } from "./peer.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
 import type { SnapshotBudget } from "./snapshot-budget.ts";
 import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
@@ -36,7 +38,8 @@ export class Attachment implements PeerChannel, MirrorReader {
   readonly #wish: Attach;
   readonly #deps: AttachmentDeps;
   readonly #input: ViewerInput;
-  readonly #wire = new WireGauge();
+  readonly #wire = new AckGauge();
+  readonly #packer: Packer;
   #size: TerminalSize | null;
   #mirror: Mirror | null = null;
   /** Null until it is known where its output begins. */
@@ -45,7 +48,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   #granted = 0;
   /** What is left of a snapshot to be sent. */
   #snapshot: { whole: Snapshot; position: number } | null = null;
-  readonly #pump = () => this.#peer.pump();
+  readonly #pump = () => this.#peer.ready(this);
   #awaitsScreen = false;
   #screenAt = Number.NEGATIVE_INFINITY;
   #retry: Timer | null = null;
@@ -57,6 +60,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#deps = deps;
     this.viewer = wish.viewer;
     this.hold = wish.hold;
+    this.#packer = new Packer(wish.zstd ? zstd : null);
     this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
     this.#input = new ViewerInput({
       onAttached: (message) => this.#attached(message),
@@ -140,24 +144,31 @@ export class Attachment implements PeerChannel, MirrorReader {
     else if (frame.kind === "ack" && frame.stream === Stream.output) this.#ack(frame.consumed, frame.limit);
   }
 
-  sendPiece(): boolean {
-    if (this.#snapshot) return this.#sendSnapshot();
+  get pending(): number {
+    if (this.#snapshot) return this.#snapshot.whole.bytes.length - this.#snapshot.position;
     const [cursor, mirror] = [this.#cursor, this.#mirror];
-    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return false;
+    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return 0;
+    return Math.max(0, Math.min(cursor.limit, mirror.ring.end) - cursor.sent);
+  }
+
+  takeFrame(): OutFrame | null {
+    if (this.#snapshot) return this.#takeSnapshot(this.#snapshot);
+    const [cursor, mirror] = [this.#cursor, this.#mirror];
+    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return null;
     if (cursor.sent < mirror.ring.start) {
       if (cursor.limit > cursor.sent) this.#fallBehind(mirror);
-      return false;
+      return null;
     }
-    if (!this.#wire.hasRoom) return false;
-    const piece = cursor.next(PIECE_BYTES);
-    if (piece?.kind !== "data") return this.#sendEnd(mirror, cursor);
-    const { offset, bytes } = piece;
-    const channel = this.#wish.channel;
-    const plain = { kind: "data", stream: Stream.output, channel, offset, bytes } as const;
-    const frame = this.#wish.zstd && this.#wire.isSlow ? packedFrame(plain) : plain;
-    this.#wire.sent(offset + bytes.length, frame.bytes.length);
-    this.#peer.frame(frame);
-    return true;
+    if (!this.#wire.hasRoom) return null;
+    const piece = cursor.next(MAX_DATA_BYTES);
+    if (piece?.kind !== "data") {
+      this.#sendEnd(mirror, cursor);
+      return null;
+    }
+    const { channel } = this.#wish;
+    const frame = this.#packer.encode({ ...piece, stream: Stream.output, channel }, this.#wire.isSlow);
+    this.#wire.sent(piece.offset + piece.bytes.length, frame.length);
+    return frame;
   }
 
   close(announced: boolean): void {
@@ -168,7 +179,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   // --- the mirror ---
 
   advance(): void {
-    this.#peer.pump();
+    this.#peer.ready(this);
   }
 
   show(snapshot: Snapshot): void {
@@ -188,7 +199,7 @@ export class Attachment implements PeerChannel, MirrorReader {
       this.#snapshot = { whole: snapshot, position: 0 };
       this.#deps.snapshots.hold(snapshot);
     }
-    this.#peer.pump();
+    this.#peer.ready(this);
   }
 
   resized(size: TerminalSize, by: string): void {
@@ -247,21 +258,23 @@ export class Attachment implements PeerChannel, MirrorReader {
       return;
     }
     this.#wire.consumed(consumed, performance.now());
-    this.#peer.pump();
+    this.#peer.ready(this);
     this.#mirror?.update();
   }
 
-  #sendSnapshot(): boolean {
-    const snapshot = this.#snapshot;
-    if (!snapshot) return false;
+  #takeSnapshot(snapshot: { whole: Snapshot; position: number }): OutFrame | null {
     const { position, whole } = snapshot;
-    const bytes = whole.bytes.subarray(position, position + PIECE_BYTES);
-    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return false;
-    const { channel } = this.#wish;
-    this.#peer.frame({ kind: "screen", stream: Stream.output, channel, position, bytes });
+    const bytes = whole.bytes.subarray(position, position + MAX_DATA_BYTES);
+    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return null;
     snapshot.position += bytes.length;
     if (snapshot.position >= whole.bytes.length) this.#dropSnapshot();
-    return true;
+    return encodeFrame({
+      kind: "screen",
+      stream: Stream.output,
+      channel: this.#wish.channel,
+      position,
+      bytes,
+    });
   }
 
   #dropSnapshot(): void {
@@ -278,19 +291,18 @@ export class Attachment implements PeerChannel, MirrorReader {
     } else
       this.#retry ??= setTimeout(() => {
         this.#retry = null;
-        this.#peer.pump();
+        this.#peer.ready(this);
       }, wait);
   }
 
-  /** All was sent, and the session is over: says so. Always false, since nothing comes after it. */
-  #sendEnd(mirror: Mirror, cursor: StreamCursor): boolean {
-    if (!mirror.end || cursor.sent < mirror.ring.end) return false;
+  /** Where all was sent, and the session is over: says so. */
+  #sendEnd(mirror: Mirror, cursor: StreamCursor): void {
+    if (!mirror.end || cursor.sent < mirror.ring.end) return;
     const { channel } = this.#wish;
     this.#peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
     this.#peer.send({ type: "ended", channel, ...mirror.end });
     this.#peer.forget(channel);
     this.close(true);
-    return false;
   }
 
   #finish(announced: boolean): void {

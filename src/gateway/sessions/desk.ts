@@ -144,7 +144,7 @@ export class Desk {
 
   tick(now: number): void {
     forEachSafely(this.#mirrors.values(), (mirror) => mirror.tick(now), this.#onFault);
-    forEachSafely(this.peers, (peer) => peer.pump(), this.#onFault);
+    forEachSafely(this.peers, (peer) => peer.drained(), this.#onFault);
   }
 
   /** Ends everything. */

@@ -220,7 +220,7 @@ export class Hub {
       },
       onText: (text) => peer?.text(text),
       onBytes: (bytes) => peer?.bytes(bytes),
-      onDrain: () => peer?.pump(),
+      onDrain: () => peer?.drained(),
       onClose: (code, reason) => {
         const room = this.#rooms.get(agent.id);
         if (peer) room?.peerLeft(peer, GOODBYES.has(code));

@@ -3,6 +3,7 @@
  * places of their own. It survives the agent's connection, and asks for no byte twice.
  */
 
+import { zstd } from "../../lib/zstd.ts";
 import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
@@ -12,7 +13,6 @@ import type { Timings } from "../timings.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 import { Backfill } from "./backfill.ts";
 import { Demand, type Reader } from "./demand.ts";
-import { plainData } from "./plain-data.ts";
 import type { Snapshot, TerminalSize } from "./screen.ts";
 import { Screening } from "./screening.ts";
 import { SessionSize } from "./session-size.ts";
@@ -135,7 +135,7 @@ export class Mirror implements LinkChannel {
   }
 
   #data(frame: Extract<Frame, { kind: "data" | "zstd" }>): void {
-    const bytes = plainData(frame);
+    const bytes = frame.kind === "data" ? frame.bytes : zstd.decompress(frame.bytes, frame.length);
     const fresh = bytes && this.#receiver.accept(frame.offset, bytes);
     if (!fresh) {
       const what = bytes ? `jumped from ${this.ring.end} to ${frame.offset}` : "could not be unpacked";

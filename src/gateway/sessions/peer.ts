@@ -1,5 +1,6 @@
 /** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
 import { type Channel, Link } from "../../link/link.ts";
+import { type FrameSource, Sender } from "../../link/sender.ts";
 import { CLOSE_POLICY, CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
 import { V2_VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import {
@@ -9,15 +10,12 @@ import {
   type OwnerInput,
   parseOpener,
 } from "../../protocol/v2/control.ts";
-import { encodeFrame, type Frame, MAX_DATA_BYTES, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
+import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../sockets/connection.ts";
 import { RequestRate } from "./request-rate.ts";
 
-/** A viewer's channel. Owned by its `Peer`. */
-export interface PeerChannel extends Channel<OpenerMessage> {
-  /** Sends the next piece of output; false where there is none that may be sent. */
-  sendPiece(): boolean;
-}
+/** A viewer's channel, with the output that it has for the viewer. Owned by its `Peer`. */
+export interface PeerChannel extends Channel<OpenerMessage>, FrameSource {}
 
 /** What is not about a channel that exists. */
 export interface PeerEvents {
@@ -50,9 +48,7 @@ export class Peer {
   readonly #events: PeerEvents;
   readonly #rate = new RequestRate(performance.now());
   #invalid = 0;
-  #pumping = false;
-  /** In the order in which they are served: the channel that was served last is the last. */
-  readonly #turns = new Set<number>();
+  readonly #sender: Sender;
 
   constructor(id: string, connection: Connection, events: PeerEvents) {
     this.id = id;
@@ -65,11 +61,25 @@ export class Peer {
       take: (message) => this.#take(message),
       invalid: (reason) => this.#countInvalid(reason),
       broken: (reason, code) => this.broken(reason, code),
-      failed: (error, number) => {
-        this.#turns.delete(number);
+      failed: (error, number, channel) => {
+        this.#sender.forget(channel);
         events.onFault(error);
         this.#refuse(number, "failed", "the gateway has a problem of its own with this channel");
       },
+    });
+    this.#sender = new Sender({ onFault: (error, source) => this.#link.failOf(source, error) });
+    this.#sender.attach({
+      send: (frame) => (typeof frame === "string" ? connection.send(frame) : connection.sendBytes(frame)),
+      get buffered() {
+        return connection.buffered;
+      },
+      get takesOutput() {
+        return connection.isOpen;
+      },
+      highWater: OUTPUT_BYTES,
+      drains: true,
+      drop: (reason) => this.broken(reason, CLOSE_POLICY),
+      fail: (reason, code) => this.broken(reason, code),
     });
   }
 
@@ -88,9 +98,10 @@ export class Peer {
   }
 
   /** The channel is over, by our side's doing; its number may be used again. */
-  forget(channel: number): void {
-    this.#link.forget(channel);
-    this.#turns.delete(channel);
+  forget(number: number): void {
+    const channel = this.#link.get(number);
+    this.#link.forget(number);
+    if (channel) this.#sender.forget(channel);
   }
 
   text(text: string): void {
@@ -101,28 +112,19 @@ export class Peer {
     this.#link.bytes(bytes);
   }
 
-  /** Sends output, a piece of each channel in turn, until there is no more or the socket has enough. */
-  pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      let busy = true;
-      while (busy && this.#hasRoom) {
-        busy = false;
-        for (const number of [...this.#turns]) {
-          if (!this.#hasRoom || !this.#link.run(number, (channel) => channel.sendPiece())) continue;
-          busy = true;
-          if (this.#turns.delete(number)) this.#turns.add(number);
-        }
-      }
-    } finally {
-      this.#pumping = false;
-    }
+  /** The channel has output to send: a piece of each channel in turn, while the socket has room. */
+  ready(channel: PeerChannel): void {
+    this.#sender.ready(channel);
+  }
+
+  /** The socket has room again. */
+  drained(): void {
+    this.#sender.flush();
   }
 
   /** The connection has ended. */
   closed(): void {
-    this.#turns.clear();
+    this.#sender.detach();
     this.#link.lost();
   }
 
@@ -133,10 +135,6 @@ export class Peer {
     if (this.connection.buffered <= UNREAD_BYTES) return true;
     this.connection.close(CLOSE_POLICY, "it does not read what it asked for");
     return false;
-  }
-
-  get #hasRoom(): boolean {
-    return this.connection.isOpen && this.connection.buffered < OUTPUT_BYTES;
   }
 
   #take(message: OpenerMessage): boolean {
@@ -152,8 +150,7 @@ export class Peer {
         if (this.#isWelcome()) this.#events.onList(this);
         return true;
       case "detach":
-        this.#turns.delete(message.channel);
-        this.#link.close(message.channel);
+        this.#detach(message.channel);
         return true;
       case "v1_output":
         return true; // ours to say, to an agent
@@ -174,10 +171,13 @@ export class Peer {
         "bad_message",
         "viewer is not the id that this connection was opened with (?id=)",
       );
-    else {
-      this.#link.set(channel, this.#events.onOpen(this, message));
-      this.#turns.add(channel);
-    }
+    else this.#link.set(channel, this.#events.onOpen(this, message));
+  }
+
+  #detach(number: number): void {
+    const channel = this.#link.get(number);
+    if (channel) this.#sender.forget(channel);
+    this.#link.close(number);
   }
 
   /** The agent counts the input of each viewer by its id: under another viewer's id one would use up the other's offsets. */
@@ -208,6 +208,3 @@ export class Peer {
     this.connection.holdUntilRead();
   }
 }
-
-/** Most bytes of one piece of output. */
-export const PIECE_BYTES = MAX_DATA_BYTES;

@@ -72,8 +72,11 @@ export class RunRelay implements PeerChannel {
     else this.#link?.frame({ ...frame, channel: this.#channel });
   }
 
-  sendPiece(): boolean {
-    return false;
+  /** It has nothing of its own to send. */
+  readonly pending = 0;
+
+  takeFrame(): null {
+    return null;
   }
 
   close(announced: boolean): void {

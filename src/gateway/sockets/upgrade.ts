@@ -1,10 +1,12 @@
 /** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
+
 import type { Server } from "bun";
 import { reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { peerName } from "../../lib/tcp-received.ts";
+import type { LivenessTimes } from "../../link/liveness.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import {
   RESULT_MESSAGE_BYTES,
@@ -27,7 +29,7 @@ import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import type { UserRow } from "../store/users.ts";
 import type { Timings } from "../timings.ts";
-import { Connection, type ConnectionInfo, type Liveness, type SocketData } from "./connection.ts";
+import { Connection, type ConnectionInfo, type SocketData } from "./connection.ts";
 
 export interface UpgradeDeps {
   store: Store;
@@ -185,7 +187,7 @@ function onFault({ logger }: UpgradeDeps, what: string): (error: unknown) => voi
   return (error) => reportFault(logger, what, error);
 }
 
-function liveness({ timings }: UpgradeDeps, v2: boolean): Liveness | undefined {
+function liveness({ timings }: UpgradeDeps, v2: boolean): LivenessTimes | undefined {
   return v2 ? { pingMs: timings.v2PingMs, deadMs: timings.v2DeadMs, onlySilent: true } : undefined;
 }
 
