@@ -40,6 +40,9 @@ export const VIEWER_MESSAGE_BYTES = RESULT_MESSAGE_BYTES;
 /** Largest message from a viewer by rexec.v2: a DATA frame has 64 KiB, a command to be run 128 KiB. */
 export const V2_VIEWER_MESSAGE_BYTES = 256 * 1024;
 
+/** Most input by rexec.v2 that the agent has not applied, of one viewer or one command. At this bound the client stops reading. */
+export const UNAPPLIED_BYTES = 256 * 1024;
+
 /** Largest frame that our gateway takes from any peer. A larger one ends the connection before it is read. */
 export const LARGEST_FRAME_BYTES = 24 * 1024 * 1024;
 

@@ -103,5 +103,18 @@ export function makeTerminal(size: TerminalSize, scrollback: number): Terminal {
   });
   terminal.loadAddon(new UnicodeGraphemesAddon());
   boundGraphemes(terminal);
+  terminal.onResize(() => keepWithin(coreOf(terminal)));
   return terminal;
+}
+
+// --- internal ---
+
+/** Mends what xterm.js leaves wrong at a new size. */
+function keepWithin({ buffers: { normal, alt }, rows }: Core): void {
+  // With no line above the screen, it may move the screen below the rows that there are when long lines wrap anew. It
+  // would write beside them then, and throw at one of the next sizes or in an idle callback.
+  normal.ybase = Math.min(normal.ybase, Math.max(0, normal.lines.length - rows));
+  normal.ydisp = Math.min(normal.ydisp, normal.ybase);
+  // While the alternate screen is empty it stays as high as it was, and would have lines above it later.
+  if (alt.lines.length === 0) alt.lines.maxLength = rows;
 }

@@ -38,8 +38,11 @@ export type Charset = Readonly<Record<string, string>> | undefined;
 export interface Buffer {
   readonly x: number;
   readonly y: number;
-  readonly ybase: number;
-  readonly lines: { readonly length: number; readonly maxLength: number; get(row: number): Line | undefined };
+  /** The row at the top of the screen. */
+  ybase: number;
+  /** The row at the top of what is looked at. */
+  ydisp: number;
+  readonly lines: { readonly length: number; maxLength: number; get(row: number): Line | undefined };
   readonly scrollTop: number;
   readonly scrollBottom: number;
   readonly tabs: Readonly<Record<number, boolean | undefined>>;

@@ -4,7 +4,7 @@ import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
 import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
-import type { Database } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
@@ -138,9 +138,16 @@ export class Agents {
 
   /** Deletes an ephemeral agent and its tokens: there are thousands, and their revoked tokens would fill the list. */
   async forget(id: string): Promise<void> {
-    await this.#database.transaction(async (sql) => {
-      await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
-      await sql`DELETE FROM agents WHERE id = ${id}`;
+    await this.#database.transaction((sql) => erase(sql, id));
+  }
+
+  /** As `forget`, unless the agent has been heard of since. @param at RFC 3339 @returns whether it is forgotten */
+  async forgetSilent(id: string, at: string): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      const silent = sql`SELECT COUNT(*) AS n FROM agents WHERE id = ${id} AND COALESCE(last_ping, created_at) < ${at}`;
+      if ((await countOf(silent)) === 0) return false;
+      await erase(sql, id);
+      return true;
     });
   }
 
@@ -155,4 +162,11 @@ export class Agents {
       return Array.isArray(rows) && rows.length > 0;
     });
   }
+}
+
+// --- internal ---
+
+async function erase(sql: Queryable, id: string): Promise<void> {
+  await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
+  await sql`DELETE FROM agents WHERE id = ${id}`;
 }
