@@ -10,10 +10,14 @@ import { eventLoops, libc } from "./libc.ts";
 /** A turn: so many bytes, or so long, ms. */
 const TURN_BYTES = 32 * 1024;
 const TURN_MS = 0.5;
+/** It ends before that where the event loop has something to do, which is looked at this often, ms. */
+const LOOK_MS = 0.1;
 /** How long a turn waits where there is nothing, ns: the kernel passes on 4 KB at a time, some 20 µs apart. */
 const WAIT_NS = 50_000n;
 /** Silence that ends it, ms. */
 const SILENCE_MS = 4;
+
+const NO_TIME = BigInt64Array.of(0n, 0n);
 
 const POLLIN = 1;
 /** Bytes of `struct pollfd`, in 32-bit words: the descriptor, then what is asked for and what is found. */
@@ -24,6 +28,8 @@ export class BurstReader {
   readonly buffer = new Uint8Array(TURN_BYTES);
   readonly #fd: number;
   readonly #polled: Int32Array;
+  /** Of `#polled` those of the event loop. */
+  readonly #loops: Int32Array;
   readonly #timeout = BigInt64Array.of(0n, WAIT_NS);
   #lastAt = performance.now();
   #over = false;
@@ -33,6 +39,7 @@ export class BurstReader {
     this.#fd = fd;
     // A wait also ends where the event loop has something to do.
     this.#polled = Int32Array.from([fd, ...eventLoops()].flatMap((each) => [each, POLLIN]));
+    this.#loops = this.#polled.subarray(POLLFD_WORDS);
   }
 
   /**
@@ -41,7 +48,7 @@ export class BurstReader {
    */
   take(): Uint8Array | null {
     const now = performance.now();
-    const length = this.#over ? 0 : this.#fill(now + TURN_MS);
+    const length = this.#over ? 0 : this.#fill(now);
     if (length > 0) this.#lastAt = now;
     else if (this.#over || now - this.#lastAt > SILENCE_MS) return null;
     return this.buffer.subarray(0, length);
@@ -49,7 +56,9 @@ export class BurstReader {
 
   // --- internal ---
 
-  #fill(deadline: number): number {
+  #fill(begun: number): number {
+    const deadline = begun + TURN_MS;
+    let look = begun + LOOK_MS;
     const place = Number(ptr(this.buffer));
     const { read } = libc();
     let length = 0;
@@ -58,9 +67,19 @@ export class BurstReader {
       if (count > 0) length += count;
       // What is there is sent while the kernel passes on more: waiting for that here made it a fifth slower.
       else if (length > 0 || !this.#wait()) break;
-      if (performance.now() > deadline) break;
+      const now = performance.now();
+      if (now > deadline) break;
+      if (now < look) continue;
+      if (this.#isWanted()) break;
+      look = now + LOOK_MS;
     }
     return length;
+  }
+
+  /** Whether the event loop has something else to do: a key must not wait for the rest of a turn. */
+  #isWanted(): boolean {
+    const loops = this.#loops;
+    return libc().ppoll(loops, loops.length / POLLFD_WORDS, NO_TIME, null) > 0;
   }
 
   /** Whether there is more. */
