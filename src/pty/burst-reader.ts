@@ -10,10 +10,14 @@ import { eventLoops, libc } from "./libc.ts";
 /** Bounds of a turn: bytes, and ms. */
 const TURN_BYTES = 32 * 1024;
 const TURN_MS = 0.5;
+/** It ends before that where the event loop has work, which is looked at this often, ms. */
+const LOOK_MS = 0.1;
 /** How long a turn waits for more output, ns: the kernel passes on 4 KB at a time, some 20 µs apart. */
 const WAIT_NS = 50_000n;
 /** Silence that ends the burst, ms. */
 const SILENCE_MS = 4;
+
+const NO_TIME = BigInt64Array.of(0n, 0n);
 
 const POLLIN = 1;
 /** Size of `struct pollfd`, in 32-bit words: the descriptor, then the requested and the found events. */
@@ -25,6 +29,8 @@ export class BurstReader {
   readonly buffer = new Uint8Array(TURN_BYTES);
   readonly #fd: number;
   readonly #polled: Int32Array;
+  /** Of `#polled` those of the event loop. */
+  readonly #loops: Int32Array;
   readonly #timeout = BigInt64Array.of(0n, WAIT_NS);
   #lastAt = performance.now();
   #over = false;
@@ -34,6 +40,7 @@ export class BurstReader {
     this.#fd = fd;
     // A wait also ends when the event loop has work.
     this.#polled = Int32Array.from([fd, ...eventLoops()].flatMap((each) => [each, POLLIN]));
+    this.#loops = this.#polled.subarray(POLLFD_WORDS);
   }
 
   /**
@@ -42,7 +49,7 @@ export class BurstReader {
    */
   take(): Uint8Array | null {
     const now = performance.now();
-    const length = this.#over ? 0 : this.#fill(now + TURN_MS);
+    const length = this.#over ? 0 : this.#fill(now);
     if (length > 0) this.#lastAt = now;
     else if (this.#over || now - this.#lastAt > SILENCE_MS) return null;
     return this.buffer.subarray(0, length);
@@ -50,7 +57,9 @@ export class BurstReader {
 
   // --- internal ---
 
-  #fill(deadline: number): number {
+  #fill(begun: number): number {
+    const deadline = begun + TURN_MS;
+    let look = begun + LOOK_MS;
     const place = Number(ptr(this.buffer));
     const { read } = libc();
     let length = 0;
@@ -59,9 +68,19 @@ export class BurstReader {
       if (count > 0) length += count;
       // Sending overlaps with the kernel passing on more: waiting here made a flood a fifth slower.
       else if (length > 0 || !this.#wait()) break;
-      if (performance.now() > deadline) break;
+      const now = performance.now();
+      if (now > deadline) break;
+      if (now < look) continue;
+      if (this.#isWanted()) break;
+      look = now + LOOK_MS;
     }
     return length;
+  }
+
+  /** Whether the event loop has other work: a key must not wait for the rest of a turn. */
+  #isWanted(): boolean {
+    const loops = this.#loops;
+    return libc().ppoll(loops, loops.length / POLLFD_WORDS, NO_TIME, null) > 0;
   }
 
   /** Waits a moment for more output. @returns whether there is any */
