@@ -4,12 +4,13 @@ import { constants } from "node:http2";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { connectionError, HttpError } from "../lib/http.ts";
 import { dialOptions, wsUrl } from "../lib/net.ts";
+import type { LivenessTimes } from "../link/liveness.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
-import { Connection, type Liveness, type SocketClose } from "./socket.ts";
+import { Connection, LIVENESS_V2, type SocketClose } from "./socket.ts";
 
 /** Who looks at what. */
 export interface ViewerTarget {
@@ -20,7 +21,7 @@ export interface ViewerTarget {
   newSession: boolean;
   execOnly?: boolean;
   /** Of rexec.v2. */
-  liveness?: Liveness | undefined;
+  liveness?: LivenessTimes | undefined;
 }
 
 export interface OpenOptions {
@@ -54,7 +55,9 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, target.liveness);
+  const connection = new Connection(socket, {
+    v2: { ...(target.liveness ?? LIVENESS_V2), onlySilent: true },
+  });
   const abort = () => connection.close();
   signal.addEventListener("abort", abort);
   const failure = await opened(socket, connection.closed, openMs);

@@ -1,8 +1,10 @@
 /** How soon a dead line is noticed. */
+
 import type { ArgsDef } from "citty";
-import { LIVENESS_V2, type Liveness } from "../client/socket.ts";
+import { LIVENESS_V2 } from "../client/socket.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
+import type { LivenessTimes } from "../link/liveness.ts";
 
 export const livenessArgs = {
   deadAfter: {
@@ -13,7 +15,7 @@ export const livenessArgs = {
 } as const satisfies ArgsDef;
 
 /** @throws UsageError where it is no time, or shorter than 500 ms */
-export function livenessOf({ deadAfter }: { deadAfter?: string | undefined }): Liveness {
+export function livenessOf({ deadAfter }: { deadAfter?: string | undefined }): LivenessTimes {
   if (deadAfter === undefined) return LIVENESS_V2;
   const deadMs = parseDuration(deadAfter);
   if (deadMs === null || deadMs < 500 || deadMs > LONGEST_TIMER_MS) {

@@ -5,13 +5,13 @@ import type { Server } from "../client/api.ts";
 import { attach } from "../client/shell/attach.ts";
 import type { AttachStatus, Left } from "../client/shell/attach-context.ts";
 import { clearOverlay, overlay } from "../client/shell/screen.ts";
-import type { Liveness } from "../client/socket.ts";
 import type { EscapeKey } from "../client/terminal/escape-key.ts";
 import { LocalTerminal } from "../client/terminal/terminal.ts";
 import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
 import { messageOf, OWN_FAILURE } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
+import type { LivenessTimes } from "../link/liveness.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { ViewerTerminal } from "../protocol/v2/control.ts";
 import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
@@ -29,7 +29,7 @@ export interface ShellWish {
   create?: boolean;
   /** This in place of a shell. */
   command?: { line: string; shown: string };
-  liveness: Liveness;
+  liveness: LivenessTimes;
   /** The key that leaves; null for none. */
   escapeKey: EscapeKey | null;
   wait: Wait;

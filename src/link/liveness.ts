@@ -1,86 +1,133 @@
 /**
- * Tells whether the other end still lives: it is pinged, and what hears nothing for long enough is dead. The WebSocket
- * itself never notices: a peer that was cut off without a word raises no event (measured on Bun 1.4.5).
+ * Tells whether the other end still lives: it is pinged, and a peer that is silent for long enough is dead. No WebSocket
+ * notices that by itself: a peer that was cut off without a word raises no event (measured on Bun 1.4.5).
  */
-export interface LivenessOptions {
+
+/** How soon silence is noticed, ms. */
+export interface LivenessTimes {
   pingMs: number;
   deadMs: number;
-  ping(): void;
-  /** Called once. */
-  dead(silentMs: number): void;
+  /** Pings only after `pingMs` of silence, instead of every `pingMs`. */
+  onlySilent?: boolean;
 }
 
-/** Looks a ping interval. */
-const LOOKS = 3;
 /** The wall clock ran this much further than the monotonic one: the machine was asleep, ms. */
 const SLEPT_MS = 20_000;
 
+/** The decision, without a clock or a socket. Owned by a connection. All times are of one monotonic clock, ms. */
 export class Liveness {
-  readonly #options: LivenessOptions;
-  #heardAt = 0;
-  #pingedAt = 0;
-  #lookedAt = 0;
-  #clockGap = 0;
-  #timer: ReturnType<typeof setInterval> | null = null;
+  readonly #times: LivenessTimes;
+  readonly #everyMs: number;
+  #heardAt: number;
+  #pingedAt: number;
+  #lookedAt: number;
+  #clockGap: number | null = null;
 
-  constructor(options: LivenessOptions) {
-    this.#options = options;
-  }
-
-  start(): void {
-    const now = performance.now();
+  /** @param everyMs how often `look` is going to be called */
+  constructor(times: LivenessTimes, everyMs: number, now: number) {
+    this.#times = times;
+    this.#everyMs = everyMs;
     this.#heardAt = now;
     this.#pingedAt = now;
     this.#lookedAt = now;
-    this.#clockGap = Date.now() - now;
-    this.#timer = setInterval(() => this.#look(), this.#everyMs);
+  }
+
+  /** When it was last pinged. */
+  get pingedAt(): number {
+    return this.#pingedAt;
+  }
+
+  /** How long it has been silent. */
+  silentMs(now: number): number {
+    return now - this.#heardAt;
   }
 
   /** Something came from the other end. */
-  heard(): void {
-    this.#heardAt = performance.now();
+  heard(now: number): void {
+    this.#heardAt = now;
   }
 
-  stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
+  /** It is pinged now, for another reason than silence. */
+  pinged(now: number): void {
+    this.#pingedAt = now;
+  }
+
+  /**
+   * What is to be done now.
+   * @param isPaused we do not read it: its silence says nothing
+   * @param wall Unix ms, where this machine may be suspended
+   */
+  look(now: number, isPaused = false, wall?: number): "ping" | "dead" | null {
+    const { pingMs, deadMs, onlySilent = false } = this.#times;
+    const late = now - this.#lookedAt > 2 * this.#everyMs + 1_000;
+    this.#lookedAt = now;
+    if (wall !== undefined && this.#hasSlept(now, wall)) {
+      // After a suspend the connection is most likely dead: an answer is wanted within one interval, not three.
+      this.#heardAt = Math.min(this.#heardAt, now - deadMs + pingMs);
+      this.#pingedAt = now;
+      return "ping";
+    }
+    const silent = now - this.#heardAt;
+    // A look that comes late says that this process stood still: what came meanwhile is not read yet.
+    if (silent >= deadMs && !late && !isPaused) return "dead";
+    if ((onlySilent && silent < pingMs) || now - this.#pingedAt < pingMs) return null;
+    this.#pingedAt = now;
+    return "ping";
   }
 
   // --- internal ---
 
-  get #everyMs(): number {
-    return this.#options.pingMs / LOOKS;
-  }
-
-  #look(): void {
-    const now = performance.now();
-    const late = now - this.#lookedAt > 2 * this.#everyMs + 1_000;
-    this.#lookedAt = now;
-    const silent = now - this.#heardAt;
-    if (this.#hasSlept(now)) {
-      // After a suspend the connection is most likely dead: an answer is wanted within one interval, not three.
-      this.#heardAt = Math.min(this.#heardAt, now - this.#options.deadMs + this.#options.pingMs);
-      this.#ping(now);
-      return;
-    }
-    // A look that comes late says that this process stood still: what came meanwhile is not read yet.
-    if (silent >= this.#options.deadMs && !late) {
-      this.stop();
-      this.#options.dead(silent);
-      return;
-    }
-    if (now - this.#pingedAt >= this.#options.pingMs) this.#ping(now);
-  }
-
-  #hasSlept(now: number): boolean {
-    const gap = Date.now() - now;
-    const slept = gap - this.#clockGap > SLEPT_MS;
+  #hasSlept(now: number, wall: number): boolean {
+    const gap = wall - now;
+    const slept = this.#clockGap !== null && gap - this.#clockGap > SLEPT_MS;
     this.#clockGap = gap;
     return slept;
   }
+}
 
-  #ping(now: number): void {
-    this.#pingedAt = now;
-    this.#options.ping();
+/** What a watch of one connection does. */
+export interface LivenessActions {
+  ping(): void;
+  /** Called once; the watch has stopped. */
+  dead(silentMs: number): void;
+  isPaused?(): boolean;
+}
+
+/** Looks per ping interval. */
+const LOOKS = 6;
+
+/** `Liveness` with a timer of its own, for the owner of a single connection. Starts at once; `stop` ends it. */
+export class LivenessWatch {
+  readonly #liveness: Liveness;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(times: LivenessTimes, { ping, dead, isPaused = () => false }: LivenessActions) {
+    const everyMs = times.pingMs / LOOKS;
+    const liveness = new Liveness(times, everyMs, performance.now());
+    this.#liveness = liveness;
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      const todo = liveness.look(now, isPaused(), Date.now());
+      if (todo === "ping") ping();
+      if (todo !== "dead") return;
+      this.stop();
+      dead(liveness.silentMs(now));
+    }, everyMs);
+  }
+
+  get pingedAt(): number {
+    return this.#liveness.pingedAt;
+  }
+
+  heard(): void {
+    this.#liveness.heard(performance.now());
+  }
+
+  pinged(): void {
+    this.#liveness.pinged(performance.now());
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 }

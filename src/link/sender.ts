@@ -1,10 +1,12 @@
 /**
- * Everything on its way to the server. Control messages go before output; output is taken from its sources only
+ * Everything on its way to the peer. Control messages go before output; output is taken from its sources only
  * while the line has room, so that what the network does not take stays where it can be stopped: in the kernel, with
  * the program blocked. Without a line control messages are dropped (they answer a server that is gone) and output waits.
  */
 
-/** The way to the server while there is a connection. */
+import { nextTurn } from "./turn.ts";
+
+/** The way to the peer while there is a connection. Owned by the connection. */
 export interface Line {
   send(frame: OutFrame): void;
   /** Output is taken while less than this is buffered, bytes; where it is not the sender's own. */
@@ -17,8 +19,10 @@ export interface Line {
   readonly takesOutput?: boolean;
   /** It carries little: compressing is worth its time. */
   readonly isSlow?: boolean;
-  /** To be called when `takesOutput` may have changed. */
+  /** To be called when `takesOutput` may have changed, or room come. */
   onRoom?: (() => void) | null;
+  /** It calls `onRoom` whenever it has taken what waited. Without it the room is asked for by time. */
+  readonly drains?: boolean;
   /** Ends the connection because of `reason`. */
   drop(reason: string): void;
   /** Ends it because the other side broke the contract, with close code 1002 or the one given. */
@@ -36,13 +40,14 @@ export interface FrameSource {
   takeFrame(): OutFrame | null;
 }
 
+/** Bounds of a sender, and where its faults go. */
 export interface SenderOptions {
   /** Output is taken while less than this is buffered in the line, bytes. */
   highWater?: number;
   /** Control messages that may wait for a server that does not read; one more and the line is dropped. */
   maxControl?: number;
   /** Told where a source throws. */
-  onFault?(error: unknown): void;
+  onFault?(error: unknown, source: FrameSource): void;
 }
 
 /** Sources with at most this many bytes (an echo, a prompt) go before those with more. */
@@ -51,7 +56,7 @@ const SMALL_BYTES = 4 * 1024;
 const SMALL_RUN = 16;
 /** Answers that may wait, bytes: those to commands repeat the command. */
 const CONTROL_BYTES = 16 * 1024 * 1024;
-/** Frames that go out at once within a window; after that they are gathered. */
+/** Frames of each kind, small and others, that go out at once within a window; after that they are gathered. */
 const WINDOW_MS = 2;
 const WINDOW_FRAMES = 3;
 /** Output that is worth a frame by itself and is not gathered, bytes. */
@@ -62,6 +67,10 @@ const POLL_MS = [1, 20] as const;
 /** Frames a turn, so that input is read between two turns. */
 const FRAMES_A_TURN = 32;
 
+/**
+ * The order in which one end sends. Owned by the program's half of the connection; it outlives connections where the
+ * sources do (the agent), or lasts as long as one (a viewer's, at the gateway).
+ */
 export class Sender {
   #line: Line | null = null;
   #control: OutFrame[] = [];
@@ -69,15 +78,16 @@ export class Sender {
   readonly #urgent = new Set<FrameSource>();
   #owesPong = false;
   readonly #ready = new Set<FrameSource>();
-  #timer: Timer | null = null;
-  #immediate: NodeJS.Immediate | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Cancels the rest of a flush that was put off to the next turn. */
+  #cancelTurn: (() => void) | null = null;
   #poll: number = POLL_MS[0];
   #smallRun = 0;
-  #window = { since: 0, frames: 0 };
+  #window = { since: 0, frames: 0, small: 0 };
   #idle: (() => void)[] = [];
   readonly #highWater: number;
   readonly #maxControl: number;
-  readonly #onFault: (error: unknown) => void;
+  readonly #onFault: (error: unknown, source: FrameSource) => void;
 
   constructor({ highWater = 512 * 1024, maxControl = 1024, onFault = () => {} }: SenderOptions = {}) {
     this.#onFault = onFault;
@@ -145,7 +155,7 @@ export class Sender {
     this.#ready.add(source);
     if (!this.#line) return;
     if (this.#atOnce(source)) this.flush();
-    else if (this.#timer === null && this.#immediate === null) this.#schedule(GATHER_MS);
+    else if (this.#timer === null && this.#cancelTurn === null) this.#schedule(GATHER_MS);
   }
 
   /** The source has something that goes before all output, such as an ack. */
@@ -183,10 +193,11 @@ export class Sender {
       }
       line.send(frame);
       this.#poll = POLL_MS[0];
-      this.#window.frames += 1;
+      if (frame.length <= SMALL_BYTES) this.#window.small += 1;
+      else this.#window.frames += 1;
       if (this.#line !== line) return; // the line ended while it was written to
     }
-    if (this.hasRoom) this.#immediate = setImmediate(() => this.flush());
+    if (this.hasRoom) this.#cancelTurn = nextTurn(() => this.flush());
     else this.#waitForRoom();
   }
 
@@ -222,7 +233,7 @@ export class Sender {
     try {
       return source.takeFrame();
     } catch (error) {
-      this.#onFault(error);
+      this.#onFault(error, source);
       return null;
     }
   }
@@ -264,10 +275,11 @@ export class Sender {
   /** On an idle line at once, so that an echo costs no wait; on a busy one gathered, so that a flood costs less. */
   #atOnce(source: FrameSource): boolean {
     if (!this.#takesOutput) return false;
-    if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#immediate === null;
+    if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#cancelTurn === null;
     const now = performance.now();
-    if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, frames: 0 };
-    return this.#window.frames < WINDOW_FRAMES && this.hasRoom;
+    if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, frames: 0, small: 0 };
+    const sent = source.pending <= SMALL_BYTES ? this.#window.small : this.#window.frames;
+    return sent < WINDOW_FRAMES && this.hasRoom;
   }
 
   #afterLast(): void {
@@ -278,6 +290,7 @@ export class Sender {
   }
 
   #waitForRoom(): void {
+    if (this.#line?.drains) return;
     this.#schedule(this.#poll);
     this.#poll = Math.min(this.#poll * 2, POLL_MS[1]);
   }
@@ -288,9 +301,9 @@ export class Sender {
 
   #cancel(): void {
     if (this.#timer) clearTimeout(this.#timer);
-    if (this.#immediate) clearImmediate(this.#immediate);
+    this.#cancelTurn?.();
     this.#timer = null;
-    this.#immediate = null;
+    this.#cancelTurn = null;
   }
 
   #isIdle(): boolean {

@@ -1,11 +1,12 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import { InputStream, InputStreams, UNAPPLIED_BYTES } from "../../src/agent/sessions/input-streams.ts";
+import { InputStream, InputStreams } from "../../src/agent/sessions/input-streams.ts";
 import { Pace, type PaceReader } from "../../src/agent/sessions/pace.ts";
 import { defaultRings, RingPool } from "../../src/agent/sessions/rings.ts";
 import { zstd } from "../../src/lib/zstd.ts";
-import { LineGauge } from "../../src/link/line-gauge.ts";
 import { Packer } from "../../src/link/packer.ts";
+import { PingGauge } from "../../src/link/ping-gauge.ts";
+import { UNAPPLIED_BYTES } from "../../src/protocol/limits.ts";
 import { decodeFrame, Stream } from "../../src/protocol/v2/frames.ts";
 import { ByteRing } from "../../src/stream/byte-ring.ts";
 import { StreamCursor } from "../../src/stream/stream.ts";
@@ -266,7 +267,7 @@ describe("the gauge of the line", () => {
     let [sent, arrived, most, now] = [0, 0, 0, 0];
     clock.mockImplementation(() => now);
     try {
-      const gauge = new LineGauge((id) => void pings.push({ id, after: sent, at: 0 }));
+      const gauge = new PingGauge((id) => void pings.push({ id, after: sent, at: 0 }));
       for (; now < ms; now += 1) {
         while (gauge.hasRoom && sent - arrived < held) {
           sent += frame + 8;
@@ -324,7 +325,7 @@ describe("the gauge of the line", () => {
     clock.mockImplementation(() => now);
     try {
       const ids: string[] = [];
-      const gauge = new LineGauge((id) => void ids.push(id));
+      const gauge = new PingGauge((id) => void ids.push(id));
       const hasRoom = () => gauge.hasRoom;
       while (hasRoom()) gauge.sent(2_000);
       now += 2_900;

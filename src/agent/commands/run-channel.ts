@@ -1,13 +1,14 @@
 /** One attachment to a command on one connection: stdout and stderr as far as credit goes, stdin, then the end. */
 
 import { zstd } from "../../lib/zstd.ts";
+import { ProtocolError } from "../../link/link.ts";
 import { Packer } from "../../link/packer.ts";
 import type { FrameSource, OutFrame, Sender } from "../../link/sender.ts";
 import { encodeControl, type OpenerMessage, type SessionInfo } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import { InputAck } from "../sessions/input-ack.ts";
-import type { AgentChannel } from "../sessions/shell-channel.ts";
+import { type AgentChannel, overAck } from "../sessions/shell-channel.ts";
 import type { Run } from "./run.ts";
 import type { RunStream } from "./run-stream.ts";
 
@@ -63,28 +64,27 @@ export class RunChannel implements AgentChannel {
     this.#advance();
   }
 
-  control(message: Extract<OpenerMessage, { channel: number }>): void {
+  control(message: OpenerMessage): void {
     if (message.type === "signal") this.#options.run.signal(message.signal);
   }
 
-  frame(frame: Frame): string | null {
+  frame(frame: Frame): void {
     const { run } = this.#options;
     const { stream } = frame;
     if (stream === Stream.input) {
       if (frame.kind === "data" && !run.stdin.data(frame.offset, frame.bytes))
-        return `stdin from ${frame.offset}, where ${run.stdin.accepted} is expected`;
-      if (frame.kind === "zstd") return "compressed stdin, which there is none of";
+        throw new ProtocolError(`stdin from ${frame.offset}, where ${run.stdin.accepted} is expected`);
+      if (frame.kind === "zstd") throw new ProtocolError("compressed stdin, which there is none of");
       if (frame.kind === "fin" && !run.stdin.fin(frame.offset))
-        return `stdin ends at ${frame.offset}, where ${run.stdin.accepted} is expected`;
-      return null;
+        throw new ProtocolError(`stdin ends at ${frame.offset}, where ${run.stdin.accepted} is expected`);
+      return;
     }
-    if (frame.kind !== "ack") return null;
+    if (frame.kind !== "ack") return;
     const output = this.#outputs[stream === Stream.output ? 0 : 1];
     if (!output.cursor.ack(frame.consumed, frame.limit))
-      return `an ack of ${frame.consumed} bytes, of which ${output.cursor.sent} were sent`;
+      throw new ProtocolError(overAck(frame.consumed, output.cursor.sent));
     output.stream.ack(frame.consumed, frame.limit);
     this.#advance();
-    return null;
   }
 
   close(announced: boolean): void {

@@ -1,5 +1,6 @@
 /** One attachment to a shell on one connection: its output, its viewer's input, or both. */
 
+import { type Channel, ProtocolError } from "../../link/link.ts";
 import type { Sender } from "../../link/sender.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
@@ -9,16 +10,9 @@ import { OutputChannel } from "./output-channel.ts";
 import type { Session } from "./session.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
-type OfChannel = Extract<OpenerMessage, { channel: number }>;
 
 /** What a connection has under a channel's number. */
-export interface AgentChannel {
-  control(message: OfChannel): void;
-  /** @returns what is wrong with it, or null */
-  frame(frame: Frame): string | null;
-  /** @param announced otherwise the connection was lost, and the opener may come back */
-  close(announced: boolean): void;
-}
+export type AgentChannel = Channel<OpenerMessage>;
 
 export interface ShellChannelOptions {
   attach: Attach;
@@ -69,7 +63,7 @@ export class ShellChannel implements AgentChannel {
     this.#output.advance();
   }
 
-  control(message: OfChannel): void {
+  control(message: OpenerMessage): void {
     if (message.type === "resize") this.#session.resize(message.cols, message.rows);
     else if (message.type === "hold" && this.#output) {
       this.#output.hold = message.hold;
@@ -77,20 +71,20 @@ export class ShellChannel implements AgentChannel {
     }
   }
 
-  frame(frame: Frame): string | null {
+  frame(frame: Frame): void {
     if (frame.kind === "ack" && frame.stream === Stream.output && this.#output) {
       const fine = this.#output.ack(frame.consumed, frame.limit);
       this.#session.pace.changed();
-      return fine
-        ? null
-        : `an ack of ${frame.consumed} bytes, of which ${this.#output.cursor.sent} were sent`;
+      if (!fine) throw new ProtocolError(overAck(frame.consumed, this.#output.cursor.sent));
     }
-    if (frame.stream !== Stream.input) return null;
-    if (frame.kind === "zstd") return "compressed input, which there is none of";
-    if (frame.kind !== "data") return null;
-    if (this.#session.typeIn(this.#typing, frame.offset, frame.bytes)) return null;
+    if (frame.stream !== Stream.input) return;
+    if (frame.kind === "zstd") throw new ProtocolError("compressed input, which there is none of");
+    if (frame.kind !== "data" || this.#session.typeIn(this.#typing, frame.offset, frame.bytes)) return;
     const { accepted, limit } = this.#typing;
-    return `input from ${frame.offset} to ${frame.offset + frame.bytes.length}, where ${accepted} to ${limit} is expected`;
+    const end = frame.offset + frame.bytes.length;
+    throw new ProtocolError(
+      `input from ${frame.offset} to ${end}, where ${accepted} to ${limit} is expected`,
+    );
   }
 
   close(announced: boolean): void {
@@ -103,6 +97,11 @@ export class ShellChannel implements AgentChannel {
     this.#output.close();
     this.#session.pace.leave(this.#output, announced);
   }
+}
+
+/** What is wrong with an ack of bytes that were never sent. */
+export function overAck(consumed: number, sent: number): string {
+  return `an ack of ${consumed} bytes, of which ${sent} were sent`;
 }
 
 // --- internal ---

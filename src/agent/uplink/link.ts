@@ -1,10 +1,10 @@
 /** The rexec.v2 side of the connection to the server: its channels, and what comes in by the channel it is for. */
 import { messageOf } from "../../lib/errors.ts";
-import { forEachSafely, reportFault } from "../../lib/fault.ts";
+import { reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
+import { Link } from "../../link/link.ts";
 import type { Line, Sender } from "../../link/sender.ts";
-import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import {
   encodeControl,
   MAX_CONTROL_BYTES,
@@ -13,12 +13,12 @@ import {
   parseOpener,
   type RefusalCode,
 } from "../../protocol/v2/control.ts";
-import { decodeFrame } from "../../protocol/v2/frames.ts";
 import type { RunManager } from "../commands/run-manager.ts";
 import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
 import { type AgentChannel, ShellChannel } from "../sessions/shell-channel.ts";
 
+/** What a link opens channels to, and the line that it has. */
 export interface LinkOptions {
   line: Line;
   sender: Sender;
@@ -30,101 +30,80 @@ export interface LinkOptions {
 /** Channels of one connection. */
 const MAX_CHANNELS = 1024;
 
+/** The agent's end of one rexec.v2 connection. Owned by the agent, for as long as the connection lasts. */
 export class V2Link {
   readonly #options: LinkOptions;
-  readonly #channels = new Map<number, AgentChannel>();
+  readonly #link: Link<OpenerMessage & { channel?: number }, AgentChannel>;
 
   constructor(options: LinkOptions) {
+    const { line, logger } = options;
     this.#options = options;
+    const complain = (text: string) =>
+      gather(logger, { level: "warn", kind: "broken messages", who: "server", atOnce: 5 }, text);
+    this.#link = new Link({
+      parse: parseOpener,
+      maxText: MAX_CONTROL_BYTES,
+      take: (message) => this.#take(message),
+      invalid: (reason, channel) => {
+        complain(`ignored a message that breaks the contract: ${reason}`);
+        this.#refuse(channel, "bad_message", reason);
+      },
+      broken: (reason, code) => {
+        complain(`the server broke rexec.v2: ${reason}`);
+        line.fail(reason, code);
+      },
+      failed: (error, channel) => {
+        reportFault(logger, "a channel failed", error);
+        this.#refuse(channel, "failed", "the agent has a problem of its own with this session");
+      },
+    });
   }
 
   /** A text frame that is none of v1's. @returns false where it is none of v2's either */
   text(text: string): boolean {
-    if (text.length > MAX_CONTROL_BYTES) {
-      this.#options.line.fail(`a control message of ${text.length} characters`, CLOSE_TOO_BIG);
-      return true;
-    }
-    const parsed = parseOpener(text);
-    if (!parsed.ok) {
-      if (parsed.problem === "unknown") return false;
-      this.#complain(`ignored a message that breaks the contract: ${parsed.reason}`);
-      const channel = channelOf(text);
-      this.#refuse(channel, "bad_message", parsed.reason);
-      return true;
-    }
-    this.#control(parsed.value);
-    return true;
+    return this.#link.text(text);
   }
 
   bytes(bytes: Uint8Array): void {
-    const decoded = decodeFrame(bytes);
-    if (!decoded.ok) {
-      if (decoded.problem === "invalid") this.#options.line.fail(decoded.reason);
-      return;
-    }
-    const { frame } = decoded;
-    const wrong = this.#safely(frame.channel, () => this.#channels.get(frame.channel)?.frame(frame)) ?? null;
-    if (wrong === null) return;
-    this.#complain(`the server broke rexec.v2: ${wrong}`);
-    this.#options.line.fail(wrong);
+    this.#link.bytes(bytes);
   }
 
   /** The connection is gone. */
   lost(): void {
-    const channels = [...this.#channels.values()];
-    this.#channels.clear();
-    forEachSafely(channels, (channel) => channel.close(false), this.#fault);
+    this.#link.lost();
   }
 
   // --- internal ---
 
-  #complain(line: string): void {
-    const { logger } = this.#options;
-    gather(logger, { level: "warn", kind: "broken messages", who: "server", atOnce: 5 }, line);
-  }
-
-  #control(message: OpenerMessage): void {
+  #take(message: OpenerMessage): boolean {
     const { sessions, runs } = this.#options;
     switch (message.type) {
       case "list":
         this.#send({ type: "sessions", sessions: [...sessions.infos(), ...runs.infos()] });
-        return;
+        return true;
       case "kill":
         if (!sessions.kill(message.session) && !runs.kill(message.session))
           this.#refuse(undefined, "gone", `no session ${message.session} runs here`);
-        return;
+        return true;
       case "attach":
       case "run":
         this.#open(message);
-        return;
+        return true;
       case "detach":
-        this.#close(message.channel);
-        return;
+        this.#link.close(message.channel);
+        return true;
       case "v1_output":
         sessions.wantV1(message.session, message.wanted);
-        return;
+        return true;
       default:
-        this.#safely(message.channel, () => this.#channels.get(message.channel)?.control(message));
-    }
-  }
-
-  #fault = (error: unknown): void => reportFault(this.#options.logger, "a channel failed", error);
-
-  /** A channel that throws is closed, and the server told; the other channels go on. */
-  #safely<T>(channel: number, work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      this.#fault(error);
-      this.#refuse(channel, "failed", "the agent has a problem of its own with this session");
-      forEachSafely([channel], (number) => this.#close(number), this.#fault);
+        return false;
     }
   }
 
   #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
-    this.#close(message.channel);
+    this.#link.close(message.channel);
     try {
-      if (this.#channels.size >= MAX_CHANNELS)
+      if (this.#link.size >= MAX_CHANNELS)
         throw new Refusal("too_many_channels", `${MAX_CHANNELS} channels are open already`);
       if (message.type === "attach") this.#attach(message);
       else this.#run(message);
@@ -142,9 +121,9 @@ export class V2Link {
       attach,
       session,
       sender,
-      onEnded: () => this.#close(number),
+      onEnded: () => this.#link.close(number),
     });
-    this.#channels.set(number, channel);
+    this.#link.set(number, channel);
     this.#send({
       type: "attached",
       channel: number,
@@ -159,8 +138,8 @@ export class V2Link {
   #run(run: Extract<OpenerMessage, { type: "run" }>): void {
     const { runs, sender } = this.#options;
     const { channel: number } = run;
-    const channel = runs.attach(run, sender, () => this.#close(number));
-    this.#channels.set(number, channel);
+    const channel = runs.attach(run, sender, () => this.#link.close(number));
+    this.#link.set(number, channel);
     this.#send({
       type: "attached",
       channel: number,
@@ -172,26 +151,11 @@ export class V2Link {
     channel.begin();
   }
 
-  #close(number: number): void {
-    const channel = this.#channels.get(number);
-    this.#channels.delete(number);
-    channel?.close(true);
-  }
-
   #send(message: OwnerInput): void {
     this.#options.sender.control(encodeControl(message));
   }
 
   #refuse(channel: number | undefined, code: RefusalCode, message: string): void {
     this.#send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
-  }
-}
-
-function channelOf(text: string): number | undefined {
-  try {
-    const { channel } = JSON.parse(text);
-    return Number.isSafeInteger(channel) && channel >= 0 ? channel : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -5,7 +5,7 @@ import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { Authenticator, Principal } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
 import type { Quotas } from "../quotas.ts";
-import type { Hub } from "../sessions/hub.ts";
+import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -16,7 +16,7 @@ export type Env = { Bindings: RequestInfo };
 
 export interface ApiDeps {
   store: Store;
-  hub: Hub;
+  directory: AgentDirectory;
   authenticator: Authenticator;
   quotas: Quotas;
 }

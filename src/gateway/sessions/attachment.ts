@@ -1,27 +1,32 @@
-/** One viewer at one session: its place in the mirror, what it types, what its terminal measures. */
-
-import { WireGauge } from "../../link/wire-gauge.ts";
+/** One viewer at one session: its place in the mirror, its input, and the size of its terminal. */
+import { zstd } from "../../lib/zstd.ts";
+import { AckGauge } from "../../link/ack-gauge.ts";
+import { Packer } from "../../link/packer.ts";
+import type { OutFrame } from "../../link/sender.ts";
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
-import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
+import type { Snapshot } from "../../screen/screen.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
-import type { Mirror, MirrorReader } from "./mirror.ts";
-import { packedFrame } from "./packed-frame.ts";
-import { type Peer, type PeerChannel, PIECE_BYTES } from "./peer.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
-import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
+import type { Mirror } from "./mirror.ts";
+import type { Peer, PeerChannel } from "./peer.ts";
+import type { Reader } from "./reader.ts";
+import { ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
 
+/** What an attachment may use of its room. */
 export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
   mirror(info: Attached["info"]): Mirror;
-  /** Who looks at it already. */
+  /** The viewers that it has already. */
   others(info: Attached["info"]): readonly ConnectionInfo[];
   onGone(attachment: Attachment): void;
   snapshots: SnapshotBudget;
@@ -29,14 +34,16 @@ export interface AttachmentDeps {
   screenEveryMs: number;
 }
 
-export class Attachment implements PeerChannel, MirrorReader {
+/** A v2 viewer's channel for a session. Owned by `ShellChannels`, from its opening to the end of either side. */
+export class Attachment implements PeerChannel, Reader {
   readonly viewer: string;
   hold: boolean;
   readonly #peer: Peer;
   readonly #wish: Attach;
   readonly #deps: AttachmentDeps;
   readonly #input: ViewerInput;
-  readonly #wire = new WireGauge();
+  readonly #wire = new AckGauge();
+  readonly #packer: Packer;
   #size: TerminalSize | null;
   #mirror: Mirror | null = null;
   /** Null until it is known where its output begins. */
@@ -45,7 +52,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   #granted = 0;
   /** What is left of a snapshot to be sent. */
   #snapshot: { whole: Snapshot; position: number } | null = null;
-  readonly #pump = () => this.#peer.pump();
+  readonly #pump = () => this.#peer.ready(this);
   #awaitsScreen = false;
   #screenAt = Number.NEGATIVE_INFINITY;
   #retry: Timer | null = null;
@@ -57,6 +64,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     this.#deps = deps;
     this.viewer = wish.viewer;
     this.hold = wish.hold;
+    this.#packer = new Packer(wish.zstd ? zstd : null);
     this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
     this.#input = new ViewerInput({
       onAttached: (message) => this.#attached(message),
@@ -140,27 +148,34 @@ export class Attachment implements PeerChannel, MirrorReader {
     else if (frame.kind === "ack" && frame.stream === Stream.output) this.#ack(frame.consumed, frame.limit);
   }
 
-  sendPiece(): boolean {
-    if (this.#snapshot) return this.#sendSnapshot();
+  get pending(): number {
+    if (this.#snapshot) return this.#snapshot.whole.bytes.length - this.#snapshot.position;
     const [cursor, mirror] = [this.#cursor, this.#mirror];
-    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return false;
-    if (cursor.sent < mirror.ring.start) {
-      if (cursor.limit > cursor.sent) this.#fallBehind(mirror);
-      return false;
-    }
-    if (!this.#wire.hasRoom) return false;
-    const piece = cursor.next(PIECE_BYTES);
-    if (piece?.kind !== "data") return this.#sendEnd(mirror, cursor);
-    const { offset, bytes } = piece;
-    const channel = this.#wish.channel;
-    const plain = { kind: "data", stream: Stream.output, channel, offset, bytes } as const;
-    const frame = this.#wish.zstd && this.#wire.isSlow ? packedFrame(plain) : plain;
-    this.#wire.sent(offset + bytes.length, frame.bytes.length);
-    this.#peer.frame(frame);
-    return true;
+    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return 0;
+    return Math.max(0, Math.min(cursor.limit, mirror.ring.end) - cursor.sent);
   }
 
-  left(announced: boolean): void {
+  takeFrame(): OutFrame | null {
+    if (this.#snapshot) return this.#takeSnapshot(this.#snapshot);
+    const [cursor, mirror] = [this.#cursor, this.#mirror];
+    if (!cursor || !mirror || this.#awaitsScreen || this.#over) return null;
+    if (cursor.sent < mirror.ring.start) {
+      if (cursor.limit > cursor.sent) this.#fallBehind(mirror);
+      return null;
+    }
+    if (!this.#wire.hasRoom) return null;
+    const piece = cursor.next(MAX_DATA_BYTES);
+    if (piece?.kind !== "data") {
+      this.#sendEnd(mirror, cursor);
+      return null;
+    }
+    const { channel } = this.#wish;
+    const frame = this.#packer.encode({ ...piece, stream: Stream.output, channel }, this.#wire.isSlow);
+    this.#wire.sent(piece.offset + piece.bytes.length, frame.length);
+    return frame;
+  }
+
+  close(announced: boolean): void {
     this.#finish(announced);
     this.#input.close();
   }
@@ -168,7 +183,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   // --- the mirror ---
 
   advance(): void {
-    this.#peer.pump();
+    this.#peer.ready(this);
   }
 
   show(snapshot: Snapshot): void {
@@ -188,7 +203,7 @@ export class Attachment implements PeerChannel, MirrorReader {
       this.#snapshot = { whole: snapshot, position: 0 };
       this.#deps.snapshots.hold(snapshot);
     }
-    this.#peer.pump();
+    this.#peer.ready(this);
   }
 
   resized(size: TerminalSize, by: string): void {
@@ -200,7 +215,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     const { channel } = this.#wish;
     this.#peer.send({ ...message, channel });
     this.#peer.forget(channel);
-    this.left(true);
+    this.close(true);
   }
 
   // --- internal ---
@@ -224,7 +239,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     if (output) mirror.join(this, resume);
   }
 
-  /** Where its output goes on, or null for a new look. Who started a session looks at it from its first byte on. */
+  /** Where its output goes on, or null for a new look. A viewer that started the session reads it from its first byte on. */
   #resumesAt(instance: string, created: boolean): number | null {
     if (created) return 0;
     return instance === this.#wish.instance ? (this.#wish.cursor ?? null) : null;
@@ -235,7 +250,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   }
 
   #type(offset: number, bytes: Uint8Array): void {
-    // Ahead of the bytes: what they start is to find the size of whoever typed them.
+    // Ahead of the bytes: a program that they start has to find the size of the viewer that typed.
     this.#mirror?.size.typed(this.viewer);
     if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
   }
@@ -247,21 +262,23 @@ export class Attachment implements PeerChannel, MirrorReader {
       return;
     }
     this.#wire.consumed(consumed, performance.now());
-    this.#peer.pump();
+    this.#peer.ready(this);
     this.#mirror?.update();
   }
 
-  #sendSnapshot(): boolean {
-    const snapshot = this.#snapshot;
-    if (!snapshot) return false;
+  #takeSnapshot(snapshot: { whole: Snapshot; position: number }): OutFrame | null {
     const { position, whole } = snapshot;
-    const bytes = whole.bytes.subarray(position, position + PIECE_BYTES);
-    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return false;
-    const { channel } = this.#wish;
-    this.#peer.frame({ kind: "screen", stream: Stream.output, channel, position, bytes });
+    const bytes = whole.bytes.subarray(position, position + MAX_DATA_BYTES);
+    if (!this.#deps.snapshots.maySend(bytes.length, this.#pump)) return null;
     snapshot.position += bytes.length;
     if (snapshot.position >= whole.bytes.length) this.#dropSnapshot();
-    return true;
+    return encodeFrame({
+      kind: "screen",
+      stream: Stream.output,
+      channel: this.#wish.channel,
+      position,
+      bytes,
+    });
   }
 
   #dropSnapshot(): void {
@@ -278,19 +295,18 @@ export class Attachment implements PeerChannel, MirrorReader {
     } else
       this.#retry ??= setTimeout(() => {
         this.#retry = null;
-        this.#peer.pump();
+        this.#peer.ready(this);
       }, wait);
   }
 
-  /** All was sent, and the session is over: says so. Always false, since nothing comes after it. */
-  #sendEnd(mirror: Mirror, cursor: StreamCursor): boolean {
-    if (!mirror.end || cursor.sent < mirror.ring.end) return false;
+  /** Where all was sent, and the session is over: says so. */
+  #sendEnd(mirror: Mirror, cursor: StreamCursor): void {
+    if (!mirror.end || cursor.sent < mirror.ring.end) return;
     const { channel } = this.#wish;
     this.#peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
     this.#peer.send({ type: "ended", channel, ...mirror.end });
     this.#peer.forget(channel);
-    this.left(true);
-    return false;
+    this.close(true);
   }
 
   #finish(announced: boolean): void {

@@ -1,6 +1,7 @@
 /** A viewer's connection that speaks rexec.v2: its channels, and what is sent to it next. */
-import { forEachSafely } from "../../lib/fault.ts";
-import { CLOSE_POLICY, CLOSE_PROTOCOL, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
+import { type Channel, Link } from "../../link/link.ts";
+import { type FrameSource, Sender } from "../../link/sender.ts";
+import { CLOSE_POLICY, CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
 import { V2_VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import {
   encodeControl,
@@ -9,26 +10,12 @@ import {
   type OwnerInput,
   parseOpener,
 } from "../../protocol/v2/control.ts";
-import {
-  decodeFrame,
-  encodeFrame,
-  type Frame,
-  MAX_DATA_BYTES,
-  MAX_FRAME_BYTES,
-} from "../../protocol/v2/frames.ts";
+import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../sockets/connection.ts";
 import { RequestRate } from "./request-rate.ts";
 
-/** A viewer's channel; none of these may throw or wait. */
-export interface PeerChannel {
-  control(message: OpenerMessage): void;
-  /** Payloads are views into the socket's buffer: whoever keeps one copies it. */
-  frame(frame: Frame): void;
-  /** Sends the next piece of output; false where there is none that may be sent. */
-  sendPiece(): boolean;
-  /** It is over. @param announced whether the viewer said so; otherwise it may be back soon */
-  left(announced: boolean): void;
-}
+/** A viewer's channel, with the output that it has for the viewer. Owned by its `Peer`. */
+export interface PeerChannel extends Channel<OpenerMessage>, FrameSource {}
 
 /** What is not about a channel that exists. */
 export interface PeerEvents {
@@ -52,20 +39,48 @@ const MAX_INVALID = 1_000;
 /** The socket copies a frame before the next is made: a flood leaves no garbage behind. */
 const scratch = new Uint8Array(MAX_FRAME_BYTES);
 
+/** The gateway's end of a viewer's rexec.v2 connection. Owned by the room of the viewer's agent. */
 export class Peer {
   /** The client's own id. */
   readonly id: string;
   readonly connection: Connection;
-  readonly #channels = new Map<number, PeerChannel>();
+  readonly #link: Link<OpenerMessage & { channel?: number }, PeerChannel>;
   readonly #events: PeerEvents;
   readonly #rate = new RequestRate(performance.now());
   #invalid = 0;
-  #pumping = false;
+  readonly #sender: Sender;
 
   constructor(id: string, connection: Connection, events: PeerEvents) {
     this.id = id;
     this.connection = connection;
     this.#events = events;
+    this.#link = new Link({
+      parse: parseOpener,
+      maxText: V2_VIEWER_MESSAGE_BYTES,
+      maxFrame: V2_VIEWER_MESSAGE_BYTES,
+      take: (message) => this.#take(message),
+      invalid: (reason) => this.#countInvalid(reason),
+      broken: (reason, code) => this.broken(reason, code),
+      failed: (error, number, channel) => {
+        this.#sender.forget(channel);
+        events.onFault(error);
+        this.#refuse(number, "failed", "the gateway has a problem of its own with this channel");
+      },
+    });
+    this.#sender = new Sender({ onFault: (error, source) => this.#link.failOf(source, error) });
+    this.#sender.attach({
+      send: (frame) => (typeof frame === "string" ? connection.send(frame) : connection.sendBytes(frame)),
+      get buffered() {
+        return connection.buffered;
+      },
+      get takesOutput() {
+        return connection.isOpen;
+      },
+      highWater: OUTPUT_BYTES,
+      drains: true,
+      drop: (reason) => this.broken(reason, CLOSE_POLICY),
+      fail: (reason, code) => this.broken(reason, code),
+    });
   }
 
   /** Control and acks go at once: ahead of all output that the socket has not been given. */
@@ -77,121 +92,78 @@ export class Peer {
     if (this.#reads) this.connection.sendBytes(encodeFrame(frame, scratch));
   }
 
-  /** It broke the rules. */
-  broken(reason: string): void {
-    this.connection.close(CLOSE_PROTOCOL, reason.slice(0, 100));
+  /** The viewer broke the rules. */
+  broken(reason: string, code = CLOSE_PROTOCOL): void {
+    this.connection.close(code, reason.slice(0, 100));
   }
 
   /** The channel is over, by our side's doing; its number may be used again. */
-  forget(channel: number): void {
-    this.#channels.delete(channel);
+  forget(number: number): void {
+    const channel = this.#link.get(number);
+    this.#link.forget(number);
+    if (channel) this.#sender.forget(channel);
   }
 
   text(text: string): void {
-    if (this.#isTooLarge(text.length)) return;
-    const parsed = parseOpener(text);
-    if (parsed.ok) this.#take(parsed.value);
-    else if (parsed.problem === "invalid") this.#nonsense(parsed.reason);
+    this.#link.text(text);
   }
 
   bytes(bytes: Uint8Array): void {
-    if (this.#isTooLarge(bytes.length)) return;
-    const decoded = decodeFrame(bytes);
-    if (decoded.ok) this.#safely(decoded.frame.channel, (channel) => channel.frame(decoded.frame));
-    else if (decoded.problem === "invalid") this.broken(decoded.reason);
+    this.#link.bytes(bytes);
   }
 
-  /** Sends output, a piece of each channel in turn, until there is no more or the socket has enough. */
-  pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      let busy = true;
-      while (busy && this.#hasRoom) {
-        busy = false;
-        for (const [number, channel] of [...this.#channels]) {
-          if (!this.#hasRoom || !this.#safely(number, () => channel.sendPiece())) continue;
-          busy = true;
-          this.#moveBack(number, channel);
-        }
-      }
-    } finally {
-      this.#pumping = false;
-    }
+  /** The channel has output to send: a piece of each channel in turn, while the socket has room. */
+  ready(channel: PeerChannel): void {
+    this.#sender.ready(channel);
+  }
+
+  /** The socket has room again. */
+  drained(): void {
+    this.#sender.flush();
   }
 
   /** The connection has ended. */
   closed(): void {
-    const channels = [...this.#channels.values()];
-    this.#channels.clear();
-    forEachSafely(channels, (channel) => channel.left(false), this.#events.onFault);
+    this.#sender.detach();
+    this.#link.lost();
   }
 
   // --- internal ---
 
-  #isTooLarge(length: number): boolean {
-    if (length <= V2_VIEWER_MESSAGE_BYTES) return false;
-    this.connection.close(CLOSE_TOO_BIG, `a message may have ${V2_VIEWER_MESSAGE_BYTES} bytes`);
-    return true;
-  }
-
-  /** Whoever asks for more and takes nothing is let go before that costs the memory of all. */
+  /** A viewer that asks for more and takes nothing is let go before that costs the memory of all. */
   get #reads(): boolean {
     if (this.connection.buffered <= UNREAD_BYTES) return true;
     this.connection.close(CLOSE_POLICY, "it does not read what it asked for");
     return false;
   }
 
-  get #hasRoom(): boolean {
-    return this.connection.isOpen && this.connection.buffered < OUTPUT_BYTES;
-  }
-
-  /** Whoever was served is the last in the next round, which begins where this one ended. */
-  #moveBack(number: number, channel: PeerChannel): void {
-    if (this.#channels.size < 2 || !this.#channels.delete(number)) return;
-    this.#channels.set(number, channel);
-  }
-
-  #take(message: OpenerMessage): void {
+  #take(message: OpenerMessage): boolean {
     switch (message.type) {
       case "attach":
       case "run":
         this.#open(message);
-        break;
+        return true;
       case "kill":
         if (this.#isWelcome()) this.#events.onKill(message.session);
-        break;
+        return true;
       case "list":
         if (this.#isWelcome()) this.#events.onList(this);
-        break;
+        return true;
       case "detach":
         this.#detach(message.channel);
-        break;
+        return true;
       case "v1_output":
-        break; // ours to say, to an agent
+        return true; // ours to say, to an agent
       default:
-        this.#safely(message.channel, (channel) => channel.control(message));
-    }
-  }
-
-  /** A channel that throws is closed, and the viewer told; its other channels go on. */
-  #safely<T>(number: number, work: (channel: PeerChannel) => T): T | undefined {
-    const channel = this.#channels.get(number);
-    if (!channel) return;
-    try {
-      return work(channel);
-    } catch (error) {
-      this.#events.onFault(error);
-      this.#refuse(number, "failed", "the gateway has a problem of its own with this channel");
-      forEachSafely([number], (each) => this.#detach(each), this.#events.onFault);
+        return false;
     }
   }
 
   #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
     const { channel } = message;
     if (!this.#isWelcome(channel)) return;
-    if (this.#channels.has(channel)) this.#refuse(channel, "bad_message", `channel ${channel} is in use`);
-    else if (this.#channels.size >= MAX_CHANNELS)
+    if (this.#link.get(channel)) this.#refuse(channel, "bad_message", `channel ${channel} is in use`);
+    else if (this.#link.size >= MAX_CHANNELS)
       this.#refuse(channel, "too_many_channels", `a connection may have ${MAX_CHANNELS} channels`);
     else if (message.type === "attach" && !this.#isOwn(message.viewer))
       this.#refuse(
@@ -199,7 +171,13 @@ export class Peer {
         "bad_message",
         "viewer is not the id that this connection was opened with (?id=)",
       );
-    else this.#channels.set(channel, this.#events.onOpen(this, message));
+    else this.#link.set(channel, this.#events.onOpen(this, message));
+  }
+
+  #detach(number: number): void {
+    const channel = this.#link.get(number);
+    if (channel) this.#sender.forget(channel);
+    this.#link.close(number);
   }
 
   /** The agent counts the input of each viewer by its id: under another viewer's id one would use up the other's offsets. */
@@ -207,13 +185,7 @@ export class Peer {
     return viewer === this.id && viewer !== GATEWAY_VIEWER;
   }
 
-  #detach(number: number): void {
-    const channel = this.#channels.get(number);
-    this.#channels.delete(number);
-    channel?.left(true);
-  }
-
-  #nonsense(reason: string): void {
+  #countInvalid(reason: string): void {
     this.#invalid += 1;
     if (this.#invalid > MAX_INVALID)
       this.connection.close(CLOSE_POLICY, `${MAX_INVALID} messages that make no sense`);
@@ -236,6 +208,3 @@ export class Peer {
     this.connection.holdUntilRead();
   }
 }
-
-/** Most bytes of one piece of output. */
-export const PIECE_BYTES = MAX_DATA_BYTES;

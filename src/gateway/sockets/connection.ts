@@ -1,6 +1,7 @@
-/** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
+/** One accepted WebSocket, of an agent or a viewer: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
+import { Liveness, type LivenessTimes } from "../../link/liveness.ts";
 import { CLOSE_FAULT } from "../../protocol/close-codes.ts";
 import type { Timings } from "../timings.ts";
 import { Intake, type Message } from "./intake.ts";
@@ -19,7 +20,7 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
-  /** Once, whoever ended it. */
+  /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
 }
 
@@ -40,14 +41,6 @@ export interface ConnectionInfo {
   tokenExpiresAt: number | null;
 }
 
-/** How soon silence is noticed, milliseconds. */
-export interface Liveness {
-  pingMs: number;
-  deadMs: number;
-  /** Pings only who has been silent for `pingMs`, instead of everybody every `pingMs`. */
-  onlySilent: boolean;
-}
-
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
 const UNREAD_BYTES = 1024 * 1024;
 /** An unfinished frame is cut off within, milliseconds: what is held of it is freed. */
@@ -59,9 +52,11 @@ const PINGS_UNREAD = 256;
 
 type State = "opening" | "open" | "closing" | "closed";
 
+/** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
   readonly #stopMs: number;
+  readonly #deadMs: number;
   readonly #liveness: Liveness;
   readonly #onFault: (error: unknown) => void;
   #events: ConnectionEvents | null = null;
@@ -85,8 +80,6 @@ export class Connection {
   #messages = 0;
   /** As the kernel counted at the last look; what of it was never part of a message: the handshake, TLS. */
   #seen = { bytes: 0, messages: 0, overhead: 0 };
-  #heardAt = performance.now();
-  #pingedAt = performance.now();
   #closingSince = 0;
 
   /** @param onFault told where an owner throws, against the rule: the connection is closed then, and no other hurt */
@@ -94,12 +87,13 @@ export class Connection {
     info: ConnectionInfo,
     timings: Timings,
     onFault: (error: unknown) => void,
-    liveness: Liveness = livenessOf(timings),
+    times: LivenessTimes = { pingMs: timings.pingMs, deadMs: timings.deadPeerMs },
   ) {
     this.info = info;
     this.#onFault = onFault;
     this.#stopMs = timings.stopMs;
-    this.#liveness = liveness;
+    this.#deadMs = times.deadMs;
+    this.#liveness = new Liveness(times, timings.tickMs, performance.now());
   }
 
   /** To be called once, before the upgrade. */
@@ -125,7 +119,7 @@ export class Connection {
     return this.buffered <= UNREAD_BYTES;
   }
 
-  /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
+  /** Sends a text frame; what is sent after the end is dropped. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
   }
@@ -145,7 +139,7 @@ export class Connection {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#heardAt = performance.now();
+    this.#liveness.heard(performance.now());
     this.#read();
   }
 
@@ -157,7 +151,7 @@ export class Connection {
     if (this.#held || this.reads || this.#state !== "open") return;
     this.#held = true;
     this.#heldBytes = this.buffered;
-    this.#heardAt = performance.now();
+    this.#liveness.heard(performance.now());
     this.#read();
   }
 
@@ -182,16 +176,10 @@ export class Connection {
   tick(now: number): void {
     if (this.#state === "closing" && now - this.#closingSince > this.#stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
-    const { pingMs, deadMs, onlySilent } = this.#liveness;
     this.#lookAtHeld(now);
-    if (!this.#paused && now - this.#heardAt > deadMs) {
-      this.terminate(`no sign of life for ${Math.round(deadMs / 1000)} s`);
-      return;
-    }
-    if (onlySilent && now - this.#heardAt < pingMs) return;
-    if (now - this.#pingedAt < pingMs) return;
-    this.#pingedAt = now;
-    this.#ws?.ping();
+    const todo = this.#liveness.look(now, this.#paused);
+    if (todo === "ping") this.#ws?.ping();
+    if (todo === "dead") this.terminate(`no sign of life for ${Math.round(this.#deadMs / 1000)} s`);
   }
 
   /** Bytes of a frame that is not whole yet. @param received as the kernel counts at this moment */
@@ -216,7 +204,7 @@ export class Connection {
   opened(ws: ServerWebSocket<SocketData>): void {
     this.#ws = ws;
     this.#state = "open";
-    this.#heardAt = performance.now();
+    this.#liveness.heard(performance.now());
     this.#guarded(() => this.#events?.onOpen());
   }
 
@@ -246,7 +234,7 @@ export class Connection {
   }
 
   alive(): void {
-    this.#heardAt = performance.now();
+    this.#liveness.heard(performance.now());
     this.#guarded(() => this.#events?.onAlive?.());
   }
 
@@ -268,11 +256,11 @@ export class Connection {
   #lookAtHeld(now: number): void {
     if (!this.#held) return;
     const { buffered } = this;
-    if (buffered < this.#heldBytes) this.#heardAt = now; // it takes something
+    if (buffered < this.#heldBytes) this.#liveness.heard(now); // it takes something
     this.#heldBytes = buffered;
     if (buffered > UNREAD_BYTES / 2) return;
     this.#held = false;
-    this.#heardAt = now;
+    this.#liveness.heard(now);
     this.#read();
     this.#intake.run();
   }
@@ -309,10 +297,4 @@ export class Connection {
     if (this.#state === "open" || this.#state === "opening") this.#state = "closed";
     this.#guarded(() => this.#events?.onClose(code, reason));
   }
-}
-
-// --- internal ---
-
-function livenessOf({ pingMs, deadPeerMs }: Timings): Liveness {
-  return { pingMs, deadMs: deadPeerMs, onlySilent: false };
 }

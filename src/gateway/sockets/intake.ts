@@ -1,23 +1,24 @@
 /**
- * What came in on a socket and was not looked at yet. One read of a socket holds up to 512 KiB, which may be 80,000
- * messages: they are dealt with in turns, so that all others have theirs between.
+ * Shares the event loop between connections: one read of a socket holds up to 512 KiB, which may be 80,000 messages.
  */
 
 export type Message = string | Uint8Array;
 
+/** What the owner of an intake, its connection, does for it. */
 export interface IntakeEvents {
   deliver(message: Message): void;
-  /** False while no message is to be dealt with. */
+  /** False while delivery is paused. */
   mayDeliver(): boolean;
-  /** True as soon as something waits: the socket is not to be read. False once nothing does. */
+  /** True as soon as a message waits: stop reading the socket. False once none does. */
   onBehind(isBehind: boolean): void;
 }
 
 /** Messages of one connection in one turn of the event loop. */
 const A_TURN = 256;
-/** Dealt with at once where the connection has ended. */
+/** Messages that are delivered at once when the connection has ended; the rest is dropped. */
 const LAST_WORDS = 4_096;
 
+/** Delivers `A_TURN` messages a turn of the event loop. Owned by a connection; one read bounds its queue. */
 export class Intake {
   readonly #events: IntakeEvents;
   #queue: Message[] = [];
@@ -33,7 +34,7 @@ export class Intake {
     return this.#at < this.#queue.length;
   }
 
-  /** Bytes are copied where they have to wait. */
+  /** Delivers the message, or queues it; bytes are copied into the queue. */
   push(message: Message): void {
     if (this.isBehind || this.#inTurn >= A_TURN || !this.#events.mayDeliver()) {
       const isFirst = !this.isBehind;
@@ -47,12 +48,12 @@ export class Intake {
     this.#events.deliver(message);
   }
 
-  /** To be called when messages may be dealt with again. */
+  /** Call it when `mayDeliver` is true again. */
   run(): void {
     if (this.isBehind) this.#nextTurn();
   }
 
-  /** The connection has ended: what came before that is dealt with. */
+  /** The connection has ended: delivers what came before. */
   end(): void {
     for (let left = LAST_WORDS; left > 0 && this.isBehind; left -= 1) this.#deliverNext();
     this.clear();

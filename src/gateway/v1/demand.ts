@@ -4,8 +4,8 @@
  * and run ahead of those by v2.
  */
 
-import type { Session } from "../sessions/session.ts";
 import { shouldPause } from "./flow.ts";
+import type { Session } from "./session.ts";
 
 export interface V1DemandEvents {
   /** Somebody reads it by v2. */

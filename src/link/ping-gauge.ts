@@ -1,15 +1,12 @@
 /**
- * How much may be on its way to the server, in bytes as they travel. A reader's window can't say it: that one counts plain
- * bytes, and where output shrinks to a hundredth it grows to its largest on the slowest line, and what comes next may
- * not shrink. Nor can the socket: what the kernel has taken stands in buffers of megabytes. So pings are sent between
- * the frames; an answer says that all before it has arrived.
+ * How much may be on its way to a server, measured by pings between the frames: an answer says that all before it has
+ * arrived. For a sender of many streams, whose acks come from different readers.
  */
-import { CREDIT, CreditWindow } from "../stream/credit.ts";
+import { CREDIT } from "../stream/credit.ts";
+import { RateGauge } from "./rate-gauge.ts";
 
-/** As for a reader, but a connection may have many of them. */
-const WINDOW = { ...CREDIT, maxBytes: 4 * 1024 * 1024 };
-/** A window is 0.3 s of the measured rate: below this one the line carries less than 1 MB/s, bytes. */
-const SLOW_WINDOW = 300 * 1000;
+/** As for a reader, but a connection may have many of them. Slow is less than 1 MB/s. */
+const GAUGE = { credit: { ...CREDIT, maxBytes: 4 * 1024 * 1024 }, slowWindow: 300 * 1000, headerBytes: 8 };
 /** A ping each time that this part of a window was sent. */
 const PINGS_A_WINDOW = 4;
 /** And one after this time with more than an echo in it: a window of megabytes says nothing of a line that has become slow. */
@@ -19,8 +16,6 @@ const PING_BYTES = 8 * 1024;
 const UNANSWERED_MS = 3_000;
 /** Pings that wait for an answer: a line has a dozen under way, and one that swallows them gets no more. */
 const MAX_MARKS = 256;
-/** Of a WebSocket frame, about, bytes. */
-const HEADER_BYTES = 8;
 
 interface Mark {
   id: string;
@@ -30,11 +25,11 @@ interface Mark {
   at: number;
 }
 
-export class LineGauge {
+/** Owned by one connection to a server. */
+export class PingGauge {
   readonly #ping: (id: string) => void;
-  readonly #window = new CreditWindow(0, WINDOW);
+  readonly #gauge = new RateGauge(GAUGE);
   readonly #marks: Mark[] = [];
-  #sent = 0;
   #marked = 0;
   #markedAt = 0;
   #next = 1;
@@ -50,30 +45,30 @@ export class LineGauge {
 
   /** More output may be sent. */
   get hasRoom(): boolean {
-    if (this.#sent < this.#window.limit) return true;
+    if (this.#gauge.hasRoom) return true;
     const [oldest] = this.#marks;
     return !oldest || performance.now() - oldest.at > UNANSWERED_MS;
   }
 
   /** Compressing is worth its time. True until the line has been seen to be faster. */
   get isSlow(): boolean {
-    return this.#window.window < SLOW_WINDOW;
+    return this.#gauge.isSlow;
   }
 
   /** A frame of so many bytes was sent. */
   sent(bytes: number): void {
-    this.#sent += bytes + HEADER_BYTES;
-    const full = this.#sent >= this.#window.limit && this.#marks.length === 0;
+    const total = this.#gauge.sent(bytes);
+    const full = !this.#gauge.hasRoom && this.#marks.length === 0;
     const now = performance.now();
-    const unmarked = this.#sent - this.#marked;
+    const unmarked = total - this.#marked;
     const due = unmarked >= PING_BYTES && now - this.#markedAt >= PING_MS;
-    if (!full && !due && unmarked < this.#window.window / PINGS_A_WINDOW) return;
+    if (!full && !due && unmarked < this.#gauge.window / PINGS_A_WINDOW) return;
     if (this.#marks.length >= MAX_MARKS) return;
     const id = String(this.#next);
     this.#next += 1;
-    this.#marked = this.#sent;
+    this.#marked = total;
     this.#markedAt = now;
-    this.#marks.push({ id, sent: this.#sent, at: now });
+    this.#marks.push({ id, sent: total, at: now });
     this.#ping(id);
   }
 
@@ -85,7 +80,7 @@ export class LineGauge {
     if (!mark) return;
     const now = performance.now();
     this.#rtt = Math.min(this.#rtt, now - mark.at);
-    this.#window.advance(mark.sent, now, this.#rtt, this.#wasBusy);
+    this.#gauge.arrived(mark.sent, now, this.#rtt, this.#wasBusy);
     this.#wasBusy = this.#marks.length > 0;
   }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { WireGauge } from "../../src/link/wire-gauge.ts";
+import { AckGauge } from "../../src/link/ack-gauge.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Sends pieces of 64 KiB that travel as `ratio` of it, over a line of so many bytes a second, for `ms`. */
-function play(gauge: WireGauge, ratio: number, bytesPerSecond: number, ms: number) {
+function play(gauge: AckGauge, ratio: number, bytesPerSecond: number, ms: number) {
   const piece = 64 * KIB;
   let [sent, onLine, most] = [0, 0, 0];
   const flying: { end: number; wire: number }[] = [];
@@ -33,7 +33,7 @@ function play(gauge: WireGauge, ratio: number, bytesPerSecond: number, ms: numbe
 
 describe("the gauge of a line", () => {
   test("keeps a slow line slow, however much output shrinks, and bounds what stands on it", () => {
-    const gauge = new WireGauge();
+    const gauge = new AckGauge();
     const { most } = play(gauge, 0.05, 100_000, 4_000);
     expect(gauge.isSlow).toBe(true);
     expect(most).toBeLessThan(50_000);
@@ -42,7 +42,7 @@ describe("the gauge of a line", () => {
   });
 
   test("a fast line is not slow, and is never waited for", () => {
-    const gauge = new WireGauge();
+    const gauge = new AckGauge();
     expect(gauge.isSlow).toBe(true);
     const { sent } = play(gauge, 1, 100_000_000, 1_000);
     expect(gauge.isSlow).toBe(false);
@@ -50,7 +50,7 @@ describe("the gauge of a line", () => {
   });
 
   test("acks that come twice, late, or in the middle of a frame change nothing", () => {
-    const gauge = new WireGauge();
+    const gauge = new AckGauge();
     gauge.sent(1_000, 20_000);
     expect(gauge.hasRoom).toBe(false);
     for (const offset of [0, 999, 0]) gauge.consumed(offset, 1);
