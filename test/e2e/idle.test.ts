@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { test } from "bun:test";
 import { rssMegabytes } from "../support/proc.ts";
 import { until } from "../support/wait.ts";
 import { World } from "./support.ts";
