@@ -219,6 +219,7 @@ export class Sender {
   }
 
   #nextControl(): OutFrame | undefined {
+    if (this.#control.length === 0) return undefined;
     const frame = this.#control.shift();
     this.#controlBytes -= frame?.length ?? 0;
     return frame;
@@ -239,6 +240,7 @@ export class Sender {
   }
 
   #nextUrgent(): OutFrame | null {
+    if (this.#urgent.size === 0) return null;
     for (const source of this.#urgent) {
       this.#urgent.delete(source);
       const frame = this.#frameOf(source);
@@ -261,6 +263,7 @@ export class Sender {
 
   /** The first small source, or the one that has waited longest. */
   #pick(): FrameSource | undefined {
+    if (this.#ready.size === 0) return undefined;
     if (this.#smallRun < SMALL_RUN) {
       for (const source of this.#ready) {
         if (source.pending > SMALL_BYTES) continue;

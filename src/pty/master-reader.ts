@@ -117,7 +117,7 @@ export class MasterReader {
   async #next(): Promise<Uint8Array | null> {
     this.#tail.waiting();
     try {
-      const chunk = (await this.#burstChunk()) ?? (await this.#streamed());
+      const chunk = (this.#burst && (await this.#burstChunk())) ?? (await this.#streamed());
       if (chunk !== null) this.#tail.saw(chunk.length);
       return chunk;
     } finally {

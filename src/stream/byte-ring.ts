@@ -138,7 +138,11 @@ export class ByteRing {
   #place(bytes: Uint8Array, offset: number): void {
     if (bytes.length === 0) return;
     const at = offset % this.#buffer.length;
-    const head = Math.min(bytes.length, this.#buffer.length - at);
+    const head = this.#buffer.length - at;
+    if (bytes.length <= head) {
+      this.#buffer.set(bytes, at);
+      return;
+    }
     this.#buffer.set(bytes.subarray(0, head), at);
     this.#buffer.set(bytes.subarray(head), 0);
   }

@@ -101,7 +101,7 @@ export class Demand {
       this.#toldHold = holds;
       this.#events.hold(holds);
     }
-    const { consumed, limit } = this.#wanted();
+    const { consumed, limit } = this.#wanted(holds);
     // A reader that comes back may have more than this copy has yet.
     this.#tell(Math.min(consumed, this.#ring.end), limit);
     if (!holds) this.#trickle();
@@ -120,8 +120,7 @@ export class Demand {
 
   // --- internal ---
 
-  #wanted(): { consumed: number; limit: number } {
-    const { holds } = this;
+  #wanted(holds: boolean): { consumed: number; limit: number } {
     let consumed = 0;
     let limit = 0;
     let sent: number | null = null;

@@ -13,8 +13,12 @@ export interface IntakeEvents {
   onBehind(isBehind: boolean): void;
 }
 
-/** Messages of one connection in one turn of the event loop. */
+/** Messages of one connection in one turn of the event loop, each of `MESSAGE_BYTES` or a part of it. */
 const A_TURN = 256;
+/** A larger message counts as several: handling takes about a microsecond a KiB. */
+const MESSAGE_BYTES = 1024;
+/** Fewer are too few to ask for the next turn: an echo costs no wakeup of its own. */
+const A_FEW = 16;
 /** Messages that are delivered at once when the connection has ended; the rest is dropped. */
 const LAST_WORDS = 4_096;
 
@@ -23,6 +27,7 @@ export class Intake {
   readonly #events: IntakeEvents;
   #queue: Message[] = [];
   #at = 0;
+  /** Counted since the turn began, or since one before it with fewer than `A_FEW`. */
   #inTurn = 0;
   #immediate: NodeJS.Immediate | null = null;
 
@@ -43,8 +48,8 @@ export class Intake {
       this.run();
       return;
     }
-    this.#inTurn += 1;
-    if (this.#inTurn === 1) this.#nextTurn();
+    this.#count(message);
+    if (this.#inTurn >= A_FEW) this.#nextTurn();
     this.#events.deliver(message);
   }
 
@@ -68,18 +73,23 @@ export class Intake {
 
   // --- internal ---
 
+  readonly #begin = () => {
+    this.#immediate = null;
+    this.#inTurn = 0;
+    this.#takeTurn();
+  };
+
   #nextTurn(): void {
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = null;
-      this.#inTurn = 0;
-      this.#takeTurn();
-    });
+    this.#immediate ??= setImmediate(this.#begin);
+  }
+
+  #count(message: Message): void {
+    this.#inTurn += 1 + Math.floor(message.length / MESSAGE_BYTES);
   }
 
   #takeTurn(): void {
     if (!this.isBehind) return;
     while (this.isBehind && this.#inTurn < A_TURN && this.#events.mayDeliver()) {
-      this.#inTurn += 1;
       this.#deliverNext();
     }
     if (!this.isBehind) {
@@ -93,6 +103,8 @@ export class Intake {
   #deliverNext(): void {
     const message = this.#queue[this.#at];
     this.#at += 1;
-    if (message !== undefined) this.#events.deliver(message);
+    if (message === undefined) return;
+    this.#count(message);
+    this.#events.deliver(message);
   }
 }

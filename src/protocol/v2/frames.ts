@@ -89,8 +89,8 @@ function pack(
 ): Uint8Array<ArrayBuffer> {
   if (payload.length > MAX_DATA_BYTES)
     throw new RangeError(`${payload.length} bytes are too many for a frame`);
-  const head = numbers.reduce((sum, value) => sum + varintLength(value), 1);
-  const size = head + payload.length;
+  let size = 1 + payload.length;
+  for (const value of numbers) size += varintLength(value);
   const bytes = scratch ? scratch.subarray(0, size) : new Uint8Array(size);
   bytes[0] = (kind << 4) | stream;
   let at = 1;
