@@ -1,11 +1,11 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { RexecError } from "../../lib/errors.ts";
+import type { OutputReader } from "../../link/output-reader.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
-import type { Intake } from "../stream/intake.ts";
 import type { Refused } from "../stream/refusals.ts";
 import type { RunEnd, RunState } from "./run-state.ts";
 
@@ -111,7 +111,7 @@ export class RunChannel implements ChannelEvents {
     this.#connection.send(encodeControl(message));
   }
 
-  #intake(stream: Stream): Intake | null {
+  #intake(stream: Stream): OutputReader | null {
     if (stream === Stream.output) return this.#state.stdout;
     return stream === Stream.stderr ? this.#state.stderr : null;
   }

@@ -1,6 +1,7 @@
 /** What a run was asked for, and what is known of it that outlives its connections. */
-import type { Intake } from "../stream/intake.ts";
-import type { InputJournal } from "../stream/journal.ts";
+
+import type { InputWriter } from "../../link/input-writer.ts";
+import type { OutputReader } from "../../link/output-reader.ts";
 import type { Sink } from "../stream/sink.ts";
 
 export interface RunOptions {
@@ -37,9 +38,9 @@ export interface RunEnd {
 export interface RunState {
   readonly id: string;
   readonly options: RunOptions;
-  readonly stdin: InputJournal;
-  readonly stdout: Intake;
-  readonly stderr: Intake;
+  readonly stdin: InputWriter;
+  readonly stdout: OutputReader;
+  readonly stderr: OutputReader;
   readonly sinks: readonly Sink[];
   /** It was asked for once: never again without `resume`. */
   asked: boolean;

@@ -1,11 +1,11 @@
 /** One command over rexec.v2: its streams go on over any cut, and it runs once at most. */
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { messageOf, RexecError } from "../../lib/errors.ts";
+import { InputWriter } from "../../link/input-writer.ts";
+import { OutputReader } from "../../link/output-reader.ts";
 import { Stream, SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import { afterClose } from "../shell/attach-context.ts";
 import type { Connection } from "../socket.ts";
-import { Intake } from "../stream/intake.ts";
-import { InputJournal } from "../stream/journal.ts";
 import { Retry } from "../stream/retry.ts";
 import { Sink } from "../stream/sink.ts";
 import { isFinal, openViewer, type ViewerTarget } from "../viewer.ts";
@@ -37,9 +37,9 @@ export class RemoteRun {
     this.#state = {
       id: crypto.randomUUID(),
       options,
-      stdin: new InputJournal(),
-      stdout: new Intake(Stream.output, out),
-      stderr: new Intake(Stream.stderr, err),
+      stdin: new InputWriter(),
+      stdout: new OutputReader(Stream.output, out),
+      stderr: new OutputReader(Stream.stderr, err),
       sinks: [out, err],
       asked: false,
       startedAt: null,

@@ -3,10 +3,10 @@
  * it can be sent again over another connection, and is applied once.
  */
 
-import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
-import { encodeFrame, Stream } from "../../protocol/v2/frames.ts";
-import { ByteRing } from "../../stream/byte-ring.ts";
-import { StreamCursor } from "../../stream/stream.ts";
+import { UNAPPLIED_BYTES } from "../protocol/limits.ts";
+import { encodeFrame, Stream } from "../protocol/v2/frames.ts";
+import { ByteRing } from "../stream/byte-ring.ts";
+import { StreamCursor } from "../stream/stream.ts";
 
 /** Small enough that a slow line acknowledges often. */
 const FRAME_BYTES = 16 * 1024;
@@ -19,7 +19,7 @@ export interface InputChannel {
   send: Send;
 }
 
-export class InputJournal {
+export class InputWriter {
   #ring = new ByteRing(UNAPPLIED_BYTES);
   #cursor = new StreamCursor(this.#ring, 0);
   #finished = false;
