@@ -8,6 +8,7 @@ export const DOCUMENTED = [
   "bench",
   "build.ts",
   "scripts",
+  "src/agent/uplink",
   "src/gateway/admin-token-file.ts",
   "src/gateway/auth",
   "src/gateway/descriptors.ts",
@@ -15,14 +16,15 @@ export const DOCUMENTED = [
   "src/gateway/quotas.ts",
   "src/gateway/sessions/session-size.ts",
   "src/gateway/sessions/sizes.ts",
-  "src/gateway/sockets/frame-watch.ts",
-  "src/gateway/sockets/intake.ts",
+  "src/gateway/sockets",
   "src/gateway/store",
   "src/gateway/timings.ts",
   "src/lib",
+  "src/link",
   "src/protocol",
   "src/pty",
   "src/screen",
+  "src/stream",
 ];
 
 /**

@@ -35,6 +35,7 @@ export interface LinkPolicy<M, C> {
   maxFrame?: number;
 }
 
+/** Owned by the end of one connection, for as long as that lasts. Throws nothing that a channel throws. */
 export class Link<M extends { type: string; channel?: number | undefined }, C extends Channel<M>> {
   readonly #policy: LinkPolicy<M, C>;
   readonly #channels = new Map<number, C>();

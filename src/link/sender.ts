@@ -40,6 +40,7 @@ export interface FrameSource {
   takeFrame(): OutFrame | null;
 }
 
+/** Bounds of a sender, and where its faults go. */
 export interface SenderOptions {
   /** Output is taken while less than this is buffered in the line, bytes. */
   highWater?: number;

@@ -169,6 +169,7 @@ function open() {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+    madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
     memfd_create: { args: ["ptr", "u32"], returns: "i32" },
     sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },

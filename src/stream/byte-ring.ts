@@ -1,9 +1,12 @@
+/** The last bytes of a stream, in a buffer that is written over. */
+
+/** First size of a buffer, bytes. */
+const SMALLEST = 4096;
+
 /**
  * The last bytes of a stream under absolute offsets: what was appended first is at offset 0 for good, whatever has
  * been overwritten since. Memory grows with use up to the capacity.
  */
-const SMALLEST = 4096;
-
 export class ByteRing {
   #buffer = new Uint8Array(0);
   #capacity: number;

@@ -14,6 +14,7 @@ import { SUBPROTOCOL_V1 } from "../../protocol/v1.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import type { Auth, ConnectionEnd } from "./state.ts";
 
+/** The server and the agent that dials it. */
 export interface DialTarget {
   endpoint: Endpoint;
   agentId: string;
@@ -23,6 +24,7 @@ export interface DialTarget {
   about: { name: string; shell: string; distro: string | undefined };
 }
 
+/** The owner of a connection. Called in order; must not block or throw. */
 export interface ConnectionHandler {
   /** @param isV2 rexec.v2 is spoken, and not v1 alone */
   opened(line: Line, isV2: boolean): void;
@@ -32,6 +34,7 @@ export interface ConnectionHandler {
   binary(bytes: Uint8Array): void;
 }
 
+/** Limits of a connection, ms. */
 export interface ConnectionTimes {
   dialMs: number;
   pingMs: number;

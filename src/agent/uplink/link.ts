@@ -18,6 +18,7 @@ import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
 import { type AgentChannel, ShellChannel } from "../sessions/shell-channel.ts";
 
+/** What a link opens channels to, and the line that it has. */
 export interface LinkOptions {
   line: Line;
   sender: Sender;

@@ -1,4 +1,4 @@
-/** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
+/** One accepted WebSocket, of an agent or a viewer: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
 import { Liveness, type LivenessTimes } from "../../link/liveness.ts";
@@ -20,7 +20,7 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
-  /** Once, whoever ended it. */
+  /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
 }
 
@@ -52,6 +52,7 @@ const PINGS_UNREAD = 256;
 
 type State = "opening" | "open" | "closing" | "closed";
 
+/** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
   readonly #stopMs: number;
@@ -118,7 +119,7 @@ export class Connection {
     return this.buffered <= UNREAD_BYTES;
   }
 
-  /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
+  /** Sends a text frame; what is sent after the end is dropped. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
   }

@@ -35,6 +35,7 @@ import type { Store } from "../store/store.ts";
 import type { Timings } from "../timings.ts";
 import { Connection, type ConnectionInfo, type SocketData } from "./connection.ts";
 
+/** What decides about a socket. */
 export interface UpgradeDeps {
   store: Store;
   directory: AgentDirectory;
