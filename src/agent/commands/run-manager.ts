@@ -4,7 +4,7 @@ import type { Sender } from "../../link/sender.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { SavedRun } from "../restart/schema.ts";
 import { Refusal } from "../sessions/refusal.ts";
-import { endGroup, whyNotStarted } from "../v1/exec.ts";
+import { endGroup, whyNotStarted } from "./group.ts";
 import { Run, type RunOptions } from "./run.ts";
 import { RunChannel } from "./run-channel.ts";
 

@@ -15,6 +15,14 @@ const LET_GO_MS = 1_000;
 /** No pipe is taken for silent sooner, ms: what is in it must have had its turn. */
 const SHORTEST_LINGER_MS = 50;
 
+/** How long a process that the command leaves may hold a pipe open. */
+export interface Linger {
+  ms: number;
+  /** So long without output; otherwise so long in all. */
+  isForSilence: boolean;
+}
+
+/** Owned by its `Run`; read by the channel that the command's opener has now, or by v1's collector. */
 export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
   /** When the last of it was read, Unix ms; 0 before. */
@@ -40,7 +48,7 @@ export class RunStream {
   #isOver = false;
   #isLeftOpen = false;
   /** @transient saved by the command */
-  readonly #lingerMs: number;
+  readonly #linger: Linger;
   /** @transient an abandoned command says so again */
   #discards = false;
   /** @transient the reading loop starts anew */
@@ -51,11 +59,10 @@ export class RunStream {
   /**
    * @param output null where it was closed already
    * @param exited settles when the command itself has ended
-   * @param lingerMs how long a process that the command leaves may hold it open in silence
    * @param saved as an earlier program image left it
    */
-  constructor(output: Output | null, exited: Promise<unknown>, lingerMs: number, saved?: SavedStream) {
-    this.#lingerMs = Math.max(lingerMs, SHORTEST_LINGER_MS);
+  constructor(output: Output | null, exited: Promise<unknown>, linger: Linger, saved?: SavedStream) {
+    this.#linger = linger;
     this.#output = output;
     if (saved) this.#restore(saved);
     this.done = output ? this.#pump(output).finally(output.release) : this.#over();
@@ -191,19 +198,24 @@ export class RunStream {
   }
 
   /**
-   * The command has ended: a pipe that then stays silent is closed. Not a race of promises for each read: `exited`
+   * The command has ended: a pipe that a process which it left holds open is closed after a while. Not a race of promises for each read: `exited`
    * would keep them, and what they gave, until the command ends.
    */
   #exited(): void {
     let at = this.ring.end;
-    const timer = setInterval(() => {
-      if (this.#isOver || (this.#reading && !this.#frozen && this.ring.end === at)) {
-        clearInterval(timer);
-        this.#isLeftOpen = !this.#isOver;
-        this.#reader?.cancel();
-      }
-      at = this.ring.end;
-    }, this.#lingerMs);
+    const { ms, isForSilence } = this.#linger;
+    const timer = setInterval(
+      () => {
+        const isSilent = this.#reading && !this.#frozen && this.ring.end === at;
+        if (this.#isOver || !isForSilence || isSilent) {
+          clearInterval(timer);
+          this.#isLeftOpen = !this.#isOver;
+          this.#reader?.cancel();
+        }
+        at = this.ring.end;
+      },
+      Math.max(ms, SHORTEST_LINGER_MS),
+    );
   }
 
   #wakeUp(): void {

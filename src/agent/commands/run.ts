@@ -2,7 +2,7 @@
 import { LINGER_MS } from "../../protocol/limits.ts";
 import { type OpenerMessage, type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import type { KeptRun, SavedRun } from "../restart/schema.ts";
-import { endGroup, signalGroup, timeoutOf } from "../v1/exec.ts";
+import { endGroup, signalGroup, timeoutOf } from "./group.ts";
 import { isSettled, type RunChild, startChild, takeChild } from "./run-child.ts";
 import { RunInput } from "./run-input.ts";
 import { RunStream } from "./run-stream.ts";
@@ -16,7 +16,17 @@ export interface RunOptions {
 }
 
 export interface RunStart {
-  request: Extract<OpenerMessage, { type: "run" }>;
+  request: Pick<
+    Extract<OpenerMessage, { type: "run" }>,
+    "run" | "command" | "shown" | "env" | "timeout_ms" | "linger_ms"
+  >;
+  /** False gives it /dev/null. True by default. */
+  hasStdin?: boolean;
+  /**
+   * Its time is over with the process itself, and what that leaves may print for `linger_ms` from then on. By default the
+   * time goes on until the pipes are read to their ends, and these may be silent for `linger_ms`.
+   */
+  endsWithLeader?: boolean;
   shell: string;
   cwd: string;
   env: Readonly<Record<string, string>>;
@@ -52,8 +62,10 @@ export class Run {
   readonly stdout: RunStream;
   readonly stderr: RunStream;
   readonly stdin: RunInput;
+  /** Settles when the process itself has ended. Never rejects. @transient settles again */
+  readonly exited: Promise<unknown>;
   /** Settles when it has ended and its pipes were read. Never rejects. @transient settles again */
-  readonly over: Promise<void>;
+  readonly over: Promise<RunEnd>;
   readonly #options: RunOptions;
   readonly #child: RunChild;
   /** All of its own state, which survives a restart in place as it is. */
@@ -79,14 +91,18 @@ export class Run {
     this.id = kept.id;
     const { pid, exited, stdin, stdout, stderr } = this.#child;
     this.pid = pid;
+    this.exited = exited;
+    const endsWithLeader = "saved" in from ? false : (from.endsWithLeader ?? false);
+    const linger = { ms: lingerMs, isForSilence: !endsWithLeader };
     this.stdin = new RunInput(stdin, saved?.stdin);
-    this.stdout = new RunStream(stdout, exited, lingerMs, saved?.stdout);
-    this.stderr = new RunStream(stderr, exited, lingerMs, saved?.stderr);
+    this.stdout = new RunStream(stdout, exited, linger, saved?.stdout);
+    this.stderr = new RunStream(stderr, exited, linger, saved?.stderr);
     this.#timeoutAt = timeoutMs === null ? null : Date.now() + timeoutMs;
     this.#timeout = timeoutOf(timeoutMs ?? undefined, () => {
       kept.timedOut = true;
       void endGroup(pid);
     });
+    if (endsWithLeader) void exited.then(() => this.#stopTimeout());
     this.over = this.#watch();
     if (kept.abandoned) this.#abandon();
     else if (kept.timedOut && kept.exit === null) void endGroup(pid); // the earlier image was at it
@@ -201,24 +217,29 @@ export class Run {
     void this.over.then(() => this.#options.onGone(this));
   }
 
-  async #watch(): Promise<void> {
+  #stopTimeout(): void {
+    if (this.#timeout) clearTimeout(this.#timeout);
+  }
+
+  async #watch(): Promise<RunEnd> {
     const exit = await this.#child.exited;
     this.#kept.exit = exit;
     this.stdin.close();
     await Promise.all([this.stdout.done, this.stderr.done]);
-    if (this.#timeout) clearTimeout(this.#timeout);
+    this.#stopTimeout();
     this.#kept.endedAt ??= Date.now();
     const left_open = this.stdout.isLeftOpen || this.stderr.isLeftOpen;
     this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#kept.timedOut, left_open };
     this.stdout.onAdvance?.();
+    return this.#end;
   }
 }
 
 // --- internal ---
 
 /** @throws the system's error where it can't be started */
-function start({ request, shell, cwd, env }: RunStart): RunChild {
-  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
+function start({ request, shell, cwd, env, hasStdin = true }: RunStart): RunChild {
+  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } }, hasStdin);
 }
 
 function begun({ request }: RunStart): Required<KeptRun> & Pick<SavedRun, "timeoutMs"> {
