@@ -4,6 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
 import type { Store } from "./store/store.ts";
 
+/** What the clean-up of ephemeral agents needs. Times in ms. */
 export interface EphemeralCleanupOptions {
   store: Pick<Store, "agents">;
   directory: Pick<AgentDirectory, "presences" | "publish">;

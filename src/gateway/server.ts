@@ -13,6 +13,7 @@ import type { SocketData } from "./sockets/connection.ts";
 import type { Connections } from "./sockets/connections.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
 
+/** How the gateway listens. */
 export interface ServerOptions {
   host: string;
   /** 0 for any free one. */

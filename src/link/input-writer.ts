@@ -19,6 +19,7 @@ export interface InputChannel {
   send: Send;
 }
 
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
 export class InputWriter {
   #ring = new ByteRing(UNAPPLIED_BYTES);
   #cursor = new StreamCursor(this.#ring, 0);

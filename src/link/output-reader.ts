@@ -20,6 +20,7 @@ export interface AckChannel {
   readonly rttMs: number;
 }
 
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
 export class OutputReader {
   readonly #stream: Stream;
   readonly #sink: ByteSink;

@@ -14,6 +14,7 @@ import type { RequestInfo } from "./request-info.ts";
 /** Hono's types: what the server hands in with each request. */
 export type Env = { Bindings: RequestInfo };
 
+/** What the routes use of the gateway. Owned by the gateway. */
 export interface ApiDeps {
   store: Store;
   directory: AgentDirectory;

@@ -25,6 +25,7 @@ export interface V1ViewerRequest {
   execOnly: boolean;
 }
 
+/** What the acceptor connects sockets with. */
 export interface AcceptorOptions {
   hub: Hub;
   feed: ContainerFeed;

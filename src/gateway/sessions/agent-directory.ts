@@ -39,6 +39,7 @@ export interface ViewerSeat extends Disposable {
   readonly protocol: "v1" | "v2" | null;
 }
 
+/** A viewer that is about to open a socket. */
 export interface SeatRequest {
   readonly agentId: string;
   readonly userId: string;
@@ -59,6 +60,7 @@ export interface AgentEvent {
   readonly userId: string;
 }
 
+/** A token counts no more: sockets that were opened with it are to be closed. */
 export interface TokenRevoked {
   readonly type: "token_revoked";
   readonly tokenId: string;

@@ -5,12 +5,14 @@ import type { AgentLink } from "./agent-link.ts";
 import { Mirror, type MirrorOptions } from "./mirror.ts";
 import type { RingBudget } from "./ring-budget.ts";
 
+/** What all mirrors of an agent share. */
 export interface MirrorsOptions extends Omit<MirrorOptions, "ringBytes" | "onGone"> {
   budget: RingBudget;
   /** A mirror threw. */
   fault(error: unknown): void;
 }
 
+/** Owned by the room; the mirrors go with it. */
 export class Mirrors {
   readonly #options: MirrorsOptions;
   /** By the sessions' instances. */

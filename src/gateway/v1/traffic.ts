@@ -36,7 +36,7 @@ export function fromAgent(v1: V1Adapter, message: AgentMessage, logger: Logger):
       failed(v1, message.data.session_id, message.data.error);
       break;
     case "exec_result":
-      if (!v1.execs.settle(message.data)) logger.debug("a result that nobody waits for");
+      if (!v1.execs.settle(message.data)) logger.debug("a result that no viewer waits for");
       v1.updateFlow();
       break;
     case "pong":
