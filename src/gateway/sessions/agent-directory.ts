@@ -74,7 +74,7 @@ export interface AgentDirectory {
   link(agentId: string): Promise<AgentHandle | null>;
   /** Has no entry for an agent that is not connected. */
   presences(agentIds: readonly string[]): Promise<ReadonlyMap<string, Presence>>;
-  /** True for an agent that is not connected and likely to be within seconds. */
+  /** True for an agent that is likely to be connected within seconds, or is so by now. */
   isReturning(agent: Pick<AgentRow, "id" | "last_ping">): Promise<boolean>;
   /** Checks presence and limits and takes the seat in one step, so that requests at the same moment cannot pass a limit together. */
   takeSeat(request: SeatRequest): Promise<ViewerSeat | SeatRefusal>;

@@ -81,7 +81,8 @@ export class Hub implements AgentDirectory {
   }
 
   async isReturning(agent: Pick<AgentRow, "id" | "last_ping">): Promise<boolean> {
-    return !this.#connected(agent.id) && this.#departures.isReturning(agent, performance.now(), Date.now());
+    if (this.#connected(agent.id)) return true;
+    return this.#departures.isReturning(agent, performance.now(), Date.now());
   }
 
   async takeSeat(request: SeatRequest): Promise<ViewerSeat | SeatRefusal> {
@@ -89,7 +90,7 @@ export class Hub implements AgentDirectory {
     if (!room) return "offline";
     const seats = [...this.#seats];
     const ofAgent = seats.filter(({ agentId }) => agentId === request.agentId).length;
-    if (room.viewerCount + ofAgent >= MAX_VIEWERS) return "agent_full";
+    if (this.viewerCount(request.agentId) + ofAgent >= MAX_VIEWERS) return "agent_full";
     const ofUser = seats.filter(({ userId }) => userId === request.userId).length;
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
     const protocolOf = () => {
