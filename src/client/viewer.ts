@@ -28,7 +28,7 @@ export interface OpenOptions {
   /** Best first; default: v2, then v1. */
   protocols?: readonly string[];
   /** Default 20 s. */
-  openMs?: number;
+  openMs?: number | undefined;
 }
 
 /** In the order of preference. */

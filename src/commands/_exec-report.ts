@@ -2,7 +2,7 @@
 
 import { exitCodeOf, TIMED_OUT_EXIT } from "../client/run/exit-code.ts";
 import type { RunEnd } from "../client/run/run-state.ts";
-import type { ExecOutcome } from "../client/v1/exec.ts";
+import type { ExecOutcome } from "../client/v1/run.ts";
 import { OWN_FAILURE } from "../lib/errors.ts";
 import type { Agent } from "../protocol/http.ts";
 import { EXEC_STREAM_BYTES } from "../protocol/limits.ts";

@@ -1,6 +1,6 @@
 import { checkSize } from "../client/run/command-size.ts";
 import { RemoteRun } from "../client/run/run.ts";
-import { remoteExec, stdinTooLarge } from "../client/v1/exec.ts";
+import { remoteExec, stdinTooLarge } from "../client/v1/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { type Wait, whenThere } from "../client/waiting.ts";
 import { UsageError } from "../lib/errors.ts";

@@ -3,36 +3,35 @@ import { counted } from "../../lib/count.ts";
 import { RexecError } from "../../lib/errors.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
-import type { Connection } from "../socket.ts";
+import { type Conversation, lostBy, type Step } from "../reconnect.ts";
+import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
 import type { Intake } from "../stream/intake.ts";
 import type { Refused } from "../stream/refusals.ts";
 import type { RunEnd, RunState } from "./run-state.ts";
 
-/** How one connection ended. */
-export type RunStep = { kind: "ended"; end: RunEnd } | { kind: "left" } | { kind: "lost"; reason: string };
-
 const CHANNEL = 0;
+/** Limit of the goodbye, ms. */
+const FAREWELL_MS = 500;
 
-export class RunChannel implements ChannelEvents {
-  readonly ended: Promise<RunStep>;
-  readonly #end: PromiseWithResolvers<RunStep>;
+/** A command of rexec.v2 on one connection. `keepConnected` owns it. */
+export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
+  readonly ended: Promise<Step<RunEnd>>;
+  readonly #end = Promise.withResolvers<Step<RunEnd>>();
   readonly #state: RunState;
   readonly #connection: Connection;
-  readonly #onAttached: () => void;
+  readonly #onAttached: () => boolean;
   #attached = false;
 
-  constructor(state: RunState, connection: Connection, onAttached: () => void) {
+  constructor(state: RunState, connection: Connection, onAttached: () => boolean) {
     this.#state = state;
     this.#connection = connection;
     this.#onAttached = onAttached;
-    this.#end = Promise.withResolvers();
     this.ended = this.#end.promise;
     this.ended.catch(() => {}); // raced by the owner
   }
 
-  /** Begins. */
-  ask(): void {
+  begin(): void {
     readChannel(this.#connection, CHANNEL, this);
     const { id, options, stdout, stderr, asked } = this.#state;
     this.#state.asked = true;
@@ -67,13 +66,25 @@ export class RunChannel implements ChannelEvents {
     this.#control({ type: "detach", channel: CHANNEL });
   }
 
+  closed(close: SocketClose): Step<RunEnd> {
+    return lostBy(close);
+  }
+
+  async leave(): Promise<void> {
+    this.detach();
+    await this.#connection.finish(FAREWELL_MS);
+  }
+
   /** Resolves once all output is written and acknowledged. */
-  async flushed(): Promise<void> {
+  async finish(): Promise<void> {
     await Promise.all(this.#state.sinks.map((sink) => sink.flushed()));
     for (const intake of [this.#state.stdout, this.#state.stderr]) intake.flushAck();
+    await this.leave();
   }
 
   dispose(): void {
+    // Signals from now on wait for the next connection.
+    this.#attached = false;
     for (const part of [this.#state.stdin, this.#state.stdout, this.#state.stderr]) part.detached();
   }
 
@@ -118,23 +129,15 @@ export class RunChannel implements ChannelEvents {
 
   #onAttach(applied: number): void {
     const connection = this.#connection;
-    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
-    const to = {
-      channel: CHANNEL,
-      send,
-      get rttMs() {
-        return connection.rttMs;
-      },
-    };
     this.#state.startedAt ??= performance.now();
     this.#attached = true;
     // Signals and input overtake what is granted to output.
     this.sendSignals();
-    if (this.#state.stdin.attached(applied, { channel: CHANNEL, send }) > 0) {
+    if (this.#state.stdin.attached(applied, CHANNEL, connection) > 0) {
       this.#end.reject(new RexecError("the agent lost part of stdin", { code: "stdin_lost" }));
     }
-    this.#state.stdout.attached(to);
-    this.#state.stderr.attached(to);
+    this.#state.stdout.attached(CHANNEL, connection);
+    this.#state.stderr.attached(CHANNEL, connection);
     this.#onAttached();
   }
 

@@ -8,18 +8,19 @@ import type { Sink } from "./sink.ts";
 /** An ack that is not urgent is sent within this time, ms. */
 const ACK_DELAY_MS = 50;
 
-/** Where acks go at the moment. */
-export interface AckChannel {
-  channel: number;
+/** The connection that frames go to at the moment. */
+export interface Line {
   send(frame: Uint8Array<ArrayBuffer>): void;
+  /** Round trip, ms; 0 while unknown. */
   readonly rttMs: number;
 }
 
+/** One stream of output over all of its connections. Its credit bounds what waits in the sink. */
 export class Intake {
   readonly #stream: Stream;
   readonly #sink: Sink;
   #inlet: Inlet;
-  #to: AckChannel | null = null;
+  #to: { channel: number; line: Line } | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(stream: Stream, sink: Sink, start = 0) {
@@ -34,8 +35,8 @@ export class Intake {
   }
 
   /** From now on acks go there; the first one, which grants a window, at once. */
-  attached(to: AckChannel): void {
-    this.#to = to;
+  attached(channel: number, line: Line): void {
+    this.#to = { channel, line };
     this.#inlet.forgetTold();
     this.#send(this.#inlet.flush());
   }
@@ -81,13 +82,14 @@ export class Intake {
 
   #taken(inlet: Inlet, offset: number): void {
     if (inlet !== this.#inlet) return;
-    const ack = inlet.advance(offset, performance.now(), this.#to?.rttMs ?? 0);
+    const ack = inlet.advance(offset, performance.now(), this.#to?.line.rttMs ?? 0);
     if (ack) this.#send(ack);
     else if (this.#to) this.#timer ??= setTimeout(() => this.flushAck(), ACK_DELAY_MS);
   }
 
   #send(ack: Ack | null): void {
     const to = this.#to;
-    if (ack && to) to.send(encodeFrame({ kind: "ack", stream: this.#stream, channel: to.channel, ...ack }));
+    if (ack && to)
+      to.line.send(encodeFrame({ kind: "ack", stream: this.#stream, channel: to.channel, ...ack }));
   }
 }

@@ -7,24 +7,18 @@ import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import { encodeFrame, Stream } from "../../protocol/v2/frames.ts";
 import { ByteRing } from "../../stream/byte-ring.ts";
 import { StreamCursor } from "../../stream/stream.ts";
+import type { Line } from "./intake.ts";
 
 /** Small enough that a slow line acknowledges often. */
 const FRAME_BYTES = 16 * 1024;
 
-type Send = (frame: Uint8Array<ArrayBuffer>) => void;
-
-/** Where a journal goes at the moment. */
-export interface InputChannel {
-  channel: number;
-  send: Send;
-}
-
+/** Input of one shell or command, over all of its connections. Holds `UNAPPLIED_BYTES`; then `take` waits. */
 export class InputJournal {
   #ring = new ByteRing(UNAPPLIED_BYTES);
   #cursor = new StreamCursor(this.#ring, 0);
   #finished = false;
   #finSent = false;
-  #to: InputChannel | null = null;
+  #to: { channel: number; line: Line } | null = null;
   #changed = Promise.withResolvers<void>();
 
   /** Bytes that were not acknowledged. */
@@ -57,7 +51,7 @@ export class InputJournal {
    * The other side has applied everything before `applied` and takes more by this channel.
    * @returns bytes that may have been lost: the other side does not know us any more (or less than it did)
    */
-  attached(applied: number, to: InputChannel): number {
+  attached(applied: number, channel: number, line: Line): number {
     let lost = 0;
     if (applied < this.#ring.start || applied > this.#ring.end) {
       lost = this.#ring.length;
@@ -68,13 +62,13 @@ export class InputJournal {
       this.#ring.discardBefore(applied);
     }
     this.#finSent = false;
-    this.#to = to;
+    this.#to = { channel, line };
     this.#wake();
     this.#pump();
     return lost;
   }
 
-  /** No connection, or nobody behind it: input is kept. */
+  /** No connection, or no agent behind it: input is kept. */
   detached(): void {
     this.#to = null;
   }
@@ -97,13 +91,13 @@ export class InputJournal {
 
   #pump(): void {
     if (!this.#to) return;
-    const { channel, send } = this.#to;
+    const { channel, line } = this.#to;
     for (let piece = this.#cursor.next(FRAME_BYTES); piece; piece = this.#cursor.next(FRAME_BYTES)) {
-      if (piece.kind === "data") send(encodeFrame({ ...piece, stream: Stream.input, channel }));
+      if (piece.kind === "data") line.send(encodeFrame({ ...piece, stream: Stream.input, channel }));
     }
     if (!this.#finished || this.#finSent || this.#cursor.sent < this.#ring.end) return;
     this.#finSent = true;
-    send(encodeFrame({ kind: "fin", stream: Stream.input, channel, offset: this.#ring.end }));
+    line.send(encodeFrame({ kind: "fin", stream: Stream.input, channel, offset: this.#ring.end }));
   }
 
   #wake(): void {
