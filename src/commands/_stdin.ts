@@ -41,11 +41,11 @@ export async function* terminalBytes(): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The whole of stdin; says once that it waits where nobody ends it. */
-export async function wholeStdin(limit: number, tooLarge: () => Error, hint: string): Promise<Uint8Array> {
+/** As `stdinBytes`, for a reader that waits for the end: says once that it waits. */
+export async function* awaitedStdin(hint: string): AsyncGenerator<Uint8Array> {
   const timer = setTimeout(() => say(hint), HINT_AFTER_MS);
   try {
-    return await readAll(stdinBytes(), limit, tooLarge);
+    yield* stdinBytes();
   } finally {
     clearTimeout(timer);
   }
@@ -54,7 +54,7 @@ export async function wholeStdin(limit: number, tooLarge: () => Error, hint: str
 /** The first line of a piped stdin, trimmed; empty where there is none. */
 export async function secretFromPipe(what: string): Promise<string> {
   const tooLarge = () => new RexecError(`${what} on stdin is far too long`, { code: "bad_secret" });
-  const bytes = await wholeStdin(LONGEST_SECRET, tooLarge, `waiting for ${what} on stdin`);
+  const bytes = await readAll(awaitedStdin(`waiting for ${what} on stdin`), LONGEST_SECRET, tooLarge);
   return (Buffer.from(bytes).toString("utf8").split("\n", 1)[0] ?? "").trim();
 }
 

@@ -1,6 +1,6 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
-import { RexecError } from "../../lib/errors.ts";
+import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { type Conversation, lostBy, type Step } from "../reconnect.ts";
@@ -8,6 +8,7 @@ import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
 import type { Intake } from "../stream/intake.ts";
 import type { Refused } from "../stream/refusals.ts";
+import { exitCodeOf, type RemoteExit } from "./exit-code.ts";
 import type { RunEnd, RunState } from "./run-state.ts";
 
 const CHANNEL = 0;
@@ -40,7 +41,7 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
       channel: CHANNEL,
       run: id,
       command: options.command,
-      ...(options.shown === undefined || options.shown === options.command
+      ...(options.shown === options.command
         ? {}
         : { shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() }),
       zstd: true,
@@ -144,27 +145,30 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
   #refused({ code, message }: Refused): void {
     if (code === "lost") return void this.#end.resolve({ kind: "lost", reason: message });
     if (code === "gone") return void this.#end.reject(runGone());
-    if (code === "failed")
-      return void this.#end.resolve({ kind: "ended", end: this.#endOf({ neverRan: message }) });
+    if (code === "failed") return void this.#end.resolve({ kind: "ended", end: this.#endOf({}, message) });
     this.#end.reject(new RexecError(`the command was refused: ${message}`, { code: "run_refused" }));
   }
 
   #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {
-    const { exit_code: exitCode, signal, timed_out: timedOut = false, left_open: leftOpen = false } = ended;
-    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut, leftOpen }) });
+    this.#end.resolve({ kind: "ended", end: this.#endOf(ended) });
   }
 
-  #endOf(known: Partial<RunEnd>): RunEnd {
-    const { startedAt } = this.#state;
-    const durationMs = startedAt === null ? 0 : Math.round(performance.now() - startedAt);
+  #endOf(told: RemoteExit & { left_open?: boolean | undefined }, neverRan: string | null = null): RunEnd {
+    const { startedAt, options } = this.#state;
+    const code = exitCodeOf(told);
     return {
-      exitCode: null,
-      signal: null,
-      timedOut: false,
-      leftOpen: false,
-      neverRan: null,
-      durationMs,
-      ...known,
+      command: options.shown,
+      success: code === 0,
+      exitCode: code ?? OWN_FAILURE,
+      signal: told.signal ?? null,
+      timedOut: told.timed_out === true,
+      leftOpen: told.left_open === true,
+      truncated: false,
+      durationMs: startedAt === null ? 0 : Math.round(performance.now() - startedAt),
+      neverRan,
+      error: neverRan ?? undefined,
+      merged: null,
+      basic: false,
     };
   }
 }

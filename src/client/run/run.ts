@@ -10,15 +10,21 @@ import { Sink } from "../stream/sink.ts";
 import type { ViewerTarget } from "../viewer.ts";
 import { TIMED_OUT_EXIT } from "./exit-code.ts";
 import { RunChannel, runGone } from "./run-channel.ts";
-import type { RunEnd, RunOptions, RunState } from "./run-state.ts";
+import {
+  type RemoteCommand,
+  type RunControl,
+  type RunEnd,
+  type RunOptions,
+  type RunState,
+  TIMEOUT_GRACE_MS,
+} from "./run-state.ts";
 
 /** After so long without a line the agent has ended the command and forgotten its output. */
 const GIVE_UP_MS = 10 * 60_000;
-/** The agent enforces a timeout; it gets this much longer to say so. */
-const TIMEOUT_GRACE_MS = 5_000;
 
 /** A command of rexec.v2 over all of its connections. Runs once. */
-export class RemoteRun {
+export class RemoteRun implements RemoteCommand, RunControl {
+  readonly control: RunControl = this;
   readonly #target: ViewerTarget;
   readonly #clock: Clock;
   readonly #state: RunState;
@@ -45,18 +51,15 @@ export class RemoteRun {
     };
   }
 
-  /** Sends a signal to the command's process group, now or once there is a line again. */
   signal(name: string): void {
     this.#state.signals.push(name);
     this.#channel?.sendSignals();
   }
 
-  /** Leaves at once; the command is hung up. `run` throws `interrupted` with that exit code. */
   leave(exitCode: number): void {
     this.#left.abort(interrupted(exitCode));
   }
 
-  /** As `leave`, for a process that is ending: says so if it can, and waits for nothing. */
   abandon(): void {
     this.#channel?.detach();
   }

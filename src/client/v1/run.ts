@@ -1,99 +1,77 @@
-/** One command on a remote machine over rexec.v1: sent whole, waited for, its bytes taken apart. */
-import { type Clock, systemClock } from "../../lib/clock.ts";
+/** One command over rexec.v1: sent whole, waited for, its bytes taken apart. */
 import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
 import { decodeBytes } from "../../protocol/bytes.ts";
 import { EXEC_STDIN_BYTES } from "../../protocol/limits.ts";
 import type { ExecRequestWire, ExecResult } from "../../protocol/v1.ts";
 import { encodeViewer, parseToViewerMessage, type ToViewerMessage } from "../../protocol/v1-viewer.ts";
 import { exitCodeFromText, exitCodeOf, TIMED_OUT_EXIT } from "../run/exit-code.ts";
+import { type RemoteCommand, type RunEnd, type RunOptions, TIMEOUT_GRACE_MS } from "../run/run-state.ts";
 import type { Connection } from "../socket.ts";
+import { readAll } from "../stdin.ts";
 
-export interface ExecOptions {
-  /** For the remote shell, quoted already. */
-  command: string;
-  timeoutMs?: number | undefined;
-  lingerMs?: number | undefined;
-  cwd?: string | undefined;
-  env?: Record<string, string> | undefined;
-  stdin?: Uint8Array | undefined;
-  /** Go on where the agent ignores all of these but the command. */
-  allowBasic?: boolean | undefined;
-}
+/** A command of rexec.v1, on one connection: a lost one is not made again, since the command would run twice. */
+export class ExecV1 implements RemoteCommand {
+  readonly control = null;
+  readonly #options: RunOptions;
 
-export interface ExecOutcome {
-  stdout: Uint8Array;
-  stderr: Uint8Array;
-  /** What `rexec exec` exits with. */
-  exitCode: number;
-  /** Null where the command ended by itself or was ended; else why it never ran. */
-  neverRan: string | null;
-  /** The agent told stdout and stderr apart; otherwise both are in `stdout`. */
-  apart: boolean;
-  /** The agent does not know our additions: it ignored the timeout, folder, environment and stdin. */
-  basic: boolean;
-  result: ExecResult;
-}
+  constructor(options: RunOptions) {
+    this.#options = options;
+  }
 
-/** The agent enforces the timeout; it gets this much longer to say so before we stop waiting. */
-const TIMEOUT_GRACE_MS = 5_000;
-
-/**
- * Runs the command on a socket of its own, which it closes.
- * @throws RexecError `exec_lost` where the connection ended before the result came; `exec_timeout`;
- * `stdin_too_large`; the signal's reason
- */
-export async function remoteExec(
-  connection: Connection,
-  options: ExecOptions,
-  signal: AbortSignal,
-  clock: Clock = systemClock,
-): Promise<ExecOutcome> {
-  const ended = new AbortController();
-  const { promise: answered, resolve, reject } = Promise.withResolvers<ExecResult>();
-  answered.catch(() => {}); // awaited below, or overtaken
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    const request = requestOf(options);
-    void connection.closed.then(({ reason }) => reject(lost(reason)));
-    if (options.timeoutMs !== undefined) void giveUp(options.timeoutMs, ended.signal, clock, reject);
-    if (hasExtras(request) && !options.allowBasic) {
-      const probe = { command: PROBE, id: crypto.randomUUID(), omit_output: true };
-      if (!tellsApart(await Promise.race([ask(connection, probe, reject), answered]))) throw wouldIgnore();
+  /** @throws RexecError `exec_lost`, `exec_timeout`, `exec_basic`, `stdin_too_large` */
+  async run(connection: Connection): Promise<RunEnd> {
+    const { allowBasic, timeoutMs, stdout, stderr } = this.#options;
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {}); // raced below
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let request: Request;
+    let result: ExecResult;
+    try {
+      request = await requestOf(this.#options);
+      void connection.closed.then(({ reason }) => failed.reject(lost(reason)));
+      if (timeoutMs !== undefined)
+        timer = setTimeout(() => failed.reject(timeUp()), timeoutMs + TIMEOUT_GRACE_MS);
+      const answer = (asked: Request) =>
+        Promise.race([ask(connection, asked, failed.reject), failed.promise]);
+      if (hasExtras(request) && !allowBasic) {
+        const probe = { command: PROBE, id: crypto.randomUUID(), omit_output: true };
+        if (!tellsApart(await answer(probe))) throw wouldIgnore();
+      }
+      result = await answer(request);
+    } finally {
+      clearTimeout(timer);
+      connection.close();
     }
-    void ask(connection, request, reject).then(resolve);
-    return outcomeOf(await answered, request);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    ended.abort();
-    connection.close();
+    if (tellsApart(result)) {
+      await Promise.all([stdout(bytesOf(result.stdout)), stderr(bytesOf(result.stderr))]);
+    }
+    return endOf(result, request);
   }
 }
 
-/** For whoever reads stdin: to be thrown before more than can be sent has been read. */
-export function stdinTooLarge(): RexecError {
+// --- internal ---
+
+/** @throws RexecError `stdin_too_large`, before more than can be sent has been read */
+async function requestOf({ command, timeoutMs, lingerMs, cwd, env, stdin }: RunOptions): Promise<Request> {
+  const input = stdin ? await readAll(stdin, EXEC_STDIN_BYTES, stdinTooLarge) : null;
+  return {
+    command,
+    id: crypto.randomUUID(),
+    omit_output: true,
+    ...(timeoutMs === undefined ? {} : { timeout_ms: timeoutMs }),
+    ...(lingerMs === undefined ? {} : { linger_ms: Math.ceil(lingerMs) }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env && Object.keys(env).length > 0 ? { env } : {}),
+    ...(input?.length ? { stdin: input.toBase64() } : {}),
+  };
+}
+
+function stdinTooLarge(): RexecError {
   const mib = EXEC_STDIN_BYTES / 1024 / 1024;
   return new RexecError(`stdin is larger than the ${mib} MiB that a command can be sent`, {
     code: "stdin_too_large",
     hint: "send it in parts, or let the remote command fetch it",
   });
-}
-
-// --- internal ---
-
-function requestOf(options: ExecOptions): ExecRequestWire & { id: string } {
-  const { stdin } = options;
-  if (stdin && stdin.length > EXEC_STDIN_BYTES) throw stdinTooLarge();
-  return {
-    command: options.command,
-    id: crypto.randomUUID(),
-    omit_output: true,
-    ...(options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs }),
-    ...(options.lingerMs === undefined ? {} : { linger_ms: Math.ceil(options.lingerMs) }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env && Object.keys(options.env).length > 0 ? { env: options.env } : {}),
-    ...(stdin?.length ? { stdin: stdin.toBase64() } : {}),
-  };
 }
 
 type Request = ExecRequestWire & { id: string };
@@ -155,42 +133,35 @@ function take(
   if (id === undefined ? command === request.command : id === request.id) resolve(message.data);
 }
 
-function outcomeOf(result: ExecResult, request: ExecRequestWire): ExecOutcome {
-  const stdout = result.stdout === undefined ? null : decodeBytes(result.stdout);
-  const stderr = result.stderr === undefined ? null : decodeBytes(result.stderr);
+function bytesOf(stream: string | undefined): Uint8Array {
+  return (stream === undefined ? null : decodeBytes(stream)) ?? new Uint8Array(0);
+}
+
+function endOf(result: ExecResult, request: Request): RunEnd {
   const apart = tellsApart(result);
+  const code = exitCodeOf(result) ?? exitCodeFromText(result.error ?? "");
   return {
-    stdout: apart ? (stdout ?? new Uint8Array(0)) : Buffer.from(result.output),
-    stderr: stderr ?? new Uint8Array(0),
-    exitCode: endOf(result) ?? (result.success ? 0 : OWN_FAILURE),
-    neverRan: endOf(result) === null && !result.success ? (result.error ?? "no reason given") : null,
-    apart,
+    command: result.command,
+    success: result.success,
+    exitCode: code ?? (result.success ? 0 : OWN_FAILURE),
+    signal: result.signal ?? null,
+    timedOut: result.timed_out === true,
+    leftOpen: result.left_open === true,
+    truncated: result.truncated === true,
+    durationMs: result.duration_ms,
+    neverRan: code === null && !result.success ? (result.error ?? "no reason given") : null,
+    error: result.error,
+    merged: apart ? null : result.output,
     basic: !apart && hasExtras(request),
-    result,
   };
 }
 
-/** The exit code that it ended with, or null where nothing tells one. */
-function endOf(result: ExecResult): number | null {
-  if (result.timed_out) return TIMED_OUT_EXIT;
-  return exitCodeOf(result) ?? exitCodeFromText(result.error ?? "");
-}
-
-async function giveUp(
-  timeoutMs: number,
-  ended: AbortSignal,
-  clock: Clock,
-  reject: (error: RexecError) => void,
-): Promise<void> {
-  await clock.sleep(timeoutMs + TIMEOUT_GRACE_MS, ended);
-  if (ended.aborted) return;
-  reject(
-    new RexecError("the time is up and the agent has not answered", {
-      code: "exec_timeout",
-      hint: "the command may go on running there",
-      exitCode: TIMED_OUT_EXIT,
-    }),
-  );
+function timeUp(): RexecError {
+  return new RexecError("the time is up and the agent has not answered", {
+    code: "exec_timeout",
+    hint: "the command may go on running there",
+    exitCode: TIMED_OUT_EXIT,
+  });
 }
 
 function lost(reason: string): RexecError {
