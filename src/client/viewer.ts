@@ -12,7 +12,7 @@ import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
 import { Connection, type SocketClose } from "./socket.ts";
 
-/** Who looks at what. */
+/** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
   server: Server;
   agentId: string;
@@ -24,6 +24,7 @@ export interface ViewerTarget {
   liveness?: LivenessTimes | undefined;
 }
 
+/** How a viewer socket is opened. */
 export interface OpenOptions {
   /** Best first; default: v2, then v1. */
   protocols?: readonly string[];
@@ -74,7 +75,7 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
-/** Whoever does not answer a handshake in time answers no question either. */
+/** A server that does not answer a handshake in time answers no question either. */
 class NoAnswer extends Error {}
 
 /** Resolves to null once open, or to what was said where it never opened. */

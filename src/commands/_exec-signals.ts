@@ -37,7 +37,7 @@ export function onExecSignals() {
         });
       }
       process.on("SIGHUP", () => run.leave(128 + constants.signals.SIGHUP));
-      // Also where nobody reads our output any more: the command is not held for us.
+      // Also where the reader of our output has left: the command is not held for us.
       process.on("exit", () => run.abandon());
     },
   };

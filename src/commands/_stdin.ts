@@ -6,7 +6,7 @@ import { printable } from "../lib/printable.ts";
 import { FdReader } from "../pty/fd-reader.ts";
 import { say, writeErr } from "./_output.ts";
 
-/** Somebody may not know that we wait for them. */
+/** The user may not know that stdin is waited for, ms. */
 const HINT_AFTER_MS = 3_000;
 const CHUNK_BYTES = 64 * 1024;
 const LONGEST_SECRET = 16 * 1024;
@@ -72,7 +72,7 @@ export async function askSecret(question: string): Promise<string> {
   process.once("SIGTERM", onSignal);
   let typed = "";
   try {
-    // Not before the echo is off: whoever waits for the question may answer within the same millisecond.
+    // Not before the echo is off: a script that waits for the question may answer within the same millisecond.
     await writeErr(`${printable(question)} (not shown): `);
     for await (const chunk of stdinBytes()) {
       const state = edit(typed, Buffer.from(chunk).toString("utf8"));
@@ -130,6 +130,6 @@ function openTerminal(): number | null {
   try {
     return openSync("/proc/self/fd/0", constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch {
-    return null; // without /proc, or with a terminal of somebody else's
+    return null; // without /proc, or with a terminal of another account
   }
 }
