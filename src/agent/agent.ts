@@ -22,6 +22,7 @@ import { childEnvironment, currentAccount, withOdd } from "./machine/child-env.t
 import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./machine/shell.ts";
 import { StatsReader } from "./machine/stats.ts";
 import { readSystemInfo } from "./machine/system-info.ts";
+import { openersOf } from "./openers.ts";
 import type { Inherited } from "./restart/inherited.ts";
 import { restartHandler } from "./restart/on-request.ts";
 import { Restarter } from "./restart/restarter.ts";
@@ -176,6 +177,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       })
     : null;
   options.onRestarter?.(restarter);
+  const openers = openersOf(sessions, runs);
   let link: V2Link | null = null;
   const other = (frame: string) => link?.text(frame) ?? false;
   const viewers = (count: number) => options.attendant?.viewers(count);
@@ -201,7 +203,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       board.speaks(isV2);
       sessions.serverConnects(isV2);
       sender.attach(line);
-      link = isV2 ? new V2Link({ line, sender, sessions, runs, logger }) : null;
+      link = isV2 ? new V2Link({ line, sender, openers, sessions, runs, logger }) : null;
       sender.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
       sessions.announce(isV2);

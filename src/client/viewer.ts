@@ -10,7 +10,7 @@ import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
-import { Connection, type SocketClose } from "./socket.ts";
+import { Connection, LIVENESS_V2, type SocketClose } from "./socket.ts";
 
 /** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
@@ -56,7 +56,9 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, target.liveness);
+  const connection = new Connection(socket, {
+    v2: { ...(target.liveness ?? LIVENESS_V2), onlySilent: true },
+  });
   const abort = () => connection.close();
   signal.addEventListener("abort", abort);
   const failure = await opened(socket, connection.closed, openMs);

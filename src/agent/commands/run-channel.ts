@@ -7,8 +7,8 @@ import type { FrameSource, OutFrame, Sender } from "../../link/sender.ts";
 import { encodeControl, type OpenerMessage, type SessionInfo } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { StreamCursor } from "../../stream/stream.ts";
+import { type AgentChannel, overAck } from "../sessions/agent-channel.ts";
 import { InputAck } from "../sessions/input-ack.ts";
-import { type AgentChannel, overAck } from "../sessions/shell-channel.ts";
 import type { Run } from "./run.ts";
 import type { RunStream } from "./run-stream.ts";
 
@@ -54,7 +54,6 @@ export class RunChannel implements AgentChannel {
     return this.#options.run.stdin.accepted;
   }
 
-  /** After `attached` is on its way. */
   begin(): void {
     const { run } = this.#options;
     run.attached();

@@ -5,8 +5,8 @@ import { exitOfChild } from "../../pty/exit-status.ts";
 import { isAlive, type ProcessEntry, readProcess } from "../../pty/procfs.ts";
 import type { PtyExit } from "../../pty/pty.ts";
 import type { SavedRun } from "../restart/schema.ts";
-import { type ExecOptions, spawnGroup } from "../v1/exec.ts";
 import { adoptOutput, adoptStdin, childPipes, type Output, type Stdin } from "./child-pipes.ts";
+import { type CommandOptions, spawnGroup } from "./group.ts";
 
 export interface RunChild {
   /** Of the leader of its group. */
@@ -21,9 +21,9 @@ export interface RunChild {
   readonly stderr: Output | null;
 }
 
-/** @throws the system's error where it can't be started */
-export function startChild(options: Pick<ExecOptions, "shell" | "command" | "cwd" | "env">): RunChild {
-  const { stdin, stdout, stderr, ...ends } = childPipes(true);
+/** @param hasStdin otherwise it reads /dev/null @throws the system's error where it can't be started */
+export function startChild(options: CommandOptions, hasStdin: boolean): RunChild {
+  const { stdin, stdout, stderr, ...ends } = childPipes(hasStdin);
   const child = spawnGroup(options, ends);
   const { pid } = child;
   trackChild(pid);

@@ -5,14 +5,17 @@ import type { SavedRun } from "../restart/schema.ts";
 import type { Stdin } from "./child-pipes.ts";
 
 export class RunInput {
-  /** Told of each change of `applied`. */
+  /** Told of each change of `applied`. @transient viewers attach again */
   onApplied: (() => void) | null = null;
   readonly #stdin: Stdin | null;
   readonly #receiver: StreamReceiver;
   /** What the pipe has not taken, in order; of the first it may have a part. */
   readonly #pending: Uint8Array[] = [];
+  /** @transient begun anew with what is pending */
   #queue: Promise<void> = Promise.resolve();
+  /** @transient what was accepted and is not pending */
   #applied = 0;
+  /** @transient a closed pipe has no descriptor */
   #closed = false;
   #finished = false;
 
@@ -63,7 +66,7 @@ export class RunInput {
   }
 
   /** For another program image of this process. */
-  save(): SavedRun["stdin"] {
+  save(): Required<SavedRun["stdin"]> {
     const [rest] = this.#stdin?.unwritten ?? [];
     const pending = rest ? [rest, ...this.#pending.slice(1)] : this.#pending;
     const waiting = pending.reduce((sum, { length }) => sum + length, 0);

@@ -4,7 +4,7 @@ import type { Sender } from "../../link/sender.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { SavedRun } from "../restart/schema.ts";
 import { Refusal } from "../sessions/refusal.ts";
-import { endGroup, whyNotStarted } from "../v1/exec.ts";
+import { endGroup, whyNotStarted } from "./group.ts";
 import { Run, type RunOptions } from "./run.ts";
 import { RunChannel } from "./run-channel.ts";
 
@@ -24,7 +24,9 @@ export interface RunManagerOptions {
 export class RunManager {
   readonly #options: RunManagerOptions;
   readonly #runs = new Map<string, Run>();
+  /** @transient viewers attach again */
   readonly #channels = new Map<string, RunChannel>();
+  /** @transient an agent that stops does not restart */
   #closed = false;
 
   constructor(options: RunManagerOptions) {
@@ -67,6 +69,11 @@ export class RunManager {
   /** Those that are known here, ended ones included. */
   get all(): Run[] {
     return [...this.#runs.values()];
+  }
+
+  /** For another program image of this process, after `freeze` and `drain` of each. */
+  save(): SavedRun[] {
+    return this.all.map((run) => run.save());
   }
 
   /** What an earlier program image of this process had; their openers have the hold time to come back. */

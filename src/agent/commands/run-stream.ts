@@ -15,37 +15,54 @@ const LET_GO_MS = 1_000;
 /** No pipe is taken for silent sooner, ms: what is in it must have had its turn. */
 const SHORTEST_LINGER_MS = 50;
 
+/** How long a process that the command leaves may hold a pipe open. */
+export interface Linger {
+  ms: number;
+  /** So long without output; otherwise so long in all. */
+  isForSilence: boolean;
+}
+
+/** Owned by its `Run`; read by the channel that the command's opener has now, or by v1's collector. */
 export class RunStream {
   readonly ring = new ByteRing(UNACKED_BYTES + READ_BYTES);
   /** When the last of it was read, Unix ms; 0 before. */
   lastAt = 0;
-  /** Told of new bytes and of the end. */
+  /** Told of new bytes and of the end. @transient viewers attach again */
   onAdvance: (() => void) | null = null;
+  /** @transient the reading loop starts anew */
   readonly done: Promise<void>;
   readonly #output: Output | null;
+  /** @transient drained into `#ahead` before it is saved */
   #reader: FdReader | null = null;
   /** Read, and not in the ring. */
   #ahead: Uint8Array[] = [];
+  /** @transient the next image reads on */
   #frozen = false;
+  /** @transient the reading loop starts anew */
   #reading = false;
+  /** @transient the reading loop starts anew */
   readonly #turn = new LoopTurn();
   #consumed = 0;
   #limit = 0;
+  /** @transient a pipe that is over has no descriptor */
   #isOver = false;
   #isLeftOpen = false;
-  readonly #lingerMs: number;
+  /** @transient saved by the command */
+  readonly #linger: Linger;
+  /** @transient an abandoned command says so again */
   #discards = false;
+  /** @transient the reading loop starts anew */
   #wake: (() => void) | null = null;
+  /** @transient memory that is given back is not asked for again */
   #letGo: Timer | null = null;
 
   /**
    * @param output null where it was closed already
    * @param exited settles when the command itself has ended
-   * @param lingerMs how long a process that the command leaves may hold it open in silence
    * @param saved as an earlier program image left it
    */
-  constructor(output: Output | null, exited: Promise<unknown>, lingerMs: number, saved?: SavedStream) {
-    this.#lingerMs = Math.max(lingerMs, SHORTEST_LINGER_MS);
+  constructor(output: Output | null, exited: Promise<unknown>, linger: Linger, saved?: SavedStream) {
+    this.#linger = linger;
     this.#output = output;
     if (saved) this.#restore(saved);
     this.done = output ? this.#pump(output).finally(output.release) : this.#over();
@@ -94,7 +111,7 @@ export class RunStream {
   }
 
   /** For another program image of this process, after `freeze` and `drain`. */
-  save(): SavedStream {
+  save(): Required<SavedStream> {
     return {
       fd: this.#isOver ? null : (this.#output?.fd ?? null),
       ring: { start: this.ring.start, parts: this.ring.parts() },
@@ -181,19 +198,24 @@ export class RunStream {
   }
 
   /**
-   * The command has ended: a pipe that then stays silent is closed. Not a race of promises for each read: `exited`
+   * The command has ended: a pipe that a process which it left holds open is closed after a while. Not a race of promises for each read: `exited`
    * would keep them, and what they gave, until the command ends.
    */
   #exited(): void {
     let at = this.ring.end;
-    const timer = setInterval(() => {
-      if (this.#isOver || (this.#reading && !this.#frozen && this.ring.end === at)) {
-        clearInterval(timer);
-        this.#isLeftOpen = !this.#isOver;
-        this.#reader?.cancel();
-      }
-      at = this.ring.end;
-    }, this.#lingerMs);
+    const { ms, isForSilence } = this.#linger;
+    const timer = setInterval(
+      () => {
+        const isSilent = this.#reading && !this.#frozen && this.ring.end === at;
+        if (this.#isOver || !isForSilence || isSilent) {
+          clearInterval(timer);
+          this.#isLeftOpen = !this.#isOver;
+          this.#reader?.cancel();
+        }
+        at = this.ring.end;
+      },
+      Math.max(ms, SHORTEST_LINGER_MS),
+    );
   }
 
   #wakeUp(): void {

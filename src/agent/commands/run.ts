@@ -1,9 +1,8 @@
 /** One command by rexec.v2: pipes with credit, a process group of its own, an end that waits to be read. */
 import { LINGER_MS } from "../../protocol/limits.ts";
 import { type OpenerMessage, type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
-import type { PtyExit } from "../../pty/pty.ts";
-import type { SavedRun } from "../restart/schema.ts";
-import { endGroup, signalGroup, timeoutOf } from "../v1/exec.ts";
+import type { KeptRun, SavedRun } from "../restart/schema.ts";
+import { endGroup, signalGroup, timeoutOf } from "./group.ts";
 import { isSettled, type RunChild, startChild, takeChild } from "./run-child.ts";
 import { RunInput } from "./run-input.ts";
 import { RunStream } from "./run-stream.ts";
@@ -17,7 +16,17 @@ export interface RunOptions {
 }
 
 export interface RunStart {
-  request: Extract<OpenerMessage, { type: "run" }>;
+  request: Pick<
+    Extract<OpenerMessage, { type: "run" }>,
+    "run" | "command" | "shown" | "env" | "timeout_ms" | "linger_ms"
+  >;
+  /** False gives it /dev/null. True by default. */
+  hasStdin?: boolean;
+  /**
+   * Its time is over with the process itself, and what that leaves may print for `linger_ms` from then on. By default the
+   * time goes on until the pipes are read to their ends, and these may be silent for `linger_ms`.
+   */
+  endsWithLeader?: boolean;
   shell: string;
   cwd: string;
   env: Readonly<Record<string, string>>;
@@ -53,23 +62,22 @@ export class Run {
   readonly stdout: RunStream;
   readonly stderr: RunStream;
   readonly stdin: RunInput;
-  /** Settles when it has ended and its pipes were read. Never rejects. */
-  readonly over: Promise<void>;
+  /** Settles when the process itself has ended. Never rejects. @transient settles again */
+  readonly exited: Promise<unknown>;
+  /** Settles when it has ended and its pipes were read. Never rejects. @transient settles again */
+  readonly over: Promise<RunEnd>;
   readonly #options: RunOptions;
   readonly #child: RunChild;
-  readonly #instance: string;
-  readonly #command: string;
-  readonly #lingerMs: number;
-  readonly #startedAt: number;
+  /** All of its own state, which survives a restart in place as it is. */
+  readonly #kept: KeptRun;
+  /** @transient set anew by `#timeoutAt` */
   readonly #timeout: Timer | null;
   /** Unix ms. */
   readonly #timeoutAt: number | null;
-  #timedOut: boolean;
-  #exit: PtyExit | null = null;
+  /** @transient known again once the pipes were read to their ends */
   #end: RunEnd | null = null;
-  #endedAt: number | null;
+  /** @transient `RunManager` begins the grace period anew */
   #hold: Timer | null = null;
-  #abandoned = false;
 
   /** @throws the system's error where it can't be started */
   constructor(options: RunOptions) {
@@ -77,27 +85,27 @@ export class Run {
     const saved = "saved" in from ? from.saved : undefined;
     this.#options = options;
     this.#child = "saved" in from ? takeChild(from.saved) : start(from);
-    const { id, command, timeoutMs, lingerMs = LINGER_MS } = "saved" in from ? from.saved : wishOf(from);
-    this.id = id;
-    this.#command = command;
-    this.#lingerMs = lingerMs;
-    this.#instance = saved?.instance ?? crypto.randomUUID();
-    this.#startedAt = saved?.startedAt ?? Date.now();
-    this.#endedAt = saved?.endedAt ?? null;
-    this.#timedOut = saved?.timedOut ?? false;
+    const { timeoutMs, ...kept } = "saved" in from ? restored(from.saved) : begun(from);
+    const { lingerMs = LINGER_MS } = kept;
+    this.#kept = kept;
+    this.id = kept.id;
     const { pid, exited, stdin, stdout, stderr } = this.#child;
     this.pid = pid;
+    this.exited = exited;
+    const endsWithLeader = "saved" in from ? false : (from.endsWithLeader ?? false);
+    const linger = { ms: lingerMs, isForSilence: !endsWithLeader };
     this.stdin = new RunInput(stdin, saved?.stdin);
-    this.stdout = new RunStream(stdout, exited, lingerMs, saved?.stdout);
-    this.stderr = new RunStream(stderr, exited, lingerMs, saved?.stderr);
+    this.stdout = new RunStream(stdout, exited, linger, saved?.stdout);
+    this.stderr = new RunStream(stderr, exited, linger, saved?.stderr);
     this.#timeoutAt = timeoutMs === null ? null : Date.now() + timeoutMs;
     this.#timeout = timeoutOf(timeoutMs ?? undefined, () => {
-      this.#timedOut = true;
+      kept.timedOut = true;
       void endGroup(pid);
     });
+    if (endsWithLeader) void exited.then(() => this.#stopTimeout());
     this.over = this.#watch();
-    if (saved?.abandoned) this.abandon();
-    else if (saved?.timedOut && saved.exit === null) void endGroup(pid); // the earlier image was at it
+    if (kept.abandoned) this.#abandon();
+    else if (kept.timedOut && kept.exit === null) void endGroup(pid); // the earlier image was at it
   }
 
   /** How it ended; null before its pipes were read to their ends. */
@@ -106,14 +114,15 @@ export class Run {
   }
 
   get info(): SessionInfo {
+    const { instance, command, startedAt, endedAt } = this.#kept;
     return {
       session: this.id,
-      instance: this.#instance,
+      instance,
       kind: "run",
-      command: this.#command,
-      started_at: this.#startedAt,
+      command,
+      started_at: startedAt,
       last_output_at: Math.max(this.stdout.lastAt, this.stderr.lastAt) || null,
-      ended_at: this.#endedAt,
+      ended_at: endedAt,
       exit_code: this.#end?.exit_code ?? null,
       signal: this.#end?.signal ?? null,
       bytes: this.stdout.ring.end + this.stderr.ring.end,
@@ -152,12 +161,9 @@ export class Run {
 
   /** Nobody wants it any more: hung up, and forgotten once it has gone. */
   abandon(): void {
-    if (this.#abandoned) return;
-    this.#abandoned = true;
-    if (!this.#end) this.hangUp();
-    this.stdout.discard();
-    this.stderr.discard();
-    void this.over.then(() => this.#options.onGone(this));
+    if (this.#kept.abandoned) return;
+    this.#kept.abandoned = true;
+    this.#abandon();
   }
 
   hangUp(): void {
@@ -171,7 +177,7 @@ export class Run {
 
   /** False in the moment between its end and our knowing how. */
   get isSettled(): boolean {
-    return isSettled(this.#child, this.#exit);
+    return isSettled(this.#child, this.#kept.exit);
   }
 
   /** From now on nothing is read of its pipes. */
@@ -193,12 +199,9 @@ export class Run {
   /** For another program image of this process, after `freeze` and `drain`. */
   save(): SavedRun {
     return {
-      ...{ id: this.id, instance: this.#instance, command: this.#command },
-      ...{ pid: this.pid, start: this.#child.entry?.start ?? null, exit: this.#exit },
-      ...{ startedAt: this.#startedAt, endedAt: this.#endedAt, timedOut: this.#timedOut },
+      ...this.#kept,
+      ...{ pid: this.pid, start: this.#child.entry?.start ?? null },
       timeoutMs: this.#timeoutAt === null ? null : Math.max(0, this.#timeoutAt - Date.now()),
-      lingerMs: this.#lingerMs,
-      abandoned: this.#abandoned,
       stdout: this.stdout.save(),
       stderr: this.stderr.save(),
       stdin: this.stdin.save(),
@@ -207,32 +210,49 @@ export class Run {
 
   // --- internal ---
 
-  async #watch(): Promise<void> {
+  #abandon(): void {
+    if (!this.#end) this.hangUp();
+    this.stdout.discard();
+    this.stderr.discard();
+    void this.over.then(() => this.#options.onGone(this));
+  }
+
+  #stopTimeout(): void {
+    if (this.#timeout) clearTimeout(this.#timeout);
+  }
+
+  async #watch(): Promise<RunEnd> {
     const exit = await this.#child.exited;
-    this.#exit = exit;
+    this.#kept.exit = exit;
     this.stdin.close();
     await Promise.all([this.stdout.done, this.stderr.done]);
-    if (this.#timeout) clearTimeout(this.#timeout);
-    this.#endedAt ??= Date.now();
+    this.#stopTimeout();
+    this.#kept.endedAt ??= Date.now();
     const left_open = this.stdout.isLeftOpen || this.stderr.isLeftOpen;
-    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#timedOut, left_open };
+    this.#end = { exit_code: exit.exitCode, signal: exit.signal, timed_out: this.#kept.timedOut, left_open };
     this.stdout.onAdvance?.();
+    return this.#end;
   }
 }
 
 // --- internal ---
 
 /** @throws the system's error where it can't be started */
-function start({ request, shell, cwd, env }: RunStart): RunChild {
-  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } });
+function start({ request, shell, cwd, env, hasStdin = true }: RunStart): RunChild {
+  return startChild({ shell, cwd, command: request.command, env: { ...env, ...request.env } }, hasStdin);
 }
 
-function wishOf({ request }: RunStart): Pick<SavedRun, "id" | "command" | "timeoutMs" | "lingerMs"> {
+function begun({ request }: RunStart): Required<KeptRun> & Pick<SavedRun, "timeoutMs"> {
   const command = (request.shown ?? request.command).slice(0, SHOWN_CHARS);
   return {
-    id: request.run,
-    command,
+    ...{ id: request.run, instance: crypto.randomUUID(), command },
+    ...{ startedAt: Date.now(), endedAt: null, exit: null, timedOut: false, abandoned: false },
     timeoutMs: request.timeout_ms ?? null,
     lingerMs: request.linger_ms,
   };
+}
+
+/** Its process and its pipes are taken over by `takeChild`, `RunInput` and `RunStream`. */
+function restored({ pid, start, stdin, stdout, stderr, ...rest }: SavedRun) {
+  return rest;
 }

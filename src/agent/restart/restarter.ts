@@ -196,7 +196,7 @@ export class Restarter {
   #state(reason: string): { about: Envelope; content: Handover } {
     const { sessions, runs, inherited } = this.#options;
     const count = (inherited?.count ?? 0) + 1;
-    const content = { count, reason, sessions: sessions.save(), runs: runs.all.map((run) => run.save()) };
+    const content = { count, reason, sessions: sessions.save(), runs: runs.save() };
     return { about: envelopeOf(content), content };
   }
 }

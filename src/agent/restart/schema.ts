@@ -64,11 +64,24 @@ const savedSession = z.object({
   viewers: z.array(z.object({ id: z.string(), accepted: z.int(), applied: z.int(), silentMs: z.number() })),
   /** Input that the terminal has not taken, in order; of a viewer of rexec.v2, or of nobody in particular. */
   input: z.array(z.object({ viewer: z.nullable(z.string()), bytes })),
+  /** Input of rexec.v1 is refused until all of that is written. */
+  refusesInput: z.optional(z.boolean()),
 });
 export type SavedSession = z.infer<typeof savedSession>;
+/** The part of it that `V1Feed` saves. */
+export type SavedFeed = Pick<SavedSession, "isForV1" | "buffer">;
+/** The part of it that `SessionInput` saves. */
+export type SavedInput = Pick<SavedSession, "viewers" | "input" | "refusesInput">;
+/** All else that is not made of something: a field that is added to `savedSession` is a field of each session. */
+export type KeptSession = Omit<
+  SavedSession,
+  "pty" | "ring" | "idleMs" | "unwatchedMs" | "left" | keyof SavedFeed | keyof SavedInput
+>;
 
 const savedSessions = z.object({
   isV2: z.boolean(),
+  /** Shells that were ever started. */
+  started: z.optional(z.int()),
   sessions: z.array(savedSession),
   ended: z.array(z.object({ session: savedSession, leftMs: z.number() })),
   earlySizes: z.array(z.object({ id: z.string(), ...size })),
@@ -113,6 +126,8 @@ const savedRun = z.object({
   }),
 });
 export type SavedRun = z.infer<typeof savedRun>;
+/** All of it that is not made of something: a field that is added to `savedRun` is a field of each command. */
+export type KeptRun = Omit<SavedRun, "pid" | "start" | "timeoutMs" | "stdin" | "stdout" | "stderr">;
 
 export const handover = z.object({
   /** Replacements of this process so far, this one included. */

@@ -1,4 +1,5 @@
 /** Sessions that have ended and can be read for a while. */
+import type { SavedSessions } from "../restart/schema.ts";
 import type { Session } from "./session.ts";
 
 const MAX_ENDED = 16;
@@ -16,13 +17,11 @@ export class Ended {
     return [...this.#sessions.values()].map(({ session }) => session);
   }
 
-  /** Each, and how long it can still be read, ms. */
-  get remaining(): { session: Session; leftMs: number }[] {
+  /** For another program image of this process, which adds each again. */
+  save(): SavedSessions["ended"] {
     const now = performance.now();
-    return [...this.#sessions.values()].map(({ session, until }) => ({
-      session,
-      leftMs: Math.max(0, until - now),
-    }));
+    const all = [...this.#sessions.values()];
+    return all.map(({ session, until }) => ({ session: session.save(), leftMs: Math.max(0, until - now) }));
   }
 
   add(session: Session, ms = ENDED_MS): void {

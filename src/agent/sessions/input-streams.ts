@@ -10,12 +10,17 @@ type SavedTyping = SavedSession["viewers"][number];
 
 /** One viewer's input. */
 export class InputStream {
-  /** Told of each change of `applied`; the connection that the viewer uses now. */
+  /** Told of each change of `applied`; the connection that the viewer uses now. @transient viewers attach again */
   onApplied: (() => void) | null = null;
   /** When it last attached or typed, performance.now(). */
   heardAt = performance.now();
   #receiver = new StreamReceiver(0);
   #applied = 0;
+
+  save(): Required<Omit<SavedTyping, "id">> {
+    const { accepted, applied, heardAt } = this;
+    return { accepted, applied, silentMs: performance.now() - heardAt };
+  }
 
   /** Goes on where another program image was. */
   restore({ accepted, applied, silentMs }: Omit<SavedTyping, "id">): void {
@@ -70,13 +75,7 @@ export class InputStreams {
   }
 
   save(): SavedTyping[] {
-    const now = performance.now();
-    return [...this.#viewers].map(([id, { accepted, applied, heardAt }]) => ({
-      id,
-      accepted,
-      applied,
-      silentMs: now - heardAt,
-    }));
+    return [...this.#viewers].map(([id, typing]) => ({ id, ...typing.save() }));
   }
 
   restore(saved: readonly SavedTyping[]): void {

@@ -18,9 +18,11 @@ export class Pace {
   readonly #ring: ByteRing;
   readonly #holdMs: number;
   readonly #onChange: () => void;
+  /** @transient viewers attach again */
   readonly #readers = new Set<PaceReader>();
   /** What was asked for over a connection that was lost. */
   #left: { consumed: number; limit: number } | null = null;
+  /** @transient set anew by `hold` */
   #timer: Timer | null = null;
 
   /** @param onChange the terminal may perhaps be read now */

@@ -25,8 +25,9 @@ export function defaultRings(total = readMemory().total): RingSizes {
 
 export class RingPool {
   readonly #sizes: RingSizes;
+  /** @transient each session opens its own again */
   readonly #rings = new Set<ByteRing>();
-  /** Those to which nothing is added any more. */
+  /** Those to which nothing is added any more. @transient each ended session settles its own again */
   readonly #settled = new Set<ByteRing>();
   #isV2 = false;
 

@@ -3,7 +3,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Pty, PtyClosedError } from "../../pty/pty.ts";
-import type { SavedSession } from "../restart/schema.ts";
+import type { SavedInput } from "../restart/schema.ts";
 import { type InputStream, InputStreams } from "./input-streams.ts";
 
 /** Input that a session keeps while its program does not read, bytes. */
@@ -18,6 +18,7 @@ export class SessionInput {
   readonly #id: string;
   /** Who wrote what the terminal has not taken, in order. */
   readonly #writers: (InputStream | null)[] = [];
+  /** @transient counted anew as `restore` writes the input again */
   #queued = 0;
   #refusing = false;
 
@@ -53,7 +54,7 @@ export class SessionInput {
   }
 
   /** @param unwritten of the PTY's state */
-  save(unwritten: readonly Uint8Array[]): Pick<SavedSession, "viewers" | "input"> {
+  save(unwritten: readonly Uint8Array[]): Required<SavedInput> {
     const input = unwritten.map((bytes, index) => {
       const writer = this.#writers[index] ?? null;
       return { viewer: writer && this.typing.idOf(writer), bytes };
@@ -65,15 +66,16 @@ export class SessionInput {
       );
       return { ...viewer, accepted, applied: accepted - waiting };
     });
-    return { viewers, input };
+    return { viewers, input, refusesInput: this.#refusing };
   }
 
-  restore({ viewers, input }: Pick<SavedSession, "viewers" | "input">): void {
+  restore({ viewers, input, refusesInput = false }: SavedInput): void {
     this.typing.restore(viewers);
     for (const { viewer, bytes } of input) {
       if (viewer === null) this.write(bytes);
       else this.type(this.typing.of(viewer), bytes);
     }
+    this.#refusing = refusesInput && this.#queued > 0;
   }
 
   // --- internal ---

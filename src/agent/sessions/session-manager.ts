@@ -51,6 +51,7 @@ export interface SessionManagerOptions {
 
 export class SessionManager {
   readonly #options: SessionManagerOptions;
+  /** @transient counted anew by the sessions */
   readonly #budget: ByteBudget;
   readonly #sessions = new Map<string, Session>();
   readonly #earlySizes = new Map<string, Size>();
@@ -58,6 +59,7 @@ export class SessionManager {
   readonly #again = new Set<string>();
   readonly #rings: RingPool;
   readonly #ended: Ended;
+  /** @transient an agent that stops does not restart */
   #closed = false;
   #started = 0;
 
@@ -145,7 +147,8 @@ export class SessionManager {
   } {
     const known = this.#sessions.get(id);
     if (instance !== undefined) {
-      const session = known?.instance === instance ? known : this.#byInstance(instance);
+      const running = [...this.#sessions.values()].find((one) => one.instance === instance);
+      const session = running ?? this.#ended.byInstance(instance);
       if (!session)
         throw new Refusal("gone", `session ${id} is gone: it ended, or its agent was started anew`);
       return { session, created: false };
@@ -200,10 +203,7 @@ export class SessionManager {
     }
     const session = this.#sessions.get(id);
     session?.named();
-    if (session?.state === "running") {
-      session.resize(cols, rows);
-      return;
-    }
+    if (session?.state === "running") return void session.resize(cols, rows);
     if (this.#earlySizes.size < MAX_EARLY_SIZES || this.#earlySizes.has(id))
       this.#earlySizes.set(id, { cols, rows });
   }
@@ -227,30 +227,32 @@ export class SessionManager {
   }
 
   /** For another program image of this process. Views of what there is: true until something changes. */
-  save(): SavedSessions {
+  save(): Required<SavedSessions> {
     return {
       isV2: this.#rings.isV2,
+      started: this.#started,
       sessions: [...this.#sessions.values()].map((session) => session.save()),
-      ended: this.#ended.remaining.map(({ session, leftMs }) => ({ session: session.save(), leftMs })),
+      ended: this.#ended.save(),
       earlySizes: [...this.#earlySizes].map(([id, size]) => ({ id, ...size })),
       again: [...this.#again],
     };
   }
 
   /** What the image before had. To be called once, before anything else. */
-  restore({ isV2, sessions, ended, earlySizes, again }: SavedSessions): void {
+  restore({ isV2, started, sessions, ended, earlySizes, again }: SavedSessions): void {
+    this.#started = started ?? sessions.length + ended.length;
     if (isV2) this.#rings.serveV2();
-    const all = [...sessions, ...ended.map(({ session }) => session)];
-    const rings = all.map(() => this.#rings.open()); // all before any is filled: each has its share then
-    const made = all.map((saved, index) => this.#revive(saved, rings[index] ?? this.#rings.open()));
-    for (const session of made.slice(0, sessions.length)) {
+    const open = (saved: SavedSession) => ({ saved, ring: this.#rings.open() });
+    const alive = sessions.map(open); // all rings before any is filled: each has its share then
+    const over = ended.map(({ session, leftMs }) => ({ ...open(session), leftMs }));
+    for (const { saved, ring } of alive) {
+      const session = this.#revive(saved, ring);
       this.#sessions.set(session.id, session);
       if (session.state === "stopping") this.stop(session.id);
     }
-    for (const [index, { leftMs }] of ended.entries()) {
-      const session = made[sessions.length + index];
-      if (!session) continue;
-      this.#rings.settle(session.ring);
+    for (const { saved, ring, leftMs } of over) {
+      const session = this.#revive(saved, ring);
+      this.#rings.settle(ring);
       this.#ended.add(session, leftMs);
     }
     for (const { id, cols, rows } of earlySizes) this.#earlySizes.set(id, { cols, rows });
@@ -304,11 +306,11 @@ export class SessionManager {
     return new Session({ ...its, sender, logger, bufferBytes, holdMs, budget: this.#budget, onOver });
   }
 
-  #revive(saved: SavedSession, ring: ByteRing): Session {
+  #revive({ pty: left, ring: { start, parts }, ...saved }: SavedSession, ring: ByteRing): Session {
     const { id, command, cols, rows } = saved;
-    ring.restart(saved.ring.start);
-    for (const part of saved.ring.parts) ring.append(part);
-    const pty = saved.pty && new AdoptedPty({ ...saved.pty, unwritten: [] });
+    ring.restart(start);
+    for (const part of parts) ring.append(part);
+    const pty = left && new AdoptedPty({ ...left, unwritten: [] });
     return this.#make({ id, pty, command, size: { cols, rows }, ring, saved });
   }
 
@@ -325,11 +327,6 @@ export class SessionManager {
     this.#sessions.delete(session.id);
     this.#rings.settle(session.ring);
     this.#ended.add(session);
-  }
-
-  #byInstance(instance: string): Session | undefined {
-    const running = [...this.#sessions.values()].find((session) => session.instance === instance);
-    return running ?? this.#ended.byInstance(instance);
   }
 
   #refuse(id: string, why: string): void {

@@ -7,6 +7,9 @@ import type { ByteRing } from "../../stream/byte-ring.ts";
 import type { SavedSession } from "../restart/schema.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 
+/** What a session restores itself; of its terminal and its ring `SessionManager` has made new ones. */
+export type RevivedSession = Omit<SavedSession, "pty" | "ring">;
+
 /** @typeParam Session the session that it makes */
 export interface SessionOptions<Session> {
   id: string;
@@ -26,5 +29,5 @@ export interface SessionOptions<Session> {
   /** Called once, when the session is over. */
   onOver(session: Session): void;
   /** As an earlier program image left it, its ring included; otherwise it begins now. */
-  saved?: SavedSession;
+  saved?: RevivedSession;
 }

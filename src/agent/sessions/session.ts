@@ -10,12 +10,12 @@ import { encodeAgent } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { type Pty, PtyClosedError, type PtyExit } from "../../pty/pty.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
-import type { SavedSession } from "../restart/schema.ts";
+import type { KeptSession, SavedSession } from "../restart/schema.ts";
 import { V1Feed } from "../v1/feed.ts";
 import type { InputStream, InputStreams } from "./input-streams.ts";
 import { Pace } from "./pace.ts";
 import { SessionInput } from "./session-input.ts";
-import type { SessionOptions } from "./session-options.ts";
+import type { RevivedSession, SessionOptions } from "./session-options.ts";
 import { farewell } from "./session-text.ts";
 
 /**
@@ -35,38 +35,32 @@ export class Session implements FrameSource {
   activeAt = performance.now();
   /** When somebody was last seen to look at it; performance.now(). */
   watchedAt = performance.now();
-  /** Attachments that only type. */
+  /** Attachments that only type. @transient viewers attach again */
   inputChannels = 0;
   readonly #options: SessionOptions<Session>;
   readonly #pty: Pty | null;
   readonly #input: SessionInput;
   readonly #v1: V1Feed;
+  /** @transient settled again where the state says so */
   readonly #ended = Promise.withResolvers<void>();
-  #state: SessionState = "running";
-  #exit: PtyExit | null = null;
+  /** @transient the reading loop starts anew */
   #wake: (() => void) | null = null;
+  /** @transient the reading loop starts anew */
   #waitsForBudget = false;
-  /** Read, and waiting for room. */
-  #pendingChunk: Uint8Array = new Uint8Array(0);
-  #size: { cols: number; rows: number };
-  #startedAt = Date.now();
-  #lastOutputAt: number | null = null;
-  #endedAt: number | null = null;
-  /** Said behind its last output: why it was ended. */
-  #farewell = "";
+  /** All of its own state, which survives a restart in place as it is. */
+  readonly #kept: KeptSession;
 
   constructor(options: SessionOptions<Session>) {
     this.#options = options;
     this.id = options.id;
     this.ring = options.ring;
-    this.#size = { ...options.size };
     this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
     this.#pty = options.pty;
     this.pid = options.pty?.pid ?? 0;
     this.#v1 = new V1Feed(options.budget, options.bufferBytes, () => this.#isReadyForV1());
     this.#input = new SessionInput(options.pty, options.id, options.logger);
-    this.instance = options.saved?.instance ?? crypto.randomUUID();
-    if (options.saved) this.#restore(options.saved);
+    this.#kept = options.saved ? this.#restore(options.saved) : begun(options);
+    this.instance = this.#kept.instance;
     if (!this.#isFinal) void this.#pump();
     else this.#ended.resolve();
     if (this.pending > 0) options.sender.ready(this);
@@ -82,12 +76,12 @@ export class Session implements FrameSource {
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#kept.state;
   }
 
   /** How it ended; null before all its output was read. */
   get end(): PtyExit | null {
-    return this.#isFinal ? this.#exit : null;
+    return this.#isFinal ? this.#kept.exit : null;
   }
 
   /** Somebody looks at it by rexec.v2. */
@@ -101,25 +95,27 @@ export class Session implements FrameSource {
   }
 
   get info(): SessionInfo {
+    const { command, startedAt, lastOutputAt, endedAt, cols, rows } = this.#kept;
     return {
       session: this.id,
       instance: this.instance,
       kind: "shell",
-      command: this.#options.command,
-      started_at: this.#startedAt,
-      last_output_at: this.#lastOutputAt,
-      ended_at: this.#endedAt,
+      command,
+      started_at: startedAt,
+      last_output_at: lastOutputAt,
+      ended_at: endedAt,
       exit_code: this.end?.exitCode ?? null,
       signal: this.end?.signal ?? null,
       bytes: this.ring.end,
-      ...this.#size,
+      cols,
+      rows,
       viewers: 0,
     };
   }
 
   /** From now on a server of rexec.v1 gets all output, beginning with what was printed last. */
   serveV1(): void {
-    if (this.#v1.isOn || this.#state === "over") return;
+    if (this.#v1.isOn || this.state === "over") return;
     this.#v1.begin(this.ring);
     this.#isReadyForV1();
   }
@@ -149,7 +145,7 @@ export class Session implements FrameSource {
   /** Bytes; one more for the end of the session, which is a frame of its own. */
   get pending(): number {
     if (this.#v1.isHeld) return 0;
-    return this.#v1.pending(this.#isFinal) || (this.#state === "drained" ? 1 : 0);
+    return this.#v1.pending(this.#isFinal) || (this.state === "drained" ? 1 : 0);
   }
 
   takeFrame(): string | null {
@@ -159,9 +155,9 @@ export class Session implements FrameSource {
       this.#wakeUp();
       return frame;
     }
-    if (this.#state !== "drained" || this.#v1.isHeld) return null;
+    if (this.state !== "drained" || this.#v1.isHeld) return null;
     this.#isOver();
-    const exit = this.#exit;
+    const { exit } = this.#kept;
     return encodeAgent.shellStopped(this.id, {
       exit_code: exit?.exitCode ?? null,
       signal: exit?.signal ?? null,
@@ -174,7 +170,7 @@ export class Session implements FrameSource {
    */
   write(data: Uint8Array): boolean {
     this.activeAt = performance.now();
-    if (this.#state !== "running" || data.length === 0) return this.#state === "running";
+    if (this.state !== "running" || data.length === 0) return this.state === "running";
     return this.#input.write(data);
   }
 
@@ -186,7 +182,7 @@ export class Session implements FrameSource {
     const fresh = typing.accept(offset, bytes);
     if (!fresh) return false;
     this.activeAt = performance.now();
-    if (fresh.length > 0 && this.#state === "running") this.#input.type(typing, fresh);
+    if (fresh.length > 0 && this.state === "running") this.#input.type(typing, fresh);
     else typing.written(fresh.length);
     return true;
   }
@@ -197,7 +193,7 @@ export class Session implements FrameSource {
   }
 
   resize(cols: number, rows: number): void {
-    this.#size = { cols, rows };
+    Object.assign(this.#kept, { cols, rows });
     this.#pty?.resize(cols, rows);
   }
 
@@ -206,9 +202,9 @@ export class Session implements FrameSource {
    * @param why for whoever looks, behind all of that
    */
   async stop(graceMs: number, why?: string): Promise<void> {
-    if (this.#state === "running") {
-      this.#state = "stopping";
-      if (why !== undefined) this.#farewell = farewell(why);
+    if (this.state === "running") {
+      this.#kept.state = "stopping";
+      if (why !== undefined) this.#kept.farewell = farewell(why);
     }
     this.#wakeUp();
     await this.#pty?.close(graceMs);
@@ -221,14 +217,11 @@ export class Session implements FrameSource {
     const pty = this.pty?.state() ?? null;
     const now = performance.now();
     return {
-      ...{ id: this.id, instance: this.instance, command: this.#options.command },
-      ...{ state: this.#state, pty, exit: this.#exit, ...this.#size },
-      ...{ startedAt: this.#startedAt, lastOutputAt: this.#lastOutputAt, endedAt: this.#endedAt },
+      ...this.#kept,
+      pty,
       idleMs: now - this.activeAt,
       unwatchedMs: now - this.watchedAt,
       ring: { start: this.ring.start, parts: this.ring.parts() },
-      pendingChunk: this.#pendingChunk,
-      farewell: this.#farewell,
       left: this.pace.left,
       ...this.#v1.save(),
       ...this.#input.save(pty?.unwritten ?? []),
@@ -237,24 +230,19 @@ export class Session implements FrameSource {
 
   // --- internal ---
 
-  #restore(saved: SavedSession): void {
+  #restore(saved: RevivedSession): KeptSession {
+    const { idleMs, unwatchedMs, left, isForV1, buffer, viewers, input, refusesInput, ...kept } = saved;
     const now = performance.now();
-    this.activeAt = now - saved.idleMs;
-    this.watchedAt = now - saved.unwatchedMs;
-    this.#state = saved.state;
-    this.#exit = saved.exit;
-    this.#startedAt = saved.startedAt;
-    this.#lastOutputAt = saved.lastOutputAt;
-    this.#endedAt = saved.endedAt;
-    this.#pendingChunk = saved.pendingChunk;
-    this.#farewell = saved.farewell;
-    this.#v1.restore(saved);
-    if (saved.left) this.pace.hold(saved.left);
-    this.#input.restore(saved);
+    this.activeAt = now - idleMs;
+    this.watchedAt = now - unwatchedMs;
+    this.#v1.restore({ isForV1, buffer });
+    if (left) this.pace.hold(left);
+    this.#input.restore({ viewers, input, refusesInput });
+    return kept;
   }
 
   get #isFinal(): boolean {
-    return this.#state === "drained" || this.#state === "over";
+    return this.state === "drained" || this.state === "over";
   }
 
   #isReadyForV1(): void {
@@ -263,7 +251,7 @@ export class Session implements FrameSource {
   }
 
   #isOver(): void {
-    this.#state = "over";
+    this.#kept.state = "over";
     this.#options.onOver(this);
   }
 
@@ -272,12 +260,12 @@ export class Session implements FrameSource {
     const pty = this.#pty;
     try {
       for (;;) {
-        if (this.#pendingChunk.length > 0) await this.#keepPieces();
+        if (this.#kept.pendingChunk.length > 0) await this.#keepPieces();
         if (!this.#mayRead()) await this.#room();
         const chunk = await pty?.read(true);
         if (!chunk) break;
         if (chunk.length <= this.#freeRoom) this.#keep(chunk);
-        else this.#pendingChunk = chunk;
+        else this.#kept.pendingChunk = chunk;
       }
     } catch (error) {
       if (!(error instanceof PtyClosedError)) {
@@ -285,11 +273,11 @@ export class Session implements FrameSource {
         void pty?.close();
       }
     }
-    this.#exit = (await pty?.exited) ?? null;
-    this.show(this.#farewell);
+    this.#kept.exit = (await pty?.exited) ?? null;
+    this.show(this.#kept.farewell);
     this.#v1.want(true, this.ring);
-    this.#state = "drained";
-    this.#endedAt = Date.now();
+    this.#kept.state = "drained";
+    this.#kept.endedAt = Date.now();
     this.#ended.resolve();
     this.pace.advance();
     if (!this.#v1.isOn) this.#isOver();
@@ -298,22 +286,23 @@ export class Session implements FrameSource {
 
   /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
   async #keepPieces(): Promise<void> {
-    while (this.#pendingChunk.length > 0) {
-      const piece = this.#pendingChunk.subarray(0, this.#freeRoom);
-      this.#pendingChunk = this.#pendingChunk.subarray(piece.length);
+    const kept = this.#kept;
+    while (kept.pendingChunk.length > 0) {
+      const piece = kept.pendingChunk.subarray(0, this.#freeRoom);
+      kept.pendingChunk = kept.pendingChunk.subarray(piece.length);
       this.#keep(piece);
-      if (this.#pendingChunk.length > 0) await this.#room();
+      if (kept.pendingChunk.length > 0) await this.#room();
     }
   }
 
   get #freeRoom(): number {
-    const free = this.#state !== "running" || this.#v1.wantsMore;
+    const free = this.state !== "running" || this.#v1.wantsMore;
     return free ? Number.POSITIVE_INFINITY : this.pace.room;
   }
 
   #keep(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    this.#lastOutputAt = Date.now();
+    this.#kept.lastOutputAt = Date.now();
     this.activeAt = performance.now();
     this.ring.append(chunk);
     this.pace.advance();
@@ -321,7 +310,7 @@ export class Session implements FrameSource {
   }
 
   #mayRead(): boolean {
-    if (this.#state !== "running") return true;
+    if (this.state !== "running") return true;
     const { pace } = this;
     if (pace.isHeld) return pace.wantsMore || this.#v1.wantsMore;
     return !this.#v1.isWanted || this.#v1.wantsMore;
@@ -346,4 +335,12 @@ export class Session implements FrameSource {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+// --- internal ---
+
+function begun({ id, command, size }: SessionOptions<Session>): Required<KeptSession> {
+  const times = { startedAt: Date.now(), lastOutputAt: null, endedAt: null };
+  const rest = { exit: null, pendingChunk: new Uint8Array(0), farewell: "" };
+  return { id, instance: crypto.randomUUID(), command, state: "running", ...size, ...times, ...rest };
 }

@@ -1,9 +1,10 @@
 /** One attachment to a shell on one connection: its output, its viewer's input, or both. */
 
-import { type Channel, ProtocolError } from "../../link/link.ts";
+import { ProtocolError } from "../../link/link.ts";
 import type { Sender } from "../../link/sender.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import { type AgentChannel, overAck } from "./agent-channel.ts";
 import { InputAck } from "./input-ack.ts";
 import type { InputStream } from "./input-streams.ts";
 import { OutputChannel } from "./output-channel.ts";
@@ -11,12 +12,11 @@ import type { Session } from "./session.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 
-/** What a connection has under a channel's number. */
-export type AgentChannel = Channel<OpenerMessage>;
-
 export interface ShellChannelOptions {
   attach: Attach;
   session: Session;
+  /** The session was started for it. */
+  created: boolean;
   sender: Sender;
   onEnded(): void;
 }
@@ -27,16 +27,17 @@ export class ShellChannel implements AgentChannel {
   readonly #typing: InputStream;
   readonly #ack: InputAck;
   readonly #onApplied = () => this.#ack.changed();
-  /** Where output goes on. */
-  readonly start: number;
+  readonly starts: [number, number];
+  readonly created: boolean;
 
-  constructor({ attach, session, sender, onEnded }: ShellChannelOptions) {
+  constructor({ attach, session, created, sender, onEnded }: ShellChannelOptions) {
     const { channel, hold, zstd } = attach;
+    this.created = created;
     this.#session = session;
     this.#typing = session.typing.of(attach.viewer);
     this.#ack = new InputAck(channel, sender, this.#typing);
     const from = beginning(attach, session);
-    this.start = Math.max(from, session.ring.start);
+    this.starts = [Math.max(from, session.ring.start), 0];
     this.#output = attach.output
       ? new OutputChannel({ channel, session, sender, from, hold, zstd, onEnded })
       : null;
@@ -46,12 +47,10 @@ export class ShellChannel implements AgentChannel {
     return this.#session.info;
   }
 
-  /** How much of the viewer's input is here. */
   get accepted(): number {
     return this.#typing.accepted;
   }
 
-  /** After `attached` is on its way. */
   begin(): void {
     this.#typing.onApplied = this.#onApplied;
     this.#ack.changed();
@@ -97,11 +96,6 @@ export class ShellChannel implements AgentChannel {
     this.#output.close();
     this.#session.pace.leave(this.#output, announced);
   }
-}
-
-/** What is wrong with an ack of bytes that were never sent. */
-export function overAck(consumed: number, sent: number): string {
-  return `an ack of ${consumed} bytes, of which ${sent} were sent`;
 }
 
 // --- internal ---

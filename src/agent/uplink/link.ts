@@ -14,13 +14,16 @@ import {
   type RefusalCode,
 } from "../../protocol/v2/control.ts";
 import type { RunManager } from "../commands/run-manager.ts";
+import { type Openers, type Opening, openChannel } from "../openers.ts";
+import type { AgentChannel } from "../sessions/agent-channel.ts";
 import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
-import { type AgentChannel, ShellChannel } from "../sessions/shell-channel.ts";
 
+/** What a link opens channels to, and the line that it has. */
 export interface LinkOptions {
   line: Line;
   sender: Sender;
+  openers: Openers;
   sessions: SessionManager;
   runs: RunManager;
   logger: Logger;
@@ -99,55 +102,22 @@ export class V2Link {
     }
   }
 
-  #open(message: Extract<OpenerMessage, { type: "attach" | "run" }>): void {
+  #open(message: Opening): void {
+    const { openers, sender } = this.#options;
     this.#link.close(message.channel);
     try {
       if (this.#link.size >= MAX_CHANNELS)
         throw new Refusal("too_many_channels", `${MAX_CHANNELS} channels are open already`);
-      if (message.type === "attach") this.#attach(message);
-      else this.#run(message);
+      const { channel: number } = message;
+      const channel = openChannel(openers, message, sender, () => this.#link.close(number));
+      this.#link.set(number, channel);
+      const { info, starts, accepted: input, created } = channel;
+      this.#send({ type: "attached", channel: number, info, starts, input, created });
+      channel.begin();
     } catch (error) {
       const code = error instanceof Refusal ? error.code : "failed";
       this.#refuse(message.channel, code, messageOf(error));
     }
-  }
-
-  #attach(attach: Extract<OpenerMessage, { type: "attach" }>): void {
-    const { sessions, sender } = this.#options;
-    const { session, created } = sessions.find(attach);
-    const { channel: number } = attach;
-    const channel = new ShellChannel({
-      attach,
-      session,
-      sender,
-      onEnded: () => this.#link.close(number),
-    });
-    this.#link.set(number, channel);
-    this.#send({
-      type: "attached",
-      channel: number,
-      info: channel.info,
-      starts: [channel.start, 0],
-      input: channel.accepted,
-      created,
-    });
-    channel.begin();
-  }
-
-  #run(run: Extract<OpenerMessage, { type: "run" }>): void {
-    const { runs, sender } = this.#options;
-    const { channel: number } = run;
-    const channel = runs.attach(run, sender, () => this.#link.close(number));
-    this.#link.set(number, channel);
-    this.#send({
-      type: "attached",
-      channel: number,
-      info: channel.info,
-      starts: channel.starts,
-      input: channel.accepted,
-      created: channel.created,
-    });
-    channel.begin();
   }
 
   #send(message: OwnerInput): void {

@@ -3,11 +3,13 @@ import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { signalNumber } from "../../lib/signals.ts";
 import type { FrameSource, Sender } from "../../link/sender.ts";
-import { EXEC_STREAM_BYTES, LINGER_MS } from "../../protocol/limits.ts";
+import { EXEC_STREAM_BYTES } from "../../protocol/limits.ts";
 import { type ExecRequest, type ExecResult, encodeAgent } from "../../protocol/v1.ts";
+import { endGroup, whyNotStarted } from "../commands/group.ts";
+import { Run, type RunEnd } from "../commands/run.ts";
 import { ByteBudget } from "../sessions/byte-budget.ts";
 import { Capture } from "./capture.ts";
-import { type ExecOutcome, runCommand, signalGroup, whyNotStarted } from "./exec.ts";
+import { collect } from "./collect.ts";
 import { encodeResult } from "./result-size.ts";
 
 /** Commands at a time, results that were not sent yet included. One more is refused. */
@@ -32,10 +34,10 @@ export interface ExecManagerOptions {
 export class ExecManager {
   readonly #options: ExecManagerOptions;
   readonly #budget = new ByteBudget(COMMAND_BUDGET);
-  readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
-  /** Process groups that run, by their leader's pid. */
-  readonly #groups = new Set<number>();
+  /** Commands whose process runs. */
+  readonly #runs = new Set<Run>();
+  #closed = false;
   #held = 0;
 
   constructor(options: ExecManagerOptions) {
@@ -49,7 +51,7 @@ export class ExecManager {
 
   /** Runs it and sends the result, after a reconnect if need be. */
   start(request: ExecRequest): void {
-    if (this.#stop.signal.aborted) {
+    if (this.#closed) {
       this.#refuse(request, "the agent is stopping");
       return;
     }
@@ -69,37 +71,31 @@ export class ExecManager {
 
   /** Ends every command with its whole process group. */
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#closed = true;
+    for (const { pid } of this.#runs) void endGroup(pid);
     await Promise.all(this.#running);
   }
 
   /** Ends them with SIGKILL, before it returns. */
   killNow(): void {
-    for (const pid of this.#groups) signalGroup(pid, "SIGKILL");
+    for (const run of this.#runs) run.killNow();
   }
 
   // --- internal ---
 
   async #run(request: ExecRequest): Promise<void> {
     const { shell, env, folder, logger } = this.#options;
+    const started = performance.now();
     const capture = new Capture(this.#budget);
+    const cwd = request.cwd ?? folder();
     let result: () => ExecResult;
     try {
-      const outcome = await runCommand({
-        shell,
-        command: request.command,
-        env: { ...env, ...request.env },
-        cwd: request.cwd ?? folder(),
-        stdin: request.stdin,
-        timeoutMs: request.timeout_ms ?? (request.id === undefined ? DEFAULT_TIMEOUT_MS : undefined),
-        lingerMs: request.linger_ms ?? LINGER_MS,
-        capture,
-        signal: this.#stop.signal,
-        groups: this.#groups,
-      });
-      result = () => resultOf(request, outcome, capture);
+      const run = this.#start(request, shell, cwd, env);
+      const end = await collect(run, request.stdin ?? NO_BYTES, capture);
+      const durationMs = Math.round(performance.now() - started);
+      result = () => resultOf(request, { ...end, durationMs }, capture);
     } catch (error) {
-      const why = whyNotStarted(error, shell, request.cwd ?? folder());
+      const why = whyNotStarted(error, shell, cwd);
       gather(logger, EXEC_LINES, `exec: ${why}`);
       result = () => failure(request, why);
     }
@@ -109,11 +105,41 @@ export class ExecManager {
     this.#options.sender.ready(new ResultSource(result, capture, onSent));
   }
 
+  /** @throws the system's error where it can't be started */
+  #start({ id, command, stdin, ...rest }: ExecRequest, shell: string, cwd: string, env: Environment): Run {
+    const run = new Run({
+      from: {
+        request: {
+          run: id ?? "",
+          command,
+          env: rest.env,
+          timeout_ms: rest.timeout_ms ?? (id === undefined ? DEFAULT_TIMEOUT_MS : undefined),
+          linger_ms: rest.linger_ms,
+        },
+        ...{ shell, cwd, env },
+        hasStdin: stdin !== undefined && stdin.length > 0,
+        endsWithLeader: true,
+      },
+      holdMs: 0,
+      onGone: () => {},
+    });
+    this.#runs.add(run);
+    void run.exited.then(() => this.#runs.delete(run));
+    return run;
+  }
+
   #refuse(request: ExecRequest, why: string): void {
     gather(this.#options.logger, EXEC_LINES, `exec: ${why}`);
     this.#options.sender.control(encodeAgent.execResult(failure(request, why)));
   }
 }
+
+type Environment = Readonly<Record<string, string>>;
+
+/** How a command ended, and after how long. */
+type ExecOutcome = RunEnd & { durationMs: number };
+
+const NO_BYTES = new Uint8Array(0);
 
 const EXEC_LINES = { level: "warn", kind: "failed commands", who: "server", atOnce: 5 } as const;
 
@@ -144,7 +170,7 @@ class ResultSource implements FrameSource {
 }
 
 function resultOf(request: ExecRequest, outcome: ExecOutcome, capture: Capture): ExecResult {
-  const { exitCode, signal, timedOut, leftOpen, durationMs } = outcome;
+  const { exit_code: exitCode, signal, timed_out: timedOut, left_open: leftOpen, durationMs } = outcome;
   const output = request.omit_output ? "" : capture.text();
   const streams =
     request.id === undefined
@@ -180,10 +206,10 @@ function failure(request: ExecRequest, error: string): ExecResult {
 }
 
 /** In the words of Go's os/exec, which the stock servers show. */
-function errorText({ exitCode, signal, timedOut, durationMs }: ExecOutcome): string | null {
-  if (timedOut) return `timed out after ${durationMs} ms`;
+function errorText({ exit_code, signal, timed_out, durationMs }: ExecOutcome): string | null {
+  if (timed_out) return `timed out after ${durationMs} ms`;
   if (signal) return `signal: ${SIGNAL_TEXT[signal] ?? `signal ${signalNumber(signal)}`}`;
-  return exitCode === 0 ? null : `exit status ${exitCode}`;
+  return exit_code === 0 ? null : `exit status ${exit_code}`;
 }
 
 const SIGNAL_TEXT: Record<string, string | undefined> = {

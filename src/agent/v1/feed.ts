@@ -3,7 +3,7 @@
 import { counted } from "../../lib/count.ts";
 import { OUTPUT_CHUNK_BYTES } from "../../protocol/limits.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
-import type { SavedSession } from "../restart/schema.ts";
+import type { SavedFeed } from "../restart/schema.ts";
 import type { ByteBudget } from "../sessions/byte-budget.ts";
 import { recentLines, replayable } from "../sessions/session-text.ts";
 import { OutputBuffer } from "./output-buffer.ts";
@@ -19,14 +19,17 @@ export class V1Feed {
   readonly #budget: ByteBudget;
   readonly #bound: number;
   #isOn = false;
+  /** @transient the session wants all before it is saved */
   #isWanted = true;
-  /** Bytes that came while nobody took them: the last ones of the ring. */
+  /** Bytes that came while nobody took them: the last ones of the ring. @transient in the buffer before it is saved */
   #missed = 0;
-  /** The server has not named the session since it was connected to: it may have no viewer of it yet. */
+  /** The server has not named the session since it was connected to: it may have no viewer of it yet. @transient of one connection */
   #isHeld = false;
-  /** Bytes that it was sent all the same. */
+  /** Bytes that it was sent all the same. @transient of one connection */
   #unasked = 0;
+  /** @transient of one connection */
   #wasReleased = false;
+  /** @transient of one connection */
   #timer: Timer | null = null;
   readonly #onRelease: () => void;
 
@@ -129,11 +132,11 @@ export class V1Feed {
     return this.#buffer.length < this.#bound && this.#budget.hasRoom;
   }
 
-  save(): Pick<SavedSession, "isForV1" | "buffer"> {
+  save(): Required<SavedFeed> {
     return { isForV1: this.#isOn, buffer: this.#buffer.copy() };
   }
 
-  restore({ isForV1, buffer }: Pick<SavedSession, "isForV1" | "buffer">): void {
+  restore({ isForV1, buffer }: SavedFeed): void {
     this.#isOn = isForV1;
     this.#push(buffer);
   }

@@ -9,8 +9,9 @@ const BLOCK = 16 * 1024;
 
 export class OutputBuffer {
   #blocks: Uint8Array[] = [];
-  /** Bytes used in the last block, where that is one of ours with room left; else null. */
+  /** Bytes used in the last block, where that is one of ours with room left; else null. @transient another block is begun */
   #open: { block: Uint8Array; used: number } | null = null;
+  /** @transient offsets begin anew */
   #start = 0;
   #end = 0;
 

@@ -1,17 +1,17 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
+import type { OutputReader } from "../../link/output-reader.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { type Conversation, lostBy, type Step } from "../reconnect.ts";
 import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
-import type { Intake } from "../stream/intake.ts";
+import { CHANNEL, lineOf } from "../stream/line.ts";
 import type { Refused } from "../stream/refusals.ts";
 import { exitCodeOf, type RemoteExit } from "./exit-code.ts";
 import type { RunEnd, RunState } from "./run-state.ts";
 
-const CHANNEL = 0;
 /** Limit of the goodbye, ms. */
 const FAREWELL_MS = 500;
 
@@ -123,22 +123,22 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
     this.#connection.send(encodeControl(message));
   }
 
-  #intake(stream: Stream): Intake | null {
+  #intake(stream: Stream): OutputReader | null {
     if (stream === Stream.output) return this.#state.stdout;
     return stream === Stream.stderr ? this.#state.stderr : null;
   }
 
   #onAttach(applied: number): void {
-    const connection = this.#connection;
+    const line = lineOf(this.#connection);
     this.#state.startedAt ??= performance.now();
     this.#attached = true;
     // Signals and input overtake what is granted to output.
     this.sendSignals();
-    if (this.#state.stdin.attached(applied, CHANNEL, connection) > 0) {
+    if (this.#state.stdin.attached(applied, line) > 0) {
       this.#end.reject(new RexecError("the agent lost part of stdin", { code: "stdin_lost" }));
     }
-    this.#state.stdout.attached(CHANNEL, connection);
-    this.#state.stderr.attached(CHANNEL, connection);
+    this.#state.stdout.attached(line);
+    this.#state.stderr.attached(line);
     this.#onAttached();
   }
 

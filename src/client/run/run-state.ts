@@ -1,7 +1,7 @@
 /** What a command was asked for, how it ended, and what is known of it that outlives its connections. */
+import type { InputWriter } from "../../link/input-writer.ts";
+import type { OutputReader } from "../../link/output-reader.ts";
 import type { Connection } from "../socket.ts";
-import type { Intake } from "../stream/intake.ts";
-import type { InputJournal } from "../stream/journal.ts";
 import type { Sink } from "../stream/sink.ts";
 
 /** The agent enforces a timeout; it gets this much longer to say so, ms. */
@@ -77,9 +77,9 @@ export interface RunControl {
 export interface RunState {
   readonly id: string;
   readonly options: RunOptions;
-  readonly stdin: InputJournal;
-  readonly stdout: Intake;
-  readonly stderr: Intake;
+  readonly stdin: InputWriter;
+  readonly stdout: OutputReader;
+  readonly stderr: OutputReader;
   readonly sinks: readonly Sink[];
   /** It was asked for once: never again without `resume`. */
   asked: boolean;

@@ -1,11 +1,11 @@
 /** One command over rexec.v2: its streams go on over any cut, and it runs once at most. */
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { RexecError } from "../../lib/errors.ts";
+import { InputWriter } from "../../link/input-writer.ts";
+import { OutputReader } from "../../link/output-reader.ts";
 import { Stream, SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import { keepConnected, RESUMING } from "../reconnect.ts";
 import type { Connection } from "../socket.ts";
-import { Intake } from "../stream/intake.ts";
-import { InputJournal } from "../stream/journal.ts";
 import { Sink } from "../stream/sink.ts";
 import type { ViewerTarget } from "../viewer.ts";
 import { TIMED_OUT_EXIT } from "./exit-code.ts";
@@ -41,9 +41,9 @@ export class RemoteRun implements RemoteCommand, RunControl {
     this.#state = {
       id: crypto.randomUUID(),
       options,
-      stdin: new InputJournal(),
-      stdout: new Intake(Stream.output, out),
-      stderr: new Intake(Stream.stderr, err),
+      stdin: new InputWriter(),
+      stdout: new OutputReader(Stream.output, out),
+      stderr: new OutputReader(Stream.stderr, err),
       sinks: [out, err],
       asked: false,
       startedAt: null,

@@ -12,6 +12,7 @@ import { NOTICED_AFTER_MS, type Step } from "../reconnect.ts";
 import { exitCodeOf } from "../run/exit-code.ts";
 import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
+import { CHANNEL, lineOf } from "../stream/line.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "../stream/refusals.ts";
 import type { TerminalSize } from "../terminal/terminal.ts";
 import {
@@ -27,7 +28,6 @@ import type { ShellState } from "./shell-state.ts";
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Ended = Extract<OwnerMessage, { type: "ended" }>;
 
-const CHANNEL = 0;
 /** Input that was typed just before leaving gets this long to arrive, ms. */
 const LAST_INPUT_MS = 1_000;
 
@@ -193,8 +193,9 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);
     if (created) state.hasPast = true;
-    const lost = state.journal.attached(input, CHANNEL, this.#connection);
-    state.output.attached(CHANNEL, this.#connection);
+    const line = lineOf(this.#connection);
+    const lost = state.journal.attached(input, line);
+    state.output.attached(line);
     if (lost > 0) this.#context.status({ kind: "input_lost", bytes: lost });
     const wasTold = this.#onAttached() || state.toldAbsence;
     state.toldAbsence = false;

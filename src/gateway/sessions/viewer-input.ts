@@ -7,6 +7,7 @@ import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
 
+/** What the owner of the input is told. */
 export interface ViewerInputEvents {
   onAttached(message: Attached): void;
   onRefused(message: Refused): void;
@@ -14,6 +15,7 @@ export interface ViewerInputEvents {
   onAck(consumed: number, limit: number): void;
 }
 
+/** A viewer's input channel on the agent's leg. Owned by an attachment, over any number of the agent's connections. */
 export class ViewerInput implements LinkChannel {
   readonly #events: ViewerInputEvents;
   #link: AgentLink | null = null;

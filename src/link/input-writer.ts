@@ -3,22 +3,29 @@
  * it can be sent again over another connection, and is applied once.
  */
 
-import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
-import { encodeFrame, Stream } from "../../protocol/v2/frames.ts";
-import { ByteRing } from "../../stream/byte-ring.ts";
-import { StreamCursor } from "../../stream/stream.ts";
-import type { Line } from "./intake.ts";
+import { UNAPPLIED_BYTES } from "../protocol/limits.ts";
+import { encodeFrame, Stream } from "../protocol/v2/frames.ts";
+import { ByteRing } from "../stream/byte-ring.ts";
+import { StreamCursor } from "../stream/stream.ts";
 
 /** Small enough that a slow line acknowledges often. */
 const FRAME_BYTES = 16 * 1024;
 
-/** Input of one shell or command, over all of its connections. Holds `UNAPPLIED_BYTES`; then `take` waits. */
-export class InputJournal {
+type Send = (frame: Uint8Array<ArrayBuffer>) => void;
+
+/** Where a journal goes at the moment. */
+export interface InputChannel {
+  channel: number;
+  send: Send;
+}
+
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
+export class InputWriter {
   #ring = new ByteRing(UNAPPLIED_BYTES);
   #cursor = new StreamCursor(this.#ring, 0);
   #finished = false;
   #finSent = false;
-  #to: { channel: number; line: Line } | null = null;
+  #to: InputChannel | null = null;
   #changed = Promise.withResolvers<void>();
 
   /** Bytes that were not acknowledged. */
@@ -51,7 +58,7 @@ export class InputJournal {
    * The other side has applied everything before `applied` and takes more by this channel.
    * @returns bytes that may have been lost: the other side does not know us any more (or less than it did)
    */
-  attached(applied: number, channel: number, line: Line): number {
+  attached(applied: number, to: InputChannel): number {
     let lost = 0;
     if (applied < this.#ring.start || applied > this.#ring.end) {
       lost = this.#ring.length;
@@ -62,13 +69,13 @@ export class InputJournal {
       this.#ring.discardBefore(applied);
     }
     this.#finSent = false;
-    this.#to = { channel, line };
+    this.#to = to;
     this.#wake();
     this.#pump();
     return lost;
   }
 
-  /** No connection, or no agent behind it: input is kept. */
+  /** No connection, or nobody behind it: input is kept. */
   detached(): void {
     this.#to = null;
   }
@@ -91,13 +98,13 @@ export class InputJournal {
 
   #pump(): void {
     if (!this.#to) return;
-    const { channel, line } = this.#to;
+    const { channel, send } = this.#to;
     for (let piece = this.#cursor.next(FRAME_BYTES); piece; piece = this.#cursor.next(FRAME_BYTES)) {
-      if (piece.kind === "data") line.send(encodeFrame({ ...piece, stream: Stream.input, channel }));
+      if (piece.kind === "data") send(encodeFrame({ ...piece, stream: Stream.input, channel }));
     }
     if (!this.#finished || this.#finSent || this.#cursor.sent < this.#ring.end) return;
     this.#finSent = true;
-    line.send(encodeFrame({ kind: "fin", stream: Stream.input, channel, offset: this.#ring.end }));
+    send(encodeFrame({ kind: "fin", stream: Stream.input, channel, offset: this.#ring.end }));
   }
 
   #wake(): void {

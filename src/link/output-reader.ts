@@ -1,29 +1,34 @@
 /** One stream of output: from frames to a sink, each byte once, and acknowledged when the sink has taken it. */
 
-import { encodeFrame, type Stream } from "../../protocol/v2/frames.ts";
-import { type Ack, Inlet } from "../../stream/inlet.ts";
-import { ProtocolError } from "./channel.ts";
-import type { Sink } from "./sink.ts";
+import { encodeFrame, type Stream } from "../protocol/v2/frames.ts";
+import { type Ack, Inlet } from "../stream/inlet.ts";
+import { ProtocolError } from "./link.ts";
 
 /** An ack that is not urgent is sent within this time, ms. */
 const ACK_DELAY_MS = 50;
 
-/** The connection that frames go to at the moment. */
-export interface Line {
+/** Where the bytes go: a terminal, a pipe, a page. */
+export interface ByteSink {
+  /** @param taken to be called once these bytes, and all before them, were taken: more are asked for then */
+  push(bytes: Uint8Array, taken: () => void): void;
+}
+
+/** Where acks go at the moment. */
+export interface AckChannel {
+  channel: number;
   send(frame: Uint8Array<ArrayBuffer>): void;
-  /** Round trip, ms; 0 while unknown. */
   readonly rttMs: number;
 }
 
-/** One stream of output over all of its connections. Its credit bounds what waits in the sink. */
-export class Intake {
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
+export class OutputReader {
   readonly #stream: Stream;
-  readonly #sink: Sink;
+  readonly #sink: ByteSink;
   #inlet: Inlet;
-  #to: { channel: number; line: Line } | null = null;
+  #to: AckChannel | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(stream: Stream, sink: Sink, start = 0) {
+  constructor(stream: Stream, sink: ByteSink, start = 0) {
     this.#stream = stream;
     this.#sink = sink;
     this.#inlet = new Inlet(start);
@@ -35,8 +40,8 @@ export class Intake {
   }
 
   /** From now on acks go there; the first one, which grants a window, at once. */
-  attached(channel: number, line: Line): void {
-    this.#to = { channel, line };
+  attached(to: AckChannel): void {
+    this.#to = to;
     this.#inlet.forgetTold();
     this.#send(this.#inlet.flush());
   }
@@ -82,14 +87,13 @@ export class Intake {
 
   #taken(inlet: Inlet, offset: number): void {
     if (inlet !== this.#inlet) return;
-    const ack = inlet.advance(offset, performance.now(), this.#to?.line.rttMs ?? 0);
+    const ack = inlet.advance(offset, performance.now(), this.#to?.rttMs ?? 0);
     if (ack) this.#send(ack);
     else if (this.#to) this.#timer ??= setTimeout(() => this.flushAck(), ACK_DELAY_MS);
   }
 
   #send(ack: Ack | null): void {
     const to = this.#to;
-    if (ack && to)
-      to.line.send(encodeFrame({ kind: "ack", stream: this.#stream, channel: to.channel, ...ack }));
+    if (ack && to) to.send(encodeFrame({ kind: "ack", stream: this.#stream, channel: to.channel, ...ack }));
   }
 }
