@@ -12,7 +12,7 @@ import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
 import { Connection, LIVENESS_V2, type SocketClose } from "./socket.ts";
 
-/** Who looks at what. */
+/** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
   server: Server;
   agentId: string;
@@ -24,11 +24,12 @@ export interface ViewerTarget {
   liveness?: LivenessTimes | undefined;
 }
 
+/** How a viewer socket is opened. */
 export interface OpenOptions {
   /** Best first; default: v2, then v1. */
   protocols?: readonly string[];
   /** Default 20 s. */
-  openMs?: number;
+  openMs?: number | undefined;
 }
 
 /** In the order of preference. */
@@ -76,7 +77,7 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
-/** Whoever does not answer a handshake in time answers no question either. */
+/** A server that does not answer a handshake in time answers no question either. */
 class NoAnswer extends Error {}
 
 /** Resolves to null once open, or to what was said where it never opened. */

@@ -6,6 +6,7 @@ import { Stream } from "../../protocol/v2/frames.ts";
 import { Sink } from "../stream/sink.ts";
 import type { AttachContext } from "./attach-context.ts";
 
+/** State of a shell of rexec.v2 over all of its connections: what was shown, and what was typed and not applied. */
 export class ShellState {
   readonly session: string;
   readonly journal = new InputWriter();
@@ -15,9 +16,9 @@ export class ShellState {
   instance: string | null = null;
   /** We have what stands before the cursor: all bytes from the first on, or a picture that came to its end. */
   hasPast = false;
-  /** The person was told that the agent is away. */
+  /** The user was told that the agent is away. */
   toldAbsence = false;
-  /** The person was told once that sizes differ. */
+  /** The user was told once that sizes differ. */
   sizeTold = false;
 
   /** The command was asked for once: never again. */
