@@ -28,8 +28,10 @@ export interface LinkPolicy<M, C> {
   invalid(reason: string, channel: number | undefined): void;
   /** The connection has to end. @param code of RFC 6455 */
   broken(reason: string, code: number): void;
-  /** A channel threw: it is closed by now, and the peer to be told. */
-  failed(error: unknown, number: number, channel: C): void;
+  /** A channel threw, which is to be logged. */
+  fault(error: unknown): void;
+  /** A channel that threw is closed, and the peer to be told. */
+  failed(number: number, channel: C): void;
   /** Characters of a text frame, bytes of a binary one. By default the codecs' own bounds are all there is. */
   maxText?: number | undefined;
   maxFrame?: number;
@@ -64,8 +66,7 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
   /** Ends a channel, where there is one. */
   close(number: number): void {
     const channel = this.#channels.get(number);
-    this.#channels.delete(number);
-    channel?.close?.(true);
+    if (channel) this.#end(number, channel, true);
   }
 
   /** A text frame. @returns false where it is no message of rexec.v2 that this version knows */
@@ -101,12 +102,7 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
 
   /** The connection is gone: so are its channels. */
   lost(): void {
-    for (const number of [...this.#channels.keys()]) {
-      this.run(number, (channel) => {
-        this.#channels.delete(number);
-        channel.close?.(false);
-      });
-    }
+    for (const [number, channel] of [...this.#channels]) this.#end(number, channel, false);
   }
 
   /**
@@ -151,13 +147,18 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
 
   /** The channel threw. */
   fail(error: unknown, number: number, channel: C): void {
+    this.#policy.fault(error);
+    this.#end(number, channel, true);
+    this.#policy.failed(number, channel);
+  }
+
+  #end(number: number, channel: C, announced: boolean): void {
     this.#channels.delete(number);
     try {
-      channel.close?.(true);
-    } catch (again) {
-      this.#policy.failed(again, number, channel);
+      channel.close?.(announced);
+    } catch (error) {
+      this.#policy.fault(error);
     }
-    this.#policy.failed(error, number, channel);
   }
 }
 

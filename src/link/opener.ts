@@ -59,7 +59,8 @@ export class OpenerLink {
       take: (message) => this.#take(message),
       invalid: (reason) => line.invalid(reason),
       broken: (reason, code) => this.broken(reason, code),
-      failed: (error, number, channel) => this.#failed(error, number, channel),
+      fault: (error) => line.fault(error),
+      failed: (number, channel) => this.#failed(number, channel),
     });
   }
 
@@ -137,8 +138,7 @@ export class OpenerLink {
   }
 
   /** A channel that threw is over at both ends. */
-  #failed(error: unknown, number: number, channel: OpenedChannel): void {
-    this.#line.fault(error);
+  #failed(number: number, channel: OpenedChannel): void {
     this.control({ type: "detach", channel: number });
     try {
       channel.control({ type: "refused", channel: number, code: "failed", message: OWN_FAULT });

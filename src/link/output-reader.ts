@@ -2,6 +2,7 @@
 
 import { encodeFrame, type Stream } from "../protocol/v2/frames.ts";
 import { type Ack, Inlet } from "../stream/inlet.ts";
+import { type LinkClock, runtimeClock } from "./clock.ts";
 import { ProtocolError } from "./link.ts";
 
 /** An ack that is not urgent is sent within this time, ms. */
@@ -26,9 +27,12 @@ export class OutputReader {
   readonly #sink: ByteSink;
   #inlet: Inlet;
   #to: AckChannel | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #clock: LinkClock;
+  /** Cancels the ack that waits for more. */
+  #cancelAck: (() => void) | null = null;
 
-  constructor(stream: Stream, sink: ByteSink, start = 0) {
+  constructor(stream: Stream, sink: ByteSink, start = 0, clock = runtimeClock) {
+    this.#clock = clock;
     this.#stream = stream;
     this.#sink = sink;
     this.#inlet = new Inlet(start);
@@ -48,13 +52,13 @@ export class OutputReader {
 
   detached(): void {
     this.#to = null;
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#cancelAck?.();
+    this.#cancelAck = null;
   }
 
   /** The stream is taken up at another place: a snapshot stands for everything before it. */
   restart(offset: number): void {
-    if (offset >= this.#inlet.next) this.#inlet.skip(offset, performance.now());
+    if (offset >= this.#inlet.next) this.#inlet.skip(offset, this.#clock.now());
     else this.#inlet = new Inlet(offset);
     this.#send(this.#inlet.flush());
   }
@@ -71,15 +75,15 @@ export class OutputReader {
 
   /** Bytes up to `to` will not come. Gives how many that are. */
   gap(to: number): number {
-    const skipped = this.#inlet.skip(to, performance.now());
+    const skipped = this.#inlet.skip(to, this.#clock.now());
     this.#send(this.#inlet.flush());
     return skipped;
   }
 
   /** Tells what was taken so far without waiting for more. */
   flushAck(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#cancelAck?.();
+    this.#cancelAck = null;
     this.#send(this.#inlet.flush());
   }
 
@@ -87,9 +91,9 @@ export class OutputReader {
 
   #taken(inlet: Inlet, offset: number): void {
     if (inlet !== this.#inlet) return;
-    const ack = inlet.advance(offset, performance.now(), this.#to?.rttMs ?? 0);
+    const ack = inlet.advance(offset, this.#clock.now(), this.#to?.rttMs ?? 0);
     if (ack) this.#send(ack);
-    else if (this.#to) this.#timer ??= setTimeout(() => this.flushAck(), ACK_DELAY_MS);
+    else if (this.#to) this.#cancelAck ??= this.#clock.after(ACK_DELAY_MS, () => this.flushAck());
   }
 
   #send(ack: Ack | null): void {

@@ -4,7 +4,7 @@
  * the program blocked. Without a line control messages are dropped (they answer a server that is gone) and output waits.
  */
 
-import { nextTurn } from "./turn.ts";
+import { type LinkClock, runtimeClock } from "./clock.ts";
 
 /** The way to the peer while there is a connection. Owned by the connection. */
 export interface Line {
@@ -48,6 +48,7 @@ export interface SenderOptions {
   maxControl?: number;
   /** Told where a source throws. */
   onFault?(error: unknown, source: FrameSource): void;
+  clock?: LinkClock;
 }
 
 /** Sources with at most this many bytes (an echo, a prompt) go before those with more. */
@@ -78,7 +79,8 @@ export class Sender {
   readonly #urgent = new Set<FrameSource>();
   #owesPong = false;
   readonly #ready = new Set<FrameSource>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Cancels a flush that was put off by time. */
+  #cancelTimer: (() => void) | null = null;
   /** Cancels the rest of a flush that was put off to the next turn. */
   #cancelTurn: (() => void) | null = null;
   #poll: number = POLL_MS[0];
@@ -87,9 +89,12 @@ export class Sender {
   #idle: (() => void)[] = [];
   readonly #highWater: number;
   readonly #maxControl: number;
+  readonly #clock: LinkClock;
   readonly #onFault: (error: unknown, source: FrameSource) => void;
 
-  constructor({ highWater = 512 * 1024, maxControl = 1024, onFault = () => {} }: SenderOptions = {}) {
+  constructor(options: SenderOptions = {}) {
+    const { highWater = 512 * 1024, maxControl = 1024, onFault = () => {}, clock = runtimeClock } = options;
+    this.#clock = clock;
     this.#onFault = onFault;
     this.#highWater = highWater;
     this.#maxControl = maxControl;
@@ -155,7 +160,7 @@ export class Sender {
     this.#ready.add(source);
     if (!this.#line) return;
     if (this.#atOnce(source)) this.flush();
-    else if (this.#timer === null && this.#cancelTurn === null) this.#schedule(GATHER_MS);
+    else if (this.#cancelTimer === null && this.#cancelTurn === null) this.#schedule(GATHER_MS);
   }
 
   /** The source has something that goes before all output, such as an ack. */
@@ -197,7 +202,7 @@ export class Sender {
       else this.#window.others += 1;
       if (this.#line !== line) return; // the line ended while it was written to
     }
-    if (this.hasRoom) this.#cancelTurn = nextTurn(() => this.flush());
+    if (this.hasRoom) this.#cancelTurn = this.#clock.nextTurn(() => this.flush());
     else this.#waitForRoom();
   }
 
@@ -279,7 +284,7 @@ export class Sender {
   #atOnce(source: FrameSource): boolean {
     if (!this.#takesOutput) return false;
     if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#cancelTurn === null;
-    const now = performance.now();
+    const now = this.#clock.now();
     if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, small: 0, others: 0 };
     const kind = source.pending <= SMALL_BYTES ? "small" : "others";
     return this.#window[kind] < WINDOW_FRAMES[kind] && this.hasRoom;
@@ -299,13 +304,13 @@ export class Sender {
   }
 
   #schedule(ms: number): void {
-    this.#timer ??= setTimeout(() => this.flush(), ms);
+    this.#cancelTimer ??= this.#clock.after(ms, () => this.flush());
   }
 
   #cancel(): void {
-    if (this.#timer) clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#cancelTurn?.();
-    this.#timer = null;
+    this.#cancelTimer = null;
     this.#cancelTurn = null;
   }
 

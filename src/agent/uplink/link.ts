@@ -54,10 +54,9 @@ export class V2Link {
         complain(`the server broke rexec.v2: ${reason}`);
         line.fail(reason, code);
       },
-      failed: (error, channel) => {
-        reportFault(logger, "a channel failed", error);
-        this.#refuse(channel, "failed", "the agent has a problem of its own with this session");
-      },
+      fault: (error) => reportFault(logger, "a channel failed", error),
+      failed: (channel) =>
+        this.#refuse(channel, "failed", "the agent has a problem of its own with this session"),
     });
   }
 

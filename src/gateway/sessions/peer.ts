@@ -61,9 +61,9 @@ export class Peer {
       take: (message) => this.#take(message),
       invalid: (reason) => this.#countInvalid(reason),
       broken: (reason, code) => this.broken(reason, code),
-      failed: (error, number, channel) => {
+      fault: (error) => events.onFault(error),
+      failed: (number, channel) => {
         this.#sender.forget(channel);
-        events.onFault(error);
         this.#refuse(number, "failed", "the gateway has a problem of its own with this channel");
       },
     });
