@@ -188,7 +188,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     logger,
     idleMs: config.idleMs ?? 0,
     orphanMs: config.orphanMs ?? 0,
-    isConnected: () => sender.connected,
   });
   const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
   const killNow = () => {
