@@ -29,7 +29,7 @@ import { parsePublicKey } from "./src/lib/minisign.ts";
 const ROOT = import.meta.dir;
 const PROGRAMS = [
   { name: "rexec-agent", entry: "src/rexec-agent.ts" },
-  // The gateway's screens have a thread of their own, and so a program.
+  // The worker threads of screens have a program of their own.
   { name: "rexec", entry: "src/rexec.ts", workers: ["src/screen/worker.ts"] },
 ] as const;
 const ARCHITECTURES = ["amd64", "arm64"] as const;
@@ -39,7 +39,7 @@ interface Program {
   readonly name: string;
   /** Below the project's folder. */
   readonly entry: string;
-  /** What it starts threads with; found in it under the same path. */
+  /** The programs of its worker threads, found in it under the same paths. */
   readonly workers?: readonly string[];
 }
 type Architecture = (typeof ARCHITECTURES)[number];
@@ -52,7 +52,7 @@ export interface Target {
   arch: Architecture;
 }
 
-/** Every executable there is. */
+/** All executables. */
 export const TARGETS: readonly Target[] = ARCHITECTURES.flatMap((arch) =>
   PROGRAMS.map((program) => ({ file: `${program.name}-linux-${arch}`, program, arch })),
 );
@@ -68,7 +68,7 @@ export function nativeArch(): Architecture {
 export interface Stamp {
   version: string;
   commit: string;
-  /** Who signs their updates: minisign's public key, one line; empty for nobody. */
+  /** The minisign public key that verifies their updates, one line; empty for builds without updates. */
   publicKey?: string;
 }
 
@@ -97,7 +97,7 @@ export async function buildTarget(
         target: runtime.target,
         executablePath,
         outfile,
-        // A folder in which the program is started may be anyone's: its bunfig.toml could preload code, its .env
+        // The working folder may be another user's: its bunfig.toml could preload code, its .env
         // could name another server (oven-sh/bun#25469). test/build plants both.
         autoloadBunfig: false,
         autoloadDotenv: false,
@@ -106,7 +106,7 @@ export async function buildTarget(
       },
       // Renamed identifiers collide now and then (oven-sh/bun#28742) and save nothing in a file of 100 MB.
       minify: { whitespace: true, syntax: true, identifiers: false },
-      // What `import()` names is read when it runs, not at start: half of the time that `version` took.
+      // Modules of `import()` are read when it runs, not at start: half of the time that `version` took.
       splitting: true,
       // Bytecode would save 30 ms at start, but can leave out parts of the program (oven-sh/bun#37770).
       bytecode: false,
@@ -144,7 +144,7 @@ export function writeSums(outDir: string): void {
 /**
  * Version of package.json, the commit (`-dirty` where the sources differ from it) and the public key; the variables
  * that are named above override.
- * @throws Error where one of them is not what it should be
+ * @throws Error for a malformed variable
  */
 export function readStamp(env: Readonly<Record<string, string | undefined>> = process.env): Required<Stamp> {
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
@@ -159,7 +159,7 @@ export function readStamp(env: Readonly<Record<string, string | undefined>> = pr
   };
 }
 
-/** Bun remembers that there was no node_modules when this process began, and would bundle nothing from it. */
+/** Bun caches that node_modules was missing when this process began, and would bundle nothing from it. */
 export function startOver(script = import.meta.path): never {
   const { exitCode } = Bun.spawnSync([process.execPath, script, ...process.argv.slice(2)], {
     stdio: ["inherit", "inherit", "inherit"],

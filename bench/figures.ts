@@ -1,4 +1,4 @@
-/** What one run of the bench gives for one subject. Absent where it does not apply. */
+/** The figures of one run for one subject; a figure that does not apply is missing. */
 export interface Figures {
   /** ms from the start of the agent until the gateway has it online; of sshd until it takes a connection. */
   startMs?: number;
@@ -31,7 +31,7 @@ export interface Figures {
   idleRss?: number;
   idleGatewayRss?: number;
   tenShellsRss?: number;
-  /** MB above idle at the worst moment of a flood: the only viewer stalled; one stalled beside one that reads. */
+  /** MB above idle at the worst moment of a flood: with only a stalled viewer; with a stalled and a reading viewer. */
   stalledRss?: number;
   stalledGatewayRss?: number;
   besideRss?: number;
@@ -41,7 +41,7 @@ export interface Figures {
   caughtUpViewer?: number;
 }
 
-/** What is compared, in the order of the columns. */
+/** The subjects, in the order of the columns. */
 export const SUBJECTS = ["rexec.v2", "rexec.v1", "sshd", "ssh -J", "mosh"] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 /** The figures of each, a run after the other. */
@@ -160,12 +160,12 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** The middle value. */
+/** The median of numbers. */
 export function median(values: readonly number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** The middle value of each figure over all runs. */
+/** The median of each figure over all runs. */
 export function medians(runs: readonly Figures[]): Figures {
   const middle: Figures = {};
   for (const { key } of ROWS) {
@@ -196,7 +196,7 @@ export function table(results: Results): string {
 
 // --- internal ---
 
-/** OpenSSH has nothing in the middle; by way of a jump host it has, as we have. */
+/** OpenSSH has no relay, except by a jump host. */
 function verdictOf(
   met: (other: Figures | undefined) => boolean,
   sshd: Figures | undefined,

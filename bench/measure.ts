@@ -7,18 +7,20 @@ import type { Subject } from "./subject.ts";
 import type { Terminal } from "./terminals.ts";
 import { bare, bulkSeconds, echoLatency, heard, interruptMs } from "./workloads.ts";
 
+/** The files that subjects print. */
 export interface Payloads {
-  /** Text as listings have it, of `size` bytes; and random text. */
+  /** Text like that of listings, large and small, and random text. */
   bulk: Payload;
   small: Payload;
   random: Payload;
 }
+/** A file and its size in bytes. */
 export interface Payload {
   file: string;
   size: number;
 }
 
-/** Long enough for the first stats message and a garbage collection or two. */
+/** Time for the first stats message and a garbage collection or two. */
 const SETTLE_MS = 3_000;
 const SLOW = 100_000;
 const RANDOM_FLOOD = "base64 /dev/urandom";
@@ -52,7 +54,7 @@ export async function interactive(subject: Subject, { bulk }: Payloads): Promise
   }
 }
 
-/** Speed, and what it costs. */
+/** Throughput, and its cost in CPU time. */
 export async function throughput(subject: Subject, { bulk }: Payloads): Promise<Figures> {
   return withShell(subject, async (terminal) => {
     const parties = { server: subject.serverPids, gateway: subject.gatewayPids, client: [terminal.pid] };
@@ -74,7 +76,7 @@ export async function throughput(subject: Subject, { bulk }: Payloads): Promise<
   });
 }
 
-/** Resident memory of a machine's end that has been left alone, and with ten shells. */
+/** Resident memory of an idle agent or sshd, and with ten shells. */
 export async function resident(subject: Subject): Promise<Figures> {
   await Bun.sleep(SETTLE_MS);
   const idleRss = rssMegabytes(subject.serverPids);
@@ -86,7 +88,7 @@ export async function resident(subject: Subject): Promise<Figures> {
   return { idleRss, ...given("idleGatewayRss", idleGatewayRss), tenShellsRss };
 }
 
-/** What a flood costs in memory while a viewer's terminal is frozen; `idle` as `resident` gave it. */
+/** Memory of a flood while a viewer's terminal is frozen. @param idle as `resident` gave it */
 export async function stalled(subject: Subject, idle: Figures, { bulk }: Payloads): Promise<Figures> {
   const over = async () => {
     const most = { server: 0, gateway: 0 };
@@ -138,7 +140,7 @@ export async function slowInterrupts(subject: Subject): Promise<Figures> {
   };
 }
 
-/** Bytes that cross each leg for a byte of output. */
+/** Bytes on each leg for a byte of output. */
 export async function wire(subject: Subject, { random, small }: Payloads): Promise<Figures> {
   const { viewer, agent } = subject.legs;
   const cross = (payload: Payload) =>
@@ -166,12 +168,12 @@ export async function wire(subject: Subject, { random, small }: Payloads): Promi
   };
 }
 
-/** How soon everything is shown that was printed while a leg was away. */
+/** Time until all output from an outage of a leg is shown. */
 export async function caughtUp(subject: Subject, folder: string): Promise<Figures> {
   const away = async (leg: ChaosProxy | undefined) => {
     if (!leg) return undefined;
     return withShell(subject, async (terminal) => {
-      // Of its own: the shell of the other leg's turn may live on.
+      // A new shell: that of the other leg's turn may live on.
       const ticks = `${folder}/ticks-${crypto.randomUUID()}`;
       terminal.write(`i=0; while :; do i=$((i+1)); echo "tick-$i."; echo $i >${ticks}; sleep 0.01; done\n`);
       await heard(terminal, "tick-100.");
@@ -196,7 +198,7 @@ export async function caughtUp(subject: Subject, folder: string): Promise<Figure
 
 // --- internal ---
 
-/** The number in a file that is written all the time, and empty for a moment each time. */
+/** The number in a file that is rewritten all the time, and empty for a moment each time. */
 function latest(file: string): number {
   for (;;) {
     const number = Number(readFileSync(file, "utf8"));

@@ -26,7 +26,7 @@ export function startMosh(): Subject | string {
       const [, pid] = /pid = (\d+)/.exec(said) ?? [];
       if (!port || !key) throw new Error(`mosh-server said: ${said.trim()}`);
       if (pid) pids.push(Number(pid));
-      // What it guesses is no echo.
+      // Its predictions are no echo.
       const options = { ...env, MOSH_KEY: key, MOSH_PREDICTION_DISPLAY: "never" };
       const terminal = ptyTerminal([client, "127.0.0.1", port], options);
       await begin(terminal);
@@ -37,7 +37,7 @@ export function startMosh(): Subject | string {
         try {
           process.kill(pid);
         } catch {
-          // It ended with its client.
+          // The server ended with its client.
         }
       }
     },

@@ -1,4 +1,4 @@
-/** Ourselves: agent, gateway and client as the executables of dist/, by v2 or by v1. */
+/** Rexec: agent, gateway and client as the executables of dist/, by v2 or by v1. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { nativeArch } from "../build.ts";
@@ -10,6 +10,7 @@ import { begin } from "./workloads.ts";
 
 const ROOT = join(import.meta.dir, "..");
 
+/** What is started, and where its files go. */
 export interface RexecOptions {
   version: "rexec.v2" | "rexec.v1";
   folder: string;
@@ -17,7 +18,7 @@ export interface RexecOptions {
   proxied: boolean;
 }
 
-/** Gateway and agent, both up. Also says how long the agent took to be online, ms. */
+/** Starts gateway and agent. Also gives the time until the agent was online, ms. */
 export async function startRexec({
   version,
   folder,
@@ -61,11 +62,11 @@ export async function startRexec({
       async shell() {
         const session = `bench-${crypto.randomUUID()}`;
         latest = session;
-        // By v1 there are no names, and two viewers of one shell only at the shared one.
+        // v1 has no names of sessions: two viewers share only the main session.
         const terminal = client(version === "rexec.v1" ? ["--new"] : ["--session", session]);
         await begin(terminal);
         if (version === "rexec.v1") return terminal;
-        // By v2 a shell outlives its viewers: its flood would go on beside what is measured next.
+        // A v2 shell outlives its viewers: its flood would go on beside the next measurement.
         const leave = terminal.close;
         const close = async () => {
           await leave();

@@ -17,9 +17,10 @@ const ROOT = join(import.meta.dir, "..");
 const BULK_BYTES = 200_000_000;
 const RANDOM_BYTES = 20_000_000;
 const SMALL_BYTES = 1_000_000;
-/** Measured in the first run only: it spends minutes on waiting for what never comes. */
+/** Measured in the first run only: it spends minutes on figures that never come. */
 const ONCE: readonly SubjectName[] = ["rexec.v1"];
 
+/** The number of runs, and the subjects. */
 export interface BenchOptions {
   runs: number;
   subjects: readonly SubjectName[];
@@ -122,7 +123,7 @@ function report(results: Results, without: Partial<Record<SubjectName, string>>,
   const kept = join(ROOT, "bench", "results");
   mkdirSync(kept, { recursive: true });
   const file = join(kept, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  // JSON has no infinity: what never came is null there.
+  // JSON has no infinity: a figure that never came is null there.
   writeFileSync(file, `${JSON.stringify({ version, commit, machine, runs: results, without }, null, 2)}\n`);
   console.log(`\nraw values: ${file}`);
 }

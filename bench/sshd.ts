@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 
+/** A running sshd. Its starter stops it. */
 export interface Sshd {
   pid: number;
   port: number;
@@ -10,12 +11,12 @@ export interface Sshd {
   startMs: number;
   /** The client's command line up to the remote command. */
   client(port?: number): string[];
-  /** The same by way of a jump host, which this server is itself. */
+  /** The same by a jump host, which is this server too. */
   jumpingClient(): string[];
   stop(): Promise<void>;
 }
 
-/** Starts it, or says why it cannot be had. */
+/** Starts it. @returns why it cannot start, where it cannot */
 export async function startSshd(folder: string): Promise<Sshd | string> {
   const sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find(existsSync);
   const program = Bun.which("ssh");

@@ -1,14 +1,14 @@
-/** How the bench sits at a terminal: at a program on a PTY of ours, as a person's is. */
+/** Terminals of the bench: a program on a PTY, as at a user's terminal. */
 import { openPty } from "../src/pty/open.ts";
 
-/** Bytes in, bytes out. */
+/** A program on a PTY. Its starter closes it. */
 export interface Terminal {
-  /** Of the client. */
+  /** The client's. */
   readonly pid: number;
   write(text: string): void;
   /** Called with each piece of output; one listener at a time. */
   onData: (bytes: Uint8Array) => void;
-  /** While set nothing is read: a terminal that is frozen. */
+  /** While set, output is not read: a frozen terminal. */
   frozen: boolean;
   close(): Promise<void>;
 }

@@ -1,31 +1,29 @@
-/** What is done at a terminal to measure it: the same for every subject. */
+/** Workloads at a terminal, the same for every subject. */
 import { median } from "./figures.ts";
 import type { Terminal } from "./terminals.ts";
 
 const WAIT_MS = 60_000;
-/** Who waits so long for a prompt has gone home. */
+/** Bound of the wait for the prompt after Ctrl-C, ms. */
 const INTERRUPT_MS = 20_000;
-/** Stands where nothing else is: the prompt of the remote shell once `begin` has been there. */
+/** The prompt of the remote shell after `begin`; it occurs in no other output. */
 const PROMPT = "BENCH> ";
 
+/** Times from a key to its echo, ms. */
 export interface Echo {
   p50: number;
   p99: number;
 }
 
-/** Waits for any prompt, and makes it one that is told apart from all else. */
+/** Waits for any prompt, and changes it to `PROMPT`. */
 export async function begin(terminal: Terminal): Promise<void> {
   await heard(terminal, /[$#] $/);
   const ready = heard(terminal, PROMPT);
-  // The quotes keep the echo of the line itself from saying it.
+  // The quotes keep the line's own echo from matching.
   terminal.write("PS1='BEN''CH> '\n");
   await ready;
 }
 
-/**
- * The shell line of a session that is to be measured: the line discipline does nothing, and `cat` answers. It says
- * READY when it is so.
- */
+/** The command line of a measured session: a raw terminal with `cat`. It prints READY first. */
 function bulkLine(file: string): string {
   return `stty raw -echo; printf 'RE%s' ADY; cat ${file}; printf 'DO%s' NE; exec cat`;
 }
@@ -50,9 +48,9 @@ export function heard(terminal: Terminal, text: string | RegExp, ms = WAIT_MS): 
   return promise;
 }
 
-/** Puts the session's terminal out of the way; `cat` answers from then on. */
+/** Makes the session's terminal raw; `cat` answers from then on. */
 export async function bare(terminal: Terminal): Promise<void> {
-  // Characters that stand nowhere else: mosh sends of a word only the letters that its screen does not have there already.
+  // Unique characters: mosh sends only the letters of a word that its screen does not have there already.
   const ready = heard(terminal, new TextDecoder("latin1").decode(Buffer.from("≡")));
   terminal.write("stty raw -echo; printf '\\342\\211\\241'; exec cat\n");
   await ready;
@@ -79,7 +77,7 @@ export async function echoLatency(terminal: Terminal, keys = 500, warmUp = 100):
   };
 }
 
-/** Milliseconds from Ctrl-C to the prompt, once the flood has run for a while; the middle one of three, or of fewer where it takes for ever. */
+/** Milliseconds from Ctrl-C in a running flood to the prompt: the median of three, or of fewer where it never comes. */
 export async function interruptMs(
   terminal: Terminal,
   command: string,
@@ -95,13 +93,13 @@ export async function interruptMs(
     terminal.write("\x03");
     await prompt;
     times.push(performance.now() - start);
-    // Nobody needs the middle one of three such.
+    // One such value is enough.
     if (performance.now() - start > 10_000) break;
   }
   return median(times);
 }
 
-/** Seconds for `size` bytes of a file's output and the word DONE behind them, from the word READY on. */
+/** Seconds from READY through `size` bytes of a file's output to DONE. */
 export async function bulkSeconds(
   terminal: Terminal,
   { file, size }: { file: string; size: number },

@@ -1,5 +1,5 @@
 /**
- * Bad weather for as long as one likes: `bun run chaos`. Each round sends a stream each way through a shell and
+ * Network faults for as long as you like: `bun run chaos`. Each round sends a stream each way through a shell and
  * through a command, with both legs cut by a seed and the gateway killed, and compares SHA-256 at both ends.
  *
  *   --seed N      the first round's; each further round takes the next one (default: by the clock)

@@ -1,5 +1,5 @@
 /**
- * Format, lint, layers, types, and the shell scripts. `--fix` writes what can be mended by itself.
+ * Checks format, lint, layers, types, docstrings and shell scripts. `--fix` corrects what it can.
  * The layers and the import cycles are rules of biome.json.
  */
 import { readFileSync } from "node:fs";
@@ -22,6 +22,7 @@ const results = [
     ".",
   ]),
   run("types (tsc)", [tool("typescript", "tsc"), "--noEmit", "-p", "."]),
+  await docstrings(),
   shellcheck(),
 ];
 process.exit(results.every(Boolean) ? 0 : 1);
@@ -42,6 +43,14 @@ function run(what: string, command: string[]): boolean {
   });
   say(`${success ? "ok  " : "FAIL"} ${what}`);
   return success;
+}
+
+async function docstrings(): Promise<boolean> {
+  const { DOCUMENTED, undocumented } = await import("./docstrings.ts"); // which needs a dependency
+  const missing = await undocumented(ROOT, DOCUMENTED);
+  for (const each of missing) say(`${each} has no docstring: add one to three lines right above it`);
+  say(`${missing.length === 0 ? "ok  " : "FAIL"} docstrings`);
+  return missing.length === 0;
 }
 
 function shellcheck(): boolean {

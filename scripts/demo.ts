@@ -1,12 +1,12 @@
 /**
  * The main job, on this machine alone: a gateway on loopback with its database in a temporary folder, this machine
- * registered as an agent and connected, then a shell through both in this terminal. That has a home of its own, so that
- * it writes no line into anyone's history.
+ * registered as an agent and connected, then a shell through both in this terminal. The shell has a home of its own,
+ * so it writes to no account's history.
  *
  *   bun run demo                       a shell (Ctrl+] or `exit` leaves)
  *   bun run demo --exec 'uname -a'     one command; its output is all of stdout, its exit code is the demo's
  *
- * Without a terminal it runs `uname -a`. What it says about itself goes to stderr. Nothing is left behind.
+ * Without a terminal it runs `uname -a`. Its own messages go to stderr. It leaves no files behind.
  */
 import { hostname } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * Installs the dependencies where they are missing or no longer what bun.lock says, so that every script of
+ * Installs the dependencies if they are missing or if bun.lock has changed, so that every script of
  * package.json works in a fresh clone. Imports nothing that would have to be installed first.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dir, "..");
 const STAMP = join(ROOT, "node_modules", ".rexec-lock");
 
 /**
- * Returns when `node_modules` is as bun.lock has it. Ends the process where it cannot be made so.
+ * Returns when `node_modules` matches bun.lock. Ends the process where the installation fails.
  * @returns whether it installed anything
  */
 export async function ensureDeps(): Promise<boolean> {
@@ -36,7 +36,7 @@ export async function ensureDeps(): Promise<boolean> {
   return true;
 }
 
-/** Where Bun keeps the packages that it has fetched: in the checkout, unless the environment names another place. */
+/** Bun's package cache: in the checkout, unless the environment names another place. */
 export function packageCache(): string {
   return process.env.BUN_INSTALL_CACHE_DIR || join(ROOT, "node_modules", ".cache", "bun");
 }

@@ -1,15 +1,15 @@
-/** The ways in which a script is told to end: signals, and that npx or `bun run`, which started it, is gone. */
+/** Ends a script by a signal, or with the npx or `bun run` that started it. */
 import { readFileSync } from "node:fs";
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-/** How often the launchers are looked at, ms. */
+/** Interval of the look at the launchers, ms. */
 const LOOK_MS = 500;
 /** npm writes its whole command over its name. */
 const RUNNER = /(^|\/)(node|npm|npx|bun)(\.exe)?( |$)/;
 
 /**
- * Calls `leave` with the exit code, once, when the script is to end. A launcher that is killed passes nothing on: its
- * children would go on in a terminal that belongs to another program by then.
+ * Calls `leave` with the exit code, once, when the script has to end. A killed launcher passes no signal on: its children
+ * would go on in a terminal that belongs to another program by then.
  */
 export function onLeaving(leave: (code: number) => void): void {
   let isLeaving = false;
@@ -31,7 +31,7 @@ interface Stat {
   pid: number;
   parent: number;
   group: number;
-  /** Of its start, in ticks after boot: a pid is given again. */
+  /** Start time in ticks after boot: a pid may be used again. */
   start: string;
 }
 
@@ -48,7 +48,7 @@ function findLaunchers(): Stat[] {
   return found;
 }
 
-/** A shell counts where one of the others runs it: any other one may be a script's that ends before its children. */
+/** A shell counts only as a child of another launcher: a script's shell may end before its children. */
 function isLauncher({ pid, parent }: Stat): boolean {
   const [program = "", flag] = words(pid);
   if (RUNNER.test(program)) return true;

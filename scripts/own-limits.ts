@@ -1,8 +1,8 @@
 /**
- * A runtime that leaves the limit of open files to us. Bun raises the soft limit to the hard one before the first line
- * of a program runs, and forgets what it was: shells would inherit 20000 or a million where the machine's owner set
- * 1024 (programs that use select(2) break beyond it, others close every possible descriptor in a loop). There is no
- * switch against it, so its import of `setrlimit` is bound to `getrlimit`: it reads the limits once more instead, and
+ * Keeps the runtime from raising the limit of open files. Bun raises the soft limit to the hard one before the first line
+ * of a program runs, and does not keep the original: shells would inherit 20000 or a million where the machine's owner set
+ * 1024 (programs that use select(2) break beyond it, others close every possible descriptor in a loop). Bun has no switch
+ * for it, so its import of `setrlimit` is bound to `getrlimit`: it reads the limits once more instead, and
  * `src/pty/open-files.ts` raises them where they are needed.
  */
 
@@ -15,7 +15,7 @@ const SYMBOL_BYTES = 24;
 
 /**
  * Rebinds the import in the bytes of a 64-bit little-endian ELF executable.
- * @throws Error where the executable has not both imports, once each, of the same version of the C library
+ * @throws Error unless the executable has both imports, once each, of the same version of the C library
  */
 export function leaveLimits(elf: Buffer): void {
   const { symbols, names, versions } = dynamicSymbols(elf);

@@ -1,9 +1,9 @@
 #!/usr/bin/env bun
 /**
- * Makes dist/ complete, as it is handed out: the executables, each also as .gz and .xz, the installer, a bill of
+ * Makes a complete dist/ for distribution: the executables, each also as .gz and .xz, the installer, a bill of
  * materials, SHA256SUMS, and, where there is a key, a .minisig of each and the public key.
  *
- *   REXEC_SIGNING_KEY=FILE bun run release      signed; the public half is built in as who may sign updates
+ *   REXEC_SIGNING_KEY=FILE bun run release      signed; the public half is built in and verifies updates
  *   bun run release                             unsigned: such executables never update themselves
  *   bun run release --out DIR                   to another folder than dist
  *   bun run release --new-key FILE              makes a key pair: FILE (keep it secret) and FILE.pub
@@ -38,6 +38,7 @@ const SUMS = "SHA256SUMS";
 /** Of zlib: 6 % smaller at 12, and eight times as long. */
 const GZIP_LEVEL = 9;
 
+/** What a release is made of. */
 export interface ReleaseOptions {
   outDir: string;
   stamp: Stamp;
@@ -91,7 +92,7 @@ export async function makeRelease(options: ReleaseOptions): Promise<string[]> {
   }
 }
 
-/** What the signature says of a file, beside being right: so that no file can be taken for another one. */
+/** The signed description of a file, so that no file can pass for another one. */
 export function trustedComment(name: string, version: string, time: number): string {
   return `timestamp:${time}\tfile:${name}\tversion:${version}\thashed`;
 }

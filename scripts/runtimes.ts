@@ -1,23 +1,23 @@
 /**
- * The Bun executables that the builds are made of: one for each target, from the npm registry, checked against the
- * sums below. `Bun.build` would fetch them itself, but takes what it gets unseen (oomol-lab/open-connector#485).
+ * The Bun executables of the builds: one for each target, from the npm registry, checked against the sums below.
+ * `Bun.build` would fetch them itself, but without a check (oomol-lab/open-connector#485).
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageCache } from "./ensure-deps.ts";
 
-/** Bun's names: `process.arch` and npm's `cpu` are `x64` or `arm64`. */
+/** The runtime of one target. `process.arch` and npm's `cpu` are `x64` or `arm64`. */
 export interface Runtime {
   cpu: "x64" | "arm64";
-  /** What `Bun.build` calls it. */
+  /** Its name for `Bun.build`. */
   target: "bun-linux-x64" | "bun-linux-arm64";
   package: string;
   version: string;
-  /** Of the executable in the package. */
+  /** The sum of the executable in the package. */
   sha256: string;
 }
 
-/** Another version of Bun: change it here and in package.json, run a build, and take over the sums that it names. */
+/** To change Bun's version: change it here and in package.json, run a build, and copy the sums that it prints. */
 const VERSION = "1.4.5";
 
 export const RUNTIMES: Record<"amd64" | "arm64", Runtime> = {
@@ -63,7 +63,7 @@ function cacheFolder(root: string, runtime: Runtime): string {
 
 function fetchRuntime(root: string, runtime: Runtime, inside: string): string {
   const folder = cacheFolder(root, runtime);
-  // Another build may be at the same work: each fetches into a folder of its own, and the rename decides.
+  // Another build may do the same: each fetches into a folder of its own, and the rename decides.
   const mine = `${folder}.${process.pid}`;
   mkdirSync(mine, { recursive: true });
   writeFileSync(join(mine, "package.json"), '{ "private": true }\n');

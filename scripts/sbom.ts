@@ -1,4 +1,4 @@
-/** The bill of materials of a release, CycloneDX 1.6 (https://cyclonedx.org): what stands in the lockfile and is shipped. */
+/** The bill of materials of a release, CycloneDX 1.6 (https://cyclonedx.org): the shipped packages of the lockfile. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod/mini";
@@ -85,7 +85,7 @@ type Packages = z.infer<typeof lockfile>["packages"];
 
 const manifest = z.looseObject({ license: z.optional(z.string()) });
 
-/** Those packages and what they need, by name. */
+/** The packages and their dependencies, by name. */
 function reachable(names: readonly string[], packages: Packages): string[] {
   const found = new Set<string>();
   const queue = [...names];
@@ -161,7 +161,7 @@ function ref(component: Component): string {
   return component["bom-ref"];
 }
 
-/** A UUID of version 8 (RFC 9562: made of whatever one likes), of the text's SHA-256. */
+/** A UUID of version 8 (RFC 9562: vendor-specific) from the text's SHA-256. */
 function uuidOf(text: string): string {
   const hex = new Bun.CryptoHasher("sha256").update(text).digest("hex");
   return [

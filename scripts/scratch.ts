@@ -1,18 +1,17 @@
 /**
- * A folder for all that a script and its children write, with a home in it, so that nothing is left behind and nothing
- * of this account's is read or changed. It goes with the script, however that ends: at Ctrl-C, with its window, or
- * killed (see sweep.sh).
+ * A temporary folder with a home for a script and its children, so that they leave no files behind and neither read nor
+ * change this account's. It is removed when the script ends in any way: by Ctrl-C, with its window, or killed (sweep.sh).
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, symlinkSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Made by root's agents, whatever their home is. */
+/** Folders that root's agents make, whatever their home is. */
 const SHARED = ["/run/rexec", "/var/log/rexec"];
-/** What must not reach a script's children: settings for an agent, and places outside of the folder. */
+/** Variables that must not reach a script's children: an agent's settings, and places outside of the folder. */
 const FOREIGN = /^(REXEC_|XDG_|HISTFILE$|BUN_TMPDIR$|TMP$|TEMP$|ENV$|BASH_ENV$|ZDOTDIR$)/;
 
-/** The owner removes it at the end; where it cannot, it goes by itself. */
+/** The script that makes it removes it; after a kill sweep.sh does. */
 export class Scratch {
   readonly folder: string;
   readonly home: string;
@@ -22,7 +21,7 @@ export class Scratch {
   constructor(prefix: string) {
     this.folder = mkdtempSync(join(tmpdir(), prefix));
     const fresh = SHARED.filter((path) => process.getuid?.() === 0 && !existsSync(path));
-    // Its end of the pipe closes with this process, and with nothing else: no child inherits it.
+    // Its pipe closes with this process and no other: no child inherits it.
     this.#sweeper = Bun.spawn(["/bin/sh", join(import.meta.dir, "sweep.sh"), this.folder, ...fresh], {
       stdin: "pipe",
       stdout: "ignore",
@@ -34,14 +33,14 @@ export class Scratch {
     this.home = join(this.folder, "home");
     this.tmp = join(this.folder, "tmp");
     for (const path of [this.home, this.tmp]) mkdirSync(path, { mode: 0o700 });
-    // Root's tests run programs as other accounts, which have their files in there too.
+    // Root's tests run programs of other accounts, with files in this folder.
     if (process.getuid?.() === 0) {
       chmodSync(this.folder, 0o711);
       chmodSync(this.tmp, 0o1777);
     }
   }
 
-  /** Changes to the environment of a child: the folder in the place of this account's; undefined takes away. */
+  /** Changes to the environment of a child; undefined removes a variable. */
   get changes(): Record<string, string | undefined> {
     const foreign = Object.keys(process.env).filter((name) => FOREIGN.test(name));
     return {
@@ -51,7 +50,7 @@ export class Scratch {
     };
   }
 
-  /** Lets children read these files of this account's home: how to reach a package registry, say. */
+  /** Links files of this account's home into the new one: how to reach a package registry, say. */
   lend(...names: readonly string[]): void {
     for (const name of names) {
       const own = join(process.env.HOME || homedir(), name);
@@ -59,7 +58,7 @@ export class Scratch {
     }
   }
 
-  /** Ends what runs in it, and removes it. Resolves when nothing is left. */
+  /** Ends the processes in it, and removes it. */
   async remove(): Promise<void> {
     await this.#sweeper.stdin.end();
     await this.#sweeper.exited;

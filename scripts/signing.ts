@@ -3,6 +3,7 @@ import { createHash, createPrivateKey, type KeyObject, randomBytes, sign } from 
 import { existsSync, readFileSync } from "node:fs";
 import { keyIdText, MINISIGN } from "../src/lib/minisign.ts";
 
+/** An Ed25519 key that signs releases. */
 export interface SigningKey {
   /** 8 bytes. */
   readonly id: Uint8Array;

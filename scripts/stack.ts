@@ -5,35 +5,36 @@
 import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** How long a process may take to do its first duty, ms. */
+/** Timeout of a process's start, ms. */
 const START_TIMEOUT_MS = 20_000;
-/** How long it may take to end after SIGTERM, ms. */
+/** Timeout of its end after SIGTERM, ms. */
 const STOP_TIMEOUT_MS = 5_000;
 
+/** The executables of a stack, its folder and its settings. */
 export interface StackOptions {
   /** Paths of the executables. */
   rexec: string;
   agent: string;
-  /** Where data, configuration and logs go. */
+  /** For data, configuration and logs. */
   folder: string;
-  /** Added to the environment of both; undefined takes a variable away. */
+  /** Added to the environment of both; undefined removes a variable. */
   env?: Record<string, string | undefined>;
-  /** Put in front of the agent's command: a runner such as qemu. */
+  /** A runner for the agent's command, such as qemu. */
   agentRunner?: readonly string[];
   /** Port of the gateway; default: any free one. */
   port?: number;
   /** Further words for `rexec serve`. */
   gatewayArgs?: readonly string[];
-  /** Keys for the agent's configuration file, beside those that registering writes. */
+  /** Further keys for the agent's configuration file. */
   agentSettings?: Readonly<Record<string, string | number>>;
 }
 
-/** One gateway with one agent. Stop it on every way out. */
+/** A gateway with an agent. Its owner stops it on every way out. */
 export class Stack {
   readonly #options: StackOptions;
   #gateway: Bun.Subprocess | null = null;
   #agent: Bun.Subprocess | null = null;
-  /** Of the gateway, `http://127.0.0.1:PORT`; known once it runs. */
+  /** The gateway's, `http://127.0.0.1:PORT`; empty before it runs. */
   url = "";
   /** The admin's token, from the first start. */
   token = "";
@@ -55,7 +56,7 @@ export class Stack {
     return { rexec: this.#options.rexec, agent: this.#options.agent };
   }
 
-  /** Files that the processes write. */
+  /** The log files. */
   get logs(): { gateway: string; agent: string } {
     return {
       gateway: join(this.#options.folder, "gateway.log"),
@@ -63,7 +64,7 @@ export class Stack {
     };
   }
 
-  /** What a person's CLI needs in its environment to reach this gateway and nothing else. */
+  /** The environment of a CLI for this gateway. */
   get clientEnv(): Record<string, string | undefined> {
     return { ...this.#env(), REXEC_HOST: this.url, REXEC_TOKEN: this.token };
   }
@@ -88,7 +89,7 @@ export class Stack {
       "the gateway to say its address",
     );
     this.url = url;
-    // Not at a terminal the first token goes into a file, before anything is said.
+    // Without a terminal the first token goes into a file, before any output.
     this.token ||= readFileSync(join(folder, "gateway", "admin-token"), "utf8").trim();
     await poll(async () => (await fetch(`${url}/health`)).ok, gateway.exited, "the gateway to be healthy");
   }
@@ -109,7 +110,7 @@ export class Stack {
     for (const [key, value] of settings) appendFileSync(config, `${key}: ${JSON.stringify(value)}\n`);
   }
 
-  /** Starts the agent and waits until the gateway has it online. Answers its id, and how long that took in ms. */
+  /** Starts the agent and waits until it is online. @returns its id, and how long that took, ms */
   async startAgent(env: Record<string, string> = {}): Promise<{ id: string; ms: number }> {
     const { agent, agentRunner = [] } = this.#options;
     const log = openSync(this.logs.agent, "a", 0o600);
@@ -140,13 +141,13 @@ export class Stack {
     this.#gateway = null;
   }
 
-  /** Agent first, so that it does not mourn its gateway. */
+  /** Stops the agent first: it would log the loss of its gateway. */
   async stop(): Promise<void> {
     await this.stopAgent();
     await this.stopGateway();
   }
 
-  /** For the way out on which nothing can be awaited. */
+  /** For a way out that cannot await. */
   kill(): void {
     for (const child of [this.#agent, this.#gateway]) if (child?.exitCode === null) child.kill("SIGKILL");
   }
@@ -178,7 +179,7 @@ function isOnline(agent: unknown): agent is { id: string } {
   return typeof agent.id === "string" && agent.status === "online";
 }
 
-/** Everything that a process says, for whoever waits for a word in it. */
+/** All output of a process, in which a caller can wait for a text. */
 class Listener {
   #said = "";
 
@@ -186,7 +187,7 @@ class Listener {
     for (const stream of streams) void this.#listen(log, stream);
   }
 
-  /** The first match. @throws Error with all that was said, where it does not come. */
+  /** Waits for the first match. @throws Error with the output, where none comes */
   async find(pattern: RegExp, exited: Promise<number>, what: string): Promise<string> {
     try {
       return await poll(() => pattern.exec(this.#said)?.[0], exited, what);
@@ -205,7 +206,7 @@ class Listener {
   }
 }
 
-/** Asks until there is an answer, and gives up with the process or the time. */
+/** Asks until there is an answer. @throws Error at the timeout, or when the process ends */
 async function poll<T>(
   ask: () => T | Promise<T>,
   exited: Promise<number>,

@@ -1,21 +1,23 @@
-/** What a run of one test file came to, from the JUnit report that `bun test` writes. */
+/** Reads the result of a test file from the JUnit report of `bun test`. */
 import { readFileSync } from "node:fs";
 
+/** Numbers of tests. */
 export interface Count {
   passed: number;
   failed: number;
   skipped: number;
 }
 
+/** The result of one test file. */
 export interface Report extends Count {
-  /** Of the skipped ones, with the reason where they name one. */
+  /** Of the skipped tests, with the reason where one is given. */
   titles: string[];
 }
 
-/** A hook of a skipped group stands in the report like a test. */
+/** A hook of a skipped group is in the report like a test. */
 const HOOK = "(unnamed)";
 
-/** Counts nothing where the process died before it wrote one. */
+/** All counts are 0 where the process died before it wrote a report. */
 export function readReport(path: string): Report {
   const text = read(path);
   const head = /<testsuites\b[^>]*>/.exec(text)?.[0] ?? "";

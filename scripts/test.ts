@@ -1,10 +1,13 @@
 /**
  * Builds this machine's pair of executables and runs the tests: `bun run test`, or `bun run test test/lib -t backoff`.
- * Words are parts of paths, options go to `bun test`. Each file runs in a process of its own, so that what one leaves
- * open, or its memory, is not the next one's; as many run side by side as there are processors, those that measure time
- * or memory alone. The last line is `N passed, N failed`, with the skipped ones behind it.
+ * Words are parts of paths, options go to `bun test`. Each file runs in a process of its own, so that its memory and
+ * open handles do not reach the next one. One file for each processor runs at a time; files that measure time or memory run
+ * alone. The last line is `N passed, N failed`, with the skipped ones behind it.
  *
- * All of them have a home and a folder for temporary files of their own, which go with the run, however it ends.
+ * A file that fails runs once more, alone, at the end. If it passes then, it counts as passed and is named as unsteady:
+ * the test or the tested code has a defect. Failed tests are named again before the last line.
+ *
+ * A run has a home and a folder for temporary files of its own, which are removed however it ends.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -15,13 +18,15 @@ import { Scratch } from "./scratch.ts";
 import { add, type Count, readReport, summary } from "./test-report.ts";
 
 const ROOT = join(import.meta.dir, "..");
-/** Of one test where it names no limit of its own, ms. */
+/** Default timeout of one test, ms. */
 const TEST_TIMEOUT_MS = 30_000;
-/** Of a whole file, ms: one that hangs outside of its tests ends here. */
+/** Timeout of a whole file, ms: for one that hangs outside of its tests. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
-/** Files with bounds on time, rates or memory, that boot a machine, or that build anew what the others run. */
+/** Failed files that get a second run. */
+const MAX_RERUNS = 5;
+/** Files with bounds on time, rates or memory, and files that boot a machine or rebuild the executables. */
 const ALONE =
-  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(gateway\/v2\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/fuzz|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));
@@ -37,7 +42,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 const scratch = new Scratch("rexec-test-");
-// How to reach the package registry, and whose checkout this is.
+// The settings of the package registry, and the owner of the checkout.
 scratch.lend(".npmrc", ".gitconfig");
 const running = new Set<Bun.Subprocess>();
 onLeaving(async (code) => {
@@ -45,13 +50,24 @@ onLeaving(async (code) => {
   await scratch.remove();
   process.exit(code);
 });
+const failures: { file: string; count: Count }[] = [];
 const total: Count = { passed: 0, failed: build.success ? 0 : 1, skipped: 0 };
 const together = files.filter((file) => !ALONE.test(file));
 const alone = files.filter((file) => ALONE.test(file));
 // The longest are at the end of the alphabet, and start first.
 await runAll(together.reverse(), availableParallelism());
 await runAll(alone, 1);
+const unsteady: string[] = [];
+const broken: string[] = [];
+// A branch full of faults is not run twice.
+for (const [at, { file, count }] of failures.entries()) {
+  const again = at < MAX_RERUNS ? await runFile(file) : count;
+  add(total, again);
+  (again.failed === 0 ? unsteady : broken).push(file);
+}
 await scratch.remove();
+for (const file of unsteady) console.log(`unsteady: ${file} failed once, and passed alone`);
+for (const file of broken) console.log(`failed: ${file}`);
 console.log(summary(total));
 process.exit(total.failed === 0 ? 0 : 1);
 
@@ -59,7 +75,11 @@ process.exit(total.failed === 0 ? 0 : 1);
 
 async function runAll(queue: string[], jobs: number): Promise<void> {
   const worker = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) add(total, await runFile(file));
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const count = await runFile(file);
+      if (count.failed === 0) add(total, count);
+      else failures.push({ file, count });
+    }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
 }
@@ -91,7 +111,7 @@ async function runFile(file: string): Promise<Count> {
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   running.delete(child);
   const { titles, ...count } = readReport(report);
-  // An error between the tests, or a crash, stands in no report.
+  // An error between the tests, or a crash, is in no report.
   if (code !== 0 && count.failed === 0) count.failed = 1;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const skipped = count.skipped ? `, ${count.skipped} skipped` : "";

@@ -1,4 +1,4 @@
-/** The calls of a person's CLI. Each throws what `lib/http.ts` throws. */
+/** The calls of the CLI to the API. Each throws what `lib/http.ts` throws. */
 
 import * as z from "zod/mini";
 import { HttpError, requestJson } from "../lib/http.ts";
@@ -16,7 +16,7 @@ import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { isJwt } from "../protocol/token.ts";
 
-/** A server and who we are there. */
+/** A server, and the token for it. */
 export interface Server {
   endpoint: Endpoint;
   token: string;
@@ -33,7 +33,7 @@ export function getAgent(server: Server, id: string, signal?: AbortSignal): Prom
   return requestJson({ ...server, method: "GET", path, schema: agentBody, limit: HTTP_ONE_BYTES, signal });
 }
 
-/** Whose token this is. `scopes` is only there where the server tells. */
+/** The user that a token belongs to. `scopes` is only there where the server tells. */
 export interface Identity {
   user: User;
   scopes: readonly string[] | null;

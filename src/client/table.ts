@@ -3,6 +3,7 @@
 /** Characters of a cell: what is longer is cut also where no terminal sets the width. */
 export const LONGEST_CELL = 512;
 
+/** A column: its title, and whether it may be cut. */
 export interface Column {
   title: string;
   /** May be cut down to `min` cells where the terminal is narrow; others are not. */

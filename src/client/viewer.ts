@@ -10,9 +10,9 @@ import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
-import { Connection, type SocketClose } from "./socket.ts";
+import { Connection, LIVENESS_V2, type SocketClose } from "./socket.ts";
 
-/** Who looks at what. */
+/** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
   server: Server;
   agentId: string;
@@ -24,11 +24,12 @@ export interface ViewerTarget {
   liveness?: LivenessTimes | undefined;
 }
 
+/** How a viewer socket is opened. */
 export interface OpenOptions {
   /** Best first; default: v2, then v1. */
   protocols?: readonly string[];
   /** Default 20 s. */
-  openMs?: number;
+  openMs?: number | undefined;
 }
 
 /** In the order of preference. */
@@ -55,7 +56,9 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, target.liveness);
+  const connection = new Connection(socket, {
+    v2: { ...(target.liveness ?? LIVENESS_V2), onlySilent: true },
+  });
   const abort = () => connection.close();
   signal.addEventListener("abort", abort);
   const failure = await opened(socket, connection.closed, openMs);
@@ -74,7 +77,7 @@ export function isFinal(error: unknown): boolean {
 
 // --- internal ---
 
-/** Whoever does not answer a handshake in time answers no question either. */
+/** A server that does not answer a handshake in time answers no question either. */
 class NoAnswer extends Error {}
 
 /** Resolves to null once open, or to what was said where it never opened. */

@@ -5,7 +5,7 @@ import { HttpError } from "../lib/http.ts";
 import type { Agent } from "../protocol/http.ts";
 import { getAgent, type Server } from "./api.ts";
 
-/** How long, and who is told. */
+/** How long to wait, and a callback for the user. */
 export interface Wait {
   /** Null: `DEFAULT_WAIT_MS`, and only for what was there a moment ago. 0 waits for nothing. */
   ms: number | null;
@@ -22,7 +22,7 @@ const DEFAULT_SERVER_WAIT_MS = 2_000;
 const RECENT_MS = 10_000;
 const TRY_EVERY_MS = 250;
 
-/** Who is waited for: a machine, or null for the server alone. */
+/** A machine, or null for the server alone. */
 export type Awaited = { server: Server; agentId: string } | null;
 
 /**
@@ -53,7 +53,7 @@ export async function whenThere<T>(awaited: Awaited, wait: Wait, action: () => P
 
 type Absence = "agent" | "server";
 
-/** Who is away, or null for any other failure. */
+/** Whether the agent or its server is away; null for any other failure. */
 function absenceOf(error: unknown): Absence | null {
   if (error instanceof HttpError) {
     if (error.serverCode === "agent_offline") return "agent";

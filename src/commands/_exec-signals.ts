@@ -1,6 +1,6 @@
 /** What Ctrl-C and kill do to `rexec exec`: the remote command hears of them first. */
 import { constants } from "node:os";
-import type { RemoteRun } from "../client/run/run.ts";
+import type { RunControl } from "../client/run/run-state.ts";
 import { printable } from "../lib/printable.ts";
 import { writeErr } from "./_output.ts";
 
@@ -26,7 +26,7 @@ export function onExecSignals() {
       interrupt.say = text;
     },
     /** Signals go to the command; SIGINT or SIGTERM for the second time, or a terminal that is closed, leaves it. */
-    handOn(run: Pick<RemoteRun, "signal" | "leave" | "abandon">): void {
+    handOn(run: RunControl): void {
       process.off("SIGINT", onInterrupt);
       let asked = 0;
       for (const name of HANDED_ON) {
@@ -37,7 +37,7 @@ export function onExecSignals() {
         });
       }
       process.on("SIGHUP", () => run.leave(128 + constants.signals.SIGHUP));
-      // Also where nobody reads our output any more: the command is not held for us.
+      // Also where the reader of our output has left: the command is not held for us.
       process.on("exit", () => run.abandon());
     },
   };

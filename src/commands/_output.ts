@@ -88,7 +88,7 @@ async function writeAll(fd: Fd, bytes: Uint8Array): Promise<void> {
     if (!error) continue;
     const code = errnoOf(error);
     if (code === "EPIPE") process.exit(BROKEN_PIPE_EXIT);
-    // Whoever shares the terminal or pipe with us may have made it non-blocking.
+    // Another program on the same terminal or pipe may have made it non-blocking.
     if (code === "EAGAIN") await Bun.sleep(2);
     else if (code !== "EINTR") throw error;
   }

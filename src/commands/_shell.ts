@@ -18,6 +18,7 @@ import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
 import { colourful, say, writeErr, writeOut } from "./_output.ts";
 import { stdinBytes, terminalBytes } from "./_stdin.ts";
 
+/** A shell as a command line asks for it. */
 export interface ShellWish {
   server: Server;
   agent: Agent;

@@ -6,7 +6,7 @@ import { printable } from "../lib/printable.ts";
 import { FdReader } from "../pty/fd-reader.ts";
 import { say, writeErr } from "./_output.ts";
 
-/** Somebody may not know that we wait for them. */
+/** The user may not know that stdin is waited for, ms. */
 const HINT_AFTER_MS = 3_000;
 const CHUNK_BYTES = 64 * 1024;
 const LONGEST_SECRET = 16 * 1024;
@@ -41,11 +41,11 @@ export async function* terminalBytes(): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The whole of stdin; says once that it waits where nobody ends it. */
-export async function wholeStdin(limit: number, tooLarge: () => Error, hint: string): Promise<Uint8Array> {
+/** As `stdinBytes`, for a reader that waits for the end: says once that it waits. */
+export async function* awaitedStdin(hint: string): AsyncGenerator<Uint8Array> {
   const timer = setTimeout(() => say(hint), HINT_AFTER_MS);
   try {
-    return await readAll(stdinBytes(), limit, tooLarge);
+    yield* stdinBytes();
   } finally {
     clearTimeout(timer);
   }
@@ -54,7 +54,7 @@ export async function wholeStdin(limit: number, tooLarge: () => Error, hint: str
 /** The first line of a piped stdin, trimmed; empty where there is none. */
 export async function secretFromPipe(what: string): Promise<string> {
   const tooLarge = () => new RexecError(`${what} on stdin is far too long`, { code: "bad_secret" });
-  const bytes = await wholeStdin(LONGEST_SECRET, tooLarge, `waiting for ${what} on stdin`);
+  const bytes = await readAll(awaitedStdin(`waiting for ${what} on stdin`), LONGEST_SECRET, tooLarge);
   return (Buffer.from(bytes).toString("utf8").split("\n", 1)[0] ?? "").trim();
 }
 
@@ -72,7 +72,7 @@ export async function askSecret(question: string): Promise<string> {
   process.once("SIGTERM", onSignal);
   let typed = "";
   try {
-    // Not before the echo is off: whoever waits for the question may answer within the same millisecond.
+    // Not before the echo is off: a script that waits for the question may answer within the same millisecond.
     await writeErr(`${printable(question)} (not shown): `);
     for await (const chunk of stdinBytes()) {
       const state = edit(typed, Buffer.from(chunk).toString("utf8"));
@@ -130,6 +130,6 @@ function openTerminal(): number | null {
   try {
     return openSync("/proc/self/fd/0", constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch {
-    return null; // without /proc, or with a terminal of somebody else's
+    return null; // without /proc, or with a terminal of another account
   }
 }

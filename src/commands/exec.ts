@@ -1,10 +1,9 @@
 import { checkSize } from "../client/run/command-size.ts";
 import { RemoteRun } from "../client/run/run.ts";
-import { remoteExec, stdinTooLarge } from "../client/v1/exec.ts";
+import { ExecV1 } from "../client/v1/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { type Wait, whenThere } from "../client/waiting.ts";
 import { UsageError } from "../lib/errors.ts";
-import { EXEC_STDIN_BYTES } from "../protocol/limits.ts";
 import { SHOWN_CHARS } from "../protocol/v2/control.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import {
@@ -17,14 +16,14 @@ import {
   writeOut,
 } from "./_cli.ts";
 import { escapeArgs, escapeOf } from "./_escape.ts";
-import { Collector, outcomeOfRun, report } from "./_exec-report.ts";
+import { type Collected, Collector, report } from "./_exec-report.ts";
 import { onExecSignals } from "./_exec-signals.ts";
 import { checkTty, commandOf, environmentOf, lingerOf, timeoutOf } from "./_exec-wish.ts";
 import { livenessArgs, livenessOf } from "./_liveness.ts";
 import { say } from "./_output.ts";
 import { serverArgs } from "./_server.ts";
 import { showShell } from "./_shell.ts";
-import { stdinBytes, wholeStdin } from "./_stdin.ts";
+import { awaitedStdin, stdinBytes } from "./_stdin.ts";
 import { findAwaitedAgent, waitArgs, waitOf } from "./_wait.ts";
 
 export const execCommand = withHelp(
@@ -113,14 +112,14 @@ export const execCommand = withHelp(
         target,
         options,
         stdin: !args.noStdin && !process.stdin.isTTY,
-        json: args.json === true,
         name: agent.name,
         allowBasic: args["allow-basic"] === true,
         wait,
       };
-      const outcome = await perform(job);
-      await report(outcome, { agent, words: rest, json: job.json });
-      return outcome.exitCode;
+      const collected: Collected | null = args.json ? [new Collector(), new Collector()] : null;
+      const end = await perform(job, collected);
+      await report(end, { agent, words: rest, collected });
+      return end.exitCode;
     },
   }),
   {
@@ -166,47 +165,37 @@ interface Job {
   };
   /** Ours is handed on. */
   stdin: boolean;
-  json: boolean;
   name: string;
   /** Options that an agent of another make ignores are left out. */
   allowBasic: boolean;
   wait: Wait;
 }
 
-async function perform(job: Job) {
+async function perform({ target, options, stdin, name, allowBasic, wait }: Job, collected: Collected | null) {
   const signals = onExecSignals();
-  const open = () => openViewer(job.target, new AbortController().signal);
-  const connection = await whenThere(job.target, job.wait, open);
-  if (connection.protocol === SUBPROTOCOL_V2) return stream(job, connection, signals);
-  signals.sayWhatGoesOn(`interrupted; the command may go on running on ${job.name}`);
-  const stdin = job.stdin ? await sentStdin() : undefined;
-  const { allowBasic } = job;
-  return remoteExec(connection, { ...job.options, stdin, allowBasic }, new AbortController().signal);
+  const open = () => openViewer(target, new AbortController().signal);
+  const connection = await whenThere(target, wait, open);
+  const isV2 = connection.protocol === SUBPROTOCOL_V2;
+  const input = isV2 ? stdinBytes() : awaitedStdin("waiting for the end of stdin (-n sends none)");
+  const [stdout, stderr] = collected ?? [];
+  const run = {
+    ...options,
+    stdin: stdin ? input : null,
+    stdout: stdout ? (bytes: Uint8Array) => stdout.add(bytes) : writeOut,
+    stderr: stderr ? (bytes: Uint8Array) => stderr.add(bytes) : writeErr,
+    allowBasic,
+    status,
+  };
+  const command = isV2 ? new RemoteRun(target, run) : new ExecV1(run);
+  if (command.control) signals.handOn(command.control);
+  else signals.sayWhatGoesOn(`interrupted; the command may go on running on ${name}`);
+  return command.run(connection);
 }
 
-async function stream(
-  job: Job,
-  connection: Awaited<ReturnType<typeof openViewer>>,
-  signals: ReturnType<typeof onExecSignals>,
-) {
-  const [stdout, stderr] = [new Collector(), new Collector()];
-  const run = new RemoteRun(job.target, {
-    ...job.options,
-    stdin: job.stdin ? stdinBytes() : null,
-    stdout: job.json ? (bytes) => stdout.add(bytes) : writeOut,
-    stderr: job.json ? (bytes) => stderr.add(bytes) : writeErr,
-    status(status) {
-      const text =
-        status.kind === "lost"
-          ? `lost the connection (${status.reason}); the command goes on, trying again`
-          : "connected again";
-      say(`rexec: ${text}`);
-    },
-  });
-  signals.handOn(run);
-  return outcomeOfRun(await run.run(connection), job.options.shown, stdout, stderr);
-}
-
-function sentStdin(): Promise<Uint8Array> {
-  return wholeStdin(EXEC_STDIN_BYTES, stdinTooLarge, "waiting for the end of stdin (-n sends none)");
+function status(status: { kind: "lost"; reason: string } | { kind: "reconnected" }): void {
+  const text =
+    status.kind === "lost"
+      ? `lost the connection (${status.reason}); the command goes on, trying again`
+      : "connected again";
+  say(`rexec: ${text}`);
 }

@@ -1,11 +1,11 @@
-/** Where the first administrator's token is kept when no terminal shows it: a file that its owner alone can read. */
+/** The file of the first administrator's token, for a start without a terminal. Only its owner can read it. */
 import { closeSync, constants, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
 
 /**
- * Writes `admin-token` in the data folder, mode 0600. What bears the name already, a symbolic link too, is replaced and
- * not followed; nothing is ever seen half-written.
+ * Writes `admin-token` in the data folder, mode 0600, in one step. An existing file or symbolic link is replaced, not
+ * followed.
  * @returns its path
  * @throws RexecError `token_not_kept`
  */

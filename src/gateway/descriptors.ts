@@ -1,5 +1,6 @@
-/** The process's open files, of which each connection is one: how many there are, may be, and a few kept back. */
+/** File descriptors of this process: how many are open, the limit, and a reserve. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { errnoOf } from "../lib/errors.ts";
 
 /** Files that this process may have open; the soft limit, which the runtime has raised to the hard one. */
 export function descriptorLimit(): number {
@@ -22,7 +23,7 @@ export function openDescriptors(): number {
   }
 }
 
-/** Descriptors that are held in vain, to be let go of when all others are used up. */
+/** Descriptors of /dev/null, closed when the process runs out of others. Owned by the listener. */
 export class Reserve {
   readonly #size: number;
   #held: number[] = [];
@@ -32,7 +33,7 @@ export class Reserve {
     this.fill();
   }
 
-  /** Takes back what was let go of, as far as it can be had. */
+  /** Opens as many as are missing and can be had. */
   fill(): void {
     try {
       while (this.#held.length < this.#size) this.#held.push(openSync("/dev/null", "r"));
@@ -51,5 +52,5 @@ export class Reserve {
 const FOLDER = "/proc/self/fd";
 
 function isExhaustion(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
+  return ["EMFILE", "ENFILE"].includes(errnoOf(error) ?? "");
 }

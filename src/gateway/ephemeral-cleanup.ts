@@ -1,31 +1,38 @@
-/** Forgets agents of CI jobs that left without a word: their runner was killed, or its machine is gone. */
+/** Forgets agents of CI jobs that left without unregistering: their runner was killed, or its machine is gone. */
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Hub } from "./sessions/hub.ts";
+import type { AgentDirectory } from "./sessions/agent-directory.ts";
 import type { Store } from "./store/store.ts";
 
+/** What the clean-up of ephemeral agents needs. Times in ms. */
 export interface EphemeralCleanupOptions {
   store: Pick<Store, "agents">;
-  hub: Pick<Hub, "presence" | "agentDeleted" | "feed">;
+  directory: Pick<AgentDirectory, "presences" | "publish">;
   logger: Logger;
   /** How long an ephemeral agent may be away, ms. */
   afterMs: number;
 }
 
-/** Looks at least so often, ms. */
+/** Longest time between two looks, ms. */
 const LOOK_MS = 60_000;
 
-/** Begins; the answer ends it. While the gateway itself was away nobody could be there: the time counts from its start. */
-export function startEphemeralCleanup({ store, hub, logger, afterMs }: EphemeralCleanupOptions): () => void {
+/**
+ * Returns a function that stops the cleanup. While the gateway itself was away no agent could connect: the time counts
+ * from its start.
+ */
+export function startEphemeralCleanup(options: EphemeralCleanupOptions): () => void {
+  const { store, directory, logger, afterMs } = options;
   const startedAt = Date.now();
   const look = async () => {
     const before = Date.now() - afterMs;
     if (before < startedAt) return;
-    for (const { id, name, user_id } of await store.agents.ephemeralSince(new Date(before).toISOString())) {
-      if (hub.presence(id)) continue;
-      await store.agents.forget(id);
-      hub.agentDeleted(id);
-      hub.feed.changed(user_id, id, "deleted");
+    const since = new Date(before).toISOString();
+    const silent = await store.agents.ephemeralSince(since);
+    const connected = await directory.presences(silent.map(({ id }) => id));
+    for (const { id, name, user_id } of silent) {
+      // An agent that has connected since the directory answered is recorded, and stays.
+      if (connected.has(id) || !(await store.agents.forgetSilent(id, since))) continue;
+      await directory.publish({ type: "deleted", agentId: id, userId: user_id });
       logger.info(`agent ${name} (${id}) is forgotten: it was ephemeral, and away for ${afterMs / 1000} s`);
     }
   };

@@ -1,10 +1,11 @@
-/** The gateway: everything put together, started and stopped. */
+/** Puts the gateway together, starts it and stops it. */
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
+import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
@@ -14,28 +15,31 @@ import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
+import { SocketAcceptor } from "./sessions/acceptor.ts";
+import type { AgentDirectory } from "./sessions/agent-directory.ts";
 import { ContainerFeed } from "./sessions/container-feed.ts";
-import { Hub } from "./sessions/hub.ts";
+import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
-import { SnapshotBudget } from "./sessions/snapshot-budget.ts";
+import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
+/** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
   /** Address to listen on; default 127.0.0.1. */
   host?: string | undefined;
   /** Default 8080; 0 for any free one. */
   port?: number | undefined;
-  /** Folder of the database; made where it is missing. */
+  /** Folder of the database; it is made if it is missing. */
   dataDir: string;
-  /** How others reach this gateway, where that is not what they ask for (behind a proxy). */
+  /** The URL that agents and viewers use, if requests do not show it (behind a proxy). */
   publicUrl?: string | undefined;
   /** Paths of PEM files. */
   tls?: { cert: string; key: string } | undefined;
-  /** Folders that may have the agent's executables; the first one that does is served. */
+  /** Folders to look for the agent's executables in; the first one that has any is served. */
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
   allowOrigins?: readonly string[] | undefined;
@@ -44,30 +48,34 @@ export interface GatewayOptions {
   logger: Logger;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
-  /** Bytes for the output of all sessions that are or were looked at; default 256 MiB. */
+  /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
-  /** Speak rexec.v1 with everybody, whatever they offer. */
+  /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** Replaces the directory of agents, which knows those of this process only, by one around it. */
+  directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
 
 const SCROLLBACK_LINES = 1_000;
 
+/** A running gateway. Its creator stops it. */
 export interface Gateway {
-  /** Where it listens, for somebody on this machine: `http://127.0.0.1:8080`. */
+  /** The listening address for clients on this machine: `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** How others reach it: the given public URL, or `url`. */
+  /** The given public URL, or `url`. */
   readonly publicUrl: string;
-  /** The first administrator's token, on the very first start only. */
+  /** The first administrator's token; null but on the very first start. */
   readonly adminToken: string | null;
-  /** The folder that downloads come from. */
+  /** The folder that downloads come from; null without one. */
   readonly downloads: string | null;
   readonly store: Store;
+  /** The agents and sockets of this process. */
   readonly hub: Hub;
-  /** Says goodbye to all (1001), finishes what is under way, closes the database. Takes `timings.stopMs` at most. */
+  /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
 
@@ -84,20 +92,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
   const quotas = { ...QUOTAS, ...options.quotas };
-  const feed = new ContainerFeed(
-    {
-      one: async (id) => {
-        const agent = await store.agents.get(id);
-        return agent && containerView(agent, hub.presence(id));
-      },
-      all: async (userId) => {
-        const agents = await store.agents.listOfUser(userId);
-        return agents.map((agent) => containerView(agent, hub.presence(agent.id)));
-      },
-      limit: quotas.agents,
-    },
-    (error) => logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
-  );
   const hub = new Hub(
     {
       timings,
@@ -108,15 +102,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       sessions: new SessionQuota(quotas.sessions),
     },
-    logger,
     recorder(store, logger),
-    feed,
+  );
+  const directory = options.directory?.(hub) ?? hub;
+  const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
+    logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, hub, authenticator, quotas, downloads, logger });
+    const app = createApp({ store, directory, authenticator, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -126,11 +122,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       port,
       tls,
       app,
-      hub,
+      connections: hub.connections,
       logger,
       upgrade: {
         store,
-        hub,
+        directory,
+        admissions: hub.admissions,
+        acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
+        feed,
         authenticator,
         quotas,
         timings,
@@ -141,7 +140,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       proxy: { publicUrl, trusted },
     });
     const adminToken = await firstTokenOnce(server, store);
-    const stopEphemeralCleanup = startEphemeralCleanup({ store, hub, logger, afterMs: timings.ephemeralMs });
+    const stopEphemeralCleanup = startEphemeralCleanup({
+      store,
+      directory,
+      logger,
+      afterMs: timings.ephemeralMs,
+    });
     const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
@@ -153,12 +157,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       hub,
       stop() {
         stopEphemeralCleanup();
+        feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
         screens.stop();
         return stopping;
       },
     };
   } catch (error) {
+    feed.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
@@ -166,7 +172,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /**
- * Makes a new token of the administrator in a data folder, for one who lost theirs. A gateway may be running on it.
+ * Makes a new token of the administrator in a data folder, if the first one was lost. A gateway may be running on it.
  * @throws RexecError `no_admin`, or as `openStore`
  */
 export async function newAdminToken(dataDir: string): Promise<string> {
@@ -242,24 +248,39 @@ function hasDownloads(folder: string): boolean {
   return names.some((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
-/** An address that this machine reaches itself at. */
+/** The address for clients on this machine. */
 function reachable(host: string): string {
   if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
 }
 
-/** Keeps the records up to date; a database that fails is logged, and nobody's terminal suffers. */
-function recorder(store: Store, logger: Logger) {
+/** Entries of `GET /api/containers`. */
+function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas) {
+  const view = async (agents: AgentRow[]) => {
+    const presences = await directory.presences(agents.map(({ id }) => id));
+    return agents.map((agent) => containerView(agent, presences.get(agent.id)));
+  };
+  return {
+    async one(id: string) {
+      const agent = await store.agents.get(id);
+      return agent && ((await view([agent]))[0] ?? null);
+    },
+    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    limit: quotas.agents,
+  };
+}
+
+/** Keeps the records up to date. A database that fails is logged, and no terminal waits for it. */
+function recorder(store: Store, logger: Logger): AgentRecorder {
   const record = (write: Promise<void>) =>
     void write.catch((error: unknown) => {
       const why = messageOf(error);
       gather(logger, { level: "error", kind: "records", who: why }, `cannot record: ${why}`);
     });
   return {
-    connected: (id: string, at: string) => record(store.agents.markConnected(id, at)),
-    alive: (id: string, at: string) => record(store.agents.markPing(id, at)),
-    systemInfo: (id: string, info: Parameters<Store["agents"]["setSystemInfo"]>[1]) =>
-      record(store.agents.setSystemInfo(id, info)),
+    connected: (id, at) => record(store.agents.markConnected(id, at)),
+    alive: (id, at) => record(store.agents.markPing(id, at)),
+    systemInfo: (id, info) => record(store.agents.setSystemInfo(id, info)),
   };
 }
 

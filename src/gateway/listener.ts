@@ -1,7 +1,6 @@
 /**
  * The listening socket, which is closed while the process has hardly any descriptors left: a connection that cannot be
- * accepted would keep the event loop busy, and those who are connected could not be served either. Who is connected
- * stays so.
+ * accepted would keep the event loop busy, and the open connections would starve with it. Open connections stay open.
  */
 import type { Server } from "bun";
 import type { Logger } from "../lib/log.ts";
@@ -10,12 +9,13 @@ import type { SocketData } from "./sockets/connection.ts";
 
 /** How often the descriptors are counted, milliseconds. */
 const CHECK_MS = 250;
-/** Descriptors that new connections never get: the eighth part, within these bounds. */
+/** Free descriptors below which the listener closes: an eighth of the limit, within these bounds. */
 const LEAST_FREE = 16;
 const MOST_FREE = 256;
-/** Of them, so many are held open until they are needed: many connections may come between two counts. */
+/** Of them, so many are held in reserve: many connections may come between two counts. */
 const RESERVE = 12;
 
+/** The listening socket of the gateway. Closes and reopens it by the number of free descriptors, until `stop`. */
 export class Listener {
   readonly port: number;
   readonly #listen: (port: number) => Server<SocketData>;
@@ -24,9 +24,9 @@ export class Listener {
   readonly #free = Math.min(MOST_FREE, Math.max(LEAST_FREE, Math.floor(this.#limit / 8)));
   readonly #reserve = new Reserve(RESERVE);
   readonly #timer = setInterval(() => this.#check(), CHECK_MS);
-  /** The one that listens; null while none does. */
+  /** The server that listens; null while none does. */
   #server: Server<SocketData> | null;
-  /** Those that listened before and still have connections. */
+  /** Servers that no longer listen and still have connections. */
   #former: Server<SocketData>[] = [];
 
   /**
@@ -45,7 +45,7 @@ export class Listener {
     this.port = this.#server.port ?? port;
   }
 
-  /** Accepts nothing more. Resolves when every request and socket has ended; `force` ends them. */
+  /** Accepts no more connections. Resolves when every request and socket has ended; `force` ends them. */
   async stop(force = false): Promise<void> {
     this.#end();
     const servers = [...this.#former, ...(this.#server ? [this.#server] : [])];

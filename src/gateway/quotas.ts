@@ -1,19 +1,20 @@
-/** How much one user may have. A user's token that leaks, or a script that loops, stops here. */
+/** Quotas of one user: they stop a leaked token, or a script in a loop. */
 
+/** Counts for one user, over all agents. */
 export interface Quotas {
-  /** Registered agents. The list that a client gets without `limit` is as long as this. */
+  /** Registered agents: also the length of a list without `limit`. */
   agents: number;
-  /** Tokens that are neither revoked nor expired, agents' own ones not counted. */
+  /** Live tokens, without those of agents. */
   tokens: number;
-  /** Open viewer connections, of all agents together. */
+  /** Open viewer connections. */
   viewers: number;
-  /** Sessions that run on connected agents, of all agents together. */
+  /** Sessions that run on connected agents. */
   sessions: number;
 }
 
 export const QUOTAS: Quotas = { agents: 5_000, tokens: 1_000, viewers: 1_000, sessions: 1_000 };
 
-/** Live tokens of one agent. It needs one, and a second while it changes over. */
+/** Live tokens of one agent. It needs one, and a second one while it changes from one to the other. */
 export const TOKENS_OF_AN_AGENT = 16;
 
 /** Revoked and expired tokens that stay listed for each user. Older ones are deleted. */

@@ -9,17 +9,18 @@ import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
 import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
 import { Listener } from "./listener.ts";
-import type { Hub } from "./sessions/hub.ts";
 import type { SocketData } from "./sockets/connection.ts";
+import type { Connections } from "./sockets/connections.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
 
+/** How the gateway listens. */
 export interface ServerOptions {
   host: string;
   /** 0 for any free one. */
   port: number;
   tls: { cert: BunFile; key: BunFile } | null;
   app: ReturnType<typeof createApp>;
-  hub: Hub;
+  connections: Connections;
   upgrade: UpgradeDeps;
   proxy: Omit<ProxyOptions, "listening">;
   logger: Logger;
@@ -59,7 +60,7 @@ function listen(options: ServerOptions, port: number): Server<SocketData> {
         gather(logger, cause, `a request failed: ${why}`);
         return new ApiError(500, "internal", "the gateway has a problem of its own").toResponse();
       },
-      websocket: socketHandler(options.hub),
+      websocket: socketHandler(options.connections),
     });
   } catch (error) {
     throw explain(error, options);
@@ -80,11 +81,11 @@ function forRoutes(request: Request, url: URL): Request {
   return whole.method === "HEAD" ? new Request(whole, { method: "GET" }) : whole;
 }
 
-function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
+function socketHandler(connections: Connections): WebSocketHandler<SocketData> {
   return {
     // One number for all kinds of socket, so it is the largest: `sockets/frame-watch.ts` bounds what is not whole.
     maxPayloadLength: LARGEST_FRAME_BYTES,
-    // No limit here, since a message beyond it would be dropped: `relay/flow.ts` says what bounds it.
+    // No limit here, since a message beyond it would be dropped: `v1/flow.ts` says what bounds it.
     backpressureLimit: 0,
     // Pings and the end of the silent are `Connection`'s: Bun's would also count a socket that we do not read.
     idleTimeout: 0,
@@ -98,7 +99,7 @@ function socketHandler(hub: Hub): WebSocketHandler<SocketData> {
     pong: (ws, data) => ws.data.connection.ponged(data.length),
     close(ws, code, reason) {
       ws.data.connection.closed(code, reason);
-      hub.released(ws.data.connection);
+      connections.released(ws.data.connection);
     },
   };
 }

@@ -1,32 +1,33 @@
-/** How long the gateway waits for what, milliseconds. */
+/** Intervals and timeouts of the gateway. */
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../protocol/limits.ts";
 
+/** All in milliseconds. Tests shorten them; the defaults are `TIMINGS`. */
 export interface Timings {
-  /** Sockets are looked after this often. */
+  /** Interval of the tick over sockets and rooms. */
   tickMs: number;
-  /** A socket is pinged this often, and given up after `deadPeerMs` of silence. */
+  /** A v1 socket is pinged this often, and closed after `deadPeerMs` of silence. */
   pingMs: number;
   deadPeerMs: number;
-  /** A viewer that has output waiting and takes nothing of it for this long is closed. */
+  /** A viewer that has output waiting and takes none of it for this long is closed. */
   viewerStallMs: number;
-  /** A split session whose viewer left ends after this: time to come back after a dropped line. */
+  /** Grace period of a split session whose viewer left: time to reconnect after a dropped line. */
   splitGraceMs: number;
-  /** Viewers wait this long for an agent that dropped off. */
+  /** Grace period of an agent that dropped off: its viewers stay connected. */
   agentGraceMs: number;
-  /** An exec is failed this long after the timeout that the agent was to enforce. */
+  /** An exec fails this long after the timeout that the agent has to enforce. */
   execGraceMs: number;
-  /** The same two for a socket that speaks rexec.v2, which is pinged after `v2PingMs` of silence. */
+  /** A v2 socket is pinged after `v2PingMs` of silence, and closed after `v2DeadMs`. */
   v2PingMs: number;
   v2DeadMs: number;
-  /** What a viewer that dropped off had asked for is kept for it this long. */
+  /** Grace period of a viewer that dropped off: its position is kept. */
   holdMs: number;
-  /** Whose size a session has still counts this long after they dropped off. */
+  /** Grace period in which the size of a viewer that dropped off still counts. */
   sizeGraceMs: number;
-  /** What is known of a session that ended is forgotten after this. */
+  /** An ended session is listed for this long. */
   endedMs: number;
   /** A viewer that keeps falling behind gets a fresh screen at most this often. */
   screenEveryMs: number;
-  /** An agent that registered as ephemeral is forgotten after being away for this long. */
+  /** An ephemeral agent is deleted after this long without a connection. */
   ephemeralMs: number;
   /** At shutdown, sockets and requests get this long to end. */
   stopMs: number;

@@ -1,15 +1,15 @@
-/** Who a process runs as. `os.userInfo()` of Bun 1.4.5 only repeats USER and SHELL, and says "unknown" without them. */
+/** Accounts of this machine. `os.userInfo()` of Bun 1.4.5 only repeats USER and SHELL, or says "unknown". */
 import { readFileSync } from "node:fs";
 
-/** An account of this machine. */
+/** An entry of passwd(5). */
 export interface Account {
   readonly name: string;
   readonly home: string;
-  /** Its login shell, where the system names one that lets people in. */
+  /** The login shell; null for an account without a login. */
   readonly shell: string | null;
 }
 
-/** Never throws: an account without an entry (a container with a random uid) is called by its number, and lives in `/`. */
+/** Never throws. A uid without an entry (in a container, say) has its number for a name and `/` for a home. */
 export function accountOf(uid: number, passwd = "/etc/passwd"): Account {
   const [name, , , , , home, shell] = (inFile(uid, passwd) ?? inDirectory(uid) ?? "").split(":");
   return { name: name || String(uid), home: home?.startsWith("/") ? home : "/", shell: usableShell(shell) };
@@ -21,7 +21,7 @@ export function primaryGroupOf(uid: number, passwd = "/etc/passwd"): number | nu
   return gid && /^\d+$/.test(gid) ? Number(gid) : null;
 }
 
-/** The shell, or null where it is none: accounts of services have a program in its place that only turns people away. */
+/** The shell; null for the programs that accounts of services have in its place to refuse a login. */
 export function usableShell(shell: string | undefined): string | null {
   return shell && !/\/(nologin|false|true|sync)$/.test(shell) ? shell : null;
 }

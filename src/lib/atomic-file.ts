@@ -1,4 +1,4 @@
-/** Files that are either the old one or the new one, never half of each. */
+/** Replaces files in one step: a reader sees the old content or the new one. */
 import {
   closeSync,
   fsyncSync,

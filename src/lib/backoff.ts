@@ -8,7 +8,7 @@ export interface BackoffOptions {
   baseMs: number;
   /** Ceiling of every later delay, ms. */
   capMs: number;
-  /** A connection that lived this long makes the next delay a first one again, ms. */
+  /** A connection that lived this long resets the delays, ms. */
   healthyAfterMs: number;
   /** Even in [0, 1). */
   random?: () => number;
@@ -23,6 +23,7 @@ export function backoffDelay(options: BackoffOptions, attempt: number): number {
   return random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30));
 }
 
+/** The delays of one connection that is tried again. Owned by its loop. */
 export class Backoff {
   #attempt = 0;
   readonly #options: BackoffOptions;
@@ -43,7 +44,7 @@ export class Backoff {
     return delay;
   }
 
-  /** To be told how long a connection lived, ms: a healthy one starts the delays anew. */
+  /** Call it with the lifetime of each connection, ms: a healthy one resets the delays. */
   connectionLived(ms: number): void {
     if (ms >= this.#options.healthyAfterMs) this.#attempt = 0;
   }

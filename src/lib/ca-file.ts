@@ -1,4 +1,4 @@
-/** Files of certificates of authorities, PEM or DER. */
+/** CA files, PEM or DER. */
 import { readFileSync } from "node:fs";
 import { errnoOf, messageOf, RexecError } from "./errors.ts";
 
@@ -14,7 +14,7 @@ export function readCertificates(path: string): string[] {
   if (bytes.length > MAX_BYTES) throw bad(path, "is too large for a file of certificates");
   if (bytes.toString("latin1").trim() === "") throw bad(path, "is empty");
   const text = bytes.toString("latin1");
-  // Each block as it is: what is wrong inside of one is told with the first connection.
+  // A fault inside a block shows with the first connection.
   const blocks = text.match(
     /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END \1?CERTIFICATE-----/g,
   );

@@ -1,13 +1,12 @@
-/** Time as an argument, so that a test can own it. */
-
+/** Time that a test can control: monotonic, unlike the wall clock. */
 export interface Clock {
-  /** Milliseconds; only differences mean anything (monotonic: a changed wall clock does not move it). */
+  /** Milliseconds; only differences mean anything. */
   now(): number;
   /** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The real one. */
+/** The machine's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   sleep: (ms, signal) =>

@@ -1,8 +1,8 @@
-/** A connection that failed, in words: what happened, and what to look at. Shared by HTTP, WebSocket and plain TCP. */
+/** Explains failed connections, with a hint. For HTTP, WebSocket and plain TCP. */
 import { errnoOf, messageOf, RexecError } from "./errors.ts";
 
 /**
- * @param proxy the one that the connection was to go through: what refuses, or has no name, is then that one
+ * @param proxy the proxy of the connection: a refusal, or a name that is not found, is then the proxy's
  * @returns RexecError `unreachable` or `tls`
  */
 export function connectionError(error: unknown, url: URL, proxy?: string): RexecError {
@@ -32,8 +32,8 @@ export function connectionError(error: unknown, url: URL, proxy?: string): Rexec
 }
 
 /**
- * What is wrong with a certificate, by the code that OpenSSL or the runtime gives.
- * @param names what it is for, where that is known: `localhost, *.example.com`
+ * Explains the certificate error of OpenSSL or the runtime.
+ * @param names the names in the certificate, where known: `localhost, *.example.com`
  */
 export function certificateProblem(code: string, names?: string): { why: string; hint: string } {
   const found = CERTIFICATES.find(({ test }) => test.test(code));
@@ -42,7 +42,7 @@ export function certificateProblem(code: string, names?: string): { why: string;
   return { why: `${found.why}${whose} (${code.split(/[\s:]/, 1)[0]})`, hint: found.hint };
 }
 
-/** Whether a code of the system says that a name has no address, or that no name server answered. */
+/** True for an error code of name resolution: no such name, or no name server answered. */
 export function isNameError(text: string): boolean {
   // Bun gives ENOENT for some names (1.4.5, when it listens or where the resolver answers with a failure).
   return /ENOTFOUND|EAI_\w+|getaddrinfo|\bDNS|ENODATA|ESERVFAIL|ENONAME|EBADNAME|ENOENT|ERR_INVALID_URL/i.test(

@@ -1,4 +1,4 @@
-/** The one error type that a person may come to see, and the exit codes of both programs. */
+/** The error type that users see, and the exit codes of both programs. */
 
 /** Exit codes, as `--help` documents them. */
 export const ExitCode = {
@@ -23,7 +23,10 @@ interface ErrorDetail {
   cause?: unknown;
 }
 
-/** What happened, to what; `hint` says what to do next. The entry point prints both and leaves with `exitCode`. */
+/**
+ * An error for the user: the message says what failed and why, `hint` says what to do. The entry point prints both and exits
+ * with `exitCode`.
+ */
 export class RexecError extends Error {
   override readonly name: string = "RexecError";
   readonly code: string;

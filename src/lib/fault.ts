@@ -1,14 +1,14 @@
-/** A fault of our own in one of many: it is logged with its stack, and the others and the process go on. */
+/** Contains a bug to one session, viewer or channel: it is logged with its stack, and the rest goes on. */
 import { gather } from "./gather.ts";
 import type { Logger } from "./log.ts";
 
-/** Logs it; the same fault again is only counted. @param what could not be done, or for whom */
+/** Logs it with its stack; the same fault again is only counted. @param what failed, and for which session or viewer */
 export function reportFault(logger: Logger, what: string, error: unknown): void {
   const stack = stackOf(error);
   gather(logger, { level: "error", kind: "faults", who: stack.slice(0, PLACE_CHARS) }, `${what}: ${stack}`);
 }
 
-/** Does it with each of them: one that throws is reported, and the rest have their turn. */
+/** Calls it with each element; one that throws is reported, and the rest follows. */
 export function forEachSafely<T>(
   items: Iterable<T>,
   work: (item: T) => void,
@@ -25,7 +25,7 @@ export function forEachSafely<T>(
 
 // --- internal ---
 
-/** By so much of its stack a fault is told from another one. */
+/** Characters of a stack that tell one fault from another. */
 const PLACE_CHARS = 300;
 
 function stackOf(error: unknown): string {

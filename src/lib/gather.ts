@@ -1,23 +1,24 @@
 /**
- * Lines that a peer can cause as often as it likes. The first ones of a cause are written at once; the rest of an
- * interval is counted, and said at its end with the last of them.
+ * Summarizes log lines that a peer can cause at will. The first lines of a cause are written at once; the rest of an
+ * interval is counted, and its last line is written with the count.
  */
 import type { Logger } from "./log.ts";
 
 /** ms */
 export const GATHER_INTERVAL_MS = 10_000;
-/** Peers of one kind of event that are told apart within an interval; lines of more are counted together. */
+/** Peers of one kind that are counted one by one within an interval; the rest is counted together. */
 export const GATHERED_PEERS = 64;
 
+/** What a line is counted under, and how many lines are written at once. */
 export interface Cause {
   level: keyof Logger;
   /** The kind of event: a constant of the caller's, so that there are few. */
   kind: string;
-  /** Who caused it: an address, an agent's id. */
+  /** The peer that caused it: an address, an agent's id. */
   who: string;
-  /** Lines of an interval that are written, default 1. */
+  /** Lines of an interval that are written at once, default 1. */
   atOnce?: number;
-  /** Peers that are told apart, default `GATHERED_PEERS`. */
+  /** Peers that are counted one by one, default `GATHERED_PEERS`. */
   peers?: number;
 }
 

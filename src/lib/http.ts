@@ -1,4 +1,4 @@
-/** JSON over HTTP to a Rexec server, with errors that say what to do. */
+/** Requests to a Rexec server: JSON over HTTP, with errors that say what to do. */
 import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
@@ -10,6 +10,7 @@ import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
 
 export { connectionError } from "./connection-error.ts";
 
+/** A request and the schema of its answer. */
 export interface ApiRequest<T> {
   endpoint: Endpoint;
   method: "GET" | "POST" | "PATCH" | "DELETE";
@@ -17,7 +18,7 @@ export interface ApiRequest<T> {
   token?: string | undefined;
   body?: object | undefined;
   schema: z.ZodMiniType<T>;
-  /** Most bytes of the answer; default `HTTP_ANSWER_BYTES`. */
+  /** Bound of the answer, bytes; default `HTTP_ANSWER_BYTES`. */
   limit?: number | undefined;
   /** Default 20 s. */
   timeoutMs?: number | undefined;
@@ -39,7 +40,7 @@ export class HttpError extends RexecError {
 }
 
 /**
- * One request, one checked answer.
+ * Sends a request and checks the answer.
  * @throws HttpError for a status that is not 2xx; RexecError `unreachable`, `tls`, `timeout` or `bad_answer`
  */
 export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
@@ -63,7 +64,7 @@ export async function requestJson<T>(request: ApiRequest<T>): Promise<T> {
 }
 
 /**
- * A file that a server hands out, as text. It carries no token, and so may be redirected.
+ * Fetches a text file. Sends no token, and so follows redirects.
  * @throws as `requestJson`
  */
 export async function requestText(
@@ -76,7 +77,7 @@ export async function requestText(
 }
 
 /**
- * The body, as long as it is one that a Rexec server would send; of one that says no, its beginning.
+ * The body within `limit`; of an error answer its beginning.
  * @throws RexecError `bad_answer` for one of more than `limit` bytes
  */
 export async function boundedText(response: Response, url: URL, limit: number): Promise<string> {
@@ -101,10 +102,9 @@ export async function boundedText(response: Response, url: URL, limit: number): 
 
 // --- internal ---
 
-/** What is sent of a request. */
 type Sent = Omit<ApiRequest<never>, "schema" | "method"> & { method: string };
 
-// A redirect would hand the token to whoever it points at.
+/** A redirect would send the token to another server. */
 async function send(
   request: Sent,
   url: URL,
@@ -154,7 +154,7 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
   return new HttpError(status, message, hintFor(status, code, url), code);
 }
 
-/** An `error` that is the machine's word and not a sentence, as `agent_limit_reached`. */
+/** An `error` that is a code and no sentence, such as `agent_limit_reached`. */
 const IS_CODE = /^[a-z]+(_[a-z]+)+$/;
 
 function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
@@ -176,7 +176,7 @@ const TOKEN_STATES: Record<string, string | undefined> = {
 const LIMIT_HINT =
   "the account has reached a limit of its plan: remove what is not needed, or ask for a larger plan";
 
-/** What the server says by a code says more than the status. */
+/** A code says more than the status. */
 const HINTS_BY_CODE: Record<string, string | undefined> = {
   agent_limit_reached:
     "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +

@@ -1,9 +1,9 @@
-/** Whether a descriptor is a terminal, without what `node:tty` costs at start. */
+/** Tells a terminal without loading `node:tty`. */
 import { fstatSync, type Stats } from "node:fs";
 
 /**
- * As `isatty` of `node:tty`. That module brings the runtime's sockets and streams, 6 ms at start (measured, Bun 1.4.5),
- * so it is asked only about a device that the number of its driver does not tell.
+ * As `isatty` of `node:tty`, which loads the runtime's sockets and streams: 6 ms at start (measured, Bun 1.4.5). So it is
+ * called only for a device whose driver number does not decide.
  */
 export function isTerminal(fd: number): boolean {
   let stats: Stats;

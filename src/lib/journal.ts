@@ -1,6 +1,6 @@
 /**
- * The journal of systemd as a place for lines. A service's stderr is a socket to it, which ends for good where the
- * journal is stopped and started anew; then a new one is opened here.
+ * Writes to systemd's journal after its restart. A service's stderr is a socket to the journal, which ends for good when
+ * the journal stops; then a new socket is opened here.
  */
 import { fstatSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -8,7 +8,7 @@ import { basename } from "node:path";
 
 const SOCKET = "/run/systemd/journal/stdout";
 
-/** True where the descriptor is the socket to the journal that systemd has given this process. */
+/** True where the descriptor is the journal socket that systemd gave this process. */
 export function isJournal(fd: number, stream = process.env.JOURNAL_STREAM): boolean {
   if (!stream) return false;
   try {
@@ -19,7 +19,7 @@ export function isJournal(fd: number, stream = process.env.JOURNAL_STREAM): bool
   }
 }
 
-/** A connection of our own to it, made at the first line and again at the first one after it has ended. */
+/** A connection to the journal, opened by the first line, and again after its end. Owned by a log target. */
 export class Journal {
   #socket: Socket | null = null;
 
@@ -40,7 +40,7 @@ export class Journal {
 
   #connected(): Socket {
     if (this.#socket && !this.#socket.destroyed) return this.#socket;
-    // Loaded here: it costs 6 ms, and most commands have no journal.
+    // Loaded here, since it costs 6 ms and most commands have no journal.
     const socket = process.getBuiltinModule("node:net").connect(SOCKET);
     const forget = () => {
       if (this.#socket === socket) this.#socket = null;

@@ -1,10 +1,11 @@
-/** How much a log may grow, whatever causes it: lines of each level by a token bucket, the rest only counted. */
+/** Bounds the growth of a log. */
 
-/** Lines of one level that may come at once. */
+/** Lines of one level in a burst. */
 export const LOG_BURST_LINES = 1_000;
-/** Lines of one level a second in the long run. */
+/** Lines of one level a second, sustained. */
 export const LOG_LINES_PER_SECOND = 10;
 
+/** A token bucket of lines; lines beyond it are counted. A logger owns one for each level. */
 export class LogBudget {
   readonly #now: () => number;
   readonly #burst: number;
@@ -13,7 +14,7 @@ export class LogBudget {
   #at: number;
   #dropped = 0;
 
-  /** @param now ms that only grow */
+  /** @param now a monotonic clock, ms */
   constructor(burst = LOG_BURST_LINES, perSecond = LOG_LINES_PER_SECOND, now = () => performance.now()) {
     this.#burst = burst;
     this.#rate = perSecond;
@@ -22,7 +23,7 @@ export class LogBudget {
     this.#at = now();
   }
 
-  /** @returns how many lines were left out since the last one that was written; null where this one is, too */
+  /** Asks for one line. @returns lines dropped since the last one that was written; null where this one is dropped too */
   take(): number | null {
     const now = this.#now();
     this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) / 1000) * this.#rate);

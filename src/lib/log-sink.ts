@@ -1,28 +1,28 @@
 /**
- * Where the lines of a log go: a descriptor that is never waited for. A line that can't be written is dropped and
- * counted, and the count is written once lines can be. No error of the descriptor reaches the program.
+ * Writes log lines to a descriptor without ever blocking. A line that can't be written is dropped and counted; the count
+ * is written once lines can be. No error of the descriptor reaches the program.
  */
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
 import { errnoOf } from "./errors.ts";
 import { isJournal, Journal } from "./journal.ts";
 
-/** Bytes of lines that wait for a slow reader; a line beyond them is dropped. */
+/** Bound of the queue for a slow reader, bytes; a line beyond it is dropped. */
 export const LOG_QUEUE_BYTES = 256 * 1024;
 
-/** What takes bytes without blocking. */
+/** Takes bytes without blocking. Owned by its sink. */
 export interface LogTarget {
-  /** @returns bytes taken @throws the system's error; EAGAIN where there is no room now */
+  /** @returns bytes taken @throws the system's error; EAGAIN where the reader is slow */
   put(bytes: Uint8Array): number | Promise<number>;
 }
 
-/** One program has one of them for each descriptor or file. */
+/** A bounded queue of lines in front of a target. One for each descriptor or file of a program. */
 export class LogSink {
   readonly #target: LogTarget;
   #queue: Entry[] = [];
   #bytes = 0;
   #lost = 0;
   #why = "";
-  /** The last line was cut by an error. */
+  /** An error cut the last line. */
   #isTorn = false;
   #isBusy = false;
   #waitMs = 0;
@@ -32,7 +32,7 @@ export class LogSink {
     this.#target = target;
   }
 
-  /** Never throws, never waits. @param text one line or several, with the line end */
+  /** Never throws and never waits. @param text one or more lines with their ends */
   write(text: string): void {
     const bytes = Buffer.from(text);
     if (this.#bytes + bytes.length > LOG_QUEUE_BYTES) {
@@ -44,7 +44,7 @@ export class LogSink {
     if (this.#timer === null || this.#waitMs === 0) this.#pump();
   }
 
-  /** Resolves once nothing waits, or can't be written now; after `ms` at the latest. */
+  /** Resolves once the queue is empty or cannot be written; after `ms` at the latest. */
   async settle(ms: number): Promise<void> {
     const deadline = performance.now() + (this.#waitMs >= MAX_WAIT_MS ? 0 : ms);
     while (this.#queue.length > 0 && performance.now() < deadline) {
@@ -60,7 +60,7 @@ export class LogSink {
     this.#bytes += entry.bytes.length;
   }
 
-  /** Puts the count of dropped lines in their place. */
+  /** Queues the count of dropped lines in their place. */
   #note(): void {
     if (this.#lost === 0) return;
     const line = `… ${this.#lost} line(s) are missing here: ${this.#why}\n`;
@@ -109,7 +109,7 @@ export class LogSink {
     );
   }
 
-  /** @returns false where nothing was taken, without an error: as with EAGAIN it is tried later */
+  /** @returns false where nothing was taken: it is tried again later, as after EAGAIN */
   #took(head: Entry, count: number): boolean {
     if (count === 0) {
       this.#again(true);
@@ -120,7 +120,7 @@ export class LogSink {
     if (head.offset < head.bytes.length) return true;
     this.#queue.shift();
     this.#bytes -= head.bytes.length;
-    // No line may follow for a long time.
+    // The next line may be a long time away.
     if (this.#queue.length === 0) this.#note();
     return true;
   }
@@ -130,7 +130,7 @@ export class LogSink {
     const code = errnoOf(error) ?? "";
     if (code === "EINTR") return false;
     if (code !== "EAGAIN") {
-      // The lines behind it would fare no better, and are of no use late.
+      // The lines behind it would fail too, and are of no use late.
       this.#isTorn = head.offset > 0 || head.endsTorn;
       this.#drop(
         this.#queue.reduce((sum, { lines }) => sum + lines, 0),
@@ -159,14 +159,13 @@ export class LogSink {
 }
 
 /**
- * Where a descriptor leads. A pipe or a terminal is opened anew, so that it does not block; other programs share the
- * description that we were given, and it stays as it is. What can't be opened anew (a socket, another user's pipe) is
- * written by a thread that may wait.
+ * A descriptor as a target. A pipe or a terminal is reopened with O_NONBLOCK, since other programs share the description
+ * that we inherited. What can't be reopened (a socket, another user's pipe) is written by a thread that may block.
  */
 export class FdTarget implements LogTarget {
   readonly #fd: number;
   readonly #own: number | null;
-  /** In place of the descriptor, where that was the journal's and has failed. */
+  /** Takes the place of a journal socket that has failed. */
   #journal: Journal | null = null;
 
   constructor(fd: number) {
@@ -188,18 +187,18 @@ export class FdTarget implements LogTarget {
   }
 }
 
-/** The program's sink of stdout (1) or stderr (2), made at the first call. */
+/** The program's sink for stdout (1) or stderr (2), made at the first call. */
 export function standardSink(fd: 1 | 2): LogSink {
   sinks[fd] ??= new LogSink(new FdTarget(fd));
   return sinks[fd];
 }
 
-/** Gives what waits for stdout and stderr a last moment, ms. */
+/** Waits at exit for the queues of stdout and stderr, `ms` at most. */
 export async function settleSinks(ms = LAST_MOMENT_MS): Promise<void> {
   await Promise.all([sinks[1]?.settle(ms), sinks[2]?.settle(ms)]);
 }
 
-/** Why a line of a log could not be written, in words. */
+/** Explains why a log line could not be written. */
 export function whyNotWritten(error: unknown): string {
   const code = errnoOf(error) ?? "";
   return REASONS[code] ?? `the log could not be written${code ? ` (${code})` : ""}`;
@@ -209,19 +208,19 @@ export function whyNotWritten(error: unknown): string {
 
 interface Entry {
   bytes: Buffer;
-  /** Lines that are lost with it. */
+  /** Lines in it, counted as dropped with it. */
   lines: number;
   offset: number;
-  /** It begins with the end of a line that was cut. */
+  /** It begins with the line end that a cut line lacks. */
   endsTorn: boolean;
 }
 
-/** A slow reader is asked again after so long, twice as long each time, ms. */
+/** A slow reader is tried again after this, doubled each time, ms. */
 const FIRST_WAIT_MS = 10;
 const MAX_WAIT_MS = 500;
-/** A descriptor that gave an error is tried again after so long, or with the next line, ms. */
+/** A failed descriptor is tried again after this, or with the next line, ms. */
 const RETRY_MS = 5_000;
-/** How long the end of the program waits for a reader that has taken lines so far, ms. */
+/** How long exit waits for a reader that has kept up so far, ms. */
 const LAST_MOMENT_MS = 100;
 
 const sinks: Record<1 | 2, LogSink | null> = { 1: null, 2: null };

@@ -1,4 +1,4 @@
-/** Logging: everything to stderr, so that stdout is for results. Secrets are blanked before anything is written. */
+/** Logs to stderr; stdout is for results. Secrets are blanked first. */
 // The core alone: what "consola" adds (prompts, its fancy reporter) costs every process 10 MB (measured, Bun 1.4.5).
 import { type ConsolaReporter, createConsola, LogLevels, type LogType } from "consola/core";
 import { isTerminal } from "./is-terminal.ts";
@@ -7,7 +7,7 @@ import { standardSink } from "./log-sink.ts";
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 
-/** What code below `commands/` may say to whoever operates it. */
+/** Messages of code below `commands/` to the operator. Never throws. */
 export interface Logger {
   debug(message: string): void;
   info(message: string): void;
@@ -15,18 +15,17 @@ export interface Logger {
   error(message: string): void;
 }
 
-/** Characters of one line of the log, at most. */
+/** Bound of one log line, characters. */
 export const LOG_LINE_CHARS = 2_000;
 
 /** Levels that `REXEC_LOG` takes. */
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
 
 /**
- * A logger for a program. `fancy` is for a person at a terminal; otherwise plain lines, for a journal or a log file.
- * Peers have a say in what is logged, so a message becomes one line of a bounded length, and each level has a bounded
- * rate: lines beyond it are counted. `process.stderr` is not used: at the end of the process the runtime would wait for
- * it, with a full disk for ever.
- * @param level least important level that is written; an unknown name means `info`
+ * The logger of a program. `fancy` is for a terminal; without it lines are plain, for a journal or a log file. Peers choose
+ * parts of messages, so each becomes one line of bounded length, and each level has a bounded rate. `process.stderr` is not
+ * used: at exit the runtime would wait for it, with a full disk for ever.
+ * @param level the least important level that is written; an unknown name means `info`
  * @param write takes each line in place of stderr
  */
 export function createLogger(
@@ -53,14 +52,14 @@ export function createLogger(
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
-/** Says nothing. */
+/** Writes nothing. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 // --- internal ---
 
-/** As much of a message as could be shown; far longer than a token, so that none is cut to what `redact` does not know. */
+/** Characters of a message that are redacted: far more than are written, so that no token is cut to an unknown shape. */
 const REDACTED_CHARS = 64 * 1024;
-/** For those who look for a fault: lines at once, and lines a second. */
+/** The budget of `debug`: lines in a burst, and lines a second. */
 const DEBUG_BURST = 5_000;
 const DEBUG_RATE = 100;
 
@@ -71,7 +70,7 @@ const forPerson = (write: (line: string) => void): ConsolaReporter => ({
   },
 });
 
-/** `[info] text`, with the time in front unless a journal, which adds its own, is at the other end. */
+/** `[info] text`, with the time in front; a journal adds its own. */
 const forLog = (write: (line: string) => void): ConsolaReporter => ({
   log({ type, args, date }) {
     const time = process.env.JOURNAL_STREAM ? "" : `${date.toISOString()} `;

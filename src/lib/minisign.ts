@@ -1,7 +1,7 @@
 /**
  * Signatures in minisign's format (https://jedisct1.github.io/minisign/): Ed25519 over the file's BLAKE2b-512, and a
- * second signature over the first and a "trusted comment", which here says what the file is. Only this prehashed kind
- * ("ED") is taken; minisign has made no other since 2021.
+ * second signature over the first and a "trusted comment", which names the file. Only this prehashed kind ("ED") is
+ * accepted; minisign has made no other since 2021.
  */
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { RexecError } from "./errors.ts";
@@ -9,6 +9,7 @@ import { RexecError } from "./errors.ts";
 /** Length of the parts, bytes. */
 export const MINISIGN = { keyId: 8, publicKey: 32, signature: 64 } as const;
 
+/** A key that verifies signatures. */
 export interface PublicKey {
   /** 16 hex digits, as minisign shows them. */
   readonly id: string;
@@ -67,7 +68,7 @@ export function parseSignature(text: string): Signature {
 }
 
 /**
- * The trusted comment, checked: it needs only the signature, not the file.
+ * Verifies the trusted comment, for which the file is not needed, and returns it.
  * @throws RexecError `bad_signature`
  */
 export function verifyComment(signature: Signature, publicKey: PublicKey): string {
@@ -80,7 +81,7 @@ export function verifyComment(signature: Signature, publicKey: PublicKey): strin
 }
 
 /**
- * Checks the file itself.
+ * Verifies the file.
  * @param blake2b512 its BLAKE2b-512, 64 bytes
  * @throws RexecError `bad_signature`
  */
@@ -120,6 +121,6 @@ function lastLine(text: string): string {
 function bad(why: string): RexecError {
   return new RexecError(`the signature is not valid: ${why}`, {
     code: "bad_signature",
-    hint: "do not use that file; tell whoever runs the server it came from",
+    hint: "do not use that file; tell the operator of the server it came from",
   });
 }

@@ -1,15 +1,15 @@
-/** How to reach a server: which proxy, which certificates, and whether its address may be used at all. */
+/** Resolves a server's address, and the proxy and certificates to reach it with. */
 import { readCertificates } from "./ca-file.ts";
 import { ExitCode, RexecError } from "./errors.ts";
 import { bareHost, isLoopback, proxyFor } from "./proxy.ts";
 
-/** A server and the way to it, resolved once and used for HTTP and WebSocket alike. */
+/** A server and the way to it, resolved once, for HTTP and WebSocket. */
 export interface Endpoint {
   /** Origin and path prefix without a trailing slash: `https://rexec.pipeops.io`. */
   readonly base: URL;
   /** Certificates that are trusted (PEM), or null for the built-in ones. */
   readonly ca: readonly string[] | null;
-  /** The variables that name proxies. */
+  /** The environment, which names proxies. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 

@@ -1,4 +1,4 @@
-/** The address, or of an IPv6 one its network of 64 bits, which is one household or one machine. */
+/** The address; of an IPv6 address its network of 64 bits, which one household or one machine has. */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
   const [head = "", tail = ""] = address.split("::");

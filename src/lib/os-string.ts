@@ -1,6 +1,6 @@
 /**
- * What the system hands over as bytes, as a string that loses nothing: a byte that is part of no UTF-8 sequence becomes a
- * lone surrogate, U+DC80 to U+DCFF (as in Python's PEP 383). Text is what it always was, and `isWellFormed()` tells.
+ * Lossless strings for the system's bytes (paths, arguments): a byte that is part of no UTF-8 sequence becomes a lone
+ * surrogate, U+DC80 to U+DCFF (as in Python's PEP 383). `isWellFormed()` tells plain text from such strings.
  */
 
 /** Bytes to a string. */
@@ -28,7 +28,7 @@ export function toBytes(text: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** For a person: what is no text is shown as `\xff`. Other lone surrogates, which no byte becomes, stay as they are. */
+/** For display: such a byte as `\xff`. Other lone surrogates stay as they are. */
 export function shownOf(text: string): string {
   if (text.isWellFormed()) return text;
   return [...text].map((unit) => (BYTE.test(unit) ? escapedByte(unit) : unit)).join("");

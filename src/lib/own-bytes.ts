@@ -1,4 +1,4 @@
-/** This process's arguments and environment as the system has them. The runtime's have U+FFFD for what is not UTF-8. */
+/** This process's arguments and environment without loss. The runtime's have U+FFFD for bytes that are not UTF-8. */
 import { readFileSync } from "node:fs";
 import { fromBytes } from "./os-string.ts";
 

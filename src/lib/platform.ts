@@ -1,4 +1,4 @@
-/** This machine, in the names of the contract (Go's). */
+/** This machine in Go's names, as the protocol has them. */
 import { readFileSync } from "node:fs";
 import { arch, platform } from "node:os";
 

@@ -1,10 +1,10 @@
 /**
- * A script of /bin/sh as one line that every shell passes on untouched, csh and its history of `!` too: between single
- * quotes there is nothing but letters, digits, blanks and a few signs, the rest is octal. What is in it may be any bytes.
+ * A script for /bin/sh as one line that every shell passes on unchanged, even csh with its history of `!`: between single
+ * quotes stand only letters, digits, blanks and a few signs, and the rest is octal. The script may hold any bytes.
  */
 import { toBytes } from "./os-string.ts";
 
-/** What may run where. Each string may be one of `fromBytes`. */
+/** A command with its folder and environment. Each string may be one of `fromBytes`. */
 export interface ByteCommand {
   words: readonly string[];
   cwd?: string | undefined;
@@ -12,8 +12,8 @@ export interface ByteCommand {
 }
 
 /**
- * A line for any shell's `-c` by which the words are run by /bin/sh, none of them looked at again. The first is looked
- * for in PATH before the builtins, whose `echo` differs from shell to shell.
+ * A line for any shell's `-c` that makes /bin/sh run the words literally. The first word is searched in PATH before the
+ * builtins, whose `echo` differs from shell to shell.
  */
 export function lineForAnyShell({ words, cwd, env = {} }: ByteCommand): string {
   const steps = [
@@ -32,7 +32,7 @@ export interface Program {
   env: Readonly<Record<string, string>>;
 }
 
-/** The same for a runtime that hands on nothing but text: /bin/sh sets what is none, and becomes the program. */
+/** The same program for a runtime that passes on only text: /bin/sh sets the rest, then becomes the program. */
 export function asText({ file, args, env }: Program): Program {
   const odd = Object.entries(env).filter(([, value]) => !value.isWellFormed());
   if (odd.length === 0) return { file, args, env };
@@ -65,7 +65,7 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Octal for printf(1) of all but what is itself in every shell's quotes and in a format. */
+/** As a format of printf(1): octal, except for characters that are literal in every shell's quotes and in a format. */
 function evaluated(script: string): string {
   let format = "";
   for (const byte of toBytes(script)) {

@@ -1,20 +1,20 @@
 /**
- * Text of others where it becomes ours: on a terminal, in a log, in JSON. A peer chooses names, reasons and error
- * texts, so each may hold what moves the cursor, forges a second line or turns the reading order around. Everything
- * that a reader would not see as itself is shown as an escape, and so cannot act.
+ * Makes a peer's text safe for a terminal, a log or JSON. A peer chooses names, reasons and error texts, so each may move
+ * the cursor, forge a second line or turn the reading order around. Every character without a look of its own is shown as
+ * an escape.
  */
 
-/** Characters of one text that are shown; longer ones end in `…`. */
+/** Default bound of one text, characters; longer ones end in `…`. */
 export const LONGEST_SHOWN = 4_096;
 
 /**
- * One line that shows what the text is made of: control characters (C0, DEL, C1), line ends, what steers the reading
- * order, characters without a shape or for private use, and halves of surrogate pairs stand as `\n`, `\x1b`, `\u202e`
- * or `\u{e0041}`. Letters of every script and emoji stay as they are.
+ * The text as one line. Control characters (C0, DEL, C1), line ends, marks of the reading order, characters without a shape
+ * or for private use, and halves of surrogate pairs become `\n`, `\x1b`, `\u202e` or `\u{e0041}`. Letters of every script
+ * and emoji stay as they are.
  * @param most characters that the result may have, the `…` of a cut one included
  */
 export function printable(text: string, most = LONGEST_SHOWN): string {
-  // A text far too long is not looked through as a whole; every character of it shows as one or more.
+  // Every character becomes one or more, so no more than this is needed.
   const looked = text.slice(0, most + 1);
   if (looked.length <= most && PLAIN.test(looked)) return looked;
   const shown = looked.replace(UNSEEN, (found) => (FORMED.test(found) ? found : escaped(found)));
@@ -27,8 +27,8 @@ export function printable(text: string, most = LONGEST_SHOWN): string {
 }
 
 /**
- * The value as JSON in which nothing acts on a terminal that it is printed to: the same value to every parser, with
- * such characters as `\uXXXX`. (`JSON.stringify` leaves DEL, C1 and the marks of the reading order as they are.)
+ * The value as JSON that is safe to print: the same value to every parser, with such characters as `\uXXXX`.
+ * (`JSON.stringify` leaves DEL, C1 and the marks of the reading order as they are.)
  * @param indent spaces for each level; 0 writes one line
  */
 export function printableJson(value: unknown, indent = 2): string {
@@ -40,13 +40,12 @@ export function printableJson(value: unknown, indent = 2): string {
 
 // --- internal ---
 
-/** Letters of the West and marks of ours: all of them seen. Most texts are such, and the first use of UNSEEN costs 8 ms. */
+/** Texts that need no look: most are such, and the first use of UNSEEN costs 8 ms. */
 const PLAIN = /^[ -~\u00a1-\u00ac\u00ae-\u024f✓✗…]*$/;
 
 /**
- * What has no look of its own, and emoji, which may hold some of it (a joiner, a variation selector): those are found
- * first, as a whole. Of marks that pile up on one letter, and over the lines above it, eight are more than any
- * script needs.
+ * Characters without a look of their own, and emoji, which may hold some of them (a joiner, a variation selector) and so
+ * match first, as a whole. More than eight marks on one letter, more than any script needs, would cover the lines above.
  */
 const UNSEEN =
   /\p{RGI_Emoji_ZWJ_Sequence}|\p{Emoji_Keycap_Sequence}|\p{Basic_Emoji}|(?<=\p{M}{8})\p{M}|[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gv;

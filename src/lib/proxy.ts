@@ -1,6 +1,6 @@
 /**
- * Which proxy a URL goes through, by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY as curl and Go read them. Bun's
- * `fetch` follows the variables but its WebSocket does not, so both are told. (`proxy-from-env`, the usual library,
+ * The proxy of a URL by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as curl and Go read them. Bun's `fetch` follows
+ * the variables but its WebSocket does not, so both get the result. (`proxy-from-env`, the usual library,
  * does not match `example.com` against its subdomains and knows no address ranges.)
  */
 

@@ -1,4 +1,4 @@
-/** Words for the shell that a machine has: any POSIX one, zsh or fish. */
+/** Quotes words for a machine's shell: any POSIX one, zsh or fish. */
 
 import { type ByteCommand, lineForAnyShell } from "./posix-script.ts";
 
@@ -22,8 +22,8 @@ export function quoteWords(words: readonly string[]): string {
 }
 
 /**
- * The same for any account's shell and any bytes (`fromBytes`): csh reads `!` and ends of lines within quotes too, and
- * no shell is sent what is not UTF-8. What is plain stays readable.
+ * The same for any login shell and any bytes (`fromBytes`): csh expands `!` and line ends within quotes too, and the wire
+ * carries only UTF-8. Plain words stay readable.
  */
 export function commandLine({ words, cwd, env }: ByteCommand): string {
   const isPlain = words.every((word) => word.isWellFormed() && !/[!\p{Cc}]/u.test(word));
@@ -38,7 +38,7 @@ function inQuotes(word: string): string {
   return `'${word.replaceAll(/['\\]/g, "'\\$&'")}'`;
 }
 
-/** In one of the shells. */
+/** Reserved in at least one of the shells. */
 const RESERVED = new Set([
   ...[
     "if",

@@ -1,6 +1,6 @@
 /**
- * The text with every secret in it blanked: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and the
- * password of an address (a proxy's, for example).
+ * Blanks the secrets in a text: our tokens, JWTs, what follows `token=`, `Bearer` and `rexec.token.`, and passwords in
+ * addresses (a proxy's, for example).
  */
 export function redact(text: string): string {
   return text

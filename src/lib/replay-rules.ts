@@ -1,6 +1,6 @@
 /**
- * What of a terminal's past may be shown again. Only what is known to draw or to set a mode passes: a sequence that no
- * table here knows may ask the terminal something, and its answer would be typed into the shell.
+ * The sequences of a terminal's past that may be replayed: those known to draw or to set a mode. A sequence that no table
+ * here has may be a question to the terminal, and the answer would be typed into the shell.
  */
 
 /** Control sequences, as prefix, intermediates and final. */
@@ -22,16 +22,16 @@ const ESC: ReadonlySet<string> = new Set([..."78=>DEHMNOcno|}~69".split(""), "%G
 const CHARSET = /^[()*+\-./][!-/]?[0-~]$/;
 const LINE_SIZE = /^#[34568]$/;
 
-/** Titles, folder, hyperlink, prompt marks, text of another size: whatever is in them, none asks. */
+/** Titles, folder, hyperlink, prompt marks, text of another size: none of them is a question. */
 const OSC_TEXT: ReadonlySet<number> = new Set([0, 1, 2, 7, 8, 66, 133]);
-/** Colours: a `?` in place of one asks for it. */
+/** Colours; a `?` in place of one is a question. */
 const OSC_COLOURS = /^(?:4|5|1\d|21|104|105|11\d)(?:;[^?]*)?$/;
 
-/** Modes of the keyboard and the mouse, and others that a terminal may answer at once: set at the end, once. */
+/** Modes of keyboard and mouse, and modes that a terminal may answer at once: set once, at the end. */
 const INPUT_MODES: ReadonlySet<string> = new Set(
   "1 9 25 66 1000 1001 1002 1003 1004 1005 1006 1007 1015 1016 2004 2031 2048 9001".split(" "),
 );
-/** Held-back drawing, and another width of the window. */
+/** Synchronized output, and another width of the window. */
 const DROPPED_MODES: ReadonlySet<string> = new Set(["40", "2026"]);
 
 /** @param parts prefix, parameters, intermediates, as in `CSI_PARTS` */

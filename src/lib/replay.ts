@@ -1,13 +1,13 @@
 /**
- * A terminal's past, made fit to be shown again: it draws the same and asks nothing. A terminal that was shown the
- * past as it is would answer each question in it into the shell that runs now.
+ * Makes a terminal's past safe to replay: it draws the same and asks nothing. A terminal would answer each question in
+ * the unfiltered past into the shell that runs now.
  */
 import { mayRepeatCsi, mayRepeatDcs, mayRepeatEscape, mayRepeatOsc, turnOfMode } from "./replay-rules.ts";
 
-/** Where a parser of terminal output stands; `dcs` and `mute` (SOS, PM, APC) are strings as `osc` is. */
+/** The state of a parser of terminal output; `dcs` and `mute` (SOS, PM, APC) are strings like `osc`. */
 type State = "ground" | "escape" | "csi" | "osc" | "dcs" | "mute";
 
-/** A sequence of more is left out, UTF-16 units. */
+/** Bound of a sequence, UTF-16 units; a longer one is left out. */
 const LONGEST = 256 * 1024;
 
 /** What is not printed and is no harmless control: ENQ, ESC, and the C1 controls. */
@@ -23,10 +23,10 @@ const HARMLESS_C1 = "\x84\x85\x88\x8d\x8e\x8f";
 const CAN = "\x18";
 const SUB = "\x1a";
 
-/** Fed with output in pieces of any size, in order. Whatever comes out is whole sequences and text. */
+/** Takes output in pieces of any size, in order, and gives whole sequences and text. One for each replay. */
 export class ReplayFilter {
   #state: State = "ground";
-  /** Of the sequence that is being read, as it came: what began it, and what followed without controls. */
+  /** The open sequence: its introducer, and its content without controls. */
   #start = "";
   #content = "";
   /** Input modes that were changed, under their numbers; the last change counts. */
@@ -34,7 +34,7 @@ export class ReplayFilter {
   #hasMargins = false;
   #hasSideMargins = false;
 
-  /** What of it may be shown; an unfinished sequence is kept until it is whole. */
+  /** The part that may be shown; an unfinished sequence is kept until it is whole. */
   push(text: string): string {
     let out = "";
     let at = 0;
@@ -48,7 +48,7 @@ export class ReplayFilter {
     return out;
   }
 
-  /** What came before what is shown: only where it leaves a parser, and which input modes it leaves. */
+  /** Output before the part that is shown: sets only the parser's state and the input modes. */
   skip(text: string): void {
     this.push(text);
     this.#hasMargins = false;
@@ -60,8 +60,8 @@ export class ReplayFilter {
   }
 
   /**
-   * To be shown last: margins are let go, since they were another terminal's; input modes are as the past left them;
-   * and the beginning of a sequence of which the live output has the rest.
+   * To be shown last: resets the margins, which were another terminal's; sets the input modes; and opens the sequence
+   * of which the live output has the rest.
    */
   end(): string {
     let text = this.#hasSideMargins ? "\x1b[?69l" : "";
@@ -79,7 +79,7 @@ export class ReplayFilter {
 
   // --- internal ---
 
-  /** Up to where the units need no look each. */
+  /** The end of the units that need no look one by one. */
   #runEnd(text: string, at: number): number {
     if (this.#state === "escape" || this.#state === "csi") return at;
     if (this.#state === "dcs" && isHeader(this.#content)) return at;
@@ -225,8 +225,8 @@ function isHeader(content: string): boolean {
 }
 
 /**
- * `shown`, fit to be shown again.
- * @param before what came before it, as far as it is known: where it ends, a sequence may be unfinished
+ * `shown`, safe to replay.
+ * @param before the output before it, as far as it is known: a sequence may be unfinished at its end
  */
 export function replayOf(before: string, shown: string): string {
   const filter = new ReplayFilter();

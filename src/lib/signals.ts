@@ -1,7 +1,7 @@
-/** Signals by number and by name, the real-time ones too, of which `node:os` knows nothing. */
+/** Signals by number and by name, including the real-time signals, which `node:os` lacks. */
 import { constants } from "node:os";
 
-/** The first and the last that the C library leaves to programs; the kernel's two before them have no names. */
+/** The first and the last real-time signal that the C library leaves to programs; the two before them have no names. */
 const RTMIN = 34;
 const RTMAX = 64;
 

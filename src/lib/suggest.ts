@@ -1,6 +1,6 @@
 /** "Did you mean …?" */
 
-/** The candidate that is closest to what was typed, or undefined where none is close enough to be meant. */
+/** The candidate closest to the typed word; undefined where none is close. */
 export function closest(typed: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   // A third of the letters may be wrong, and always one.

@@ -1,6 +1,6 @@
 /**
- * How many bytes each TCP connection of this process has received and had read, as the kernel counts them. Bun tells of a
- * WebSocket frame only once it is whole, and not how much of one it holds.
+ * The bytes that this process has read from each TCP connection, as the kernel counts them. Bun reports a WebSocket frame
+ * only once it is whole, and not how much of one it holds.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
@@ -18,7 +18,7 @@ const AF_INET6 = 10;
 const BYTES_RECEIVED = 128;
 const INFO_BYTES = BYTES_RECEIVED + 8;
 
-/** Asks for all of them; null where this machine cannot tell. */
+/** Reads the counts of all connections. */
 export type TcpReceived = () => Received;
 
 /** Null where the C library is another than Linux's usual one. */

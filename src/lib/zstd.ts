@@ -1,4 +1,4 @@
-/** Zstandard by the runtime: what `link/zstd.ts` wants. */
+/** The runtime's Zstandard, as `link/zstd.ts` takes it. */
 import { zstdDecompressSync } from "node:zlib";
 
 /** 200 to 700 MB/s on listings, by the size of the piece; level 3 makes them a fiftieth smaller and is slower. */

@@ -35,6 +35,7 @@ export interface LinkPolicy<M, C> {
   maxFrame?: number;
 }
 
+/** Owned by the end of one connection, for as long as that lasts. Throws nothing that a channel throws. */
 export class Link<M extends { type: string; channel?: number | undefined }, C extends Channel<M>> {
   readonly #policy: LinkPolicy<M, C>;
   readonly #channels = new Map<number, C>();
@@ -94,7 +95,7 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
       return;
     }
     const decoded = decodeFrame(bytes);
-    if (decoded.ok) this.run(decoded.frame.channel, (channel) => channel.frame(decoded.frame));
+    if (decoded.ok) this.#frame(decoded.frame);
     else if (decoded.problem === "invalid") this.#policy.broken(decoded.reason, CLOSE_PROTOCOL);
   }
 
@@ -118,10 +119,25 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
     try {
       return work(channel);
     } catch (error) {
-      if (error instanceof ProtocolError) this.#policy.broken(error.message, CLOSE_PROTOCOL);
-      else this.fail(error, number, channel);
+      this.#threw(error, number, channel);
       return undefined;
     }
+  }
+
+  /** As `run`, without a closure for each frame. */
+  #frame(frame: Frame): void {
+    const channel = this.#channels.get(frame.channel);
+    if (!channel) return;
+    try {
+      channel.frame(frame);
+    } catch (error) {
+      this.#threw(error, frame.channel, channel);
+    }
+  }
+
+  #threw(error: unknown, number: number, channel: C): void {
+    if (error instanceof ProtocolError) this.#policy.broken(error.message, CLOSE_PROTOCOL);
+    else this.fail(error, number, channel);
   }
 
   /** A channel threw while its owner asked it for something, wherever that was. */

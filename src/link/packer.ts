@@ -11,6 +11,7 @@ const REST_BYTES = 512 * 1024;
 /** Each frame is handed to the socket, which copies it, before the next is made: a flood leaves no garbage behind. */
 const scratch = new Uint8Array(MAX_FRAME_BYTES);
 
+/** Owned by one channel of output: it remembers whether that shrinks. */
 export class Packer {
   readonly #compress: Zstd["compress"];
   /** Bytes until the next try. */

@@ -5,6 +5,7 @@
  */
 import { type CreditOptions, CreditWindow } from "../stream/credit.ts";
 
+/** What kind of line it is. */
 export interface RateGaugeOptions {
   credit?: CreditOptions;
   /** A window is 0.3 s of the measured rate: below this one the line counts as slow, bytes. */

@@ -40,6 +40,7 @@ export interface FrameSource {
   takeFrame(): OutFrame | null;
 }
 
+/** Bounds of a sender, and where its faults go. */
 export interface SenderOptions {
   /** Output is taken while less than this is buffered in the line, bytes. */
   highWater?: number;
@@ -55,9 +56,9 @@ const SMALL_BYTES = 4 * 1024;
 const SMALL_RUN = 16;
 /** Answers that may wait, bytes: those to commands repeat the command. */
 const CONTROL_BYTES = 16 * 1024 * 1024;
-/** Frames that go out at once within a window; after that they are gathered. */
+/** Frames that go out at once within a window, small ones and others; after that they are gathered. */
 const WINDOW_MS = 2;
-const WINDOW_FRAMES = 3;
+const WINDOW_FRAMES = { small: 3, others: 1 };
 /** Output that is worth a frame by itself and is not gathered, bytes. */
 const WORTH_SENDING = 48 * 1024;
 /** Gathering and waiting for room, ms. Bun's WebSocket has no event for "drained". */
@@ -82,7 +83,7 @@ export class Sender {
   #cancelTurn: (() => void) | null = null;
   #poll: number = POLL_MS[0];
   #smallRun = 0;
-  #window = { since: 0, frames: 0 };
+  #window = { since: 0, small: 0, others: 0 };
   #idle: (() => void)[] = [];
   readonly #highWater: number;
   readonly #maxControl: number;
@@ -192,7 +193,8 @@ export class Sender {
       }
       line.send(frame);
       this.#poll = POLL_MS[0];
-      this.#window.frames += 1;
+      if (frame.length <= SMALL_BYTES) this.#window.small += 1;
+      else this.#window.others += 1;
       if (this.#line !== line) return; // the line ended while it was written to
     }
     if (this.hasRoom) this.#cancelTurn = nextTurn(() => this.flush());
@@ -217,6 +219,7 @@ export class Sender {
   }
 
   #nextControl(): OutFrame | undefined {
+    if (this.#control.length === 0) return undefined;
     const frame = this.#control.shift();
     this.#controlBytes -= frame?.length ?? 0;
     return frame;
@@ -237,6 +240,7 @@ export class Sender {
   }
 
   #nextUrgent(): OutFrame | null {
+    if (this.#urgent.size === 0) return null;
     for (const source of this.#urgent) {
       this.#urgent.delete(source);
       const frame = this.#frameOf(source);
@@ -259,6 +263,7 @@ export class Sender {
 
   /** The first small source, or the one that has waited longest. */
   #pick(): FrameSource | undefined {
+    if (this.#ready.size === 0) return undefined;
     if (this.#smallRun < SMALL_RUN) {
       for (const source of this.#ready) {
         if (source.pending > SMALL_BYTES) continue;
@@ -275,8 +280,9 @@ export class Sender {
     if (!this.#takesOutput) return false;
     if (source.pending >= WORTH_SENDING) return this.hasRoom && this.#cancelTurn === null;
     const now = performance.now();
-    if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, frames: 0 };
-    return this.#window.frames < WINDOW_FRAMES && this.hasRoom;
+    if (now - this.#window.since > WINDOW_MS) this.#window = { since: now, small: 0, others: 0 };
+    const kind = source.pending <= SMALL_BYTES ? "small" : "others";
+    return this.#window[kind] < WINDOW_FRAMES[kind] && this.hasRoom;
   }
 
   #afterLast(): void {

@@ -1,4 +1,4 @@
-/** What a peer's text may cost is settled before it is parsed: how long and how deep it is, and how many values it has. */
+/** Limits of a peer's JSON, checked before it is parsed. */
 export interface JsonLimits {
   /** UTF-16 units of the text. */
   length: number;
@@ -8,12 +8,12 @@ export interface JsonLimits {
   values: number;
 }
 
-/** Of a message of a socket: the one with most values is a list of sessions, of which 1 MiB holds about 3,500. */
+/** Of a socket's message: a list of sessions has most values, and 1 MiB holds about 3,500 sessions. */
 export const MESSAGE_JSON: Pick<JsonLimits, "depth" | "values"> = { depth: 16, values: 64 * 1024 };
 /** Of an answer of the API: a list of some ten thousand agents. */
 export const ANSWER_JSON: JsonLimits = { length: 16 * 1024 * 1024, depth: 32, values: 1_000_000 };
 
-/** What breaks the limits, or null. Looks at each character outside of strings once, and parses nothing. */
+/** Describes what exceeds the limits, or null. Looks once at each character outside of strings, and parses nothing. */
 export function excessOf(text: string, { length, depth, values }: JsonLimits): string | null {
   if (text.length > length) return `${text.length} characters, where ${length} are allowed`;
   // No text this short can break them.

@@ -1,12 +1,7 @@
 /** `bytes` of the contract: standard base64 in a JSON string. */
 import * as z from "zod/mini";
 
-/** Standard base64 with padding, as it travels. */
-export function encodeBytes(bytes: Uint8Array): string {
-  return bytes.toBase64();
-}
-
-/** The bytes of a standard base64 string, or null where it is none (other alphabet, bad padding, stray text). */
+/** The bytes of a standard base64 string; null for another alphabet, bad padding or stray text. */
 export function decodeBytes(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });

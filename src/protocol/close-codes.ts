@@ -2,7 +2,7 @@
 
 /** The same agent id connected again; this connection is the older one. The reason says from where. */
 export const CLOSE_SUPERSEDED = 4001;
-/** The agent was deleted, or its token is worth nothing any more: final. The reason says which. */
+/** The agent was deleted, or its token was revoked or has expired: final. The reason says which. */
 export const CLOSE_DELETED = 4004;
 /** Reasons of ours with `CLOSE_DELETED`. */
 export const REASON_AGENT_DELETED = "the agent was deleted";
@@ -16,7 +16,7 @@ export const CLOSE_TRY_LATER = 1013;
 export const CLOSE_GOING_AWAY = 1001;
 /** The same viewer id connected again; this connection is the older one. */
 export const CLOSE_VIEWER_REPLACED = 4002;
-/** The agent that this viewer looked at is gone. */
+/** The viewer's agent is gone. */
 export const CLOSE_AGENT_OFFLINE = 4003;
 /** The viewer's session ended: its shell exited. */
 export const CLOSE_SESSION_ENDED = 4005;
@@ -24,9 +24,8 @@ export const CLOSE_SESSION_ENDED = 4005;
 export const CLOSE_POLICY = 1008;
 /** A message of more bytes than there may be (RFC 6455). */
 export const CLOSE_TOO_BIG = 1009;
-/** The peer broke the rules of rexec.v2: a bug of one of us (RFC 6455). */
+/** The peer broke the rules of rexec.v2: a bug at either end (RFC 6455). */
 export const CLOSE_PROTOCOL = 1002;
-
 /** A fault of ours in what this connection asked for (RFC 6455, "internal error"): connect again. */
 export const CLOSE_FAULT = 1011;
 

@@ -68,7 +68,6 @@ export const tokenInfo = z.object({
   created_at: lenient(time),
   revoked_at: lenient(z.nullable(time)),
 });
-export type TokenInfo = z.infer<typeof tokenInfo>;
 
 /** `GET /api/tokens`. */
 export const tokenListBody = z.object({
@@ -107,7 +106,6 @@ export const registerBody = z.object({
   /** Ours: an agent of a CI job, which the server may forget once it stays away. */
   ephemeral: z.nullish(z.boolean()),
 });
-export type RegisterBody = z.infer<typeof registerBody>;
 
 /** `POST /api/agents/register` answer: without `token` where the server could not make one. */
 export const registeredBody = z.object({

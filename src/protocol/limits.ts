@@ -9,10 +9,10 @@ export const INPUT_CHUNK_BYTES = 64 * 1024;
 /** What one stream of a v1 exec result holds at most. A longer one is cut there and marked `truncated`. */
 export const EXEC_STREAM_BYTES = 16 * 1024 * 1024;
 
-/** Longest line of shell, bytes: what Linux takes as one argument (MAX_ARG_STRLEN). */
+/** Longest command line, bytes: Linux's bound of one argument (MAX_ARG_STRLEN). */
 export const LONGEST_COMMAND = 128 * 1024 - 1;
 
-/** How long output may go on behind a command's end in silence, where a process that it left holds it open, ms. */
+/** Silence that ends the output of a command that has exited while a background process holds its pipes open, ms. */
 export const LINGER_MS = 1_000;
 export const MAX_LINGER_MS = 24 * 60 * 60 * 1000;
 
@@ -40,6 +40,9 @@ export const VIEWER_MESSAGE_BYTES = RESULT_MESSAGE_BYTES;
 /** Largest message from a viewer by rexec.v2: a DATA frame has 64 KiB, a command to be run 128 KiB. */
 export const V2_VIEWER_MESSAGE_BYTES = 256 * 1024;
 
+/** Most input by rexec.v2 that the agent has not applied, of one viewer or one command. At this bound the client stops reading. */
+export const UNAPPLIED_BYTES = 256 * 1024;
+
 /** Largest frame that our gateway takes from any peer. A larger one ends the connection before it is read. */
 export const LARGEST_FRAME_BYTES = 24 * 1024 * 1024;
 
@@ -61,7 +64,7 @@ export const HTTP_LIST_BYTES = 4 * 1024 * 1024;
 /** Largest answer about one agent, token or user. */
 export const HTTP_ONE_BYTES = 256 * 1024;
 
-/** What is read of an answer that says no: the rest of it is left alone. */
+/** Bytes that are read of an error answer. */
 export const HTTP_REFUSAL_BYTES = 64 * 1024;
 
 /** The server pings this often and gives up on a peer after `DEAD_PEER_MS` of silence; so does our agent. */

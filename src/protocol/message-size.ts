@@ -1,4 +1,4 @@
-/** How large each kind of message may be: by what it carries, and not by the largest frame there is. */
+/** The bound of each type of message: by its content, not by the largest frame. */
 import {
   AGENT_MESSAGE_BYTES,
   OUTPUT_MESSAGE_BYTES,
@@ -8,10 +8,10 @@ import {
   VIEWER_MESSAGE_BYTES,
 } from "./limits.ts";
 
-/** Characters by type; a type that is not named has the smallest. */
+/** Characters by type; a type without an entry has `SMALL_MESSAGE_BYTES`. */
 export type MessageSizes = Readonly<Record<string, number | undefined>>;
 
-/** What describes is cut where it is too long (`values.ts`), up to here. */
+/** Messages that only describe: their values are cut (`values.ts`), so they may be longer. */
 const DESCRIBING = OUTPUT_MESSAGE_BYTES;
 
 export const FROM_AGENT: MessageSizes = {
@@ -34,7 +34,7 @@ export const FROM_VIEWER: MessageSizes = {
   exec: VIEWER_MESSAGE_BYTES,
   run: OUTPUT_MESSAGE_BYTES,
 };
-/** A past that is shown again may be 256 KiB, each byte as six characters. */
+/** A replay may be 256 KiB, each byte as six characters. */
 export const TO_VIEWER: MessageSizes = {
   output: 4 * OUTPUT_MESSAGE_BYTES,
   exec_result: AGENT_MESSAGE_BYTES,
@@ -42,8 +42,8 @@ export const TO_VIEWER: MessageSizes = {
 };
 
 /**
- * The type that a message claims, without parsing it: at its beginning, where most put it, or at its end, where an
- * encoder that sorts has it. Null where it is elsewhere.
+ * The type that a message claims, without parsing it: at the beginning, where most encoders put it, or at the end, where
+ * an encoder that sorts keys puts it. Null where it is elsewhere.
  */
 export function claimedType(text: string): string | null {
   const claim = FIRST.exec(text.slice(0, REACH)) ?? LAST.exec(text.slice(-REACH));

@@ -1,13 +1,13 @@
-/** What comes from outside is checked once, here, and typed from then on. */
+/** Checks a peer's message once; from then on it is typed. */
 import * as z from "zod/mini";
 import { en } from "zod/v4/locales";
 import { ANSWER_JSON, excessOf, type JsonLimits, MESSAGE_JSON } from "./bounded.ts";
 import { claimedType, type MessageSizes, mostOf } from "./message-size.ts";
 
-// The small build of zod, since each megabyte counts on a small board; it has no words of its own.
+// The small build of zod has no texts of its own.
 z.config(en());
 
-/** A checked value, or why it was not taken. `unknown` is harmless: a newer peer; `invalid` breaks the contract. */
+/** A checked value, or why it was refused. `unknown` is harmless (a newer peer); `invalid` breaks the contract. */
 export type Parsed<T> =
   | { ok: true; value: T }
   | { ok: false; problem: "unknown" | "invalid"; reason: string };
@@ -36,7 +36,7 @@ export function reasonOf(error: z.core.$ZodError): string {
 /** One JSON text frame against the schema of its direction, a union over `type`. Never throws. */
 export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: MessageSizes): Parsed<T> {
   const claimed = claimedType(text);
-  // Whatever its size: it may be another parser's, which has a bound of its own for it.
+  // Whatever its size: it may be for another parser, with a bound of its own.
   const known = schema._zod.propValues?.type;
   if (known && claimed !== null && !known.has(claimed)) return unknownType(claimed);
   const json = parseJson(text, { ...MESSAGE_JSON, length: mostOf(sizes, claimed) });
@@ -44,10 +44,10 @@ export function parseMessage<T>(schema: z.ZodMiniType<T>, text: string, sizes: M
   const envelope = typed.safeParse(json.value);
   if (!envelope.success) return { ok: false, problem: "invalid", reason: "a message without a type" };
   const { type } = envelope.data;
-  // It may have claimed another.
+  // The claim may have been false.
   if (text.length > mostOf(sizes, type))
     return { ok: false, problem: "invalid", reason: `${text.length} characters of ${type.slice(0, 64)}` };
-  // Checking it against each kind there is would cost a flood of them 20 times what parsing does.
+  // The union would try every member: 20 times the cost of parsing.
   if (known && !known.has(type)) return unknownType(type);
   const result = schema.safeParse(json.value);
   if (result.success) return { ok: true, value: result.data };

@@ -1,8 +1,8 @@
-/** Ids and names within the path of an address. */
+/** Ids and names as segments of a URL's path. */
 
 /**
- * The text as one segment of a path. An address has no way to write an empty one, `.` or `..`, encoded or not: each
- * would name what is above it, and a DELETE would end that.
+ * The text as one segment of a path. A URL cannot write an empty segment, `.` or `..`, encoded or not: each would name the
+ * parent, and a DELETE would delete that.
  * @throws RangeError for those three
  */
 export function pathSegment(text: string): string {
@@ -11,7 +11,7 @@ export function pathSegment(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }
 
-/** False for what `pathSegment` throws at: nothing that has an address of its own may be called so. */
+/** False for the texts that `pathSegment` refuses: nothing with a URL of its own may have such a name. */
 export function isPathSegment(text: string): boolean {
   return text !== "" && text !== "." && text !== "..";
 }

@@ -1,16 +1,17 @@
 /**
- * The private modes of terminals (`CSI ? N h` and `l`) that are followed: at the gateway for the screen that a new viewer
- * gets, at the client for what has to be undone when it leaves. Others are passed on and forgotten, so what is remembered
- * has a bound. Names and numbers as in xterm's ctlseqs.
+ * The private modes of terminals (`CSI ? N h` and `l`) that are tracked: by the gateway for the screen of a new viewer, by
+ * the client to reset its terminal when it leaves. Other modes are passed on without a record, so the record has a bound.
+ * Names and numbers as in xterm's ctlseqs.
  */
 
+/** One private mode. */
 export interface TerminalMode {
   readonly name: string;
-  /** As in a terminal at rest; null where terminals differ. */
+  /** The value after a reset; null where terminals differ. */
   readonly initial: "h" | "l" | null;
-  /** Of these at most one is on: setting one ends the others. */
+  /** At most one mode of a group is on: setting one resets the others. */
   readonly group?: "screen" | "mouse" | "mouse encoding";
-  /** xterm.js follows it itself. */
+  /** xterm.js tracks it. */
   readonly native?: true;
 }
 

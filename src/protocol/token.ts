@@ -1,12 +1,6 @@
 /** Tokens: `rexec_` and 64 hex digits, or (from some servers) a JWT that expires. */
 
-const API_TOKEN = /^rexec_[0-9a-f]{64}$/;
 const PREFIX_LENGTH = 12;
-
-/** True for a token as our servers make them. */
-export function isApiToken(token: string): boolean {
-  return API_TOKEN.test(token);
-}
 
 /** The part of a token that may be shown and stored: its first 12 characters. */
 export function tokenPrefix(token: string): string {

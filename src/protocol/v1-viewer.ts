@@ -1,5 +1,5 @@
 /**
- * The viewer socket (`/ws/agent/{id}/terminal`): what a browser, the CLI or a script says to a server and hears.
+ * The viewer socket (`/ws/agent/{id}/terminal`): the messages between a server and a browser, the CLI or a script.
  * A binary frame from a viewer is input; everything else is a JSON text frame.
  */
 import * as z from "zod/mini";

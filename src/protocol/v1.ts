@@ -25,7 +25,7 @@ export const execRequest = z.object({
   id: z.optional(exact(LENGTHS.id)),
   /** Ours: milliseconds until the whole process group is killed. */
   timeout_ms: z.optional(z.int().check(z.positive())),
-  /** Ours: how long output may go on behind the command's end, where a process that it left holds it open. */
+  /** Ours: silence that ends the output after the command's exit, while a background process holds its pipes open. */
   linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** Ours: working folder. */
   cwd: z.optional(exact(LENGTHS.path)),
@@ -62,15 +62,15 @@ const serverMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ping"), data: nothing }),
   // Ours: an `error` from the server is only logged.
   z.object({ type: z.literal("error"), data: z.unknown() }),
-  // Ours, to an agent that registered as ephemeral: how many look at it, or dropped off and are likely to be back.
+  // Ours, to an ephemeral agent: its viewers, those in their grace period included.
   z.object({ type: z.literal("viewers"), data: z.object({ count: z.int().check(z.minimum(0)) }) }),
 ]);
-/** What an agent understands of what a server says. */
+/** A message from a server to an agent. */
 export type ServerMessage = z.infer<typeof serverMessage>;
 
 const amount = lenient(z.number());
 
-/** Bytes; `disk` is the file system of `/`. Whatever is missing or not valid is left out, and the rest counts. */
+/** Bytes; `disk` is the file system of `/`. A missing or invalid field is left out. */
 export const systemInfo = z.object({
   os: lenient(brief(LENGTHS.word)),
   arch: lenient(brief(LENGTHS.word)),
@@ -98,7 +98,7 @@ export const agentStats = z.object({
 });
 export type AgentStats = z.infer<typeof agentStats>;
 
-/** Both streams together, and one of them in base64: what is longer is cut, and the result is marked `truncated`. */
+/** Both streams together, and one of them in base64: longer ones are cut, and the result is marked `truncated`. */
 const MAX_OUTPUT = 2 * EXEC_STREAM_BYTES;
 const MAX_BASE64 = 4 * Math.ceil(EXEC_STREAM_BYTES / 3);
 
@@ -116,10 +116,10 @@ const execResultFields = z.object({
   /** Each stream by itself, byte for byte (base64): sent where the request had an `id`. */
   stdout: lenient(z.string()),
   stderr: lenient(z.string()),
-  /** A stream was longer than what a result carries. */
+  /** A stream was cut, since a result carries no more. */
   truncated: lenient(z.boolean()),
   timed_out: lenient(z.boolean()),
-  /** A process that the command left still held its output: what it prints from then on is lost. */
+  /** A background process still held the pipes: its further output is lost. */
   left_open: lenient(z.boolean()),
   duration_ms: amount,
 });
@@ -153,7 +153,7 @@ const agentMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("pong"), data: nothing }),
   z.object({ type: z.literal("ping"), data: nothing }),
 ]);
-/** What a server understands of what an agent says. */
+/** A message from an agent to a server. */
 export type AgentMessage = z.infer<typeof agentMessage>;
 
 /** A message that has no place in this version is `unknown`; one that breaks the contract is `invalid`. */

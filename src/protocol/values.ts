@@ -26,7 +26,7 @@ export const LENGTHS = {
   /** PATH_MAX of Linux. */
   path: 4096,
   shell: 512,
-  /** What went wrong, in a sentence. */
+  /** An error in a sentence. */
   error: 4096,
   /** A token, ours or a JWT. */
   token: 8192,

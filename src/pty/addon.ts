@@ -56,8 +56,8 @@ export function fork(
   onExit: (exitCode: number, signal: number) => void,
 ): Forked {
   const { file, args, env, cwd, cols, rows } = options;
-  // uid and gid stay -1: node-pty would keep root's supplementary groups. utf8 sets IUTF8, so that backspace in
-  // cooked mode removes a whole character. The helper path is for Macs only.
+  // uid and gid stay -1: node-pty would keep root's supplementary groups. utf8 sets IUTF8, so that backspace in cooked
+  // mode removes a whole character. The helper path is for Macs only.
   const forked = addon.fork(file, [...args], env, cwd, cols, rows, -1, -1, true, "", onExit);
   if (!isForked(forked)) throw new Error("node-pty's addon gave no fd and pid: wrong version?");
   // The addon marks inherited descriptors in the child, but stops at the first gap past fd 15, so a master beyond
@@ -75,8 +75,8 @@ function requireAddon(): unknown {
 }
 
 /**
- * A compiled program unpacks the addon into a file, and the runtime leaves that behind for ever (`.bun-UID-HASH.node`
- * in /tmp). Once it is mapped nothing needs the file: it goes into a folder of its own, which is removed.
+ * A compiled program unpacks the addon into a file that the runtime never removes (`.bun-UID-HASH.node` in /tmp). Once it
+ * is mapped the file is not needed: it goes into a folder of its own, which is removed.
  */
 function inFolderOfItsOwn<T>(load: () => T): T {
   const { BUN_TMPDIR: given } = process.env;
@@ -84,7 +84,7 @@ function inFolderOfItsOwn<T>(load: () => T): T {
   try {
     folder = mkdtempSync(join(given || tmpdir(), ".rexec-"));
   } catch {
-    return load(); // which says what is wrong with the place
+    return load(); // whose error names the folder
   }
   try {
     return withVariable("BUN_TMPDIR", folder, load);

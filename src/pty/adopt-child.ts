@@ -1,22 +1,22 @@
-/** Waits for children that an earlier program image of this process has started: neither Bun nor node-pty knows them. */
+/** Reaps children that an earlier program image of this process started, and that neither Bun nor node-pty knows. */
 
 import { signalName } from "../lib/signals.ts";
 import { trackChild, untrackChild } from "./children.ts";
 import { waitNow } from "./libc.ts";
 import type { PtyExit } from "./pty.ts";
 
-/** Nobody can say how it ended: somebody else has waited for it. */
+/** Another part of the process has reaped it: its exit status is lost. */
 const UNKNOWN: PtyExit = { exitCode: null, signal: null };
 
 const waiting = new Map<number, (exit: PtyExit) => void>();
 
-/** Settles when the child has been waited for. Never rejects. */
+/** Resolves when the child has been reaped. Never rejects. */
 export function adoptChild(pid: number): Promise<PtyExit> {
   const { promise, resolve } = Promise.withResolvers<PtyExit>();
   trackChild(pid);
   if (waiting.size === 0) process.on("SIGCHLD", sweep);
   waiting.set(pid, resolve);
-  sweep(); // it may have ended before
+  sweep(); // it may have ended already
   return promise;
 }
 

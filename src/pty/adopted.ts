@@ -1,11 +1,11 @@
-/** A PTY that an earlier program image of this process has opened, and left open for us. */
+/** PTYs that an earlier program image of this process left open. */
 import { adoptChild } from "./adopt-child.ts";
 import { setCloseOnExec, setNonBlocking, setTerminalSize } from "./libc.ts";
 import { type Master, MasterPty } from "./master-pty.ts";
 import { readProcess } from "./procfs.ts";
 import type { PtyState } from "./pty.ts";
 
-/** Goes on where the earlier one was; of its state only `unwritten` is left to the caller to write again. */
+/** Continues such a PTY from its saved state. The caller writes `unwritten` again. Owned by its session. */
 export class AdoptedPty extends MasterPty {
   constructor(state: PtyState) {
     super(adopt(state));
@@ -24,7 +24,7 @@ function adopt({ fd, pid, start, exit, unread }: PtyState): Master {
     backend: "adopted",
     fd,
     pid,
-    // Without a start, or with another one, it is not known to be that process, and nobody signals it.
+    // Without the same start time the pid may be another process, which must get no signal.
     entry: entry !== null && entry.start === start ? entry : null,
     exited: exit === null ? adoptChild(pid) : Promise.resolve(exit),
     resize: setTerminalSize,

@@ -22,7 +22,7 @@ export class BunTerminalPty implements Pty {
   readonly #output: OutputQueue;
   readonly #entry: ProcessEntry | null;
   readonly #gate = new Gate();
-  /** On its way to the reader. */
+  /** Read, and paused by the gate on its way to the caller. */
   #pendingChunk: Uint8Array | null = null;
   #exit: PtyExit | null = null;
   #closing: Promise<PtyExit> | null = null;
@@ -77,7 +77,7 @@ export class BunTerminalPty implements Pty {
   }
 
   write(data: Uint8Array): Promise<void> {
-    // Without a writer the program was gone before its terminal could be looked up.
+    // Without a writer the program ended before its terminal could be found.
     return (
       this.#writer?.write(data) ?? Promise.reject(new PtyClosedError("the PTY ended before the input came"))
     );
@@ -131,9 +131,9 @@ export class BunTerminalPty implements Pty {
 }
 
 /**
- * A descriptor of our own for the master of this terminal, to write to: `Bun.Terminal.write` buffers without bound,
- * and the drain event that would bound it gets lost on a busy machine (1 write in 30, measured on Bun 1.4.5). Bun
- * does not give its descriptor away, and closes it when it likes: hence the search and the duplicate.
+ * A duplicate of the terminal's master, for writing: `Bun.Terminal.write` buffers without bound, and the drain event that
+ * would bound it gets lost on a busy machine (1 write in 30, measured on Bun 1.4.5). Bun exposes no descriptor, and closes
+ * its own at any time: hence the search and the duplicate.
  */
 function findMaster(tty: number): number | null {
   const number = slaveNumber(tty);

@@ -3,7 +3,7 @@ import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { PtyOpenError } from "./errors.ts";
 import type { PtyOptions } from "./pty.ts";
 
-/** What of a program matters before it starts. */
+/** The options that are checked. */
 type Program = Pick<PtyOptions, "file" | "args" | "env" | "cwd">;
 
 /** Checks program, folder, arguments and environment. @throws PtyOpenError naming the path and the remedy. */
@@ -60,7 +60,7 @@ function checkFolder(cwd: string): void {
   }
 }
 
-/** The file behind the path, or null where there is none or the way to it is barred. */
+/** The file at the path; null where it is missing or out of reach. */
 function lookUp(path: string): Stats | null {
   try {
     return statSync(path, { throwIfNoEntry: false }) ?? null;

@@ -1,18 +1,18 @@
-/** The children whose exit status somebody in this process waits for; the reaper keeps its hands off them. */
+/** The registry of children whose exit status this process waits for: the reaper leaves them alone. */
 
 const pids = new Set<number>();
 
-/** From now on the reaper leaves this child alone. */
+/** Adds a child. */
 export function trackChild(pid: number): void {
   pids.add(pid);
 }
 
-/** The child has been waited for, so its pid means nothing any more. */
+/** Removes a child that has been reaped: its pid may be used again. */
 export function untrackChild(pid: number): void {
   pids.delete(pid);
 }
 
-/** Whether somebody waits for this child. */
+/** Whether the child is in the registry. */
 export function isTracked(pid: number): boolean {
   return pids.has(pid);
 }

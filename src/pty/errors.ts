@@ -1,6 +1,7 @@
-/** What can be wrong before a program runs on a PTY. */
+/** Errors before a program runs on a PTY. */
+import { errnoOf } from "../lib/errors.ts";
 
-/** Why no PTY was opened; each is one thing that a person can put right. */
+/** Why no PTY was opened; each code has its own remedy. */
 export type PtyOpenCode =
   | "SHELL_NOT_FOUND"
   | "SHELL_NOT_EXECUTABLE"
@@ -12,7 +13,7 @@ export type PtyOpenCode =
   | "PTY_UNAVAILABLE"
   | "BACKEND_UNAVAILABLE";
 
-/** No PTY was opened; the message says what, which path, and what to do next. */
+/** No PTY was opened; the message names the path and the remedy. */
 export class PtyOpenError extends Error {
   override readonly name = "PtyOpenError";
   readonly code: PtyOpenCode;
@@ -23,9 +24,9 @@ export class PtyOpenError extends Error {
   }
 }
 
-/** The error for a program that could not be started although the checks found nothing wrong. */
+/** The error for a program that passed the checks and still could not be started. */
 export function forkFailed(cause: unknown, file: string): PtyOpenError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const code = errnoOf(cause) ?? "";
   if (["ENOENT", "EACCES", "ENOEXEC"].includes(code)) {
     const message = `the shell ${file} exists but cannot be run (${code}): is the interpreter that it names there? Set another path, such as /bin/sh`;
     return new PtyOpenError("SHELL_NOT_EXECUTABLE", message, { cause });

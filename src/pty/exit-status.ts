@@ -1,4 +1,4 @@
-/** From the numbers of a wait status to the names that people know. */
+/** Exits of programs, with the signal by its name. */
 import { signalName } from "../lib/signals.ts";
 import type { PtyExit } from "./pty.ts";
 

@@ -1,18 +1,17 @@
 /**
- * Reads a descriptor through Bun's stream, and gets back what that has read ahead.
- *
- * Bun 1.4.5 reads more than it is asked for: up to some 270 KB wait in the stream, and each piece that is taken out has
- * it read another one (measured with strace). All of that would be lost to the next program image of this process. A
- * stream has no way to say "read no more, and give what you have"; `cancel()` throws it away.
+ * Reads a descriptor through Bun's stream, and recovers its read-ahead. Bun 1.4.5 reads ahead: up to some 270 KB wait in
+ * the stream, and each chunk that is taken triggers another read (measured with strace). The next program image of this
+ * process would lose them. A stream has no call for "stop reading and give me the rest"; `cancel()` drops it.
  */
 import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
 import { eventLoops, libc, ptyNumber, redirect } from "./libc.ts";
 
+/** A stream over a descriptor of its owner's. Ends by itself, by `cancel` or by `drain`. */
 export class FdReader {
   readonly #fd: number;
   readonly #reader: ReturnType<typeof openReader>;
 
-  /** @param fd O_NONBLOCK; it stays the caller's, who closes it once this has ended */
+  /** @param fd O_NONBLOCK; the caller closes it once this reader has ended */
   constructor(fd: number) {
     this.#fd = fd;
     this.#reader = openReader(fd);
@@ -27,16 +26,14 @@ export class FdReader {
     }
   }
 
-  /** Ends it, and throws away what was read ahead. */
+  /** Ends it, and drops the read-ahead. */
   cancel(): void {
     this.#reader.cancel().catch(() => {}); // already at its end, by an error
   }
 
   /**
-   * Cuts the stream off the descriptor and gives all that it had read ahead. Reads that wait get theirs before, or null.
-   * It is at its end then, and the descriptor can be read anew by another one.
-   *
-   * Within one turn of the event loop: nothing but promises is awaited.
+   * Cuts the stream off the descriptor and gives the read-ahead, within one turn of the event loop. Pending reads settle
+   * first. The reader has ended then; another one may read the descriptor.
    */
   async drain(): Promise<Uint8Array[]> {
     cutOff(this.#fd);
@@ -54,14 +51,14 @@ export class FdReader {
 // --- internal ---
 
 const EPOLL_CTL_DEL = 2;
-/** More than any chain of promises between a stream and its reader has links. */
+/** More than the longest chain of promises between a stream and its reader. */
 const MICROTASKS = 200;
 
 function openReader(fd: number) {
   return Bun.file(fd).stream().getReader();
 }
 
-/** What it gives without a turn of the event loop; null where that is nothing, or an error. */
+/** The result, if it needs no turn of the event loop; else, and for an error, null. */
 async function atOnce(reading: Promise<Uint8Array | null>): Promise<Uint8Array | null> {
   let got: Uint8Array | null | undefined;
   const settle = (chunk: Uint8Array | null) => {
@@ -73,8 +70,8 @@ async function atOnce(reading: Promise<Uint8Array | null>): Promise<Uint8Array |
 }
 
 /**
- * Bun reads on a duplicate of its own. In its place comes /dev/null, so that the stream ends behind what it has; the
- * loop is told to forget the duplicate first, as a number that comes again would be refused.
+ * Bun reads on a duplicate of the descriptor. /dev/null replaces it, so the stream ends behind its read-ahead. The event
+ * loop has to drop the duplicate first: epoll would refuse the same number a second time.
  */
 function cutOff(fd: number): void {
   const open = readdirSync("/proc/self/fd").map(Number);

@@ -1,10 +1,6 @@
-/** A door that is open, and can be shut for a while: whoever comes then waits. */
+/** Pauses its callers while it is shut. Open at first. Owned by the PTY that pauses its reads. */
 export class Gate {
   #shut: PromiseWithResolvers<void> | null = null;
-
-  get isShut(): boolean {
-    return this.#shut !== null;
-  }
 
   shut(): void {
     this.#shut ??= Promise.withResolvers();
@@ -15,7 +11,7 @@ export class Gate {
     this.#shut = null;
   }
 
-  /** Settles when it is open. */
+  /** Resolves when it is open. */
   async passed(): Promise<void> {
     while (this.#shut) await this.#shut.promise;
   }

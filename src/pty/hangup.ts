@@ -1,4 +1,4 @@
-/** How a session is ended from outside, the same for both backends: as a terminal that is closed, then by force. */
+/** Ends a session as a closed terminal does, then by force; the same for all backends. */
 import {
   catchesHangup,
   ignoresHangup,
@@ -10,13 +10,13 @@ import {
 } from "./procfs.ts";
 import type { PtyExit } from "./pty.ts";
 
-/** Milliseconds between SIGHUP and SIGKILL, where the caller names no other number. */
+/** Default time between SIGHUP and SIGKILL, milliseconds. */
 export const GRACE_MS = 3_000;
 
-/** Pause before the processes are looked at again, in milliseconds; it doubles up to the second number. */
+/** Pause between two looks at the processes, milliseconds; it doubles up to the second number. */
 const POLL_MS = [5, 100] as const;
 
-/** A session's leader, as its backend knows it. */
+/** The leader of a session, as its backend knows it. */
 export interface Leader {
   /** As read from /proc right after the fork; null where it was gone by then. */
   readonly entry: ProcessEntry | null;
@@ -27,12 +27,12 @@ export interface Leader {
 
 /**
  * Ends the session of a leader that still runs: SIGHUP and SIGCONT to its processes, the master closed, SIGKILL to
- * those that are left after `graceMs`. A process that started another program with the signal in hand is told again,
- * as SIGHUP is lost where a shell's child takes it between fork and exec, or where a handler calls exec. Processes that ignore SIGHUP (`nohup`) are left alone, the leader excepted.
- * Where the leader has exited by itself only the master is closed: what it left in the background stays, as it does
- * when one logs out of any terminal.
+ * the processes that are left after `graceMs`. SIGHUP is sent again to a process that started another program meanwhile: it
+ * is lost where a shell's child takes it between fork and exec, or where a handler calls exec. Processes that ignore SIGHUP
+ * (`nohup`) are left alone, except the leader. After the leader's own exit only the master is closed: background jobs stay,
+ * as they do after a logout.
  *
- * @returns How the leader ended, once it has been reaped.
+ * @returns the leader's exit, once it has been reaped
  */
 export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: number): Promise<PtyExit> {
   await hasTerminal(leader);
@@ -53,8 +53,8 @@ export async function hangUp(leader: Leader, closeMaster: () => void, graceMs: n
 }
 
 /**
- * The session's processes, its leader aside, that a hang-up is meant for. A session id is not given to another process as long as its
- * leader has not been reaped or a member of it lives: without such a witness nothing found under it is ours.
+ * The processes of the session that a hang-up is for, without the leader. The kernel does not use a session id again while
+ * the leader is not reaped or a member lives: without such a witness no process with that id is ours.
  */
 function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEntry[] {
   const { entry } = leader;
@@ -68,8 +68,8 @@ function findMembers(leader: Leader, known: readonly ProcessEntry[]): ProcessEnt
 }
 
 /**
- * Waits out the moment between fork and exec in which the child has no terminal yet: with the master closed under it
- * it would end by itself, with exit code 1. A program that has given its terminal up costs the whole wait.
+ * Waits out the moment between fork and exec in which the child has no terminal yet: if the master closed then, it would
+ * end with exit code 1. A program that has given up its terminal costs the whole wait.
  */
 async function hasTerminal({ entry, hasExited }: Leader): Promise<void> {
   for (let turn = 0; turn < 10 && entry !== null && !hasExited(); turn++) {
@@ -92,7 +92,7 @@ async function allGone(leader: Leader, members: readonly ProcessEntry[], ms: num
     if (left <= 0) return;
     await Bun.sleep(Math.min(pause, left));
     pause = Math.min(pause * 2, POLL_MS[1]);
-    // One with a handler is at work on the first; a second would make an editor leave without saving.
+    // A process with a handler is busy with the first; a second one would make an editor leave without saving.
     for (const member of members) {
       if (isAlive(member) && !ignoresHangup(member.pid) && !catchesHangup(member.pid)) tell(member);
     }

@@ -17,14 +17,14 @@ const F_DUPFD_CLOEXEC = 1030;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-/** Which pseudo-terminal a master is of: _IOR('T', 0x30, unsigned int), the same on x86-64 and arm64. */
+/** Gives the number of a master's pseudo-terminal: _IOR('T', 0x30, unsigned int), the same on x86-64 and arm64. */
 const TIOCGPTN = 0x80045430n;
 const TIOCSWINSZ = 0x5414n;
 
 let memo: ReturnType<typeof open> | null = null;
 let path: string | null = null;
 
-/** Whether this process runs on musl; asked of the process itself, as a glibc system can have musl installed. */
+/** Whether this process runs on musl: read from its own mappings, since a glibc system can have musl installed. */
 export function isMusl(): boolean {
   return /musl/.test(libcPath());
 }
@@ -47,7 +47,7 @@ export function redirect(fd: number, target: number): void {
 }
 
 /**
- * flock(2) without waiting; false where somebody else has it.
+ * flock(2) without waiting; false where another open file has the lock.
  * @throws Error where the file system has no locks (some network ones)
  */
 export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
@@ -57,7 +57,7 @@ export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
   throw new Error(`the file system gives no lock (errno ${why})`);
 }
 
-/** Of the last call that failed, 0 where it cannot be told. */
+/** The errno of the last failed call; 0 where it is not known. */
 export function errno(): number {
   const place = libc().__errno_location();
   return place === null ? 0 : read.i32(place);
@@ -69,12 +69,12 @@ export function ptyNumber(fd: number): number | null {
   return libc().ioctl(fd, TIOCGPTN, answer) === 0 ? (answer[0] ?? null) : null;
 }
 
-/** Reaps the child `pid` if it is dead, without waiting; says whether it did. The status is thrown away. */
+/** Reaps the child `pid` if it is a zombie, without waiting. @returns whether it did; the status is dropped */
 export function reapNow(pid: number): boolean {
   return libc().waitpid(pid, null, WNOHANG) === pid;
 }
 
-/** Waits for the child `pid` without blocking: its wait status, or that it runs, or that it is none of ours (any more). */
+/** Reaps the child `pid` without waiting. @returns its wait status; `none` for a pid that is no child (any more) */
 export function waitNow(pid: number): number | "runs" | "none" {
   const status = new Int32Array(1);
   const found = libc().waitpid(pid, status, WNOHANG);
@@ -82,14 +82,14 @@ export function waitNow(pid: number): number | "runs" | "none" {
   return found === pid ? (status[0] ?? 0) : "none";
 }
 
-/** Tells a terminal, by its master, its size. */
+/** Sets the size of a terminal by its master. */
 export function setTerminalSize(fd: number, cols: number, rows: number): void {
   libc().ioctl(fd, TIOCSWINSZ, Uint16Array.of(rows, cols, 0, 0));
 }
 
-/** Our end of a pipe or terminal does not block. */
+/** Sets O_NONBLOCK on a pipe or terminal. */
 export function setNonBlocking(fd: number): void {
-  // Of the flags that can be set only these matter: the way of access is fixed.
+  // No other flag that can be changed is in use; the access mode is fixed.
   libc().fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
@@ -105,8 +105,8 @@ export function suspendOutput(fd: number, suspended: boolean): boolean {
 }
 
 /**
- * Blanks variables in the memory that /proc/PID/environ shows, to root too. Afterwards this process knows nothing of
- * them either: whoever needs one has read it before.
+ * Blanks variables in the memory that /proc/PID/environ shows, even to root. Read their values before: this process loses
+ * them too.
  */
 export function blankVariables(names: readonly string[]): void {
   const { getenv, strlen, memset } = libc();
@@ -116,7 +116,7 @@ export function blankVariables(names: readonly string[]): void {
   }
 }
 
-/** Descriptors of this process's event loops; none where /proc does not tell. */
+/** Descriptors of this process's event loops; empty without /proc. */
 export function eventLoops(): number[] {
   try {
     return readdirSync("/proc/self/fd")
@@ -127,7 +127,7 @@ export function eventLoops(): number[] {
   }
 }
 
-/** Runs with this variable in the process's own environment, where the runtime looks; `process.env` shows none of it. */
+/** Runs with a variable in the C environment, which the runtime reads; `process.env` does not show it. */
 export function withVariable<T>(name: string, value: string, run: () => T): T {
   const { [name]: before } = process.env;
   const text = (word: string) => Buffer.from(`${word}\0`);
@@ -140,7 +140,7 @@ export function withVariable<T>(name: string, value: string, run: () => T): T {
   }
 }
 
-/** Loads libc once. @throws Error where bun:ffi cannot: without it no PTY master can be kept from other children. */
+/** Loads libc once. @throws Error where bun:ffi cannot: without it other children would inherit PTY masters. */
 export function libc(): ReturnType<typeof open> {
   memo ??= open();
   return memo;
@@ -169,6 +169,7 @@ function open() {
     __errno_location: { args: [], returns: "ptr" }, // of glibc and of musl
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+    madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
     memfd_create: { args: ["ptr", "u32"], returns: "i32" },
     sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     dup2: { args: ["i32", "i32"], returns: "i32" },

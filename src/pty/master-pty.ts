@@ -1,4 +1,4 @@
-/** A PTY by its master's descriptor: what is common to one that was opened here and one that was taken over. */
+/** PTYs by their master's descriptor: the common part of new and adopted ones. */
 import { closeSync } from "node:fs";
 import { GRACE_MS, hangUp } from "./hangup.ts";
 import { MasterReader } from "./master-reader.ts";
@@ -10,18 +10,19 @@ import { terminalSide } from "./size.ts";
 /** A master and the program on its terminal. */
 export interface Master {
   readonly backend: Pty["backend"];
-  /** O_NONBLOCK and CLOEXEC; closed by the PTY. Null where it was closed before. */
+  /** O_NONBLOCK and CLOEXEC; the PTY closes it. Null where it is closed already. */
   readonly fd: number | null;
   readonly pid: number;
   /** As read from /proc right after the fork. */
   readonly entry: ProcessEntry | null;
   readonly exited: Promise<PtyExit>;
-  /** Both within 1 to 65,535. */
+  /** @param cols and rows: 1 to 65,535 */
   resize(fd: number, cols: number, rows: number): void;
-  /** What was read of it before, and not given out. */
+  /** Output that an earlier program image read and did not give out. */
   readonly unread?: readonly Uint8Array[];
 }
 
+/** See `Pty`. Owned by its session; closes the master once, at the end of output or by `close`. */
 export class MasterPty implements Pty {
   readonly backend: Pty["backend"];
   readonly pid: number;
@@ -98,7 +99,7 @@ export class MasterPty implements Pty {
 
   // --- internal ---
 
-  /** Gives the master back, once: its number may be another file's a moment later. */
+  /** Closes the master, once: its number may be another file's a moment later. */
   #release(): void {
     const fd = this.#fd;
     if (fd === null) return;

@@ -1,45 +1,44 @@
-/** Reads a PTY master, one chunk when one is asked for. */
-
+/** Reads a PTY master, one chunk a call. */
+import { errnoOf } from "../lib/errors.ts";
 import { BurstGauge, BurstReader } from "./burst-reader.ts";
 import { FdReader } from "./fd-reader.ts";
 import { PtyClosedError } from "./pty.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
 
-/** Milliseconds until a master without a slave is tried again, while the leader still runs. */
+/** Interval in which a master without an open slave is tried again while the leader runs, milliseconds. */
 const RETRY_MS = 100;
 
 /**
- * Reader of a master that is O_NONBLOCK. Output is over when reading fails with EIO (no slave is open) *after* the
- * leader has exited, or when the tail after that exit is over; EIO before it only means that for the moment no
- * process has the terminal open (`exec <&- >&- 2>&-` in a script that opens /dev/tty later).
+ * Reader of a master that is O_NONBLOCK, owned by its `MasterPty`. Output is over when reading fails with EIO (no slave is
+ * open) *after* the leader has exited, or when the tail after that exit is over. EIO before the exit only means that no
+ * process has the terminal open for the moment (`exec <&- >&- 2>&-` in a script that opens /dev/tty later).
  *
- * Descriptors, measured on Bun 1.4.5 with strace: `Bun.file(fd).stream()` works on its own duplicate
- * (F_DUPFD_CLOEXEC). Bun closes that one within a millisecond of EIO, of the end or of `cancel()` (in a thread), and
- * never the one that it was given. So the given one is the owner's to close, once; and the terminal hangs up only
- * when both are closed.
+ * Descriptors, measured on Bun 1.4.5 with strace: `Bun.file(fd).stream()` works on its own duplicate (F_DUPFD_CLOEXEC). Bun
+ * closes the duplicate within a millisecond of EIO, of the end or of `cancel()` (in a thread), and never the original. So
+ * the owner closes the original, once; and the terminal hangs up only when both are closed.
  */
 export class MasterReader {
   readonly #fd: number;
   readonly #tail = new Tail(() => this.cancel());
   readonly #turn = new LoopTurn();
-  /** Nothing is given out. */
+  /** `read()` waits. */
   #isFrozen = false;
-  /** Ends the pause that a read is in. */
+  /** Ends the pause of the pending read. */
   #wake: (() => void) | null = null;
-  /** Null where the next read has to begin anew. */
+  /** Null where the next read has to open a stream. */
   #reader: FdReader | null = null;
   readonly #gauge = new BurstGauge();
-  /** Set while it pours: there is no reader then. */
+  /** Set while output is sustained: there is no stream then. */
   #burst: BurstReader | null = null;
   #draining: Promise<void> | null = null;
-  /** Read, and not given out yet. */
+  /** Read-ahead: read and not given out yet. */
   #ahead: Uint8Array[];
   #leaderGone = false;
   #ended = false;
   #reading = false;
 
-  /** @param unread what an earlier reader had read of it and not given out */
+  /** @param unread the read-ahead of an earlier reader */
   constructor(fd: number, exited: Promise<unknown>, unread: readonly Uint8Array[] = []) {
     this.#fd = fd;
     this.#ahead = [...unread];
@@ -50,7 +49,7 @@ export class MasterReader {
     });
   }
 
-  /** Read of the master, and not given out: complete after `drain`. */
+  /** The read-ahead, complete after `drain`. */
   get unread(): readonly Uint8Array[] {
     return this.#ahead;
   }
@@ -95,12 +94,12 @@ export class MasterReader {
     this.#reader = null;
   }
 
-  /** From now on nothing is given out. */
+  /** From now on `read()` waits. */
   freeze(): void {
     this.#isFrozen = true;
   }
 
-  /** Takes what was read ahead, within this turn of the event loop; a later read begins anew. */
+  /** Collects the read-ahead, within this turn of the event loop; a later read opens a new stream. */
   drain(): Promise<void> {
     this.#draining ??= this.#cutOff().finally(() => {
       this.#draining = null;
@@ -108,7 +107,7 @@ export class MasterReader {
     return this.#draining;
   }
 
-  /** As before. */
+  /** Ends `freeze`. */
   thaw(): void {
     this.#isFrozen = false;
     this.#wakeUp();
@@ -118,7 +117,7 @@ export class MasterReader {
   async #next(): Promise<Uint8Array | null> {
     this.#tail.waiting();
     try {
-      const chunk = (await this.#poured()) ?? (await this.#streamed());
+      const chunk = (this.#burst && (await this.#burstChunk())) ?? (await this.#streamed());
       if (chunk !== null) this.#tail.saw(chunk.length);
       return chunk;
     } finally {
@@ -134,8 +133,8 @@ export class MasterReader {
       const chunk = await reader.read();
       if (chunk === null) {
         if (this.#reader === reader) this.#reader = null;
-      } else if (this.#gauge.pours(chunk.length)) {
-        await this.#beginSurge();
+      } else if (this.#gauge.isSustained(chunk.length)) {
+        await this.#beginBurst();
       }
       return chunk;
     } catch (error) {
@@ -145,8 +144,8 @@ export class MasterReader {
     }
   }
 
-  /** The next chunk of what pours; null where it does not (any more), or nothing may be read now. */
-  async #poured(): Promise<Uint8Array | null> {
+  /** The next chunk of sustained output; null outside of a burst, and where reading is frozen or has ended. */
+  async #burstChunk(): Promise<Uint8Array | null> {
     while (this.#burst) {
       await new Promise(setImmediate);
       if (this.#ended || this.#isFrozen) return null;
@@ -157,17 +156,17 @@ export class MasterReader {
     return null;
   }
 
-  /** What the stream has comes behind the chunk that is being given out. */
-  async #beginSurge(): Promise<void> {
+  /** Changes from the stream to polling; the stream's read-ahead comes behind the current chunk. */
+  async #beginBurst(): Promise<void> {
     try {
       await this.drain();
       this.#burst = new BurstReader(this.#fd);
     } catch {
-      // No descriptor is free for the change: the stream goes on, and the next chunk tries again.
+      // No descriptor is free for the change. The stream goes on, and the next chunk tries again.
     }
   }
 
-  /** @throws Error where no descriptor is free; the reader stays as it was then */
+  /** @throws Error where no descriptor is free; the stream then stays */
   async #cutOff(): Promise<void> {
     const reader = this.#reader;
     if (!reader) return;
@@ -176,7 +175,7 @@ export class MasterReader {
     this.#ahead.push(...rest);
   }
 
-  /** Until it is worth another try: no promise that lives longer is waited for, since each wait would stay with it. */
+  /** Waits for the next try. Awaits no long-lived promise: each wait would leave a reaction on it. */
   async #pause(): Promise<void> {
     if (this.#leaderGone || this.#ended) return;
     const timer = setTimeout(() => this.#wakeUp(), RETRY_MS);
@@ -184,7 +183,7 @@ export class MasterReader {
     clearTimeout(timer);
   }
 
-  /** Resolves with the leader's exit, the end of reading, `thaw` or the timer of `#pause`: one read waits at a time. */
+  /** Resolves at the leader's exit, the end of reading, `thaw` or the timer of `#pause`. One read waits at a time. */
   #woken(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
@@ -197,7 +196,7 @@ export class MasterReader {
   }
 }
 
-/** Whether the error is EIO: of a master, that no process has its slave open. */
+/** Whether the error is EIO: no process has the master's slave open. */
 export function isEio(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EIO";
+  return errnoOf(error) === "EIO";
 }

@@ -1,17 +1,18 @@
 /** Writes to a PTY master without ever blocking the event loop. */
 import { writeSync } from "node:fs";
+import { errnoOf } from "../lib/errors.ts";
 import { isEio } from "./master-reader.ts";
 import { PtyClosedError } from "./pty.ts";
 
 /** Pause after EAGAIN in milliseconds: first, and at most after doubling. */
 const WAIT_MS = [1, 32] as const;
-/** Bytes a write: what the kernel's terminal takes at a time is less. */
+/** Bytes of one write: the kernel's terminal takes less at a time. */
 const PIECE = 16 * 1024;
 /** Milliseconds of writing before other events get their turn. */
 const TURN_MS = 4;
 
 /**
- * Writer to a master that is O_NONBLOCK, in the order of the calls. Not `Bun.file(fd).writer()`: it clears
+ * Writer to a master that is O_NONBLOCK, in the order of the calls. Owned by its PTY. Not `Bun.file(fd).writer()`: it clears
  * O_NONBLOCK on the shared description, and the next write to a full terminal then stops the whole process.
  */
 export class MasterWriter {
@@ -26,7 +27,7 @@ export class MasterWriter {
     this.#leaderGone = leaderGone;
   }
 
-  /** What the kernel has not taken yet, an entry for each call of `write` in their order. */
+  /** Input that the kernel has not taken yet, an entry for each call of `write`, in order. */
   get unwritten(): Uint8Array[] {
     return this.#pending.map(({ data, written }) => data.subarray(written));
   }
@@ -35,7 +36,7 @@ export class MasterWriter {
   write(data: Uint8Array): Promise<void> {
     const item = { data, written: 0 };
     this.#pending.push(item);
-    // With nothing before it a keystroke is in the kernel when this call returns.
+    // Without pending input a keystroke is in the kernel when this call returns.
     const sent = this.#last === null ? this.#send(item) : this.#last.then(() => this.#send(item));
     this.#last = sent;
     const settle = () => {
@@ -46,7 +47,7 @@ export class MasterWriter {
     return sent;
   }
 
-  /** Ends it: what is not written yet is given up. Call it before the descriptor is closed. */
+  /** Ends it: pending input is dropped. Call it before the descriptor is closed. */
   close(): void {
     this.#closed = true;
   }
@@ -72,13 +73,13 @@ export class MasterWriter {
     }
   }
 
-  /** The bytes taken: 0 where the kernel has no room now. */
+  /** @returns bytes taken: 0 where the kernel has no room now */
   #tryWrite(data: Uint8Array, offset: number): number {
     if (this.#closed) throw new PtyClosedError("the PTY ended before all input was written");
     try {
       return writeSync(this.#fd, data, offset, Math.min(PIECE, data.length - offset));
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return 0;
+      if (errnoOf(error) === "EAGAIN") return 0;
       if (!isEio(error)) throw error;
       // EIO: no process has the slave open. For good only if the leader is gone (see MasterReader).
       if (this.#leaderGone()) throw new PtyClosedError("the PTY ended before all input was written");

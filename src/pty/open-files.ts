@@ -1,13 +1,13 @@
 /**
- * The soft limit of open files: raised for this process, which serves many, and as it was for every program that it
- * starts. (The build takes the runtime's own raising away: `scripts/own-limits.ts`. Run from source, what it was
- * cannot be told any more.)
+ * The soft limit of open files: raised for this process, which serves many sessions, and unchanged for the programs that
+ * it starts. (The build disables the runtime's own raising: `scripts/own-limits.ts`. In a run from source the original
+ * limit is lost.)
  */
 import { libc } from "./libc.ts";
 
 /** The same on x86-64 and arm64. */
 const RLIMIT_NOFILE = 7;
-/** As Node and Bun raise it at most: beyond, tables of descriptors become a burden. */
+/** The most that Node and Bun raise it to: beyond, tables of descriptors become a burden. */
 const ENOUGH = 1n << 20n;
 
 interface Limits {
@@ -15,7 +15,7 @@ interface Limits {
   hard: bigint;
 }
 
-/** What this process was started with; null where it is as it was. */
+/** The limits that this process was started with; null until they are raised. */
 let before: Limits | null = null;
 let raised: Limits | null = null;
 
@@ -31,10 +31,9 @@ export function raiseOpenFiles(): void {
 }
 
 /**
- * Runs `start`, which forks before it returns, or replaces this process, under the limit that this process was started
- * with. No other code of ours runs meanwhile. A thread of the runtime that opens a file in that instant could fail only
- * where more are open than that limit: so with as many the limit stays raised, and the child has more than was set
- * rather than none at all.
+ * Runs `start`, which forks before it returns or replaces this process, under the original limit. No other code of ours
+ * runs meanwhile. A thread of the runtime that opens a file in that instant could fail if more files are open than that
+ * limit: then the limit stays raised, and the child gets the raised one.
  */
 export function withOpenFilesAsBefore<Result>(start: () => Result): Result {
   if (before === null || raised === null || !hasRoomBelow(before.soft)) return start();
@@ -48,7 +47,7 @@ export function withOpenFilesAsBefore<Result>(start: () => Result): Result {
 
 // --- internal ---
 
-/** Descriptors that starting a program takes for a moment: a terminal or three pipes, and what the runtime adds. */
+/** Descriptors that the start of a program takes for a moment: a terminal or three pipes, and the runtime's own. */
 const SPARE = 24n;
 const F_DUPFD_CLOEXEC = 1030;
 

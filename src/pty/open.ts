@@ -7,10 +7,10 @@ import { isMusl, libc } from "./libc.ts";
 import { NativePty } from "./native.ts";
 import type { Pty, PtyOptions } from "./pty.ts";
 
-/** Which backend serves new PTYs, and why, for `status` and `doctor`. */
+/** The backend of new PTYs, and the reason, for `status` and `doctor`. */
 export interface PtyBackend {
   backend: "native" | "bun";
-  /** A sentence; where it is the fallback, with what to do for the native one. */
+  /** A sentence; for the fallback with the remedy. */
   reason: string;
 }
 
@@ -20,8 +20,8 @@ let chosen: { choice: PtyBackend; addon: PtyAddon | null } | null = null;
  * Starts a program on a new PTY: node-pty's native core where it can be loaded, else Bun's own terminal.
  * `REXEC_PTY=native|bun` in the environment forces one; it is read at the first call.
  *
- * @throws PtyOpenError where program or folder will not do, or the kernel gives no PTY; `BACKEND_UNAVAILABLE` where
- * the native backend is forced and cannot be loaded.
+ * @throws PtyOpenError for a bad program or folder, or where the kernel gives no PTY; `BACKEND_UNAVAILABLE` where the
+ * native backend is forced and cannot be loaded
  */
 export function openPty(options: PtyOptions): Pty {
   checkOptions(options);
@@ -29,7 +29,7 @@ export function openPty(options: PtyOptions): Pty {
   return chosen.addon === null ? new BunTerminalPty(options) : new NativePty(chosen.addon, options);
 }
 
-/** An `openPty` that tells, once and at the first PTY, where and why the fallback serves. */
+/** An `openPty` that calls `onFallback` once, at the first PTY, where the fallback serves. */
 export function ptyOpener(onFallback: (reason: string) => void): typeof openPty {
   let told = false;
   return (options) => {

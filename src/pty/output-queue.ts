@@ -1,23 +1,23 @@
-/** Output of a PTY that is pushed at us: a bounded queue, and the brake on the program that fills it. */
+/** A bounded queue for output that Bun pushes, with flow control for the program. */
 import { closeSync, constants, openSync } from "node:fs";
 import { suspendOutput } from "./libc.ts";
 import { slaveNumber } from "./procfs.ts";
 import { Tail } from "./tail.ts";
 import { LoopTurn } from "./turn.ts";
 
-/** Bytes waiting to be read at which the program's output is suspended, and at which it goes on. */
+/** Queued bytes at which the program's output is suspended, and at which it resumes. */
 const HIGH = 1 << 20;
 const LOW = 1 << 18;
-/** Bytes at which output is thrown away, where it cannot be suspended. Less than 200 KB follow a suspension. */
+/** Queued bytes beyond which output is dropped, where it cannot be suspended. Less than 200 KB follow a suspension. */
 const CEILING = 4 << 20;
 const LOST = new TextEncoder().encode(
   "\r\n\x1b[0;7m[rexec: output lost here: the viewer was too slow]\x1b[0m\r\n",
 );
 
 /**
- * `Bun.Terminal` cannot be paused (oven-sh/bun#41410), so the terminal itself is: tcflow(TCOOFF) on the slave, what
- * Ctrl-S would do, but which no key undoes. Measured: 12 KB came after it, then none until TCOON. SIGSTOP was the
- * other choice; an interactive shell takes that for a job that was suspended, and says so.
+ * The output of one `BunTerminalPty`, which owns it. `Bun.Terminal` cannot be paused (oven-sh/bun#41410), so the terminal
+ * is: tcflow(TCOOFF) on the slave, like Ctrl-S, but no key undoes it. Measured: 12 KB came after it, then none until TCOON.
+ * The alternative was SIGSTOP, which an interactive shell reports as a suspended job.
  */
 export class OutputQueue {
   readonly #tty: () => number;
@@ -30,7 +30,7 @@ export class OutputQueue {
   #ended = false;
   #wake: (() => void) | null = null;
 
-  /** @param tty Gives the device number of the terminal, 0 where it is not known. */
+  /** @param tty gives the device number of the terminal, 0 where it is not known */
   constructor(tty: () => number) {
     this.#tty = tty;
   }
@@ -40,7 +40,7 @@ export class OutputQueue {
     return this.#chunks;
   }
 
-  /** Lets the program write, for whoever reads its terminal next. */
+  /** Lets the program write again, for the next reader of its terminal. */
   release(): void {
     if (this.#suspended && !this.#ended) this.#suspended = !this.#suspend(false);
   }
@@ -76,13 +76,13 @@ export class OutputQueue {
     return chunk;
   }
 
-  /** The leader is gone: what the kernel still holds may come, all of it at once. */
+  /** The leader has exited: the rest in the kernel may come, all of it at once. */
   leaderExited(): void {
     this.#tail.waiting();
     this.#tail.leaderExited();
   }
 
-  /** No more output will be taken; what is queued can still be read. */
+  /** Takes no more output; queued output can still be read. */
   end(): void {
     if (this.#ended) return;
     if (this.#lost) this.#append(LOST);
@@ -99,7 +99,7 @@ export class OutputQueue {
 
   /** Says whether it could. */
   #suspend(on: boolean): boolean {
-    // Opened for this moment only: with the slave open here the end of the terminal would never be seen.
+    // Opened for this moment only: an open slave here would hide the end of the terminal.
     const number = slaveNumber(this.#tty());
     if (number === null) return !on;
     let fd: number | null = null;

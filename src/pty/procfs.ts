@@ -1,8 +1,8 @@
-/** Processes as /proc shows them: enough to find a session's members and never to mistake a recycled pid. */
+/** Processes in /proc: enough to find the members of a session and to tell a recycled pid. */
 import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 
-/** One process; `pid` and `start` together name it for good, `pid` alone does not. */
+/** One process. `pid` and `start` together identify it for good. */
 export interface ProcessEntry {
   pid: number;
   /** One letter, such as `S` for sleeping or `Z` for a zombie. */

@@ -1,4 +1,4 @@
-/** What the rest of the program knows of a pseudo-terminal: bytes in, bytes out, an end. */
+/** The interface of a pseudo-terminal: bytes in, bytes out, an end. */
 
 /** How to start a program on a new PTY. */
 export interface PtyOptions {
@@ -17,8 +17,8 @@ export interface PtyOptions {
 }
 
 /**
- * How the program ended: one of the two is not null. Both are where nobody can say, as it ended in the instant in which
- * this process was replaced (see docs/restart.md).
+ * How the program ended: one of the two is not null. Both are null where the status is lost, since the program ended in
+ * the instant in which this process was replaced (see docs/restart.md).
  */
 export interface PtyExit {
   /** 0 to 255, or null where a signal ended it. */
@@ -27,23 +27,22 @@ export interface PtyExit {
   signal: string | null;
 }
 
-/** One pseudo-terminal with the program on it. */
+/** One pseudo-terminal with the program on it. Owned by a session, which reads it to the end or closes it. */
 export interface Pty {
   /** The child: session leader and leader of its own process group. */
   readonly pid: number;
-  /** Which backend serves it. */
   readonly backend: "native" | "bun" | "adopted";
   /**
    * The next chunk of output (never empty), or null at the end of all output, which comes only once `exited` has
    * settled. One call at a time. Not calling it is the flow control: after 0.2 to 1.5 MB the kernel blocks the
    * program. Read to the null or call `close()`: until then the terminal stays open.
-   * @param isLent the chunk may be written over by the next call: whoever keeps it copies it
+   * @param isLent true lets the next call overwrite the chunk: copy it to keep it
    */
   read(isLent?: boolean): Promise<Uint8Array | null>;
   /**
    * Writes input; resolves once the kernel has taken all of it, in the order of the calls. Rejects with
-   * `PtyClosedError` where the PTY ended first. Callers bound what they have outstanding by awaiting, and leave
-   * `data` as it is until then.
+   * `PtyClosedError` where the PTY ended first. Await it to bound the pending input, and leave `data` unchanged until
+   * then.
    */
   write(data: Uint8Array): Promise<void>;
   /** Tells the program its new size (SIGWINCH follows). A no-op after the end. */
@@ -53,18 +52,18 @@ export interface Pty {
   /**
    * Ends it: SIGHUP and SIGCONT to every process of the session that does not ignore SIGHUP, the master closed,
    * SIGKILL to the leader and to those after `graceMs` (3 s). Resolves when the child has been reaped. Idempotent;
-   * the first call's `graceMs` counts. Where the child has exited by itself it only closes the master: jobs that it
-   * left in the background stay, as they do when one logs out of any terminal.
+   * the first call's `graceMs` counts. After the child's own exit it only closes the master: background jobs stay, as
+   * they do after a logout.
    */
   close(graceMs?: number): Promise<PtyExit>;
   /**
-   * From now on no output is given out, `read()` waits, so that this process can be replaced by another program image
-   * (`replaceProcess`) that goes on with `state()`.
+   * From now on `read()` waits, so that another program image can replace this process (`replaceProcess`) and continue
+   * with `state()`.
    */
   freeze(): void;
-  /** Takes what the runtime has read ahead, within one turn of the event loop; nothing more is read then. */
+  /** Collects the runtime's read-ahead within one turn of the event loop; nothing more is read then. */
   drain(): Promise<void>;
-  /** It was not replaced: reading goes on. */
+  /** The process was not replaced: reading goes on. */
   thaw(): void;
   /** False in the moment between the program's end and our knowing how: its exit status would be lost. */
   readonly isSettled: boolean;
@@ -72,7 +71,7 @@ export interface Pty {
   state(): PtyState;
 }
 
-/** What the next program image of this process needs to go on with a PTY. */
+/** The state from which the next program image of this process continues a PTY. */
 export interface PtyState {
   /** The master; null where it is closed. */
   fd: number | null;
@@ -80,7 +79,7 @@ export interface PtyState {
   /** Start time of the program, in clock ticks since boot; null where it is not known. */
   start: number | null;
   exit: PtyExit | null;
-  /** Output that was read and not given out. */
+  /** The read-ahead: output that was read and not given out. */
   unread: Uint8Array[];
   /** Input that the kernel has not taken, an entry for each call of `write`. */
   unwritten: Uint8Array[];

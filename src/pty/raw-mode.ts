@@ -1,6 +1,6 @@
 /**
- * Raw mode as ssh has it. `setRawMode` of Node and Bun leaves the terminal's own output processing on, so that every
- * line feed of a remote program would also return the cursor to the first column (measured on Bun 1.4.5: `\r\n`
+ * Raw mode as ssh has it. `setRawMode` of Node and Bun leaves the terminal's output processing on: every line feed of a
+ * remote program would also return the cursor to the first column (measured on Bun 1.4.5: `\r\n`
  * arrived as `\r\r\n`).
  */
 import { libc } from "./libc.ts";
@@ -9,17 +9,17 @@ import { libc } from "./libc.ts";
 const TERMIOS_BYTES = 256;
 const AT_ONCE = 0; // TCSANOW
 
-/** A terminal that was switched to raw mode. */
+/** A terminal in raw mode. Its owner restores it on every way out. */
 export interface RawMode {
-  /** Once more, after somebody else has changed it. */
+  /** Sets it again, after another program has changed the terminal. */
   again(): void;
-  /** As it was before; to be called as often as one likes. */
+  /** Restores the earlier mode; may be called more than once. */
   restore(): void;
 }
 
 /**
  * Switches the terminal at `fd` to raw mode.
- * @throws Error where `fd` is no terminal any more
+ * @throws Error where `fd` is no terminal
  */
 export function enterRawMode(fd: number): RawMode {
   const before = new Uint8Array(TERMIOS_BYTES);

@@ -1,11 +1,11 @@
-/** Reaps orphans that became our children: as process 1 of a container, or as a subreaper, nobody else will. */
+/** Reaps orphans that this process inherits as process 1 of a container, or as a subreaper. */
 import { isTracked } from "./children.ts";
 import { isSubreaper, libc, reapNow } from "./libc.ts";
 import { listProcesses, type ProcessEntry } from "./procfs.ts";
 
 /** Milliseconds between two looks at the processes. */
 const SCAN_MS = 5_000;
-/** Milliseconds after which a zombie that is still there is nobody's: Bun and node-pty reap theirs at once. */
+/** Age at which a zombie counts as orphaned, milliseconds: Bun and node-pty reap theirs at once. */
 const CONFIRM_MS = 500;
 
 /** Whether this process inherits orphans. */
@@ -14,12 +14,11 @@ export function inheritsOrphans(): boolean {
 }
 
 /**
- * Looks for adopted zombies now and every `everyMs` milliseconds, and reaps those that it finds twice and whose pid
- * is not in the registry of children (`trackChild`). Does not keep the process alive. Call it only where
- * `inheritsOrphans()` says so: elsewhere there is nothing to find.
+ * Looks for inherited zombies now and every `everyMs` milliseconds, and reaps those that it finds twice and that are not in
+ * the registry of children (`trackChild`). Does not keep the process alive. Call it only where `inheritsOrphans()`.
  *
- * @returns A function that stops it.
- * @throws Error where bun:ffi cannot load libc: zombies then stay, which the caller may log and live with.
+ * @returns a function that stops it
+ * @throws Error where bun:ffi cannot load libc: zombies then stay
  */
 export function startReaper({ everyMs = SCAN_MS, confirmMs = CONFIRM_MS } = {}): () => void {
   libc();

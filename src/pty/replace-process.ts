@@ -1,4 +1,4 @@
-/** execve(2): another program takes this process over, with its pid, its children and the descriptors it is left. */
+/** execve(2): another program replaces this process, and keeps its pid, its children and some descriptors. */
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
@@ -6,6 +6,7 @@ import { toBytes } from "../lib/os-string.ts";
 import { errno, libc, setCloseOnExec } from "./libc.ts";
 import { withOpenFilesAsBefore } from "./open-files.ts";
 
+/** The program that replaces this process. */
 export interface Replacement {
   /** Absolute path of the program. */
   path: string;
@@ -13,13 +14,13 @@ export interface Replacement {
   argv: readonly string[];
   /** A value may be one of `fromBytes`. */
   env: Readonly<Record<string, string | undefined>>;
-  /** Descriptors that are CLOEXEC and are left open all the same. */
+  /** Descriptors with CLOEXEC that stay open. */
   keep: readonly number[];
-  /** Signals that are ignored until the new program has a handler for them: it would be ended by one that comes early. */
+  /** Signals that are ignored until the new program handles them: an early one would end it. */
   shield?: readonly number[];
 }
 
-/** The program cannot be executed; everything is as it was. */
+/** The program cannot be executed; this process is unchanged. */
 export class ExecError extends Error {
   override readonly name = "ExecError";
   /** Such as `ENOENT`. */
@@ -33,17 +34,17 @@ export class ExecError extends Error {
   }
 }
 
-/** All descriptors of this process, that of the listing included. */
+/** All descriptors of this process, including the listing's own. */
 export function openDescriptors(): number[] {
   return readdirSync("/proc/self/fd").map(Number);
 }
 
-/** Leaves nothing open to another program but stdin, stdout and stderr, whatever the runtime has opened. */
+/** Sets CLOEXEC on every descriptor but stdin, stdout and stderr. */
 export function closeAllOnExec(): void {
   for (const fd of openDescriptors()) if (fd > 2) closeOnExec(fd);
 }
 
-/** Does not return. What is open without CLOEXEC stays open too. @throws ExecError */
+/** Does not return. Descriptors without CLOEXEC stay open too. @throws ExecError */
 export function replaceProcess({ path, argv, env, keep, shield = [] }: Replacement): never {
   const program = cString(path);
   const args = cStrings(argv);
@@ -74,7 +75,7 @@ function closeOnExec(fd: number): void {
   }
 }
 
-/** @returns what undoes it */
+/** @returns a function that undoes it */
 function ignoreSignal(signal: number): () => void {
   const before = new Uint8Array(SIGACTION_BYTES);
   const ignore = new BigUint64Array(SIGACTION_BYTES / 8);
@@ -87,7 +88,7 @@ function cString(text: string): Uint8Array {
   return Buffer.concat([toBytes(text), Uint8Array.of(0)]);
 }
 
-/** An array of pointers with a null behind the last, and what they point to, which must stay. */
+/** A null-terminated array of pointers, and the strings that they point to: keep both alive. */
 function cStrings(texts: readonly string[]): { pointers: BigUint64Array; strings: Uint8Array[] } {
   const strings = texts.map(cString);
   const pointers = new BigUint64Array(strings.length + 1);

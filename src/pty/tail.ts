@@ -1,17 +1,17 @@
 /**
- * When output is over although the terminal is not: a background process can keep it open long after the shell has
- * exited, silent or writing. What the shell itself wrote is in the kernel's buffer by then (under 200 KB, measured).
- * So after the exit reading goes on until nothing comes for a moment, within a budget of bytes and of waiting.
+ * Decides when output is over after the shell's exit. A background process can keep the terminal open long after it, silent
+ * or writing, and the shell's own output is in the kernel's buffer by then (under 200 KB, measured). So reading goes on
+ * until a moment of silence, within a budget of bytes and of waiting.
  */
 
 /** Milliseconds of silence that end it. */
 const SILENCE_MS = 100;
 /** Bytes that may still come after the exit, several times what the kernel can hold. */
 const MAX_BYTES = 1 << 20;
-/** Milliseconds that may be spent waiting for them, all together. */
+/** Total time of waiting for them, milliseconds. */
 const MAX_WAIT_MS = 1_000;
 
-/** Watches the reading of one PTY and calls `onOver` at most once, after the leader has exited. */
+/** Watches the reads of one PTY and calls `onOver` at most once, after the leader's exit. Owned by the PTY's reader. */
 export class Tail {
   readonly #onOver: () => void;
   #exited = false;
@@ -24,13 +24,13 @@ export class Tail {
     this.#onOver = onOver;
   }
 
-  /** The leader has been waited for. */
+  /** The leader has been reaped. */
   leaderExited(): void {
     this.#exited = true;
     if (this.#waitingSince !== null) this.waiting();
   }
 
-  /** The reader waits for output from now on; time in which nobody reads does not count. */
+  /** A read waits from now on; time without a pending read does not count. */
   waiting(): void {
     this.#waitingSince = performance.now();
     if (!this.#exited) return;
@@ -40,7 +40,7 @@ export class Tail {
       return;
     }
     const half = Math.min(SILENCE_MS, this.#msLeft) / 2;
-    // Two timers: after a pause of the event loop the first may run before output that is there already.
+    // Two timers: after a pause of the event loop the first may run before output that is already there.
     this.#timer = setTimeout(() => {
       this.#timer = setTimeout(() => this.#over(), half);
     }, half);
@@ -56,7 +56,7 @@ export class Tail {
     this.#waitingSince = null;
   }
 
-  /** The end came otherwise. */
+  /** Output ended in another way. */
   stop(): void {
     this.#disarm();
     this.#waitingSince = null;

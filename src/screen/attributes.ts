@@ -1,7 +1,7 @@
-/** How a cell or the pen looks, and the sequences that make a terminal's pen look so. */
+/** Looks of cells and pens, and the sequences that set a terminal's pen. */
 import type { Extended } from "./xterm-core.ts";
 
-/** As xterm.js packs them: colour and its kind in the low 26 bits, styles above. */
+/** Colours and styles as xterm.js packs them: a colour and its kind in the low 26 bits, styles above. */
 export interface Look {
   fg: number;
   bg: number;
@@ -37,11 +37,11 @@ const BG_STYLES = [
   [0x40000000, 53],
 ] as const;
 
-/** @param extended counts only where `bg` says so */
+/** The look of a cell or pen. @param extended counts only where `bg` has its flag */
 export function lookOf(fg: number, bg: number, extended: Extended): Look {
   const extra = (bg & HAS_EXTENDED) !== 0;
   return {
-    // Unsigned, as cells have them: the pen's may be negative.
+    // Unsigned like the values of cells: the pen's may be negative.
     fg: fg >>> 0,
     bg: (bg & ~HAS_EXTENDED) >>> 0,
     underline: extra && fg & UNDERLINE ? underlineOf(extended) : 0,
@@ -49,7 +49,7 @@ export function lookOf(fg: number, bg: number, extended: Extended): Look {
   };
 }
 
-/** Style and colour of the underline that there is, or would be. A plain line is no style of its own. */
+/** Style and colour of the underline, even where it is off. A plain line has style 0. */
 export function underlineOf({ _ext: packed }: Extended): number {
   const style = packed & STYLE;
   return (packed & COLOUR) | (style === PLAIN_LINE ? 0 : style);
@@ -59,12 +59,12 @@ export function sameLook(a: Look, b: Look): boolean {
   return a.fg === b.fg && a.bg === b.bg && a.underline === b.underline && a.link === b.link;
 }
 
-/** Nothing but a background colour: what erasing leaves. */
+/** True for a background colour alone, as erasing leaves it. */
 export function isErased({ fg, bg, link }: Look): boolean {
   return fg === 0 && (bg & ~COLOUR) === 0 && link === 0;
 }
 
-/** Takes a pen that looks like `from` to `to`, links aside. */
+/** The sequence from the pen `from` to the pen `to`, without links. */
 export function penTo(to: Look, from: Look): string {
   const numbers = ["0"];
   for (const [bit, number] of FG_STYLES) if (to.fg & bit) numbers.push(String(number));
@@ -92,7 +92,7 @@ function colour(packed: number, low: number, high: number, extended: number): st
   }
 }
 
-/** Only ever with colons: terminals that do not know it then leave it out whole. */
+/** With colons only: a terminal that does not know it skips it as a whole. */
 function underlineColour(packed: number): string[] {
   const value = packed & 0xffffff;
   if ((packed & KIND) === 0) return [];

@@ -1,22 +1,23 @@
 /**
- * What a terminal was told and xterm.js does not keep: modes that it does not have, the palette, how keys are reported,
- * and links, which it keeps without a bound. Watched as it passes through the parser.
+ * Terminal state that xterm.js does not keep (further modes, the palette, reports of keys), or keeps without a bound
+ * (links). Recorded by handlers in its parser.
  */
 import type { Terminal } from "@xterm/headless";
 import { TERMINAL_MODES } from "../protocol/terminal-modes.ts";
 import type { Core } from "./xterm-core.ts";
 
-/** Links that cells may have at a time. */
+/** Bound of the links of all cells. */
 const MAX_LINKS = 4_096;
-/** Where all are in use, it is looked again after as many more: that takes a look at every cell. */
+/** At the bound, unused links are searched again after so many new ones: the search looks at every cell. */
 const RETRY_LINKS = 4_096;
-/** Of one colour, as a program writes it. */
+/** Bound of one colour, characters. */
 const MAX_COLOUR = 64;
 /** Foreground, background and cursor: OSC 10, 11, 12. */
 const DYNAMIC = [10, 11, 12];
 /** xterm's resources for keys (`CSI > Pp ; Pv m`). */
 const KEY_RESOURCES = 8;
 
+/** The state of one headless terminal that xterm.js lacks. Owned by its engine; every table has a bound. */
 export class Beyond {
   readonly #core: Core;
   readonly #modes = new Map<number, "h" | "l">();
@@ -30,7 +31,7 @@ export class Beyond {
   constructor(terminal: Terminal, core: Core) {
     this.#core = core;
     const { parser } = terminal;
-    // False lets the terminal do its own part of it.
+    // A handler that returns false lets the terminal's own handler run.
     parser.registerCsiHandler({ prefix: "?", final: "h" }, (params) => this.#setModes(params, "h"));
     parser.registerCsiHandler({ prefix: "?", final: "l" }, (params) => this.#setModes(params, "l"));
     parser.registerCsiHandler({ prefix: ">", final: "m" }, ([what, value]) => this.#setKeys(what, value));
@@ -50,7 +51,7 @@ export class Beyond {
     return `\x1b]8;${this.#links.get(id) ?? ";"}\x07`;
   }
 
-  /** What puts a terminal that was reset into the same state. */
+  /** The sequences that set this state in a terminal after a reset. */
   serialize(): string {
     const modes = [...this.#modes].map(([mode, to]) => `\x1b[?${mode}${to}`);
     const colours = [...this.#colours].map(([what, colour]) => `\x1b]${what};${colour}\x07`);
@@ -107,12 +108,12 @@ export class Beyond {
   }
 
   #setColour(what: string, colour: string): void {
-    // A question is answered by terminals that people sit at.
+    // `?` is a question, which the viewer's terminal answers.
     if (colour === "?" || colour === "" || colour.length > MAX_COLOUR) return;
     this.#colours.set(what, colour);
   }
 
-  /** In the place of xterm.js's own, which has a marker for each line of each link. */
+  /** Replaces xterm.js's handler, which makes a marker for each line of each link. */
   #openLink(data: string): boolean {
     const split = data.indexOf(";");
     if (split < 0) return true;
@@ -129,7 +130,7 @@ export class Beyond {
     const known = this.#numbers.get(link);
     if (known !== undefined) return known;
     if (this.#links.size >= MAX_LINKS) {
-      // A screen of more links than that has the others without an address.
+      // Further links are shown without an address.
       this.#refused = (this.#refused + 1) % RETRY_LINKS;
       if (this.#refused !== 1) return 0;
       this.#forgetUnused();
@@ -160,7 +161,7 @@ export class Beyond {
     this.#modes.clear();
     this.#colours.clear();
     this.#keys.clear();
-    // Terminals show their cursor again and end newline mode, which xterm.js leaves out.
+    // A reset also shows the cursor and ends newline mode, which xterm.js leaves out.
     this.#core.coreService.isCursorHidden = false;
     this.#core.options.convertEol = false;
     return false;

@@ -1,14 +1,14 @@
-/** The character sets of a terminal, by the sequences that designate them. */
+/** Sequences that designate and shift a terminal's character sets. */
 import { Terminal } from "@xterm/headless";
 import { type Charset, coreOf } from "./xterm-core.ts";
 
 const NAMES = [..."0A4CRQKYEZH="];
-/** In front of a set's name, for G0 to G3. */
+/** Introducers of a set's name, for G0 to G3. */
 const SLOTS = ["(", ")", "*", "+"];
 const SHIFTS = ["\x0f", "\x0e", "\x1bn", "\x1bo"];
 let names: Map<Charset, string> | null = null;
 
-/** Designates them; sets that are ASCII are left out. */
+/** Designates the sets that are not ASCII. */
 export function designated(charsets: readonly Charset[]): string {
   return SLOTS.map((slot, index) => {
     const charset = charsets[index];
@@ -16,7 +16,7 @@ export function designated(charsets: readonly Charset[]): string {
   }).join("");
 }
 
-/** All of them ASCII again. */
+/** Designates ASCII again for the same sets. */
 export function undesignated(charsets: readonly Charset[]): string {
   return SLOTS.map((slot, index) => (charsets[index] ? `\x1b${slot}B` : "")).join("");
 }
@@ -28,7 +28,7 @@ export function shifted(level: number): string {
 
 // --- internal ---
 
-/** Asked of a terminal, since they have no names in it. */
+/** The names of the sets, which a terminal does not keep: tried out once. */
 function known(): Map<Charset, string> {
   if (names) return names;
   const terminal = new Terminal({ cols: 2, rows: 1, allowProposedApi: true, logLevel: "off" });

@@ -1,12 +1,12 @@
-/** Characters by grapheme clusters, of which none grows without a bound. */
+/** Grapheme clusters of bounded length. */
 import type { IUnicodeVersionProvider, Terminal } from "@xterm/headless";
 import { coreOf } from "./xterm-core.ts";
 
-/** Code points of a cluster: the longest that are written (families, flags of regions) have about ten. */
+/** Code points of a cluster: the longest in use (families, flags of regions) have about ten. */
 const MOST = 32;
 const VERSION = "bounded-graphemes";
 
-/** Puts a bound to the clusters of the provider that is active. */
+/** Bounds the clusters of the terminal's active provider. */
 export function boundGraphemes(terminal: Terminal): void {
   terminal.unicode.register(new BoundedGraphemes(coreOf(terminal).unicodeService._activeProvider));
   terminal.unicode.activeVersion = VERSION;
@@ -17,7 +17,7 @@ export function boundGraphemes(terminal: Terminal): void {
 class BoundedGraphemes implements IUnicodeVersionProvider {
   readonly version = VERSION;
   readonly #unbound: IUnicodeVersionProvider;
-  /** Code points that joined, one after the other. */
+  /** Code points joined in the current cluster. */
   #joined = 0;
 
   constructor(unbound: IUnicodeVersionProvider) {
@@ -28,7 +28,7 @@ class BoundedGraphemes implements IUnicodeVersionProvider {
     return this.#unbound.wcwidth(codePoint);
   }
 
-  /** Bit 0 of what it gives says that the code point joins what is before it. */
+  /** Bit 0 of the result: the code point joins the one before it. */
   charProperties(codePoint: number, preceding: number): number {
     const properties = this.#unbound.charProperties(codePoint, preceding);
     if ((properties & 1) === 0) {

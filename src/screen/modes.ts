@@ -1,29 +1,30 @@
 /**
- * What a terminal would still know of output that it never parsed: the sequences in it that change modes. So a screen
- * can leave out megabytes and yet go on in the right modes.
+ * Finds the sequences that change modes in output that is not parsed. So a screen can skip megabytes and still be in the
+ * right modes.
  */
 import { ALTERNATE_SCREENS, TERMINAL_MODES } from "../protocol/terminal-modes.ts";
 
-/** Characters that a sequence cut in two may have: longer ones (titles) are missed. */
+/** Bound of a sequence that two pieces cut, characters: longer ones (titles) are missed. */
 const LONGEST = 512;
-/** Colours and attributes since the last reset that are kept. */
+/** Bound of the colours and attributes since the last reset. */
 const MAX_ATTRIBUTES = 32;
-/** Changes of key levels that are kept: terminals have 16 of them. */
+/** Bound of the changes of key levels: terminals have 16 of them. */
 const MAX_LEVELS = 32;
-/** Colours come by the thousand: only the end of all that was taken is looked at. */
+/** Colours come by the thousand: only the last bytes are searched for them. */
 const ATTRIBUTES_BYTES = 1024;
 const EMPTY = new Uint8Array(0);
 const ALTERNATE = new Set(ALTERNATE_SCREENS.map(String));
 
+/** The modes of skipped output. Owned by a `Screen`; every table has a bound. */
 export class SkippedModes {
-  /** Sequences under the mode that they set: only the last one of each counts, in the order of those. */
+  /** Sequences by the mode that they set: the last one of each, in order. */
   readonly #modes = new Map<string, string>();
-  /** The end of what was taken, where the last colours are. */
+  /** The last bytes, which have the last colours. */
   #end: Uint8Array = EMPTY;
   #cut = "";
   #levels = 0;
 
-  /** Output that is left out; any pieces, in order. */
+  /** Takes skipped output, in pieces of any size, in order. */
   take(bytes: Uint8Array): void {
     const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
     const text = this.#cut === "" ? piece : this.#cut + piece;
@@ -39,12 +40,12 @@ export class SkippedModes {
     this.#cut = COMPLETE.test(tail) ? "" : tail;
   }
 
-  /** What puts a terminal into the modes of what was taken, as bytes; empty where that changed none. */
+  /** The sequences that set the modes of the skipped output; empty where it changed none. */
   peek(): Uint8Array {
     return Buffer.from([...this.#modes.values(), ...attributesIn(this.#end)].join(""), "latin1");
   }
 
-  /** The same, and all of it is forgotten. */
+  /** The same, and starts over. */
   flush(): Uint8Array {
     const sequences = this.peek();
     this.#modes.clear();
@@ -66,14 +67,14 @@ export class SkippedModes {
     if (!TERMINAL_MODES.has(Number(mode))) return;
     const key = `?${mode}`;
     const sequence = `\x1b[?${mode}${to}`;
-    // Left and entered again: the terminal must let go of what the earlier program had drawn. Each keeps its place among
-    // the others, since leaving also restores the cursor with its shift and colours.
+    // Left and entered again: the terminal must drop the earlier program's drawing. Each keeps its place among the others,
+    // since leaving also restores the cursor with its shift and colours.
     const left = ALTERNATE.has(mode) && to === "h" && this.#modes.get(key)?.endsWith("l");
     if (!left) this.#modes.delete(`${key}h`);
     this.#set(left ? `${key}h` : key, sequence);
   }
 
-  /** Kitty's levels of keys are a stack, so that all of the last ones count. */
+  /** Kitty's key levels are a stack, so the last `MAX_LEVELS` all count. */
   #level(sequence: string): void {
     this.#levels = (this.#levels + 1) % MAX_LEVELS;
     this.#set(`level${this.#levels}`, sequence);
@@ -92,21 +93,21 @@ export class SkippedModes {
 
 // --- internal ---
 
-/** Select Graphic Rendition, and what resets that too. */
+/** Select Graphic Rendition, and the resets. */
 const ATTRIBUTES = /\x1b(?:\[(?:([\d;:]*)m|!p)|c)/g;
 
-/** A sequence with its end; strings (titles) have theirs further on. */
+/** A complete sequence; strings (titles) end further on. */
 const COMPLETE = /^\x1b(?:\[[ -?]*[@-~]|[()].|[^[\]()])/;
 
 /**
  * In this order: private modes, whose parts are captured; scroll region, insert and newline mode, cursor style, protection;
  * keys of kitty and xterm; soft reset; keypad, full reset, shifts, character sets; titles, colours and links; shifts. One ESC
- * in front of all: most of what is looked at are other sequences, which have to fail fast.
+ * in front of all: most sequences are others, and have to fail fast.
  */
 const SEQUENCE =
   /\x1b(?:\[(?:\?([\d;]+)([hl])|[\d;]*(?:[rhl]| q|"q)|[<>=][\d;]{0,32}[umn]|!p)|[=>cno]|[()*+][ -~]|\](?:0|1|2|4|8|1[0-2]|104|11[0-2])(?:;[^\x07\x1b]{0,256})?(?:\x07|\x1b\\))|[\x0e\x0f]/g;
 
-/** Where the last sequence begins. An ESC at the very end may be half of what ends a string. */
+/** The start of the last sequence. An ESC at the very end may be half of a string's terminator. */
 function openAt(text: string): number {
   const last = text.lastIndexOf("\x1b");
   if (last !== text.length - 1) return last;
@@ -116,13 +117,13 @@ function openAt(text: string): number {
     : last;
 }
 
-/** A copy of the last bytes of both. */
+/** A copy of the last bytes of both pieces together. */
 function endOf(before: Uint8Array, bytes: Uint8Array): Uint8Array {
   const all = bytes.length < ATTRIBUTES_BYTES ? Buffer.concat([before, bytes]) : bytes;
   return new Uint8Array(all.subarray(-ATTRIBUTES_BYTES));
 }
 
-/** Those that hold at the end. */
+/** The attributes at the end. */
 function attributesIn(bytes: Uint8Array): string[] {
   let held: string[] = [];
   for (const [sequence, attributes] of Buffer.from(bytes).toString("latin1").matchAll(ATTRIBUTES)) {
@@ -132,13 +133,13 @@ function attributesIn(bytes: Uint8Array): string[] {
   return held.slice(-MAX_ATTRIBUTES);
 }
 
-/** Puts a level of kitty's keys on its stack, or takes some off it. */
+/** Pushes or pops a level of kitty's keys. */
 const LEVEL = /^\x1b\[[<>=][\d;]*u$/;
 
-/** Sets what no screen shows: neither insert nor newline mode. */
+/** Sets an ANSI mode other than insert and newline mode: no screen shows it. */
 const OTHER_MODE = /^\x1b\[(?!(?:4|20)[hl])[\d;]*[hl]$/;
 
-/** The same for sequences of which the later one undoes the earlier. */
+/** The same key for sequences of which a later one replaces an earlier one. */
 function keyOf(sequence: string): string {
   const [, second = "", third = ""] = sequence;
   if (sequence.length === 1 || second === "n" || second === "o") return "shift";
@@ -153,7 +154,7 @@ function keyOf(sequence: string): string {
   return `${third}h`;
 }
 
-/** A title, a link, one colour of the palette or of those beside it; what resets a colour takes its place. */
+/** A title, a link, or a colour; the reset of a colour replaces it. */
 function colourKey(sequence: string): string {
   const [, number = "", index = ""] = /^\x1b\](\d+)(?:;(\d{1,3})(?=;))?/.exec(sequence) ?? [];
   if (number === "4") return `colour${index}`;

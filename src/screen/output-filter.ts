@@ -1,7 +1,6 @@
 /**
- * What a headless terminal may see of a session's output: text and complete sequences, each with counts no larger than
- * its screen. So nothing in it makes the terminal loop or remember without a bound, and its parser is never in the
- * middle of anything where a snapshot is cut.
+ * Filters output for a headless terminal: text and complete sequences pass, with counts no larger than the screen. So no
+ * output makes the terminal loop or grow without a bound, and its parser is at rest wherever a snapshot is cut.
  */
 import {
   C1_LEAD,
@@ -13,15 +12,15 @@ import {
   sequenceAt,
 } from "./sequences.ts";
 
-/** Of a sequence that is not complete yet, what is kept. Longer ones are skipped as they come. */
+/** Bound of an incomplete sequence, bytes. Longer ones are skipped as they come. */
 export const MAX_OPEN_BYTES = 4 * 1024;
-/** Of a title, a link or a colour. */
+/** Bound of a title, a link or a colour, bytes. */
 const MAX_OSC_BYTES = 4 * 1024;
 /** Parameters of a sequence: xterm.js takes 32. */
 const MAX_PARAMETERS = 32;
 const ESC = 0x1b;
 const DEL = 0x7f;
-/** Does nothing, but like every sequence it ends what a combining character could join. */
+/** Without effect, except that like every sequence it keeps a combining character from joining the text before. */
 const NOTHING = Uint8Array.of(0);
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -29,34 +28,35 @@ const decoder = new TextDecoder("utf-8");
 
 /** Sequences whose parameters are counts or places on the screen. */
 const COUNTED = /^[@A-IL-MPSTXZ^`a-bde-fr]$/;
-/** OSC that a snapshot tells of: titles, palette, links, colours, and what resets them. */
+/** OSC sequences that a snapshot contains: titles, palette, links, colours, and their resets. */
 const KEPT_OSC = /^(?:0|1|2|4|8|10|11|12|104|110|111|112)(?=;|$)/;
 
+/** The filter of one engine, which owns it. Buffers at most `MAX_OPEN_BYTES`. */
 export class OutputFilter {
-  /** Not complete, and not passed on: a sequence or a character. */
+  /** An incomplete sequence or character, not passed on yet. */
   #open: Uint8Array = EMPTY;
-  /** A sequence of more than `MAX_OPEN_BYTES` that goes on. */
+  /** The kind of an open sequence of more than `MAX_OPEN_BYTES`. */
   #long: SequenceKind | null = null;
 
-  /** Bytes at the end of the input that were not passed on: a terminal that goes on from there needs them again. */
+  /** Bytes at the end of the input that were not passed on: a terminal that continues from there needs them. */
   get openBytes(): number {
     return this.#open.length;
   }
 
-  /** What puts a terminal into a long string that goes on; empty where none does. */
+  /** The sequence that opens the same long string in another terminal; empty outside of one. */
   get opening(): string {
     if (this.#long === null) return "";
-    // Neither is known to any terminal, so all that follows is ignored up to its end.
+    // No terminal knows these, so each ignores the rest up to its end.
     return this.#long === "osc" ? "\x1b]7777;" : this.#long === "string" ? "\x1b_-" : "\x1b[<=";
   }
 
-  /** What was open will not go on. */
+  /** Drops the open sequence. */
   cancel(): void {
     this.#open = EMPTY;
     this.#long = null;
   }
 
-  /** The next output. @returns what the terminal may be given now */
+  /** Takes the next output. @returns the part for the terminal */
   push(bytes: Uint8Array, size: { cols: number; rows: number }): Uint8Array {
     let data = this.#open.length > 0 ? Buffer.concat([this.#open, bytes]) : bytes;
     this.#open = EMPTY;
@@ -90,7 +90,7 @@ export class OutputFilter {
 
   // --- internal ---
 
-  /** The sequence at `at`. @returns where it ends, or null where it goes on behind the input */
+  /** The sequence at `at`. @returns its end, or null where it is incomplete */
   #sequence(
     data: Uint8Array,
     at: number,
@@ -119,7 +119,7 @@ export class OutputFilter {
     this.#long = introduced(data[at] === ESC ? second : second - 0x40);
   }
 
-  /** @returns what comes behind the long sequence, of which nothing is passed on */
+  /** Drops the long sequence. @returns the input behind it */
   #skip(kind: SequenceKind, data: Uint8Array, parts: Uint8Array[]): Uint8Array {
     const found = sequenceAt(kind, data, 0);
     if (!found) {
@@ -135,7 +135,7 @@ export class OutputFilter {
 
 // --- internal ---
 
-/** The same as a terminal may have it. */
+/** The sequence as the terminal gets it. */
 function encoded(found: Sequence, size: { cols: number; rows: number }): Uint8Array[] {
   const executed = found.executed.length > 0 ? [Uint8Array.from(found.executed)] : [];
   switch (found.kind) {
@@ -163,7 +163,7 @@ function isCounted(intermediates: string, final: string): boolean {
   return intermediates === "" && COUNTED.test(final);
 }
 
-/** @param counted the final byte of a sequence that counts; empty for others, whose numbers mean something else */
+/** @param counted the final byte of a sequence whose numbers are counts; empty for others */
 function bounded(params: string, counted: string, { cols, rows }: { cols: number; rows: number }): string {
   if (params.length <= 2) return params;
   const all = params.split(";", MAX_PARAMETERS);
@@ -175,7 +175,7 @@ function bounded(params: string, counted: string, { cols, rows }: { cols: number
 
 function count(wanted: number, final: string, cols: number, rows: number): number {
   if (final !== "b") return Math.min(wanted, Math.max(cols, rows) + 1);
-  // What is repeated over more than the screen looks the same again each row.
+  // Beyond a whole screen, each further row of a repetition looks the same.
   const most = cols * rows;
   return wanted <= most ? wanted : most + (wanted % cols) - (most % cols);
 }

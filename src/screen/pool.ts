@@ -1,20 +1,21 @@
 /**
- * The threads that have screens: started when the first one is needed, a few screens in each. Whatever a shell prints can
- * take its own screen, and a thread from those beside it, which are made anew; the gateway's own thread never waits.
+ * The worker threads of the screens. A session's output can cost it its own screen, and the thread of others, whose screens
+ * are rebuilt; the gateway's own thread never waits.
  */
 
 import type { ScreenAnswer, ScreenTask } from "./task.ts";
 import { ScreenLost, ScreenThread, type ThreadLimits } from "./thread.ts";
 
+/** The bounds of a pool; see `DEFAULTS`. */
 export interface PoolOptions extends ThreadLimits {
   threads: number;
-  /** A further thread is started where each has this many. */
+  /** Another thread starts, up to `threads`, when each has this many. */
   screensPerThread: number;
-  /** Bytes of all screens of a thread: beyond it those that were not used for long are put to rest. */
+  /** Bytes of a thread's screens: beyond, the least recently used ones are put to rest. */
   weightBytes: number;
-  /** Bytes of all screens that are kept as text. */
+  /** Bytes of all kept snapshots: beyond, the oldest are dropped. */
   keptBytes: number;
-  /** A thread without a screen ends after this long, milliseconds. */
+  /** A thread without screens ends after this, milliseconds. */
   idleMs: number;
   warn(text: string): void;
 }
@@ -32,23 +33,27 @@ const DEFAULTS: PoolOptions = {
   warn: () => {},
 };
 
-/** A screen's place in the pool. */
+/** A screen's place in the pool. Owned by the screen, which leaves the pool with it. */
 export interface Place {
   readonly id: number;
   thread: ScreenThread | null;
-  /** Why it has none any more, and gets no other. */
+  /** Why the screen lost its thread and gets no other; null while it may have one. */
   refused: string | null;
-  /** Memory is short: the screen is to be put to rest soon. */
+  /** Memory is short: put the screen to rest soon. */
   onPressure(): void;
-  /** What is kept of it as text is to be let go of. */
+  /** Memory is short: drop the kept snapshot. */
   onForget(): void;
 }
 
+/**
+ * Threads start when a screen needs one, and take a few screens each. One pool for the gateway, which stops it. A task that
+ * exceeds a limit ends its thread: `run` rejects with `ScreenLost`.
+ */
 export class ScreenPool {
   readonly #options: PoolOptions;
   readonly #threads = new Set<ScreenThread>();
   readonly #places = new Map<number, Place>();
-  /** Bytes that are kept of screens, the one that was kept last at the end. */
+  /** Bytes of kept snapshots, the latest at the end. */
   readonly #kept = new Map<Place, number>();
   #keptBytes = 0;
   #next = 1;
@@ -59,17 +64,17 @@ export class ScreenPool {
     this.#options = { ...DEFAULTS, ...options };
   }
 
-  /** Threads that run. */
+  /** Running threads. */
   get threads(): number {
     return this.#threads.size;
   }
 
-  /** Of all screens that are kept as text. */
+  /** Bytes of all kept snapshots. */
   get keptBytes(): number {
     return this.#keptBytes;
   }
 
-  /** Something that concerns one session only. */
+  /** Logs a warning about one session. */
   warn(text: string): void {
     this.#options.warn(text);
   }
@@ -81,7 +86,7 @@ export class ScreenPool {
     return place;
   }
 
-  /** The task `open` begins in a thread; the others need one that has the screen. @throws ScreenLost */
+  /** Runs a task; `open` assigns a thread, other tasks need the screen's thread. @throws ScreenLost */
   async run(place: Place, task: Omit<ScreenTask, "screen">): Promise<ScreenAnswer> {
     if (this.#stopped) throw new ScreenLost("the gateway stops", false);
     if (place.refused !== null) throw new ScreenLost(place.refused, true);
@@ -93,7 +98,7 @@ export class ScreenPool {
     return answer;
   }
 
-  /** So many bytes are kept of the screen now. Beyond the bound those go that were kept first. */
+  /** The screen keeps a snapshot of so many bytes. Beyond the bound the oldest snapshots are dropped. */
   keeps(place: Place, bytes: number): void {
     this.#keptBytes += bytes - (this.#kept.get(place) ?? 0);
     this.#kept.delete(place);
@@ -104,12 +109,12 @@ export class ScreenPool {
     }
   }
 
-  /** Its thread was ended while it did nothing: the screen has to be made anew. */
+  /** The screen's thread has ended between its tasks: rebuild the screen. */
   hasLost({ thread }: Place): boolean {
     return thread?.hasEnded ?? false;
   }
 
-  /** The screen is of no use any more. */
+  /** Closes the screen's terminal. */
   leave(place: Place): void {
     const { thread } = place;
     place.thread = null;
@@ -149,7 +154,7 @@ export class ScreenPool {
     return thread;
   }
 
-  /** Puts screens to rest, those first that were not used for longest. */
+  /** Puts screens to rest, the least recently used first. */
   #relieve({ weights }: ScreenThread, except: number): void {
     let sum = 0;
     for (const weight of weights.values()) sum += weight;

@@ -1,35 +1,37 @@
 /**
- * One row of a screen as text. Each is made for a terminal whose pen is plain and whose cursor is in the first column of
- * an empty row, and leaves the pen plain.
+ * Rows of a screen as text, for a terminal with a plain pen and its cursor in the first column of an empty row. A row leaves
+ * the pen plain.
  */
 import { COLOUR, isErased, type Look, lookOf, PLAIN, penTo, sameLook } from "./attributes.ts";
 import type { Core, Line } from "./xterm-core.ts";
 
 /** A character of two columns. */
 const WIDE = "\u3000";
-/** What xterm.js remembers of a plain character for the next one to join. */
+/** The join state of xterm.js after a plain character. */
 const AFTER_ASCII = 2;
 
+/** How one row is written. */
 export interface RowOptions {
   /** Opens a link by its number; 0 closes it. */
   link(id: number): string;
-  /** Text alone, in no colours and without combining characters. */
+  /** Text alone, without colours and combining characters. */
   plain: boolean;
-  /** Columns before this one have something in them already. */
+  /** Columns before this one are not empty. */
   dirty: number;
 }
 
+/** Writes one row, whole or cell by cell. Short-lived: one for each row. */
 export class RowWriter {
   readonly #core: Core;
   readonly #line: Line;
   readonly #options: RowOptions;
   #text = "";
   #look = PLAIN;
-  /** Where the cursor is; -1 where that is not sure. `columns` behind the last one. */
+  /** The cursor's column; -1 where it is not known, `cols` behind the last column. */
   #at = 0;
-  /** What the next character may join; 0 for nothing. */
+  /** The join state for the next character; 0 for none. */
   #join = 0;
-  /** Columns before this one may have something in them. */
+  /** Columns before this one may not be empty. */
   #dirtyTo: number;
 
   constructor(core: Core, line: Line, options: RowOptions) {
@@ -47,7 +49,7 @@ export class RowWriter {
     return { text: this.finish(), full };
   }
 
-  /** The cell at this column alone: a blank one is drawn only over something else. */
+  /** Writes one cell; a blank one only over a cell that is not empty. */
   cell(column: number): void {
     const whole = this.#line.getString(column);
     const text = this.#options.plain ? firstOf(whole) : whole;
@@ -65,7 +67,7 @@ export class RowWriter {
     return this.finish();
   }
 
-  /** What was written, with a plain pen at its end. */
+  /** The text so far, ending with a plain pen. */
   finish(): string {
     this.pen(PLAIN);
     const text = this.#text;
@@ -116,7 +118,7 @@ export class RowWriter {
         continue;
       }
       let next = unicodeService.charProperties(code, join);
-      // A character of its own must not become part of the one before it.
+      // A separate character must not join the one before it.
       if (index === 0 && next & 1) {
         this.#control(`\x1b[${column + 1}G`);
         next = unicodeService.charProperties(code, 0);
@@ -144,7 +146,7 @@ export class RowWriter {
     this.#control("\x1b[X");
   }
 
-  /** A blank cell in all colours is what is left of a wide character when its other half is written over. */
+  /** A blank cell with a look is the rest of a wide character whose other half was overwritten. */
   #halve(column: number, look: Look): void {
     this.pen(look);
     this.#to(column);

@@ -1,7 +1,7 @@
 /**
  * Finds the end of one control sequence in a terminal's output, by the state machine of DEC's terminals
- * (vt100.net/emu/dec_ansi_parser) as xterm.js has it: C1 controls come as UTF-8, and each of them, like ESC, ends what
- * is open. Every function looks at each byte once.
+ * (vt100.net/emu/dec_ansi_parser) as xterm.js has it: C1 controls come as UTF-8, and each of them, like ESC, ends an open
+ * sequence. Every function looks at each byte once.
  */
 
 interface Ended {
@@ -16,7 +16,7 @@ export type Sequence =
   | (Ended & { kind: "csi"; prefix: string; params: string; intermediates: string; final: string })
   | (Ended & { kind: "esc"; intermediates: string; final: string })
   | (Ended & { kind: "osc"; body: Uint8Array })
-  /** Without effect on a screen: DCS, APC, PM, SOS, what was cancelled, what has no meaning. */
+  /** Without effect on a screen: DCS, APC, PM, SOS, cancelled and invalid sequences. */
   | (Ended & { kind: "none" });
 
 export type SequenceKind = "csi" | "esc" | "osc" | "string";
@@ -28,7 +28,7 @@ const DEL = 0x7f;
 /** The first byte of C1 controls in UTF-8. */
 export const C1_LEAD = 0xc2;
 
-/** True where a C1 control is at `at`; null where the input ends before that is known. */
+/** True for a C1 control at `at`; null where the input is too short to tell. */
 export function isC1(data: Uint8Array, at: number): boolean | null {
   if (data[at] !== C1_LEAD) return false;
   const next = data[at + 1];
@@ -47,7 +47,7 @@ export function characterLength(data: Uint8Array, at: number): number | null {
   return length;
 }
 
-/** What a byte behind ESC (or a C1 control less 0x40) introduces. */
+/** The kind of sequence that a byte behind ESC (or a C1 control less 0x40) introduces. */
 export function introduced(byte: number): SequenceKind {
   if (byte === 0x5b) return "csi";
   if (byte === 0x5d) return "osc";
@@ -55,7 +55,7 @@ export function introduced(byte: number): SequenceKind {
   return byte === 0x50 || byte === 0x58 || byte === 0x5e || byte === 0x5f ? "string" : "esc";
 }
 
-/** The sequence of which the first byte behind its introducer is at `from`; null where it is not complete. */
+/** The sequence whose introducer ends before `from`; null where it is incomplete. */
 export function sequenceAt(kind: SequenceKind, data: Uint8Array, from: number): Sequence | null {
   if (kind === "csi") return csi(data, from, []);
   if (kind === "esc") return escaped(data, from);
@@ -64,7 +64,7 @@ export function sequenceAt(kind: SequenceKind, data: Uint8Array, from: number): 
 
 // --- internal ---
 
-/** What may stand inside of CSI and ESC sequences and is no part of them. */
+/** A byte inside of a CSI or ESC sequence that is no part of it. @returns bytes to skip, or the ended sequence */
 function foreign(
   data: Uint8Array,
   at: number,
@@ -83,7 +83,7 @@ function foreign(
   const length = characterLength(data, at);
   if (c1 === null || length === null) return null;
   if (c1) return { kind: "none", end: at, executed };
-  // What is no ASCII ends a sequence and is lost with it.
+  // A non-ASCII character ends a sequence and is lost with it.
   return length > 1 && !swallows ? { kind: "none", end: at + length, executed } : length;
 }
 
@@ -132,7 +132,7 @@ function escaped(data: Uint8Array, from: number): Sequence | null {
       continue;
     }
     const kind = intermediates === "" ? introduced(byte) : "esc";
-    // A control stood between ESC and what it introduces.
+    // A control stood between ESC and the introduced sequence.
     if (kind === "csi") return csi(data, at, executed);
     if (kind !== "esc") return text(kind, data, at, executed);
     if (intermediates.length > 2) return { kind: "none", end: at, executed };
@@ -141,7 +141,7 @@ function escaped(data: Uint8Array, from: number): Sequence | null {
   return null;
 }
 
-/** OSC and the strings that mean nothing to a screen: up to what ends them. */
+/** OSC and the strings without effect on a screen, up to their terminator. */
 function text(kind: "osc" | "string", data: Uint8Array, from: number, executed: number[]): Sequence | null {
   for (let at = from; at < data.length; at += 1) {
     const byte = data[at] ?? 0;

@@ -1,6 +1,6 @@
 /**
- * A terminal as text that makes another one of its size the same: what is on both screens and above, and all that decides
- * what later output does. `docs/protocol-v2.md` ("The screen") lists what it has.
+ * Serializes a terminal to a text that gives another one of its size the same state: both screens, the scrollback, and the
+ * state that later output depends on. `docs/protocol-v2.md` ("The screen") has the list.
  */
 import { lookOf, PLAIN, penTo, sameLook, underlineOf } from "./attributes.ts";
 import type { Beyond } from "./beyond.ts";
@@ -10,14 +10,15 @@ import { rowsOf } from "./screen-rows.ts";
 import { isUnsaved, keyboard, modes, region, savedAbove, savedCursor, tabs, titles } from "./state.ts";
 import type { Buffer, Core } from "./xterm-core.ts";
 
+/** Bounds of a snapshot. */
 export interface SerializeOptions {
   /** Rows above the screen. */
   scrollback: number;
-  /** About as many characters; what does not fit is left out: older rows, then colours. */
+  /** Approximate bound, characters: older rows are left out first, then colours. */
   limit: number;
 }
 
-/** A snapshot in two parts. Between them nothing but the pen at rest and no origin is assumed, and no place. */
+/** A snapshot in two parts. Between them the pen is plain and origin mode off; the cursor may be anywhere. */
 export interface SerializedScreen {
   /** All rows, tab stops, saved cursors. */
   drawn: string;
@@ -25,12 +26,8 @@ export interface SerializedScreen {
   state: string;
 }
 
-export function serialize(core: Core, beyond: Beyond, options: SerializeOptions): string {
-  const { drawn, state } = serializeParts(core, beyond, options);
-  return drawn + state;
-}
-
-export function serializeParts(core: Core, beyond: Beyond, options: SerializeOptions): SerializedScreen {
+/** The snapshot of a terminal that is not in the middle of a sequence. */
+export function serialize(core: Core, beyond: Beyond, options: SerializeOptions): SerializedScreen {
   const { normal, alt, active } = core.buffers;
   const link = (id: number) => beyond.link(id);
   const blank = `\x1b[1;${core.rows}r\x1b[H`;
@@ -61,7 +58,7 @@ export function serializeParts(core: Core, beyond: Beyond, options: SerializeOpt
 
 // --- internal ---
 
-/** To the alternate screen, with the cursor saved that is, from where the cursor of the normal one stays. */
+/** Enters the alternate screen from the normal one's cursor, with the same cursor saved. */
 function entering(core: Core, normal: Buffer): string {
   const isAtSaved = normal.savedY === normal.ybase + normal.y && normal.savedX === normal.x;
   // Entering by 1049 saves the cursor. Restoring it before that, with an origin in a region, might move it.
@@ -73,7 +70,7 @@ function entering(core: Core, normal: Buffer): string {
   return `\x1b8\x1b[?1049h${after.join("")}${ascii}${guard}`;
 }
 
-/** The cursor with its pen, and everything that decides how the next character is printed. */
+/** The cursor with its pen, and all state for printing the next character. */
 function cursor(core: Core, buffer: Buffer, beyond: Beyond): string {
   const { decPrivateModes: on, modes: ansi } = core.coreService;
   const { charsets, glevel } = core._charsetService;
@@ -88,7 +85,7 @@ function cursor(core: Core, buffer: Buffer, beyond: Beyond): string {
     penTo(colours, PLAIN),
     colours.link ? beyond.link(colours.link) : "",
     on.wraparound ? "" : "\x1b[?7l",
-    // Inserted once more, it takes the place of what it was.
+    // In insert mode the reprinted character replaces itself.
     ansi.insertMode ? `${again ? `\x1b[${again.inserts}P` : ""}\x1b[4h` : "",
     on.synchronizedOutput ? "\x1b[?2026h" : "",
     again?.text ?? "",
@@ -100,7 +97,7 @@ function place(core: Core, { y, scrollTop }: Buffer, column: number): string {
   return `\x1b[${y - top + 1};${column + 1}H`;
 }
 
-/** The cursor's place; behind the last column it comes only by printing there. */
+/** Moves the cursor to its place; behind the last column only printing gets it there. */
 function behind(core: Core, buffer: Buffer, link: (id: number) => string): string {
   const { cols, buffers } = core;
   if (buffer.x < cols) return place(core, buffer, buffer.x);
@@ -111,12 +108,12 @@ function behind(core: Core, buffer: Buffer, link: (id: number) => string): strin
     const writer = new RowWriter(core, line, { link, plain: false, dirty: cols });
     return place(core, buffer, start) + writer.lastCell();
   }
-  // Nothing is there any more: a space that is drawn on the other screen leaves this one as it is.
+  // The cell is empty now: a space on the other screen moves the cursor and leaves this screen unchanged.
   if (buffer === buffers.normal) return `\x1b[?47h\x1b[${buffer.y + 1};${cols}H \x1b[?47l`;
   return `${place(core, buffer, last)} `;
 }
 
-/** The last character, where the next one may join it or repeat it: it is printed once more, at the very end. */
+/** The last character, if the next one may join or repeat it: it is printed again at the very end. */
 function reprinted(core: Core, buffer: Buffer): { column: number; text: string; inserts: number } | null {
   const state = core._inputHandler._parser.precedingJoinState;
   const width = (state >> 1) & 3;
@@ -136,7 +133,7 @@ function reprinted(core: Core, buffer: Buffer): { column: number; text: string; 
   return text !== "" && sameColours && joinsAlike(after, state) ? { column, text, inserts } : null;
 }
 
-/** Of what is remembered of a character only its class and its width decide what joins it; the rest is context. */
+/** Only the class and the width in a join state decide what joins; the rest is context. */
 function joinsAlike(a: number, b: number): boolean {
   return ((a >> 1) & 0x3f) === ((b >> 1) & 0x3f);
 }

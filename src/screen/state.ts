@@ -1,4 +1,4 @@
-/** Of a terminal's state all that is not text on its screen, as sequences that bring about the same. */
+/** The state of a terminal beside its text, as sequences that set it. */
 import { lookOf, PLAIN, penTo } from "./attributes.ts";
 import { designated, shifted, undesignated } from "./charsets.ts";
 import type { Buffer, Core, Extended } from "./xterm-core.ts";
@@ -6,7 +6,7 @@ import type { Buffer, Core, Extended } from "./xterm-core.ts";
 const TAB_WIDTH = 8;
 const NO_EXTENDED: Extended = { urlId: 0, _ext: 0, clone: () => NO_EXTENDED };
 
-/** Tab stops, where they are not the usual ones. Moves the cursor. */
+/** Tab stops, unless they are the default ones. Moves the cursor. */
 export function tabs({ cols }: Core, { tabs: stops }: Buffer): string {
   const columns = Array.from({ length: cols }, (_, column) => column);
   if (columns.every((column) => Boolean(stops[column]) === (column % TAB_WIDTH === 0))) return "";
@@ -20,7 +20,7 @@ export function region({ rows }: Core, { scrollTop, scrollBottom }: Buffer): str
     : `\x1b[${scrollTop + 1};${scrollBottom + 1}r`;
 }
 
-/** True where nothing was saved by ESC 7, or what a terminal has at its start. */
+/** True where no cursor was saved by ESC 7, or only the initial one. */
 export function isUnsaved(buffer: Buffer): boolean {
   const { fg, bg } = lookOf(buffer.savedCurAttrData.fg, buffer.savedCurAttrData.bg, NO_EXTENDED);
   const place = buffer.savedX + buffer.savedY;
@@ -28,7 +28,7 @@ export function isUnsaved(buffer: Buffer): boolean {
   return place + sets === 0 && fg === 0 && bg === 0 && !buffer.savedOriginMode && buffer.savedWraparoundMode;
 }
 
-/** Saves what is saved there, then leaves everything at rest but the cursor. Expects a region of all rows. */
+/** Saves the same cursor, then resets all but the cursor's place. Expects a region of all rows. */
 export function savedCursor({ rows, cols }: Core, buffer: Buffer): string {
   if (isUnsaved(buffer) || isSavedAbove(buffer)) return "";
   const row = Math.min(Math.max(0, buffer.savedY - buffer.ybase), rows - 1);
@@ -36,20 +36,20 @@ export function savedCursor({ rows, cols }: Core, buffer: Buffer): string {
   return buffer.savedOriginMode ? `\x1b[?6h${place}${saving(buffer)}\x1b[?6l` : place + saving(buffer);
 }
 
-/** Where the cursor was saved in a row that is above the screen now: what saves it while that row is written. */
+/** The sequence that saves a cursor whose row is above the screen now, to be written with that row. */
 export function savedAbove(buffer: Buffer): { row: number; text: string } | null {
   if (isUnsaved(buffer) || !isSavedAbove(buffer)) return null;
   return { row: buffer.savedY, text: `\x1b[${buffer.savedX + 1}G${saving(buffer)}\r` };
 }
 
-/** Kitty's keyboard flags of one screen: a stack with what counts on top. */
+/** Kitty's keyboard flags of one screen: a stack with the current flags on top. */
 export function keyboard(stack: readonly number[], flags: number): string {
   const [first, ...pushed] = [...stack, flags];
   if (!first && pushed.length === 0) return "";
   return `\x1b[=${first}u${pushed.map((each) => `\x1b[>${each}u`).join("")}`;
 }
 
-/** Modes that move nothing and change no printing. */
+/** Modes that affect neither the cursor nor printing. */
 export function modes(core: Core): string {
   const { decPrivateModes: on } = core.coreService;
   const { activeProtocol, activeEncoding } = core.mouseStateService;
@@ -70,7 +70,7 @@ export function modes(core: Core): string {
   ].join("");
 }
 
-/** Titles, and those that were put on a stack. */
+/** The titles and their stacks. */
 export function titles({ _inputHandler: input }: Core): string {
   const stacked = (titles: readonly string[], what: number) =>
     titles.map((title) => `\x1b]${what};${title}\x07\x1b[22;${what}t`).join("");

@@ -1,36 +1,36 @@
-/** What is asked of a thread that has screens, and what it answers. */
+/** Messages between the pool and its worker threads. */
 import type { TerminalSize } from "./engine.ts";
 
-/** Done in this order; every part may be left out. */
+/** A task for one screen. Its parts are done in this order, and each may be missing. */
 export interface ScreenTask {
   screen: number;
-  /** The screen is new there. */
+  /** Makes the screen's terminal. */
   open?: { size: TerminalSize; scrollback: number };
   resize?: TerminalSize;
   /** Output is missing before `bytes`. */
   lost?: boolean;
   bytes?: Uint8Array<ArrayBuffer>;
-  /** About as many characters are wanted at most. */
+  /** `limit` is approximate, characters. */
   snapshot?: { scrollback: number; limit: number };
-  /** It is forgotten. */
+  /** Disposes of the terminal. */
   close?: boolean;
 }
 
-/** Null where the terminal failed: it is gone then. */
+/** The result of a task; null where the terminal threw, and was dropped. */
 export type ScreenAnswer = {
-  /** Bytes at the end of what was written that have no effect yet. */
+  /** See `ScreenEngine`. */
   openBytes: number;
   isAlternate: boolean;
-  /** Bytes of memory that this screen has, and that the whole thread has. */
+  /** Memory of this screen, and the heap of the whole thread, bytes. */
   weight: number;
   heap: number;
-  /** How long it took, milliseconds. */
+  /** Duration, milliseconds. */
   ms: number;
-  /** Of its bytes the first `drawn` draw; what is behind them sets state. */
+  /** The first `drawn` bytes draw; the rest sets state. */
   snapshot: (TerminalSize & { bytes: Uint8Array<ArrayBuffer>; drawn: number }) | null;
 } | null;
 
-/** The first that a thread is told. It clears up where it has more than that, before it says so. */
+/** The first message to a thread. With a larger heap it collects garbage before it reports its size. */
 export interface ThreadSetup {
   heapBytes: number;
 }

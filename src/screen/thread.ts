@@ -1,9 +1,9 @@
-/** One thread of screens, seen from outside: a task at a time, each with a limit of time and memory. */
+/** Worker threads of screens, as the pool sees them. */
 import type { ScreenAnswer, ScreenTask, ThreadSetup } from "./task.ts";
 
-/** Why a task came to no end. */
+/** A task was not finished: its thread has ended. */
 export class ScreenLost extends Error {
-  /** This screen was the cause; otherwise only its thread is gone, and it may be made anew in another one. */
+  /** True where this screen was the cause; otherwise it may be rebuilt in another thread. */
   readonly isCause: boolean;
 
   constructor(reason: string, isCause: boolean) {
@@ -13,14 +13,15 @@ export class ScreenLost extends Error {
   }
 }
 
+/** Limits of one thread and its tasks. A thread that exceeds one is ended. */
 export interface ThreadLimits {
-  /** One task, which takes some milliseconds; on a small and busy machine a hundred times that. */
+  /** Time of one task, milliseconds: usually a few, on a small and busy machine a hundred times as many. */
   taskMs: number;
-  /** What memory of the whole process may grow by during one. */
+  /** Growth of the process's memory during one task. */
   growthBytes: number;
-  /** What one thread may have; screens of ordinary programs have some 1 MB each. */
+  /** Heap of one thread; the screen of an ordinary program has about 1 MB. */
   heapBytes: number;
-  /** Loading the thread's program. */
+  /** Time to load the thread's program, milliseconds. */
   startMs: number;
 }
 
@@ -30,13 +31,17 @@ interface Waiting {
   reject(error: ScreenLost): void;
 }
 
-/** A snapshot is made of the whole screen at once, and may take this much longer than what is parsed at once. */
+/** A snapshot takes the whole screen at once, and may take this much longer than a slice of parsing. */
 const SNAPSHOT_FACTOR = 3;
-/** The limits are looked at this often during a task. Turns of our own loop are counted, not time: it may stall, too. */
+/** Interval of the checks during a task. They count turns of our own loop, not time: it may stall too. */
 const LOOK_MS = 50;
 
+/**
+ * Runs tasks one at a time, each within the limits. Owned by the pool. Once it has ended, pending and later tasks reject with
+ * `ScreenLost`.
+ */
 export class ScreenThread {
-  /** Its screens, the one that was used last at the end, and how many bytes each has. */
+  /** Bytes of each of its screens, the last used at the end. */
   readonly weights = new Map<number, number>();
   readonly #worker: Worker;
   readonly #limits: ThreadLimits;
@@ -47,7 +52,7 @@ export class ScreenThread {
   #ended = false;
   #watch: Timer | null = null;
 
-  /** @param onEnd called once: it is gone with all its screens. `cause` is the screen that was to blame, if one was */
+  /** @param onEnd called once, when the thread and all its screens are gone; `cause` is the screen to blame, if any */
   constructor(
     limits: ThreadLimits,
     onEnd: (thread: ScreenThread, cause: number | null, reason: string) => void,
@@ -77,7 +82,7 @@ export class ScreenThread {
     return promise;
   }
 
-  /** Ends the thread, in the middle of whatever it does. */
+  /** Ends the thread, even in the middle of a task. */
   end(reason: string, cause: Waiting | null = null): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -107,11 +112,11 @@ export class ScreenThread {
   }
 
   #note(task: ScreenTask, answer: ScreenAnswer): void {
-    // One that has left meanwhile stays away.
+    // A screen that has left meanwhile stays removed.
     if (this.weights.delete(task.screen) && answer) this.weights.set(task.screen, answer.weight);
   }
 
-  /** The largest of them is to blame. */
+  /** Blames the largest screen. */
   #tooLarge(): void {
     const [largest] = [...this.weights].sort(([, a], [, b]) => b - a);
     const task = { screen: largest?.[0] ?? -1 };
@@ -146,7 +151,7 @@ export class ScreenThread {
 
 // --- internal ---
 
-/** In an executable the thread's program is a file of its own, under the name of its source. */
+/** An executable has the worker's program under the path of its source. */
 function workerUrl(): string | URL {
   return Bun.isStandaloneExecutable
     ? "/$bunfs/root/src/screen/worker.js"

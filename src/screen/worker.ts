@@ -1,4 +1,4 @@
-/** A thread of its own for screens: what a shell prints may keep it busy, or end it, and nothing else. */
+/** The program of a worker thread: a shell's output may keep it busy or end it, but not the gateway. */
 import { ScreenEngine } from "./engine.ts";
 import type { SerializedScreen } from "./serialize.ts";
 import type { ScreenAnswer, ScreenTask, ThreadSetup } from "./task.ts";

@@ -1,10 +1,10 @@
 /**
- * What is read of xterm.js behind its public interface, which tells neither of underline styles nor of the saved cursor,
- * tab stops, character sets or links. The version is pinned; another one whose inside differs is refused at once.
+ * The internals of xterm.js that screens need: its public interface has neither underline styles nor the saved cursor, tab
+ * stops, character sets or links. The version is pinned; another one with other internals is refused at once.
  */
 import type { IUnicodeVersionProvider, Terminal } from "@xterm/headless";
 
-/** Colours, styles, and the underline's own; a link's number beside them. */
+/** The pen: colours and styles, with the underline and the link in `extended`. */
 export interface Attributes {
   fg: number;
   bg: number;
@@ -12,6 +12,7 @@ export interface Attributes {
   updateExtended(): void;
 }
 
+/** The underline and the link of a cell or the pen. */
 export interface Extended {
   urlId: number;
   /** The underline's style and colour, packed. */
@@ -19,6 +20,7 @@ export interface Extended {
   clone(): Extended;
 }
 
+/** One row of a buffer; columns count from 0. */
 export interface Line {
   readonly length: number;
   readonly isWrapped: boolean;
@@ -29,14 +31,18 @@ export interface Line {
   getExtended(column: number): Extended;
 }
 
-/** A set of characters that stands in for ASCII; undefined for ASCII itself. */
+/** A character set in place of ASCII; undefined for ASCII itself. */
 export type Charset = Readonly<Record<string, string>> | undefined;
 
+/** The normal or the alternate screen. Rows count from the oldest line; `ybase` is the first one on the screen. */
 export interface Buffer {
   readonly x: number;
   readonly y: number;
-  readonly ybase: number;
-  readonly lines: { readonly length: number; readonly maxLength: number; get(row: number): Line | undefined };
+  /** The row at the top of the screen. */
+  ybase: number;
+  /** The row at the top of what is looked at. */
+  ydisp: number;
+  readonly lines: { readonly length: number; maxLength: number; get(row: number): Line | undefined };
   readonly scrollTop: number;
   readonly scrollBottom: number;
   readonly tabs: Readonly<Record<number, boolean | undefined>>;
@@ -49,6 +55,7 @@ export interface Buffer {
   readonly savedWraparoundMode: boolean;
 }
 
+/** The core of one terminal, owned by it. */
 export interface Core {
   readonly cols: number;
   readonly rows: number;
@@ -99,7 +106,7 @@ export interface Core {
   };
 }
 
-/** @throws Error where this is not the xterm.js that this program was written for */
+/** @throws Error for another version of xterm.js */
 export function coreOf(terminal: Terminal): Core {
   const core: unknown = Reflect.get(terminal, "_core");
   if (!isCore(core)) throw new Error("this version of xterm.js is not the one that screens were written for");
@@ -108,7 +115,7 @@ export function coreOf(terminal: Terminal): Core {
 
 // --- internal ---
 
-/** Every path that is read, by one that has to be there. */
+/** One existing path for each object that is read. */
 const PATHS = [
   "writeSync",
   "buffers.normal.savedCharsets",

@@ -1,2 +1,2 @@
-/** What the addons import types from is made for browsers, and would bring theirs along: the headless one has the same. */
+/** The addons import types from the browser's package, which needs DOM types: the headless one has the same types. */
 export * from "@xterm/headless";

@@ -1,9 +1,12 @@
+/** The last bytes of a stream, in a buffer that is written over. */
+
+/** First size of a buffer, bytes. */
+const SMALLEST = 4096;
+
 /**
  * The last bytes of a stream under absolute offsets: what was appended first is at offset 0 for good, whatever has
  * been overwritten since. Memory grows with use up to the capacity.
  */
-const SMALLEST = 4096;
-
 export class ByteRing {
   #buffer = new Uint8Array(0);
   #capacity: number;
@@ -135,7 +138,11 @@ export class ByteRing {
   #place(bytes: Uint8Array, offset: number): void {
     if (bytes.length === 0) return;
     const at = offset % this.#buffer.length;
-    const head = Math.min(bytes.length, this.#buffer.length - at);
+    const head = this.#buffer.length - at;
+    if (bytes.length <= head) {
+      this.#buffer.set(bytes, at);
+      return;
+    }
     this.#buffer.set(bytes.subarray(0, head), at);
     this.#buffer.set(bytes.subarray(head), 0);
   }

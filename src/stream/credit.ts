@@ -19,6 +19,7 @@ export const CREDIT: CreditOptions = {
   sampleMs: 50,
 };
 
+/** Owned by the reader, which tells the sender `limit`. Offsets in bytes, times in ms. */
 export class CreditWindow {
   #consumed: number;
   #limit: number;

@@ -8,6 +8,7 @@ export interface Ack {
   limit: number;
 }
 
+/** Owned by the reader of one stream. Offsets in bytes. */
 export class Inlet {
   readonly #receiver: StreamReceiver;
   readonly #credit: CreditWindow;

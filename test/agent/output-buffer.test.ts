@@ -121,6 +121,30 @@ describe("the sender", () => {
     sender.detach();
   });
 
+  test("sends an echo at once, however much of a flood it has sent just before", () => {
+    const sender = new Sender();
+    const line = new TestLine();
+    const chunk = "x".repeat(60_000);
+    sender.attach(line);
+    sender.ready(new Frames("first echo", 1, 1));
+    for (let count = 0; count < 8; count += 1) sender.ready(new Frames(chunk, chunk.length, 1));
+    sender.ready(new Frames("second echo", 1, 1));
+    expect(line.sent).toEqual(["first echo", ...Array(8).fill(chunk), "second echo"]);
+    sender.detach();
+  });
+
+  test("gathers many small frames", () => {
+    const sender = new Sender();
+    const line = new TestLine();
+    sender.attach(line);
+    const start = performance.now();
+    let count = 0;
+    for (; count < 100; count += 1) sender.ready(new Frames(`small ${count}`, 1, 1));
+    const windows = 1 + Math.floor((performance.now() - start) / 2);
+    expect(line.sent.length).toBeLessThanOrEqual(3 * windows);
+    sender.detach();
+  });
+
   test("goes on with the others where one source throws, now and later", () => {
     const faults: unknown[] = [];
     const sender = new Sender({ onFault: (error) => faults.push(error) });

@@ -1,11 +1,12 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import { InputStream, InputStreams, UNAPPLIED_BYTES } from "../../src/agent/sessions/input-streams.ts";
+import { InputStream, InputStreams } from "../../src/agent/sessions/input-streams.ts";
 import { Pace, type PaceReader } from "../../src/agent/sessions/pace.ts";
 import { defaultRings, RingPool } from "../../src/agent/sessions/rings.ts";
 import { zstd } from "../../src/lib/zstd.ts";
 import { Packer } from "../../src/link/packer.ts";
 import { PingGauge } from "../../src/link/ping-gauge.ts";
+import { UNAPPLIED_BYTES } from "../../src/protocol/limits.ts";
 import { decodeFrame, Stream } from "../../src/protocol/v2/frames.ts";
 import { ByteRing } from "../../src/stream/byte-ring.ts";
 import { StreamCursor } from "../../src/stream/stream.ts";

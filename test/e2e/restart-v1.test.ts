@@ -63,6 +63,24 @@ describe.each(["native", "bun"])("with a server of rexec.v1, terminals on the %s
   });
 });
 
+test("a paste that was refused in its middle stays refused afterwards: it has one end and no hole", async () => {
+  await using world = await start();
+  const { server, agent } = world;
+  server.type("stty raw -echo; echo rea''dy; sleep 600\n");
+  await server.printed("ready");
+  const refused = () =>
+    until(() => server.session()?.error?.includes("does not read"), 10_000, "the refusal");
+  const piece = Buffer.alloc(64_000, "x");
+  for (let sent = 0; sent < 9_000_000; sent += piece.length) server.type(piece);
+  await refused();
+  agent.signal("SIGUSR2");
+  await agent.restarted(1);
+  const session = server.session();
+  if (session) session.error = "";
+  server.type("a piece that there would be room for");
+  await refused();
+});
+
 describe("where it does not go well", () => {
   test("a program that is not there, none, broken or too old is refused, and nothing happens", async () => {
     await using world = await start();

@@ -23,7 +23,7 @@ test("a viewer whose messages cannot be dealt with is closed with a reason; the 
   await using here = await v2Stage();
   await using other = await here.viewer({ session: "other" }).attach();
   await using viewer = await here.viewer().attach();
-  const [, peer] = here.gateway.gateway.hub.room(here.agentId)?.desk.peers ?? [];
+  const [, peer] = here.gateway.gateway.hub.room(here.agentId)?.peers ?? [];
   if (!peer) throw new Error("no peer");
   Object.assign(peer, { text: fail });
   viewer.send({ type: "list" });
@@ -62,7 +62,7 @@ test("a viewer that cannot be served in the tick keeps no other from its turn, a
   await using here = await v2Stage();
   await using other = await here.viewer({ session: "other" }).attach();
   const room = here.gateway.gateway.hub.room(here.agentId);
-  const [peer] = room?.desk.peers ?? [];
+  const [peer] = room?.peers ?? [];
   let ticks = 0;
   Object.assign(peer ?? {}, {
     drained() {

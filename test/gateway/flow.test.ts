@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { nextState, type ShellEvent, type ShellState } from "../../src/gateway/sessions/session.ts";
 import { Backlog } from "../../src/gateway/v1/backlog.ts";
 import { HIGH_BYTES, LOW_BYTES, SKIP_BYTES, shouldPause } from "../../src/gateway/v1/flow.ts";
+import { nextState, type ShellEvent, type ShellState } from "../../src/gateway/v1/session.ts";
 import { startGateway } from "../support/gateway.ts";
 import { V1Agent } from "../support/v1-agent.ts";
 import { V1Viewer } from "../support/v1-viewer.ts";

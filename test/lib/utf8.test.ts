@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Utf8Splitter, unfinishedTail } from "../../src/lib/utf8.ts";
+import { unfinishedTail } from "../../src/lib/utf8.ts";
+import { Utf8Splitter } from "../support/utf8-splitter.ts";
 
 const anyBytes = fc.uint8Array({ maxLength: 200 });
 /** Text with characters of one to four bytes, as bytes. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { decodeBytes, encodeBytes } from "../../src/protocol/bytes.ts";
+import { decodeBytes } from "../../src/protocol/bytes.ts";
 import { agentListBody, profileBody, registerBody, registeredBody } from "../../src/protocol/http.ts";
 import {
   bareAgentId,
@@ -15,15 +15,14 @@ import {
   EXEC_STREAM_BYTES,
   SERVER_MESSAGE_BYTES,
 } from "../../src/protocol/limits.ts";
-import { isApiToken, isJwt, jwtExpiry, tokenPrefix } from "../../src/protocol/token.ts";
+import { isJwt, jwtExpiry, tokenPrefix } from "../../src/protocol/token.ts";
 import { encodeAgent, encodeServer } from "../../src/protocol/v1.ts";
 
 describe("bytes", () => {
   test("survive the way as they are", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
-        expect(decodeBytes(encodeBytes(bytes))).toEqual(bytes);
-        expect(encodeBytes(bytes)).toBe(Buffer.from(bytes).toString("base64"));
+        expect(decodeBytes(Buffer.from(bytes).toString("base64"))).toEqual(bytes);
       }),
     );
   });
@@ -71,18 +70,7 @@ describe("ids", () => {
 describe("tokens", () => {
   const token = `rexec_${"0123456789abcdef".repeat(4)}`;
 
-  test("of ours are known by their form, and shown by their first twelve characters", () => {
-    expect(isApiToken(token)).toBe(true);
-    for (const other of [
-      token.slice(1),
-      `${token}0`,
-      token.toUpperCase(),
-      token.replace("0", "g"),
-      "",
-      `${token}\n`,
-    ]) {
-      expect(isApiToken(other)).toBe(false);
-    }
+  test("of ours are shown by their first twelve characters", () => {
     expect(tokenPrefix(token)).toBe("rexec_012345");
   });
 

@@ -18,6 +18,8 @@ export class BuiltAgent implements AsyncDisposable {
     server: { url: string; token: string; agentId: string },
     env: Record<string, string> = {},
     settings: object = {},
+    /** Put in front of the agent's command. */
+    runner: readonly string[] = [],
   ) {
     const { url, token, agentId } = server;
     const config = { api_url: url, token, agent_id: agentId, name: "box", shell: "/bin/sh", ...settings };
@@ -25,7 +27,7 @@ export class BuiltAgent implements AsyncDisposable {
     const { PATH = "" } = process.env;
     this.#env = { PATH, HOME: this.folder, PS1: "$ ", REXEC_CONFIG: this.#config, ...env };
     writeFileSync(this.#log, "");
-    this.#child = Bun.spawn([binary("rexec-agent"), "start"], {
+    this.#child = Bun.spawn([...runner, binary("rexec-agent"), "start"], {
       env: this.#env,
       cwd: this.folder,
       stdio: ["ignore", "ignore", Bun.file(this.#log)],

@@ -45,8 +45,9 @@ export class ReferenceTerminal {
   /** Contents, cursor and modes, as text to be compared. */
   picture(): string {
     const { cursorX, cursorY } = this.terminal.buffer.active;
+    const { drawn, state } = serialize(this.core, this.beyond, { scrollback: 1000, limit: Infinity });
     return [
-      serialize(this.core, this.beyond, { scrollback: 1000, limit: Infinity }),
+      drawn + state,
       this.#serializer.serialize({ scrollback: 1000 }),
       this.text(),
       JSON.stringify(this.terminal.modes),

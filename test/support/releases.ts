@@ -48,7 +48,7 @@ export class Releases implements Disposable {
         {
           name: "a wrong address",
           setup(build) {
-            build.onLoad({ filter: /\/agent\/connection\.ts$/ }, async ({ path }) => {
+            build.onLoad({ filter: /\/agent\/uplink\/connection\.ts$/ }, async ({ path }) => {
               const source = await Bun.file(path).text();
               const broken = source.replace("= agentUrl(target);", '= new URL("ws://127.0.0.1:1/nowhere");');
               if (broken === source)

@@ -8,16 +8,14 @@ import { Prng } from "../chaos/prng.ts";
 import { factsOf } from "./terminal-facts.ts";
 import { randomStream, type StreamPart, type StreamSize } from "./terminal-stream.ts";
 
-const SCROLLBACK = 200;
-
 /** A terminal that a person sits at. */
 class Seen {
   readonly terminal: Terminal;
   readonly core: Core;
   readonly beyond: Beyond;
 
-  constructor(size: StreamSize) {
-    this.terminal = makeTerminal(size, SCROLLBACK);
+  constructor(size: StreamSize, scrollback: number) {
+    this.terminal = makeTerminal(size, scrollback);
     this.core = coreOf(this.terminal);
     this.beyond = new Beyond(this.terminal, this.core);
   }
@@ -41,12 +39,13 @@ export interface Difference {
   stream: string;
 }
 
-export function screenCase(seed: number, length = 60): Difference | null {
+/** @param scrollback lines above the screen, at the gateway and at the viewers' terminals */
+export function screenCase(seed: number, length = 60, scrollback = 200): Difference | null {
   const random = new Prng(seed);
   const { size, parts } = randomStream(random, 1 + random.whole(0, length));
   const { before, after } = cut(parts, random);
-  const live = new Seen(size);
-  const engine = new ScreenEngine(size, SCROLLBACK);
+  const live = new Seen(size, scrollback);
+  const engine = new ScreenEngine(size, scrollback);
   let tail = new Uint8Array(0);
   for (const part of before) {
     live.take(part);
@@ -58,8 +57,8 @@ export function screenCase(seed: number, length = 60): Difference | null {
   }
   if (isLost(engine.core)) return null;
   tail = tail.subarray(tail.length - engine.openBytes);
-  const attached = new Seen({ cols: engine.core.cols, rows: engine.core.rows });
-  const snapshot = engine.serialize({ scrollback: SCROLLBACK, limit: Infinity });
+  const attached = new Seen({ cols: engine.core.cols, rows: engine.core.rows }, scrollback);
+  const snapshot = engine.serialize({ scrollback, limit: Infinity });
   attached.core.writeSync(snapshot);
   attached.take({ bytes: tail });
   const stream = () => [size, ...before, "CUT", ...after].map(shown).join(" ");
@@ -86,8 +85,6 @@ function isLost(core: Core): boolean {
   const { normal, active, alt } = buffers;
   if ([normal, alt].some(({ savedX, savedY, ybase }) => savedX >= cols || savedY - ybase >= rows))
     return true;
-  // The alternate screen keeps the length that it had, and then has a past.
-  if (alt.ybase > 0 || alt.lines.maxLength !== rows) return true;
   if (active === alt && alt.x >= cols && alt.lines.get(alt.y)?.getString(cols - 1) === "") return true;
   // The oldest row goes on from one that is gone.
   if (normal.lines.get(0)?.isWrapped || alt.lines.get(0)?.isWrapped) return true;

@@ -1,7 +1,7 @@
 /** The stdin of a command: each byte once, in order, over any number of connections; then its end. */
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import { StreamReceiver } from "../../stream/stream.ts";
 import type { SavedRun } from "../restart/schema.ts";
-import { UNAPPLIED_BYTES } from "../sessions/input-streams.ts";
 import type { Stdin } from "./child-pipes.ts";
 
 export class RunInput {

@@ -1,9 +1,8 @@
 /** What viewers type into one session: each viewer's bytes once, in order, over any number of connections. */
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import { StreamReceiver } from "../../stream/stream.ts";
 import type { SavedSession } from "../restart/schema.ts";
 
-/** What of a viewer's input may be unapplied, bytes. */
-export const UNAPPLIED_BYTES = 256 * 1024;
 /** Viewers that are remembered; the longest silent one is forgotten first. */
 const MAX_VIEWERS = 64;
 

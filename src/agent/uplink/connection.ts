@@ -4,16 +4,17 @@ import { messageOf } from "../../lib/errors.ts";
 import { connectionError } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, wsUrl } from "../../lib/net.ts";
 import { goArch, goOs } from "../../lib/platform.ts";
-import { LivenessWatch } from "../../link/liveness.ts";
 import { PingGauge } from "../../link/ping-gauge.ts";
 import type { Line } from "../../link/sender.ts";
-import { CLOSE_GOING_AWAY, CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
+import { LIVENESS_V2, LinkSocket } from "../../link/socket.ts";
+import { CLOSE_GOING_AWAY } from "../../protocol/close-codes.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../../protocol/limits.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../../protocol/v1.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import type { Auth, ConnectionEnd } from "./state.ts";
 
+/** The server and the agent that dials it. */
 export interface DialTarget {
   endpoint: Endpoint;
   agentId: string;
@@ -23,6 +24,7 @@ export interface DialTarget {
   about: { name: string; shell: string; distro: string | undefined };
 }
 
+/** The owner of a connection. Called in order; must not block or throw. */
 export interface ConnectionHandler {
   /** @param isV2 rexec.v2 is spoken, and not v1 alone */
   opened(line: Line, isV2: boolean): void;
@@ -32,6 +34,7 @@ export interface ConnectionHandler {
   binary(bytes: Uint8Array): void;
 }
 
+/** Limits of a connection, ms. */
 export interface ConnectionTimes {
   dialMs: number;
   pingMs: number;
@@ -41,8 +44,7 @@ export interface ConnectionTimes {
 }
 
 export const TIMES: ConnectionTimes = { dialMs: 20_000, pingMs: PING_INTERVAL_MS, deadMs: DEAD_PEER_MS };
-/** On a server of rexec.v2, where resuming costs nothing, ms. */
-export const V2_LIVENESS = { pingMs: 3_000, deadMs: 8_000 } as const;
+export const V2_LIVENESS = LIVENESS_V2;
 /** Output is handed to a socket of rexec.v2 while it holds less: what an interrupt has to wait for, bytes. */
 const V2_HIGH_WATER = 128 * 1024;
 /** Answers that may wait there: all channels may be asked for at once. */
@@ -54,102 +56,91 @@ const CLOSE_MS = 1_000;
  * Dials, serves the connection until it ends, and tells how. Never rejects. When the signal aborts the connection is
  * closed with 1001 and the signal's reason, where that is a text, or given up where it was not open yet.
  */
-export function runConnection(
+export async function runConnection(
   target: DialTarget,
   handler: ConnectionHandler,
   signal: AbortSignal,
   times: ConnectionTimes = TIMES,
 ): Promise<ConnectionEnd> {
-  return new Promise((resolve) => {
-    const url = agentUrl(target);
-    const socket = new WebSocket(url.href, {
-      headers: headersOf(target),
-      protocols: [SUBPROTOCOL_V2, SUBPROTOCOL_V1],
-      perMessageDeflate: false, // keystrokes don't shrink, and it costs latency and memory
-      ...dialOptions(target.endpoint, url),
-    });
-    socket.binaryType = "arraybuffer";
-    let isOpen = false;
-    let failure: unknown = null;
-    let ours: ConnectionEnd | null = null;
-    const end = (why: ConnectionEnd) => {
-      ours ??= why;
-      socket.terminate();
-    };
-    const dialTimer = setTimeout(() => {
-      end({ kind: "unreachable", reason: `${url.host} did not answer within ${times.dialMs / 1000} s` });
-    }, times.dialMs);
-    const watch = (isV2: boolean) => {
-      const { pingMs, deadMs } = isV2 ? (times.v2 ?? V2_LIVENESS) : times;
-      const dead = (ms: number) =>
-        end({ kind: "dropped", reason: `the server said nothing for ${Math.round(ms / 1000)} s` });
-      return new LivenessWatch({ pingMs, deadMs }, { ping: () => socket.ping(), dead });
-    };
-    let liveness: LivenessWatch | null = null;
-    let pong = (_: unknown) => {};
-    const stop = () =>
-      closeGently(socket, isOpen, CLOSE_GOING_AWAY, textOr(signal.reason, "the agent stops"));
-
-    socket.addEventListener("open", () => {
-      isOpen = true;
-      clearTimeout(dialTimer);
-      const isV2 = socket.protocol === SUBPROTOCOL_V2;
-      liveness = watch(isV2);
-      const gauge = isV2 ? new PingGauge((id) => socket.ping(id)) : null;
-      const line: Line = {
-        send(frame) {
-          socket.send(frame);
-          gauge?.sent(frame.length);
-        },
-        get buffered() {
-          return socket.bufferedAmount;
-        },
-        drop: (reason) => end({ kind: "dropped", reason }),
-        fail: (reason, code = CLOSE_PROTOCOL) => {
-          ours ??= { kind: "dropped", reason: `the server broke the protocol: ${reason}` };
-          closeGently(socket, true, code, reason.slice(0, 100));
-        },
-        ...(isV2 ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
-        get takesOutput() {
-          return gauge?.hasRoom ?? true;
-        },
-        get isSlow() {
-          return gauge?.isSlow ?? false;
-        },
-      };
-      pong = (data) => {
-        if (!gauge || !(data instanceof ArrayBuffer) || data.byteLength === 0) return;
-        gauge.answered(new TextDecoder().decode(data));
-        line.onRoom?.();
-      };
-      handler.opened(line, isV2);
-    });
-    socket.addEventListener("message", ({ data }) => {
-      liveness?.heard();
-      if (typeof data === "string") handler.text(data);
-      else if (data instanceof ArrayBuffer) handler.binary(new Uint8Array(data));
-    });
-    socket.addEventListener("ping", () => liveness?.heard());
-    socket.addEventListener("pong", ({ data }) => {
-      liveness?.heard();
-      pong(data);
-    });
-    socket.addEventListener("error", (event) => {
-      failure = event.error ?? event.message;
-    });
-    socket.addEventListener("close", ({ code, reason }) => {
-      clearTimeout(dialTimer);
-      liveness?.stop();
-      signal.removeEventListener("abort", stop);
-      const { proxy } = dialOptions(target.endpoint, url);
-      resolve(ours ?? (isOpen ? { kind: "closed", code, reason } : failedDial(failure, url, proxy)));
-    });
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+  const url = agentUrl(target);
+  const dial = dialOptions(target.endpoint, url);
+  const webSocket = new WebSocket(url.href, {
+    headers: headersOf(target),
+    protocols: [SUBPROTOCOL_V2, SUBPROTOCOL_V1],
+    perMessageDeflate: false, // keystrokes don't shrink, and it costs latency and memory
+    ...dial,
   });
+  webSocket.binaryType = "arraybuffer";
+  const socket = new LinkSocket(webSocket, { v1: times, v2: times.v2 ?? V2_LIVENESS });
+  let isOpen = false;
+  let failure: unknown = null;
+  let ours: ConnectionEnd | null = null;
+  webSocket.addEventListener("error", (event) => {
+    failure = event.error ?? event.message;
+  });
+  const dialTimer = setTimeout(() => {
+    ours ??= { kind: "unreachable", reason: `${url.host} did not answer within ${times.dialMs / 1000} s` };
+    socket.drop("no answer");
+  }, times.dialMs);
+  const stop = () => {
+    if (isOpen) void socket.finish(CLOSE_MS, CLOSE_GOING_AWAY, textOr(signal.reason, "the agent stops"));
+    else socket.drop("the agent stops");
+  };
+  webSocket.addEventListener("open", () => {
+    isOpen = true;
+    clearTimeout(dialTimer);
+    const { line, onPong } = lineOf(socket, (end) => {
+      ours ??= end;
+    });
+    handler.opened(line, socket.speaksV2);
+    socket.listen({
+      onText: (text) => handler.text(text),
+      onBytes: (bytes) => handler.binary(bytes),
+      ...(onPong ? { onPong } : {}),
+    });
+  });
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  const { code, reason, isDropped } = await socket.closed;
+  clearTimeout(dialTimer);
+  signal.removeEventListener("abort", stop);
+  if (ours) return ours;
+  if (!isOpen) return failedDial(failure, url, dial.proxy);
+  return isDropped ? { kind: "dropped", reason } : { kind: "closed", code, reason };
 }
 
 // --- internal ---
+
+/** The connection as the sender has it; on rexec.v2 with a measure of what is on its way. */
+function lineOf(socket: LinkSocket, onEnd: (end: ConnectionEnd) => void) {
+  const gauge = socket.speaksV2 ? new PingGauge((id) => socket.ping(id)) : null;
+  const line: Line = {
+    send(frame) {
+      socket.send(frame);
+      gauge?.sent(frame.length);
+    },
+    get buffered() {
+      return socket.buffered;
+    },
+    drop: (reason) => socket.drop(reason),
+    fail(reason, code) {
+      onEnd({ kind: "dropped", reason: `the server broke the protocol: ${reason}` });
+      socket.fail(reason, code);
+    },
+    ...(gauge ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
+    get takesOutput() {
+      return gauge?.hasRoom ?? true;
+    },
+    get isSlow() {
+      return gauge?.isSlow ?? false;
+    },
+  };
+  const onPong = (id: string) => {
+    gauge?.answered(id);
+    line.onRoom?.();
+  };
+  return { line, onPong: gauge ? onPong : undefined };
+}
 
 function agentUrl({ endpoint, agentId, auth, token }: DialTarget): URL {
   const url = wsUrl(endpoint, `/ws/agent/${pathSegment(agentId)}`);
@@ -189,13 +180,4 @@ function withoutToken(url: URL): URL {
 
 function textOr(reason: unknown, otherwise: string): string {
   return typeof reason === "string" ? reason : otherwise;
-}
-
-function closeGently(socket: WebSocket, isOpen: boolean, code: number, reason: string): void {
-  if (!isOpen) {
-    socket.terminate();
-    return;
-  }
-  socket.close(code, reason);
-  setTimeout(() => socket.terminate(), CLOSE_MS).unref();
 }

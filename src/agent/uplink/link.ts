@@ -19,6 +19,7 @@ import type { AgentChannel } from "../sessions/agent-channel.ts";
 import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
 
+/** What a link opens channels to, and the line that it has. */
 export interface LinkOptions {
   line: Line;
   sender: Sender;

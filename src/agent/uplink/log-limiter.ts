@@ -3,6 +3,7 @@
 const LINES = 5;
 const WHILE_MS = 10_000;
 
+/** Five lines in ten seconds, then a count. Owned by the code that logs for one peer. */
 export class LogLimiter {
   readonly #write: (line: string) => void;
   readonly #now: () => number;

@@ -14,7 +14,7 @@ import { deletedError, type RefusalSubject, refusalError } from "../enroll/refus
 export type Auth = "header" | "query";
 
 /**
- * `lostAt`: when a connection was lost over which somebody looked at a session by rexec.v2, until that is so again.
+ * `lostAt`: when a connection was lost that a viewer by rexec.v2 used, until that is so again.
  * They wait, and what they look at stands still, so the pauses are short for as long as the hold time.
  * `tookMs`: what the last dial took that came to something.
  */
@@ -52,6 +52,7 @@ export type UplinkEvent =
   | { type: "renewed"; at: number; served: boolean }
   | { type: "stop" };
 
+/** What a transition depends on beside the state and the event. */
 export interface UplinkContext {
   subject: RefusalSubject;
   /** A server that refuses the header (401) may be sent the token in the address, which its log keeps. Default false. */

@@ -22,6 +22,7 @@ import {
   type UplinkState,
 } from "./state.ts";
 
+/** What an uplink needs of the agent that owns it. Times in ms. */
 export interface UplinkOptions {
   target: Omit<DialTarget, "auth" | "token">;
   credential: Credential;
@@ -77,7 +78,7 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     let open = false;
     const opened = (line: Line, isV2: boolean) => {
       open = true;
-      // Before the state: whoever waits for it may look into the log at once.
+      // Before the state: a caller that waits for it may read the log at once.
       logger.info(`connected to ${host}${isV2 ? " (rexec.v2)" : ""}`);
       go({ type: "opened", at: clock.now(), tookMs: clock.now() - dialled });
       credential.accepted();

@@ -3,7 +3,7 @@ import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { LONGEST_COMMAND } from "../../protocol/limits.ts";
 import { COUNTS, LENGTHS } from "../../protocol/values.ts";
 
-/** A command that is about to be sent. */
+/** A command that is about to be sent, with what counts for its size. */
 export interface Sized {
   /** For the remote shell, quoted already. */
   command: string;

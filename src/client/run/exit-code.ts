@@ -9,10 +9,13 @@ export interface RemoteExit {
   exit_code?: number | null | undefined;
   /** `SIGKILL` */
   signal?: string | null | undefined;
+  /** Its time was up, and it was killed. */
+  timed_out?: boolean | undefined;
 }
 
-/** The code, 128+n for a signal, or null where the message tells neither. */
+/** The code, 128+n for a signal, 124 where the time was up, or null where the message tells neither. */
 export function exitCodeOf(exit: RemoteExit): number | null {
+  if (exit.timed_out) return TIMED_OUT_EXIT;
   if (typeof exit.exit_code === "number") return exit.exit_code & 0xff;
   if (!exit.signal) return null;
   return 128 + (signalNumber(exit.signal) ?? 0);

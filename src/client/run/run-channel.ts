@@ -1,38 +1,38 @@
 /** A command on one connection: asked for, its streams passed on, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
-import { RexecError } from "../../lib/errors.ts";
+import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
+import type { OutputReader } from "../../link/output-reader.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
-import type { Connection } from "../socket.ts";
+import { type Conversation, lostBy, type Step } from "../reconnect.ts";
+import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
-import type { Intake } from "../stream/intake.ts";
+import { CHANNEL, lineOf } from "../stream/line.ts";
 import type { Refused } from "../stream/refusals.ts";
+import { exitCodeOf, type RemoteExit } from "./exit-code.ts";
 import type { RunEnd, RunState } from "./run-state.ts";
 
-/** How one connection ended. */
-export type RunStep = { kind: "ended"; end: RunEnd } | { kind: "left" } | { kind: "lost"; reason: string };
+/** Limit of the goodbye, ms. */
+const FAREWELL_MS = 500;
 
-const CHANNEL = 0;
-
-export class RunChannel implements ChannelEvents {
-  readonly ended: Promise<RunStep>;
-  readonly #end: PromiseWithResolvers<RunStep>;
+/** A command of rexec.v2 on one connection. `keepConnected` owns it. */
+export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
+  readonly ended: Promise<Step<RunEnd>>;
+  readonly #end = Promise.withResolvers<Step<RunEnd>>();
   readonly #state: RunState;
   readonly #connection: Connection;
-  readonly #onAttached: () => void;
+  readonly #onAttached: () => boolean;
   #attached = false;
 
-  constructor(state: RunState, connection: Connection, onAttached: () => void) {
+  constructor(state: RunState, connection: Connection, onAttached: () => boolean) {
     this.#state = state;
     this.#connection = connection;
     this.#onAttached = onAttached;
-    this.#end = Promise.withResolvers();
     this.ended = this.#end.promise;
     this.ended.catch(() => {}); // raced by the owner
   }
 
-  /** Begins. */
-  ask(): void {
+  begin(): void {
     readChannel(this.#connection, CHANNEL, this);
     const { id, options, stdout, stderr, asked } = this.#state;
     this.#state.asked = true;
@@ -41,7 +41,7 @@ export class RunChannel implements ChannelEvents {
       channel: CHANNEL,
       run: id,
       command: options.command,
-      ...(options.shown === undefined || options.shown === options.command
+      ...(options.shown === options.command
         ? {}
         : { shown: options.shown.slice(0, SHOWN_CHARS).toWellFormed() }),
       zstd: true,
@@ -67,13 +67,25 @@ export class RunChannel implements ChannelEvents {
     this.#control({ type: "detach", channel: CHANNEL });
   }
 
+  closed(close: SocketClose): Step<RunEnd> {
+    return lostBy(close);
+  }
+
+  async leave(): Promise<void> {
+    this.detach();
+    await this.#connection.finish(FAREWELL_MS);
+  }
+
   /** Resolves once all output is written and acknowledged. */
-  async flushed(): Promise<void> {
+  async finish(): Promise<void> {
     await Promise.all(this.#state.sinks.map((sink) => sink.flushed()));
     for (const intake of [this.#state.stdout, this.#state.stderr]) intake.flushAck();
+    await this.leave();
   }
 
   dispose(): void {
+    // Signals from now on wait for the next connection.
+    this.#attached = false;
     for (const part of [this.#state.stdin, this.#state.stdout, this.#state.stderr]) part.detached();
   }
 
@@ -111,57 +123,52 @@ export class RunChannel implements ChannelEvents {
     this.#connection.send(encodeControl(message));
   }
 
-  #intake(stream: Stream): Intake | null {
+  #intake(stream: Stream): OutputReader | null {
     if (stream === Stream.output) return this.#state.stdout;
     return stream === Stream.stderr ? this.#state.stderr : null;
   }
 
   #onAttach(applied: number): void {
-    const connection = this.#connection;
-    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
-    const to = {
-      channel: CHANNEL,
-      send,
-      get rttMs() {
-        return connection.rttMs;
-      },
-    };
+    const line = lineOf(this.#connection);
     this.#state.startedAt ??= performance.now();
     this.#attached = true;
     // Signals and input overtake what is granted to output.
     this.sendSignals();
-    if (this.#state.stdin.attached(applied, { channel: CHANNEL, send }) > 0) {
+    if (this.#state.stdin.attached(applied, line) > 0) {
       this.#end.reject(new RexecError("the agent lost part of stdin", { code: "stdin_lost" }));
     }
-    this.#state.stdout.attached(to);
-    this.#state.stderr.attached(to);
+    this.#state.stdout.attached(line);
+    this.#state.stderr.attached(line);
     this.#onAttached();
   }
 
   #refused({ code, message }: Refused): void {
     if (code === "lost") return void this.#end.resolve({ kind: "lost", reason: message });
     if (code === "gone") return void this.#end.reject(runGone());
-    if (code === "failed")
-      return void this.#end.resolve({ kind: "ended", end: this.#endOf({ neverRan: message }) });
+    if (code === "failed") return void this.#end.resolve({ kind: "ended", end: this.#endOf({}, message) });
     this.#end.reject(new RexecError(`the command was refused: ${message}`, { code: "run_refused" }));
   }
 
   #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {
-    const { exit_code: exitCode, signal, timed_out: timedOut = false, left_open: leftOpen = false } = ended;
-    this.#end.resolve({ kind: "ended", end: this.#endOf({ exitCode, signal, timedOut, leftOpen }) });
+    this.#end.resolve({ kind: "ended", end: this.#endOf(ended) });
   }
 
-  #endOf(known: Partial<RunEnd>): RunEnd {
-    const { startedAt } = this.#state;
-    const durationMs = startedAt === null ? 0 : Math.round(performance.now() - startedAt);
+  #endOf(told: RemoteExit & { left_open?: boolean | undefined }, neverRan: string | null = null): RunEnd {
+    const { startedAt, options } = this.#state;
+    const code = exitCodeOf(told);
     return {
-      exitCode: null,
-      signal: null,
-      timedOut: false,
-      leftOpen: false,
-      neverRan: null,
-      durationMs,
-      ...known,
+      command: options.shown,
+      success: code === 0,
+      exitCode: code ?? OWN_FAILURE,
+      signal: told.signal ?? null,
+      timedOut: told.timed_out === true,
+      leftOpen: told.left_open === true,
+      truncated: false,
+      durationMs: startedAt === null ? 0 : Math.round(performance.now() - startedAt),
+      neverRan,
+      error: neverRan ?? undefined,
+      merged: null,
+      basic: false,
     };
   }
 }

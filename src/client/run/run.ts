@@ -1,26 +1,30 @@
 /** One command over rexec.v2: its streams go on over any cut, and it runs once at most. */
 import { type Clock, systemClock } from "../../lib/clock.ts";
-import { messageOf, RexecError } from "../../lib/errors.ts";
+import { RexecError } from "../../lib/errors.ts";
+import { InputWriter } from "../../link/input-writer.ts";
+import { OutputReader } from "../../link/output-reader.ts";
 import { Stream, SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
-import { afterClose } from "../shell/attach-context.ts";
+import { keepConnected, RESUMING } from "../reconnect.ts";
 import type { Connection } from "../socket.ts";
-import { Intake } from "../stream/intake.ts";
-import { InputJournal } from "../stream/journal.ts";
-import { Retry } from "../stream/retry.ts";
 import { Sink } from "../stream/sink.ts";
-import { isFinal, openViewer, type ViewerTarget } from "../viewer.ts";
+import type { ViewerTarget } from "../viewer.ts";
 import { TIMED_OUT_EXIT } from "./exit-code.ts";
-import { RunChannel, type RunStep, runGone } from "./run-channel.ts";
-import type { RunEnd, RunOptions, RunState } from "./run-state.ts";
+import { RunChannel, runGone } from "./run-channel.ts";
+import {
+  type RemoteCommand,
+  type RunControl,
+  type RunEnd,
+  type RunOptions,
+  type RunState,
+  TIMEOUT_GRACE_MS,
+} from "./run-state.ts";
 
-const NOTICED_AFTER_MS = 1_500;
 /** After so long without a line the agent has ended the command and forgotten its output. */
 const GIVE_UP_MS = 10 * 60_000;
-/** The agent enforces a timeout; it gets this much longer to say so. */
-const TIMEOUT_GRACE_MS = 5_000;
-const FAREWELL_MS = 500;
 
-export class RemoteRun {
+/** A command of rexec.v2 over all of its connections. Runs once. */
+export class RemoteRun implements RemoteCommand, RunControl {
+  readonly control: RunControl = this;
   readonly #target: ViewerTarget;
   readonly #clock: Clock;
   readonly #state: RunState;
@@ -37,9 +41,9 @@ export class RemoteRun {
     this.#state = {
       id: crypto.randomUUID(),
       options,
-      stdin: new InputJournal(),
-      stdout: new Intake(Stream.output, out),
-      stderr: new Intake(Stream.stderr, err),
+      stdin: new InputWriter(),
+      stdout: new OutputReader(Stream.output, out),
+      stderr: new OutputReader(Stream.stderr, err),
       sinks: [out, err],
       asked: false,
       startedAt: null,
@@ -47,18 +51,15 @@ export class RemoteRun {
     };
   }
 
-  /** Sends a signal to the command's process group, now or once there is a line again. */
   signal(name: string): void {
     this.#state.signals.push(name);
     this.#channel?.sendSignals();
   }
 
-  /** Leaves at once; the command is hung up. `run` throws `interrupted` with that exit code. */
   leave(exitCode: number): void {
     this.#left.abort(interrupted(exitCode));
   }
 
-  /** As `leave`, for a process that is ending: says so if it can, and waits for nothing. */
   abandon(): void {
     this.#channel?.detach();
   }
@@ -93,79 +94,23 @@ export class RemoteRun {
   }
 
   async #keepConnected(first: Connection): Promise<RunEnd> {
-    const { options } = this.#state;
-    const retry = new Retry();
-    let told = false;
-    const attached = () => {
-      retry.succeeded();
-      if (told) options.status({ kind: "reconnected" });
-      told = false;
-    };
-    let connection: Connection | null = first;
-    for (;;) {
-      const step = await this.#serve(connection, retry, attached);
-      if (step.kind === "ended") return step.end;
-      if (step.kind === "left") throw this.#left.signal.reason;
-      connection = null;
-      const now = this.#clock.now();
-      const retryInMs = retry.next(now);
-      const outage = now - (retry.lostAt ?? now);
-      this.#checkPatience(outage, step.reason, now);
-      if (outage > NOTICED_AFTER_MS && !told) {
-        told = true;
-        options.status({ kind: "lost", reason: step.reason });
-      }
-      await this.#clock.sleep(retryInMs, this.#left.signal);
-    }
-  }
-
-  async #serve(open: Connection | null, retry: Retry, attached: () => void): Promise<RunStep> {
-    const left = this.#left.signal;
-    let connection = open;
-    try {
-      if (!connection) {
-        const openMs = retry.dial(this.#clock.now());
-        connection = await openViewer(this.#target, left, { protocols: [SUBPROTOCOL_V2], openMs });
-        retry.opened(this.#clock.now());
-      }
-    } catch (error) {
-      if (left.aborted) return { kind: "left" };
-      if (isFinal(error)) throw error;
-      return { kind: "lost", reason: messageOf(error) };
-    }
-    try {
-      if (connection.protocol !== SUBPROTOCOL_V2) throw runGone();
-      return await this.#converse(connection, attached);
-    } finally {
-      connection.close();
-    }
-  }
-
-  async #converse(connection: Connection, attached: () => void): Promise<RunStep> {
-    const leaving = Promise.withResolvers<RunStep>();
-    const leave = () => leaving.resolve({ kind: "left" });
-    const channel = new RunChannel(this.#state, connection, attached);
-    this.#channel = channel;
-    this.#left.signal.addEventListener("abort", leave);
-    if (this.#left.signal.aborted) leave();
-    try {
-      channel.ask();
-      const closed = connection.closed.then((close): RunStep => {
-        const step = afterClose(close);
-        return step.kind === "lost" ? step : { kind: "lost", reason: "the server closed the connection" };
-      });
-      const step = await Promise.race([channel.ended, closed, leaving.promise]);
-      if (step.kind === "ended") await channel.flushed();
-      if (step.kind !== "lost") {
-        channel.detach();
-        await connection.finish(FAREWELL_MS);
-      }
-      return step;
-    } finally {
-      this.#left.signal.removeEventListener("abort", leave);
-      this.#channel = null;
-      channel.dispose();
-    }
+    const { signal } = this.#left;
+    const ended = await keepConnected(first, {
+      target: this.#target,
+      subprotocol: SUBPROTOCOL_V2,
+      times: RESUMING,
+      clock: this.#clock,
+      signal,
+      status: this.#state.options.status,
+      converse: (connection, attached) => {
+        if (connection.protocol !== SUBPROTOCOL_V2) throw runGone();
+        this.#channel = new RunChannel(this.#state, connection, attached);
+        return this.#channel;
+      },
+      onLost: (reason, outageMs) => this.#checkPatience(outageMs, reason, this.#clock.now()),
+    });
+    if (!ended) throw signal.reason;
+    return ended.end;
   }
 
   #checkPatience(outageMs: number, reason: string, now: number): void {

@@ -1,37 +1,32 @@
-/** What showing a remote shell needs and may say, whichever protocol is spoken. */
-import type { BackoffOptions } from "../../lib/backoff.ts";
+/** What `attach` is given and tells, and what each of the two protocols implements for it. */
 import type { Clock } from "../../lib/clock.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
-import {
-  CLOSE_DELETED,
-  CLOSE_SESSION_ENDED,
-  CLOSE_VIEWER_REPLACED,
-  tokenEnd,
-} from "../../protocol/close-codes.ts";
+import { CLOSE_SESSION_ENDED } from "../../protocol/close-codes.ts";
 import type { ViewerTerminal } from "../../protocol/v2/control.ts";
-import type { SocketClose } from "../socket.ts";
+import { type Conversation, lostBy, type RetryTimes, type Step } from "../reconnect.ts";
+import type { Connection, SocketClose } from "../socket.ts";
 import type { EscapeKey } from "../terminal/escape-key.ts";
-import type { InputPump } from "../terminal/input-pump.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import type { InputPump, InputSink } from "../terminal/input-pump.ts";
+import type { Terminal, TerminalSize } from "../terminal/terminal.ts";
 import type { ViewerTarget } from "../viewer.ts";
 import type { Wait } from "../waiting.ts";
 
-/** What a person may be told on the way. */
+/** What the user is told on the way. */
 export type AttachStatus =
   | { kind: "connected"; v2: boolean }
   | { kind: "lost"; reason: string; retryInMs: number }
   | { kind: "reconnected" }
-  /** Who looks at it already. */
+  /** The viewers that the session has already. */
   | { kind: "others"; text: string }
   | { kind: "agent"; online: boolean }
-  /** Bytes of output that nobody can show any more. */
+  /** Bytes of output that are lost. */
   | { kind: "skipped"; bytes: number }
-  /** Bytes of input of which nobody knows whether they arrived. */
+  /** Bytes of input that may not have arrived. */
   | { kind: "input_lost"; bytes: number }
   /** The session has another size than this terminal. */
   | { kind: "size"; cols: number; rows: number };
 
-/** The person left, or was told to. */
+/** The user left, or was told to. */
 export interface Left {
   kind: "left";
   /** The session that is still there, or null where it ended with us. */
@@ -40,8 +35,10 @@ export interface Left {
   isKept: boolean;
 }
 
+/** How a shell that was shown ended. */
 export type AttachEnd = Left | { kind: "exited"; exitCode: number };
 
+/** What is shown, where, and how the user leaves. */
 export interface AttachOptions {
   target: ViewerTarget;
   /** Default: the shared one, or with `target.newSession` this viewer's own. */
@@ -60,11 +57,9 @@ export interface AttachOptions {
   wait?: Omit<Wait, "signal" | "clock"> | undefined;
   signal: AbortSignal;
   clock?: Clock;
-  /** Of v1. */
-  backoff?: BackoffOptions;
 }
 
-/** What both protocols work with. */
+/** What the two implementations of `Shell` work with. */
 export interface AttachContext extends AttachOptions {
   clock: Clock;
   input: InputPump;
@@ -72,31 +67,28 @@ export interface AttachContext extends AttachOptions {
   fail(error: unknown): void;
 }
 
-/** How one connection ended. */
-export type Step = { kind: "left" } | { kind: "exited"; exitCode: number } | { kind: "lost"; reason: string };
+/** A shell by one of the two protocols, over all of its connections. `attach` owns it. */
+export interface Shell extends InputSink {
+  readonly subprotocol: string;
+  readonly times: RetryTimes;
+  /** Before anything is shown or read. @throws RexecError where the protocol cannot do what is asked for */
+  prepare(first: Connection): Promise<void>;
+  /** The shell on a connection. @param attached as `Kept.converse` is given it */
+  on(connection: Connection, attached: () => boolean): ShellConversation;
+  /** The connection was lost. @throws RexecError where going on makes no sense */
+  onLost(reason: string): void;
+  /** What becomes of the session that the user has left. */
+  left(): Promise<Omit<Left, "kind">>;
+}
 
-/** What a closed connection means. @throws RexecError `viewer_replaced`, `agent_deleted`, `token_revoked`, `token_expired` */
-export function afterClose({ code, reason }: SocketClose): Step {
-  if (code === CLOSE_SESSION_ENDED) return { kind: "exited", exitCode: ExitCode.ok };
-  if (code === CLOSE_VIEWER_REPLACED) {
-    throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
-  }
-  if (code === CLOSE_DELETED) {
-    const end = tokenEnd(reason);
-    if (end) {
-      throw new RexecError(`the token ${end === "revoked" ? "was revoked" : "expired"}`, {
-        code: `token_${end}`,
-        hint: "log in with another one: rexec login (or set REXEC_TOKEN)",
-        exitCode: ExitCode.rejected,
-      });
-    }
-    throw new RexecError("the agent was removed", {
-      code: "agent_deleted",
-      hint: "rexec ls shows what is left; rexec whoami checks the login",
-      exitCode: ExitCode.rejected,
-    });
-  }
-  return { kind: "lost", reason: reason || `connection closed (${code})` };
+/** A shell on one connection. Ends with an exit code. */
+export interface ShellConversation extends Conversation<number> {
+  resize(size: TerminalSize): void;
+}
+
+/** A closed connection of a shell. @throws as `lostBy` */
+export function afterClose(close: SocketClose): Step<number> {
+  return close.code === CLOSE_SESSION_ENDED ? { kind: "ended", end: ExitCode.ok } : lostBy(close);
 }
 
 /** No shell could be started. */

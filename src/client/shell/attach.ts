@@ -1,25 +1,20 @@
-/** A remote shell in the near terminal, through lost connections, until it exits or the person leaves. */
+/** A remote shell in the local terminal, through lost connections, until it exits or the user leaves. */
 import { systemClock } from "../../lib/clock.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
+import { keepConnected } from "../reconnect.ts";
+import type { Connection } from "../socket.ts";
 import { InputPump } from "../terminal/input-pump.ts";
-import { attachV1, tellOthers } from "../v1/attach.ts";
+import { ShellV1 } from "../v1/shell.ts";
 import { openViewer } from "../viewer.ts";
 import { whenThere } from "../waiting.ts";
-import {
-  type AttachContext,
-  type AttachEnd,
-  type AttachOptions,
-  noSessions,
-  noTerminalCommands,
-} from "./attach-context.ts";
-import { attachV2 } from "./shell.ts";
+import type { AttachContext, AttachEnd, AttachOptions, Shell, ShellConversation } from "./attach-context.ts";
+import { ShellV2 } from "./shell.ts";
 
 /**
  * Shows the session until it ends. A connection that drops is made again, with the same viewer id and so the same
  * session.
- * @throws as `openViewer` where the first connection fails, or a later one finally; RexecError `shell_failed`,
- * `viewer_replaced`, `agent_deleted`, `session_gone`, `unknown_session`, `no_sessions`, `connection_lost` (v1, and no
- * person at the terminal)
+ * @throws as `openViewer` where the first connection fails, or a later one for good; RexecError `shell_failed`,
+ * `viewer_replaced`, `agent_deleted`, `session_gone`, `unknown_session`, `no_sessions`, `connection_lost` (v1, and input from a pipe)
  */
 export async function attach(options: AttachOptions): Promise<AttachEnd> {
   const { clock = systemClock, terminal } = options;
@@ -44,34 +39,55 @@ export async function attach(options: AttachOptions): Promise<AttachEnd> {
 
 // --- internal ---
 
+const GONE: AttachEnd = { kind: "left", livesOn: null, isKept: false };
+
 async function negotiate(context: AttachContext): Promise<AttachEnd> {
-  const { target, signal } = context;
-  if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
+  const { target, signal, wait, clock } = context;
+  if (signal.aborted) return GONE;
   try {
     const open = () => openViewer(target, signal);
-    const { wait, clock } = context;
     const connection = await (wait ? whenThere(target, { ...wait, signal, clock }, open) : open());
-    const isV2 = connection.protocol === SUBPROTOCOL_V2;
-    if (!isV2) {
-      // What the shell prints meanwhile waits at the server, and not in here.
-      connection.pause();
-      await tellOthers(context);
-      connection.resume();
-    }
-    // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
-    context.input.run().catch(context.fail);
-    if (isV2) return await attachV2(context, connection);
-    if (context.command) {
+    try {
+      return await show(context, connection);
+    } finally {
       connection.close();
-      throw noTerminalCommands();
     }
-    if (context.session !== undefined || context.create === false) {
-      connection.close();
-      throw noSessions();
-    }
-    return await attachV1(context, connection);
   } catch (error) {
-    if (signal.aborted) return { kind: "left", livesOn: null, isKept: false };
+    if (signal.aborted) return GONE;
     throw error;
+  }
+}
+
+async function show(context: AttachContext, first: Connection): Promise<AttachEnd> {
+  const { terminal, input, status, target, signal, clock } = context;
+  const isV2 = first.protocol === SUBPROTOCOL_V2;
+  const shell: Shell = isV2 ? new ShellV2(context) : new ShellV1(context);
+  await shell.prepare(first);
+  // Not before: what was typed ahead waits in the terminal, where Ctrl-C still works.
+  input.run().catch(context.fail);
+  input.to(shell);
+  status({ kind: "connected", v2: isV2 });
+  let current: ShellConversation | null = null;
+  const stopResizing = terminal.onResize(() => {
+    const size = terminal.size();
+    if (size) current?.resize(size);
+  });
+  try {
+    const ended = await keepConnected(first, {
+      target,
+      signal,
+      clock,
+      status,
+      subprotocol: shell.subprotocol,
+      times: shell.times,
+      converse(connection, attached) {
+        current = shell.on(connection, attached);
+        return current;
+      },
+      onLost: (reason) => shell.onLost(reason),
+    });
+    return ended ? { kind: "exited", exitCode: ended.end } : { kind: "left", ...(await shell.left()) };
+  } finally {
+    stopResizing();
   }
 }

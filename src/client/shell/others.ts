@@ -1,4 +1,4 @@
-/** Who else looks at a session, in words. */
+/** The other viewers of a session, in words. */
 import { counted } from "../../lib/count.ts";
 import { ago } from "../../lib/duration.ts";
 import { printable } from "../../lib/printable.ts";

@@ -1,4 +1,4 @@
-/** A snapshot of the remote screen: put together, and put in the place of what the near terminal shows. */
+/** A snapshot of the remote screen: put together, and put in the place of what the local terminal shows. */
 import { ProtocolError } from "../stream/channel.ts";
 
 /** A snapshot is a screen and its scrollback; a larger one is none that our gateway makes. */
@@ -13,7 +13,7 @@ export interface ScreenHead {
   drawn?: number | undefined;
 }
 
-/** The pieces of one snapshot. */
+/** The pieces of one snapshot, at most 16 MiB. `ShellChannel` owns it until it is complete. */
 export class Snapshot {
   readonly head: ScreenHead;
   readonly #pieces: Uint8Array[] = [];
@@ -62,7 +62,7 @@ export class Snapshot {
  * @param undo what switches off whatever is on
  */
 export function blankScreen(undo: string, rows: number): string {
-  // A reset (ESC c) would throw away the scrollback of the person's own terminal. Margins come last: they home the cursor.
+  // A reset (ESC c) would throw away the scrollback of the user's own terminal. Margins come last: they home the cursor.
   return `${undo}\x1b[0m\x1b(B\x0f\r${"\n".repeat(rows)}\x1b[r\x1b[?6l\x1b[?7h\x1b[4l\x1b[H\x1b[J`;
 }
 

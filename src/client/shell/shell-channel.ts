@@ -8,11 +8,19 @@ import {
   type OwnerMessage,
 } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
+import { NOTICED_AFTER_MS, type Step } from "../reconnect.ts";
 import { exitCodeOf } from "../run/exit-code.ts";
-import type { Connection } from "../socket.ts";
+import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
+import { CHANNEL, lineOf } from "../stream/line.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "../stream/refusals.ts";
-import { type AttachContext, noTerminalCommands, type Step } from "./attach-context.ts";
+import type { TerminalSize } from "../terminal/terminal.ts";
+import {
+  type AttachContext,
+  afterClose,
+  noTerminalCommands,
+  type ShellConversation,
+} from "./attach-context.ts";
 import { othersText } from "./others.ts";
 import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
 import type { ShellState } from "./shell-state.ts";
@@ -20,68 +28,61 @@ import type { ShellState } from "./shell-state.ts";
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Ended = Extract<OwnerMessage, { type: "ended" }>;
 
-const CHANNEL = 0;
-/** An outage shorter than this is not worth a word, ms. */
-export const NOTICED_AFTER_MS = 1_500;
+/** Input that was typed just before leaving gets this long to arrive, ms. */
+const LAST_INPUT_MS = 1_000;
 
-export class ShellChannel implements ChannelEvents {
-  readonly ended: Promise<Step>;
-  readonly #end: PromiseWithResolvers<Step>;
+/** A shell of rexec.v2 on one connection: attached, shown and typed into. `keepConnected` owns it. */
+export class ShellChannel implements ChannelEvents, ShellConversation {
+  readonly ended: Promise<Step<number>>;
+  readonly #end = Promise.withResolvers<Step<number>>();
   readonly #context: AttachContext;
   readonly #state: ShellState;
   readonly #connection: Connection;
   /** To be shown with the first picture. */
   #others = "";
   #sessionRows = 0;
-  readonly #onAttached: (channel: ShellChannel) => void;
-  readonly #stopResizing: () => void;
+  readonly #onAttached: () => boolean;
   #snapshot: Snapshot | null = null;
   #absence: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    context: AttachContext,
-    state: ShellState,
-    connection: Connection,
-    onAttached: (channel: ShellChannel) => void,
-  ) {
+  constructor(context: AttachContext, state: ShellState, connection: Connection, onAttached: () => boolean) {
     this.#context = context;
     this.#state = state;
     this.#connection = connection;
     this.#onAttached = onAttached;
-    this.#end = Promise.withResolvers();
     this.ended = this.#end.promise;
     this.ended.catch(() => {}); // raced by the owner
-    this.#stopResizing = context.terminal.onResize(() => this.#sendSize());
   }
 
-  /** Begins. */
-  attach(): void {
+  begin(): void {
     readChannel(this.#connection, CHANNEL, this);
     this.#sendAttach();
   }
 
-  /** Leaves on purpose: nothing is held for us. */
-  detach(): void {
+  closed(close: SocketClose): Step<number> {
+    return afterClose(close);
+  }
+
+  resize(size: TerminalSize): void {
+    this.#control({ type: "resize", channel: CHANNEL, ...size });
+  }
+
+  /** What was typed last still counts: it is waited for, for a moment. */
+  async leave(): Promise<void> {
+    const limit = AbortSignal.timeout(LAST_INPUT_MS);
+    await Promise.race([this.#state.journal.applied(limit), this.#connection.closed]);
     this.#control({ type: "detach", channel: CHANNEL });
+    await this.#connection.finish(LAST_INPUT_MS / 2);
   }
 
-  /** Makes a full-screen program draw itself anew: by one row less and back. */
-  redraw(): void {
-    const size = this.#context.terminal.size();
-    if (!size || size.rows < 2) return;
-    this.#control({ type: "resize", channel: CHANNEL, cols: size.cols, rows: size.rows - 1 });
-    this.#sendSize();
-  }
-
-  /** Resolves once all output is on the screen and acknowledged. */
-  async flushed(): Promise<void> {
+  /** The end was told after the last output, which may still be on its way to the screen. */
+  async finish(): Promise<void> {
     await this.#state.sink.flushed();
     this.#state.output.flushAck();
   }
 
   dispose(): void {
     clearTimeout(this.#absence);
-    this.#stopResizing();
     this.#state.journal.detached();
     this.#state.output.detached();
   }
@@ -144,7 +145,7 @@ export class ShellChannel implements ChannelEvents {
       if (state.toldAbsence) this.#context.status({ kind: "agent", online });
       return;
     }
-    // Nobody is there to take input until the next `attached`.
+    // No agent takes input until the next `attached`.
     state.journal.detached();
     // An agent that restarts in place is away for a tenth of a second.
     this.#absence = setTimeout(() => {
@@ -192,21 +193,14 @@ export class ShellChannel implements ChannelEvents {
     state.instance = info.instance;
     if (first) state.output.restart(starts[0]);
     if (created) state.hasPast = true;
-    const connection = this.#connection;
-    const send = (frame: Uint8Array<ArrayBuffer>) => connection.send(frame);
-    const lost = state.journal.attached(input, { channel: CHANNEL, send });
-    state.output.attached({
-      channel: CHANNEL,
-      send,
-      get rttMs() {
-        return connection.rttMs;
-      },
-    });
+    const line = lineOf(this.#connection);
+    const lost = state.journal.attached(input, line);
+    state.output.attached(line);
     if (lost > 0) this.#context.status({ kind: "input_lost", bytes: lost });
-    // What was told stood on the screen of a program that doesn't know of it.
-    if (state.toldAbsence && this.#context.terminal.fullScreen) this.redraw();
+    const wasTold = this.#onAttached() || state.toldAbsence;
     state.toldAbsence = false;
-    this.#onAttached(this);
+    // What was told stood on the screen of a program that doesn't know of it.
+    if (wasTold && this.#context.terminal.fullScreen) this.#redraw();
     if (first) {
       this.#sessionRows = info.rows;
       this.#tellOthers(others);
@@ -253,7 +247,7 @@ export class ShellChannel implements ChannelEvents {
   }
 
   #ended({ exit_code, signal }: Ended): void {
-    this.#end.resolve({ kind: "exited", exitCode: exitCodeOf({ exit_code, signal }) ?? ExitCode.ok });
+    this.#end.resolve({ kind: "ended", end: exitCodeOf({ exit_code, signal }) ?? ExitCode.ok });
   }
 
   #refused(refused: Refused): void {
@@ -273,9 +267,12 @@ export class ShellChannel implements ChannelEvents {
     this.#context.status({ kind: "size", cols, rows });
   }
 
-  #sendSize(): void {
+  /** Makes a full-screen program draw itself anew: by one row less and back. */
+  #redraw(): void {
     const size = this.#context.terminal.size();
-    if (size) this.#control({ type: "resize", channel: CHANNEL, ...size });
+    if (!size || size.rows < 2) return;
+    this.resize({ cols: size.cols, rows: size.rows - 1 });
+    this.resize(size);
   }
 }
 

@@ -8,7 +8,7 @@ interface Item {
   taken: (() => void) | null;
 }
 
-/** Has no bound of its own: the credit of what is pushed is one. */
+/** A queue in front of one output. Has no bound of its own: the credit of what is pushed is one, by rexec.v1 a paused socket. */
 export class Sink {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #failed: (error: unknown) => void;

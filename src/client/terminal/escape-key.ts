@@ -1,8 +1,9 @@
 /** The key that leaves a remote shell, as it is written, named and found in what a terminal sends. */
 import { UsageError } from "../../lib/errors.ts";
 
+/** The key that leaves, in each form in which a terminal sends it. */
 export interface EscapeKey {
-  /** As a person reads it: `Ctrl+]`. */
+  /** As messages name it: `Ctrl+]`. */
   name: string;
   /** The one byte that it is in an ordinary terminal. */
   byte: number;

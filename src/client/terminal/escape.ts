@@ -1,5 +1,5 @@
 /**
- * Finds the key that leaves in what a person types. Nothing is held back and nothing else is taken: every byte before
+ * Finds the key that leaves in what is typed. Nothing is held back and nothing else is taken: every byte before
  * the key passes on at once. Inside a bracketed paste the key is data. The key twice is the key once, for the program.
  */
 import { DEFAULT_ESCAPE, type EscapeKey, parseEscapeKey } from "./escape-key.ts";
@@ -17,6 +17,7 @@ export interface Typed {
   leave: boolean;
 }
 
+/** Finds the key in the input of one terminal. `InputPump` owns it. */
 export class EscapeFilter {
   readonly #key: EscapeKey | null;
   #pasting = false;

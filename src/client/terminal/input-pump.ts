@@ -1,4 +1,4 @@
-/** From the keyboard (or a pipe) to whatever takes input, in order, no faster than it is taken. */
+/** From the keyboard (or a pipe) to a sink, in order, no faster than the sink takes it. */
 import type { Clock } from "../../lib/clock.ts";
 import { EscapeFilter } from "./escape.ts";
 import type { EscapeKey } from "./escape-key.ts";
@@ -22,16 +22,18 @@ export interface InputSink {
   take(bytes: Uint8Array): Promise<void>;
 }
 
+/** The source of the input, and its end. */
 export interface InputPumpOptions {
   terminal: Terminal;
   clock: Clock;
   /** The key that leaves; null for none. Default: Ctrl+]. */
   escapeKey?: EscapeKey | null | undefined;
-  /** Called when the person pressed it. */
+  /** Called when the user pressed it. */
   leave: () => void;
   signal: AbortSignal;
 }
 
+/** Reads the input of one `attach`, and ends with its signal. Keeps 4 KiB that are typed before there is a sink. */
 export class InputPump {
   readonly #options: InputPumpOptions;
   readonly #filter: EscapeFilter;
@@ -104,7 +106,7 @@ export class InputPump {
   }
 
   /**
-   * A pipe has ended, but a terminal knows no end of input, only Ctrl-D read by whatever program is in front. One sent
+   * A pipe has ended, but a terminal knows no end of input, only Ctrl-D read by the program in the foreground. One sent
    * too early is lost, so it is sent again whenever all has been quiet for a while, until the shell exits.
    */
   async #endInput(): Promise<void> {

@@ -36,6 +36,7 @@ interface SavedWithCursor {
   modes: readonly number[];
 }
 
+/** State of one terminal, as the output so far has changed it. The terminal owns it, and shows it every byte. */
 export class ScreenModes {
   /** What came last of a sequence that goes on. */
   #cut = "";

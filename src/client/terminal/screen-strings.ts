@@ -6,6 +6,7 @@ const HEAD = 64;
 const END = /[\x07\x1b\x18\x1a]/g;
 const STRING_END = "\x1b\\";
 
+/** State of the strings in one terminal's output. `ScreenModes` owns it. Keeps 64 characters of an open string. */
 export class ScreenStrings {
   /** What introduced the string that is open, behind ESC; null where none is. */
   #kind: string | null = null;

@@ -1,7 +1,8 @@
-/** The terminal that a person sits at, in raw mode for as long as it shows a remote one, and as it was afterwards. */
+/** The user's own terminal, in raw mode for as long as it shows a remote one, and as it was afterwards. */
 import type { WriteStream } from "node:tty";
 import { ScreenModes } from "./screen-modes.ts";
 
+/** Size in character cells, each at least 1. */
 export interface TerminalSize {
   cols: number;
   rows: number;
@@ -13,9 +14,9 @@ export interface RawMode {
   restore(): void;
 }
 
-/** What `attach` needs of the near end. */
+/** The local end of `attach`. */
 export interface Terminal {
-  /** A person types here: Ctrl+] leaves. Otherwise input ends at the end of a file or pipe. */
+  /** Input is typed: Ctrl+] leaves. Otherwise input ends at the end of a file or pipe. */
   readonly interactive: boolean;
   /** Output goes to a terminal. */
   readonly shown: boolean;
@@ -36,6 +37,7 @@ export interface Terminal {
 /** A window that is dragged changes its size dozens of times a second. */
 const RESIZE_SETTLES_MS = 40;
 
+/** The terminal of this process, or the files and pipes in its place. The command owns it and restores it at the end. */
 export class LocalTerminal implements Terminal {
   readonly interactive: boolean;
   readonly shown: boolean;

@@ -12,6 +12,7 @@ import { ago } from "./_time.ts";
 /** Options of `start` that concern only the one who starts. */
 const NOT_THE_CHILDS: ReadonlySet<string> = new Set(["daemon", "wait", "config", "_"]);
 
+/** An agent that is to run in the background; `waitMs` is the limit for its first connection. */
 export interface DaemonRequest {
   config: AgentConfig;
   /** Of `start`, as they were given. */

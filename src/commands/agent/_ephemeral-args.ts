@@ -1,4 +1,4 @@
-/** The options of `start --ephemeral`, apart from its code, which nobody else needs. */
+/** The options of `start --ephemeral`, apart from its code, which no other command needs. */
 import { UsageError } from "../../lib/errors.ts";
 import { mayBeEmpty } from "../_cli.ts";
 import type { AgentArgs } from "./_options.ts";
@@ -52,6 +52,7 @@ export const ephemeralArgs = {
   },
 } as const;
 
+/** The options of `start --ephemeral`, as they were given. */
 export interface EphemeralArgs extends AgentArgs {
   ephemeral?: boolean | undefined;
   timeout?: string | undefined;

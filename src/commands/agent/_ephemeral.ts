@@ -24,6 +24,7 @@ import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 import { actAsOwner } from "./_options.ts";
 
+/** An ephemeral agent, as the command line asks for it. */
 export interface EphemeralRequest {
   args: EphemeralArgs;
   times: { timeoutMs?: number | undefined; idleMs?: number | undefined };

@@ -42,7 +42,7 @@ export function agentLogger({ verbose }: AgentArgs): Logger {
  */
 export type Rights = "owner" | "kept" | "root";
 
-/** Reads the configuration and warns of what is odd about it. @param isNew a machine is registered: nobody else's counts */
+/** Reads the configuration and warns of what is odd about it. @param isNew a machine is registered: another account's configuration does not count */
 export function loadAgentConfig(
   args: AgentArgs & { host?: string | undefined; token?: string | undefined },
   logger: Logger,

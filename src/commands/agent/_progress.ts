@@ -1,6 +1,7 @@
-/** A bar for a person who waits for a download; nothing where nobody looks. */
+/** A progress bar of a download; nothing where stderr is no terminal. */
 import { say, writeErr } from "../_cli.ts";
 
+/** A bar on stderr; `done` and `total` are bytes. */
 export interface ProgressBar {
   show(done: number, total: number | null): void;
   /** A line of its own, above the bar. */

@@ -22,12 +22,14 @@ export const serviceArgs = {
   },
 } as const;
 
+/** The options that say which service is meant. */
 export interface ServiceArgs {
   config?: string | undefined;
   user?: boolean | undefined;
   init?: string | undefined;
 }
 
+/** A service, and the service manager that it belongs to. */
 export interface ServiceContext {
   request: ServiceRequest;
   recipe: Recipe;

@@ -1,6 +1,6 @@
 /** Times for people. */
 
-/** `2026-11-23 04:05:06 (3 h 2 min ago)`, in the zone of whoever asks. @param time RFC 3339 */
+/** `2026-11-23 04:05:06 (3 h 2 min ago)`, in the local time zone. @param time RFC 3339 */
 export function ago(time: string, now = Date.now()): string {
   const at = new Date(time);
   const two = (value: number) => String(value).padStart(2, "0");

@@ -1,4 +1,4 @@
-/** A token from whoever sits there. */
+/** A token from the user at the terminal. */
 import { DEFAULT_HOST } from "../../agent/config/config.ts";
 import { RexecError } from "../../lib/errors.ts";
 import { tokenPlace } from "../../lib/hints.ts";

@@ -10,6 +10,7 @@ import type { Logger } from "../../lib/log.ts";
 import { replaceProcess } from "../../pty/replace-process.ts";
 import { ownWords } from "./_own-words.ts";
 
+/** Watches a program that an update has just put in place. The command `start` owns it. */
 export interface UpdateWatch extends Disposable {
   /** Give it every state of the uplink. */
   state(state: UplinkState): void;

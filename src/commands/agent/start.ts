@@ -19,12 +19,16 @@ import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { ignoresHangup } from "../../pty/procfs.ts";
+import { releaseProgramPages } from "../../pty/program-pages.ts";
 import { replaceProcess } from "../../pty/replace-process.ts";
 import { defineCommand, withHelp, writeOut } from "../_cli.ts";
 import { surviveFaults } from "../_faults.ts";
 import { assertNotEphemeral, type EphemeralArgs, ephemeralArgs } from "./_ephemeral-args.ts";
 import { agentArgs, agentLogger, ENVIRONMENT_NOTE, loadAgentConfig } from "./_options.ts";
 import { updateWatch } from "./_update-watch.ts";
+
+/** What the start needed has been used by then, ms. */
+const TRIM_AFTER_MS = 3_000;
 
 export const startCommand = withHelp(
   defineCommand({
@@ -85,7 +89,10 @@ export const startCommand = withHelp(
       using updates = await updateWatch(config, logger);
       using inherited = Inherited.take(process.env, logger); // not before: the former program may have to take it
       const signal = updates ? AbortSignal.any([told, updates.signal]) : told;
+      let isTrimmed = false;
       const onState = (state: UplinkState) => {
+        if (state.phase === "connected" && !isTrimmed) setTimeout(releaseProgramPages, TRIM_AFTER_MS).unref();
+        isTrimmed ||= state.phase === "connected";
         manager.state(state);
         updates?.state(state);
         daemon?.reporter?.state(state);

@@ -19,7 +19,7 @@ export const uninstallCommand = withHelp(
       );
       if (removed.length === 0) say("nothing to do: no service is installed");
       else for (const path of removed) say(`removed ${path}`);
-      // Somebody else may count on it.
+      // Another program may need it.
       const { name } = currentAccount();
       if (removed.length > 0 && recipe.init === "systemd" && args.user && (await lingers(run, name)))
         say(`lingering stays on for ${name}; to turn it off: loginctl disable-linger ${name}`);

@@ -10,6 +10,7 @@ export type Value =
   /** Names that `rexec complete` tells. */
   | { kind: "asked"; hint: string; what: string };
 
+/** An option, as completion scripts offer it. */
 export interface OptionSpec {
   /** `["--config", "-c"]` */
   flags: readonly string[];
@@ -18,6 +19,7 @@ export interface OptionSpec {
   value: Value | null;
 }
 
+/** A command and its options, as completion scripts offer them. */
 export interface CommandSpec {
   /** `rexec agent start` */
   path: string;

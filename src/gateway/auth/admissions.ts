@@ -1,13 +1,14 @@
 /**
- * What is decided while a socket is let in. Between the look-up of its token and the open socket the database is asked
- * more than once; a token that is revoked meanwhile, or an agent that is deleted, is in no list of open sockets yet.
+ * Sockets between the look-up of their token and their place in the hub's list. The database is asked more than once in
+ * that time: a token that is revoked then, or an agent that is deleted, would have no open socket to close yet.
  */
 import { ApiError } from "../http/api-error.ts";
 
+/** The admissions that are pending. One for the gateway. */
 export class Admissions {
   readonly #pending = new Set<Admission>();
 
-  /** To be called before the token is looked up, and disposed of once the socket is in the hub's list. */
+  /** Call it before the token is looked up. Dispose of the result once the socket is in the hub's list. */
   begin(): Admission {
     const admission = new Admission(() => this.#pending.delete(admission));
     this.#pending.add(admission);
@@ -23,6 +24,7 @@ export class Admissions {
   }
 }
 
+/** One socket on its way in. Owned by the upgrade that began it, until it is disposed of. */
 export class Admission implements Disposable {
   readonly #refused = new Map<string, readonly [code: string, message: string]>();
   readonly #end: () => void;

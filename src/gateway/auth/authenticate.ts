@@ -1,4 +1,4 @@
-/** From a token to who it speaks for, and what that may do. */
+/** Tokens to principals, and principals to what they may do. */
 import { timingSafeEqual } from "node:crypto";
 import { isJwt } from "../../protocol/token.ts";
 import { ApiError } from "../http/api-error.ts";
@@ -10,7 +10,7 @@ import { RateLimit } from "./rate-limit.ts";
 import { allows, allowsOwnAgent, type OwnAgentPermission, type Permission } from "./scopes.ts";
 import { hashToken } from "./token.ts";
 
-/** Who is asking. */
+/** The caller of a request: the user, and the token that it sent. */
 export interface Principal {
   user: UserRow;
   token: TokenRow;
@@ -19,6 +19,7 @@ export interface Principal {
 /** `last_used_at` is written at most this often, milliseconds. */
 const USED_EVERY_MS = 60_000;
 
+/** Looks tokens up and limits wrong ones per address. One for the gateway. */
 export class Authenticator {
   readonly #store: Store;
   readonly #failures: RateLimit;
@@ -29,8 +30,8 @@ export class Authenticator {
   }
 
   /**
-   * Looks the token up. Wrong ones are limited per address; a right one is always let in, since with 256 random bits
-   * nothing can be guessed, and one misconfigured agent must not lock out its neighbours behind the same NAT.
+   * Looks the token up. A right one is always let in, even from an address over its limit: 256 random bits cannot be
+   * guessed, and one misconfigured agent must not lock out its neighbours behind the same NAT.
    * @throws ApiError 401, 429
    */
   async authenticate(token: string | null, address: string): Promise<Principal> {
@@ -73,7 +74,7 @@ export function requirePermission({ token }: Principal, permission: Permission):
 }
 
 /**
- * Whether the caller may do that with this agent: their own by user, or by an `agent` token for this very one.
+ * Lets the owner of an agent pass, and the `agent` token of this very agent.
  * @throws ApiError 403
  */
 export function requireAgent(
@@ -87,7 +88,7 @@ export function requireAgent(
   if (agent.user_id !== user.id) throw new ApiError(403, "not_yours", "this agent belongs to someone else");
 }
 
-/** The one agent that a token of the scope `agent` belongs to, where that is all that it may see; null for any other. */
+/** The one agent that an `agent` token may see; null for a token that sees all of its user's agents. */
 export function onlyAgentOf({ token }: Principal): string | null {
   if (token.agent_id === null || !allowsOwnAgent(token.scopes, "agents:read")) return null;
   return allows(token.scopes, "agents:read") ? null : token.agent_id;

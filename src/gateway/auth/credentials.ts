@@ -8,7 +8,7 @@ export interface Credentials {
   from: "header" | "subprotocol" | "query";
 }
 
-/** Longer ones are none of ours: they are not even hashed. */
+/** Characters. A longer token is refused before it is hashed. */
 const MAX_TOKEN_LENGTH = 8192;
 
 /** `Authorization: Bearer TOKEN`, or null. */
@@ -42,7 +42,7 @@ export function chooseSubprotocol(headers: Headers, v2: boolean): string {
   return onlyTokens ? (offered[0] ?? "") : "";
 }
 
-/** True for one who speaks rexec.v2. */
+/** True where the client offers rexec.v2. */
 export function offersV2(headers: Headers): boolean {
   return offeredSubprotocols(headers).includes(SUBPROTOCOL_V2);
 }

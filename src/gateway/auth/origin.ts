@@ -1,8 +1,8 @@
 /** Which web pages may open a viewer socket. */
 
 /**
- * A page of another site could open a socket with a token that it got hold of, or by DNS rebinding; scripts and the
- * CLI send no Origin, and whoever can set Authorization is no web page.
+ * Refuses the page of another site, which may have got hold of a token or use DNS rebinding. Scripts and the CLI send no
+ * Origin, and a web page cannot set Authorization: both pass.
  * @param own origins of this gateway: see `RequestInfo.ownOrigins`
  */
 export function originAllowed(

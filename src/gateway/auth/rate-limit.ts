@@ -1,17 +1,19 @@
-/** A token bucket for each address: so many failures at once, then so many a minute. */
+/** Limits failures for each address. */
 import { networkOf } from "../../lib/network-of.ts";
 
+/** The size of a token bucket, and how many buckets are kept. */
 export interface RateLimitOptions {
-  /** Failures that are answered at once. */
+  /** Failures in a row before an address has to wait. */
   burst: number;
-  /** Milliseconds until one more is. */
+  /** Milliseconds until one more failure is allowed. */
   refillMs: number;
-  /** Addresses that are remembered; beyond, the one that was quiet for longest is forgotten. */
+  /** Addresses that are kept; beyond, the one whose last failure is oldest is forgotten. */
   maxAddresses: number;
 }
 
 export const FAILED_LOGINS: RateLimitOptions = { burst: 10, refillMs: 6_000, maxAddresses: 10_000 };
 
+/** A token bucket for each address (an IPv6 network of 64 bits counts as one). Bounded by `maxAddresses`. */
 export class RateLimit {
   readonly #options: RateLimitOptions;
   readonly #now: () => number;
@@ -27,7 +29,7 @@ export class RateLimit {
     return this.#buckets.size;
   }
 
-  /** Counts a failure from there. Answers 0, or the seconds to wait where there were too many. */
+  /** Counts a failure of this address. @returns 0, or the seconds to wait where there were too many */
   failed(address: string): number {
     const { burst, refillMs, maxAddresses } = this.#options;
     const key = networkOf(address);

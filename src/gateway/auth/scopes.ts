@@ -1,5 +1,5 @@
 /**
- * What a token may do. Every route names the one permission that it asks for.
+ * What a token may do. Every route names the one permission that it requires.
  *
  * | scope | may |
  * |---|---|
@@ -42,7 +42,7 @@ export function allowsOwnAgent(scopes: readonly string[], permission: OwnAgentPe
  */
 export type OwnAgentPermission = Permission | "agents:unregister" | "agents:describe";
 
-/** True where whoever has `own` may hand out `wanted`: nobody gives more than they have. */
+/** True where a token with the scopes `own` may create one with `wanted`: never more than its own. */
 export function mayGrant(own: readonly string[], wanted: readonly string[]): boolean {
   return own.includes("*") || wanted.every((scope) => own.includes(scope));
 }

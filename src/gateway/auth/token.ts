@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { tokenPrefix } from "../../protocol/token.ts";
 
-/** A token at the only moment when it is known in full. */
+/** A new token in full. Only its hash and prefix are stored. */
 export interface NewToken {
   token: string;
   hash: string;

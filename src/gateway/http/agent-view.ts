@@ -1,20 +1,10 @@
 /** An agent as the API shows it: what is stored, and what is known of its connection right now. */
 import { containerId } from "../../protocol/ids.ts";
-import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
+import type { Presence } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
 
-/** What the hub knows of a connected agent. */
-export interface Presence {
-  connectedAt: string;
-  lastPing: string;
-  /** Shells that run. */
-  sessions: number;
-  systemInfo: SystemInfo | null;
-  stats: AgentStats | null;
-}
-
 /** One entry of `GET /api/agents`. */
-export function agentView(agent: AgentRow, presence: Presence | null) {
+export function agentView(agent: AgentRow, presence?: Presence) {
   const systemInfo = presence?.systemInfo ?? agent.system_info;
   return {
     id: agent.id,
@@ -38,7 +28,7 @@ export function agentView(agent: AgentRow, presence: Presence | null) {
 }
 
 /** `GET /api/agents/{id}/status` */
-export function statusView(agent: AgentRow, presence: Presence | null) {
+export function statusView(agent: AgentRow, presence?: Presence) {
   if (!presence) return { status: "offline" };
   return {
     status: "online",
@@ -53,7 +43,7 @@ export function statusView(agent: AgentRow, presence: Presence | null) {
 }
 
 /** One entry of `GET /api/containers`, the list of the stock CLI and dashboard. */
-export function containerView(agent: AgentRow, presence: Presence | null) {
+export function containerView(agent: AgentRow, presence?: Presence) {
   const info = presence?.systemInfo ?? agent.system_info;
   return {
     id: containerId(agent.id),

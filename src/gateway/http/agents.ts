@@ -3,7 +3,6 @@ import { type Context, Hono } from "hono";
 import { patchAgentBody, registerBody } from "../../protocol/http.ts";
 import { onlyAgentOf, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { makeToken } from "../auth/token.ts";
-import { shellCount } from "../sessions/shells.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, containerView, statusView } from "./agent-view.ts";
 import { ApiError } from "./api-error.ts";
@@ -11,7 +10,7 @@ import { type ApiDeps, authenticate, type Env, findAgent, readBody } from "./con
 import { pageOf, pageWish } from "./paging.ts";
 
 export function agentRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, hub, quotas } = deps;
+  const { store, directory, quotas } = deps;
   const routes = new Hono<Env>();
 
   /** A page of the user's agents; with an agent's own token that agent alone. @throws ApiError 403 */
@@ -55,7 +54,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       throw new ApiError(403, "agent_limit_reached", `${what} (serve --max-agents)`);
     }
     const { agent, token } = registered;
-    hub.feed.changed(agent.user_id, agent.id, "created");
+    await directory.publish({ type: "created", agentId: agent.id, userId: agent.user_id });
     const note = "connects this agent and nothing else; it is shown this once";
     const token_info = { id: token.id, name: token.name, scopes: token.scopes, note };
     const warning = agent.ephemeral ? undefined : await namesakeWarning(deps, agent);
@@ -65,30 +64,37 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
 
   routes.get("/agents", async (c) => {
     const agents = await visibleAgents(c, await authenticate(c, deps));
-    return c.json(agents.map((agent) => agentView(agent, hub.presence(agent.id))));
+    const presences = await directory.presences(agents.map(({ id }) => id));
+    return c.json(agents.map((agent) => agentView(agent, presences.get(agent.id))));
   });
 
   routes.get("/containers", async (c) => {
     const agents = await visibleAgents(c, await authenticate(c, deps));
-    return c.json({ containers: agents.map((agent) => containerView(agent, hub.presence(agent.id))) });
+    const presences = await directory.presences(agents.map(({ id }) => id));
+    return c.json({ containers: agents.map((agent) => containerView(agent, presences.get(agent.id))) });
   });
 
   routes.get("/agents/:id", async (c) => {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
-    const returning = hub.isReturning(agent) || undefined;
-    return c.json({ ...agentView(agent, hub.presence(agent.id)), returning });
+    const link = await directory.link(agent.id);
+    const returning = (!link && (await directory.isReturning(agent))) || undefined;
+    return c.json({ ...agentView(agent, link?.presence), returning });
   });
 
   routes.get("/agents/:id/status", async (c) => {
     const principal = await authenticate(c, deps);
     const agent = await findAgent(store, c.req.param("id"));
     requireAgent(principal, agent, "agents:read");
-    const presence = hub.presence(agent.id);
-    const room = hub.room(agent.id);
-    const sessions = room && (await shellCount(room));
-    return c.json(statusView(agent, presence && { ...presence, sessions: sessions ?? presence.sessions }));
+    const link = await directory.link(agent.id);
+    if (!link) return c.json(statusView(agent));
+    const shells = (await link.sessions())?.filter(
+      ({ kind, ended_at }) => kind === "shell" && ended_at === null,
+    );
+    return c.json(
+      statusView(agent, { ...link.presence, sessions: shells?.length ?? link.presence.sessions }),
+    );
   });
 
   routes.patch("/agents/:id", async (c) => {
@@ -102,7 +108,7 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
       ...(tags === undefined ? {} : { tags }),
     };
     await store.agents.update(agent.id, changes);
-    hub.feed.changed(agent.user_id, agent.id, "updated");
+    await directory.publish({ type: "updated", agentId: agent.id, userId: agent.user_id });
     const now = { ...agent, ...changes };
     const warning = now.name === agent.name ? undefined : await namesakeWarning(deps, now);
     const message = "agent updated";
@@ -128,15 +134,14 @@ export function agentRoutes(deps: ApiDeps): Hono<Env> {
 }
 
 /** Forgets an agent and ends its sockets. */
-export async function removeAgent(agent: AgentRow, { store, hub }: ApiDeps): Promise<void> {
+export async function removeAgent(agent: AgentRow, { store, directory }: ApiDeps): Promise<void> {
   await (agent.ephemeral ? store.agents.forget(agent.id) : store.agents.delete(agent.id));
-  hub.agentDeleted(agent.id);
-  hub.feed.changed(agent.user_id, agent.id, "deleted");
+  await directory.publish({ type: "deleted", agentId: agent.id, userId: agent.user_id });
 }
 
 // --- internal ---
 
-/** Names need not be unique, but a person who types one must then add the id. */
+/** Names need not be unique, but a user who types one must then add the id. */
 async function namesakeWarning(
   { store }: ApiDeps,
   agent: AgentRow,

@@ -1,5 +1,6 @@
 /** A refusal as every route gives it: a status, a text, a machine-readable code. */
 
+/** A refusal of the API, thrown by a route: its HTTP status and the code that clients compare. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;

@@ -19,6 +19,7 @@ import { installerFor } from "./installer.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
 
+/** What the routes are made with. */
 export interface AppOptions extends ApiDeps {
   downloads: string | null;
   logger: Logger;
@@ -29,7 +30,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   const started = Date.now();
   app.use(
     secureHeaders({
-      strictTransportSecurity: false, // whether there is TLS is up to whoever runs us, or a proxy
+      strictTransportSecurity: false, // the operator, or a proxy, decides about TLS
       xFrameOptions: "DENY",
       referrerPolicy: "no-referrer",
     }),

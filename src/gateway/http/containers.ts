@@ -1,7 +1,6 @@
 /** `/api/containers`: agents as the stock CLI and dashboard know them, under `agent:UUID`. */
 import { type Context, Hono } from "hono";
 import { bareAgentId, containerId } from "../../protocol/ids.ts";
-import { encodeBare } from "../../protocol/v1.ts";
 import { requireAgent } from "../auth/authenticate.ts";
 import type { OwnAgentPermission, Permission } from "../auth/scopes.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -11,12 +10,13 @@ import { ApiError } from "./api-error.ts";
 import { type ApiDeps, authenticate, type Env, findAgent } from "./context.ts";
 
 export function containerRoutes(deps: ApiDeps): Hono<Env> {
-  const { hub } = deps;
+  const { directory } = deps;
   const routes = new Hono<Env>();
 
   routes.get("/containers/:id", async (c) => {
     const agent = await agentOf(c, deps, "agents:read");
-    return c.json(containerView(agent, hub.presence(agent.id)));
+    const link = await directory.link(agent.id);
+    return c.json(containerView(agent, link?.presence));
   });
 
   routes.delete("/containers/:id", async (c) => {
@@ -28,14 +28,14 @@ export function containerRoutes(deps: ApiDeps): Hono<Env> {
   /** Ends all shells of an agent, which stays connected. */
   routes.post("/containers/:id/stop", async (c) => {
     const agent = await agentOf(c, deps, "agents:use");
-    hub.room(agent.id)?.uplink?.send(encodeBare("shell_stop"));
+    await (await directory.link(agent.id))?.stopShells();
     return c.json({ id: containerId(agent.id), status: "stopped", message: "all shells were told to end" });
   });
 
   /** There is nothing to start: a shell starts with its first viewer, and an agent on its own machine. */
   routes.post("/containers/:id/start", async (c) => {
     const agent = await agentOf(c, deps, "agents:use");
-    if (hub.presence(agent.id)) return c.json({ id: containerId(agent.id), status: "running" });
+    if (await directory.link(agent.id)) return c.json({ id: containerId(agent.id), status: "running" });
     const message = "the agent is offline: start it on its machine (rexec-agent start)";
     throw new ApiError(409, "agent_offline", message);
   });

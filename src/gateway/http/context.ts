@@ -5,7 +5,7 @@ import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { Authenticator, Principal } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
 import type { Quotas } from "../quotas.ts";
-import type { Hub } from "../sessions/hub.ts";
+import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -14,9 +14,10 @@ import type { RequestInfo } from "./request-info.ts";
 /** Hono's types: what the server hands in with each request. */
 export type Env = { Bindings: RequestInfo };
 
+/** What the routes use of the gateway. Owned by the gateway. */
 export interface ApiDeps {
   store: Store;
-  hub: Hub;
+  directory: AgentDirectory;
   authenticator: Authenticator;
   quotas: Quotas;
 }

@@ -34,6 +34,7 @@ export function parseDownloadName(file: string): DownloadName | null {
   return { file, binary, isBuilt: binary !== null && BUILT.test(binary), isText };
 }
 
+/** The files that the installer and updates fetch. One for a gateway; hashes are kept as long as a file is unchanged. */
 export class DownloadFolder {
   readonly #folder: string | null;
   readonly #hashes: HashCache;

@@ -7,6 +7,7 @@ import type { Env } from "./context.ts";
 /** Largest page. */
 export const MAX_PAGE = 500;
 
+/** The page that a request asks for. */
 export interface PageWish {
   /** Rows, 1 to `MAX_PAGE`. */
   limit: number;

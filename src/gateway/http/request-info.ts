@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
+/** Who sent a request, and by which address. */
 export interface RequestInfo {
   /** The sender's IP address. */
   address: string;
@@ -12,6 +13,7 @@ export interface RequestInfo {
   ownOrigins: readonly string[];
 }
 
+/** What is known of the way between a sender and this gateway. */
 export interface ProxyOptions {
   /** Given by the operator; always right. */
   publicUrl: string | undefined;

@@ -13,7 +13,7 @@ import { pageOf, pageWish } from "./paging.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export function tokenRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, hub, quotas } = deps;
+  const { store, directory, quotas } = deps;
   const routes = new Hono<Env>();
 
   routes.get("/profile", async (c) => {
@@ -83,7 +83,7 @@ export function tokenRoutes(deps: ApiDeps): Hono<Env> {
     if (token.user_id !== principal.user.id)
       throw new ApiError(403, "not_yours", "this token belongs to someone else");
     await store.tokens.revoke(token.id);
-    hub.tokenRevoked(token.id);
+    await directory.publish({ type: "token_revoked", tokenId: token.id });
     return c.json({ message: "token revoked" });
   });
 

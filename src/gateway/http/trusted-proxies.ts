@@ -9,6 +9,7 @@ const RANGES: Readonly<Record<string, readonly string[]>> = {
   private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"],
 };
 
+/** The addresses and networks of `--trust-proxy`. One for a gateway. */
 export class TrustedProxies {
   readonly #list = new BlockList();
 

@@ -1,29 +1,32 @@
-/** One viewer at one session: its place in the mirror, what it types, what its terminal measures. */
-
+/** One viewer at one session: its place in the mirror, its input, and the size of its terminal. */
 import { zstd } from "../../lib/zstd.ts";
 import { AckGauge } from "../../link/ack-gauge.ts";
 import { Packer } from "../../link/packer.ts";
 import type { OutFrame } from "../../link/sender.ts";
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/v2/frames.ts";
 import { COUNTS } from "../../protocol/values.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
+import type { Snapshot } from "../../screen/screen.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
-import type { Mirror, MirrorReader } from "./mirror.ts";
+import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
-import { UNAPPLIED_BYTES, ViewerInput } from "./viewer-input.ts";
+import type { Reader } from "./reader.ts";
+import { ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
 
+/** What an attachment may use of its room. */
 export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
   mirror(info: Attached["info"]): Mirror;
-  /** Who looks at it already. */
+  /** The viewers that it has already. */
   others(info: Attached["info"]): readonly ConnectionInfo[];
   onGone(attachment: Attachment): void;
   snapshots: SnapshotBudget;
@@ -31,7 +34,8 @@ export interface AttachmentDeps {
   screenEveryMs: number;
 }
 
-export class Attachment implements PeerChannel, MirrorReader {
+/** A v2 viewer's channel for a session. Owned by `ShellChannels`, from its opening to the end of either side. */
+export class Attachment implements PeerChannel, Reader {
   readonly viewer: string;
   hold: boolean;
   readonly #peer: Peer;
@@ -235,7 +239,7 @@ export class Attachment implements PeerChannel, MirrorReader {
     if (output) mirror.join(this, resume);
   }
 
-  /** Where its output goes on, or null for a new look. Who started a session looks at it from its first byte on. */
+  /** Where its output goes on, or null for a new look. A viewer that started the session reads it from its first byte on. */
   #resumesAt(instance: string, created: boolean): number | null {
     if (created) return 0;
     return instance === this.#wish.instance ? (this.#wish.cursor ?? null) : null;
@@ -246,7 +250,7 @@ export class Attachment implements PeerChannel, MirrorReader {
   }
 
   #type(offset: number, bytes: Uint8Array): void {
-    // Ahead of the bytes: what they start is to find the size of whoever typed them.
+    // Ahead of the bytes: a program that they start has to find the size of the viewer that typed.
     this.#mirror?.size.typed(this.viewer);
     if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
   }

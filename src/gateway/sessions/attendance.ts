@@ -1,6 +1,6 @@
 /**
- * Who is at an agent: the viewers that are connected, and those whose line broke and who are likely to be back. For an
- * agent that leaves once nobody is there any more.
+ * The viewers of an agent: those that are connected, and those whose line broke and that are likely to be back. For an
+ * ephemeral agent, which leaves after its last viewer.
  */
 export class Attendance {
   /** By the viewers' own ids; a timer for one that dropped off. */

@@ -1,4 +1,4 @@
-/** A mirror's own appetite: it wants what the agent has up to where it attached, at the pace of the line. */
+/** What a mirror asks for by itself: what the agent has up to where the mirror attached, at the pace of the line. */
 import { CreditWindow } from "../../stream/credit.ts";
 
 /** Of a session's past on a slow line: some 1,000 lines. */
@@ -6,6 +6,7 @@ const TAIL_BYTES = 256 * 1024;
 /** A line that is not through with a ring in this time is slow, milliseconds. */
 const SLOW_MS = 1_000;
 
+/** Owned by a mirror, from its attaching until the past is there. Offsets in bytes, times of performance.now(). */
 export class Backfill {
   readonly #window: CreditWindow;
   #target = Number.MAX_SAFE_INTEGER;

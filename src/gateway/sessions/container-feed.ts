@@ -5,6 +5,7 @@
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import { containerId } from "../../protocol/ids.ts";
 import type { Connection } from "../sockets/connection.ts";
+import type { AgentDirectory, AgentEvent } from "./agent-directory.ts";
 
 /** Followers of one user. */
 export const MAX_FOLLOWERS_OF_USER = 32;
@@ -17,35 +18,55 @@ const MAX_CHANGES = 64;
 /** A follower has nothing to say. */
 const MAX_WORDS = 64;
 
-export type ContainerChange = "created" | "started" | "stopped" | "updated" | "deleted";
+/** What the dashboard calls an event of the directory; null for one that changes nothing in the list. */
+const CHANGES = {
+  created: "created",
+  connected: "started",
+  superseded: null,
+  disconnected: "stopped",
+  updated: "updated",
+  deleted: "deleted",
+} as const satisfies Record<AgentEvent["type"], string | null>;
+type ContainerChange = NonNullable<(typeof CHANGES)[AgentEvent["type"]]>;
 
-/** Where agents are looked up; both as `GET /api/containers` shows them. */
+/** Looks agents up. Both methods resolve to entries of `GET /api/containers`. */
 export interface ContainerSource {
+  /** Null for an agent that does not exist. */
   one(agentId: string): Promise<object | null>;
   all(userId: string): Promise<object[]>;
   /** Agents that a user may have. */
   readonly limit: number;
 }
 
+/** The followers of one user. */
 interface Audience {
-  /** True for one that has to get the whole list. */
+  /** True for a follower that needs the whole list. */
   readonly followers: Map<Connection, boolean>;
   readonly changes: Map<string, ContainerChange>;
   timer: Timer | null;
 }
 
+/** The followers of all users and what they have not been sent yet. Owned by the gateway. */
 export class ContainerFeed {
   readonly #source: ContainerSource;
   readonly #onError: (error: unknown) => void;
   readonly #audiences = new Map<string, Audience>();
+  readonly #unsubscribe: () => void;
 
-  /** @param onError told where the source fails; followers then get the list later */
-  constructor(source: ContainerSource, onError: (error: unknown) => void) {
+  /** @param onError called if the source fails; followers then get the list later */
+  constructor(
+    source: ContainerSource,
+    directory: Pick<AgentDirectory, "subscribe">,
+    onError: (error: unknown) => void,
+  ) {
     this.#source = source;
     this.#onError = onError;
+    this.#unsubscribe = directory.subscribe((event) => {
+      if (event.type !== "token_revoked") this.#changed(event);
+    });
   }
 
-  /** False where there are too many already. */
+  /** False if the user, or the gateway, has too many followers already. */
   hasRoomFor(userId: string): boolean {
     let all = 0;
     for (const { followers } of this.#audiences.values()) all += followers.size;
@@ -55,7 +76,7 @@ export class ContainerFeed {
 
   /**
    * Makes the connection a follower, from its opening on.
-   * @param onOpen called when it is there
+   * @param onOpen called when the socket is open
    */
   accept(connection: Connection, userId: string, onOpen: () => void): void {
     let words = 0;
@@ -76,10 +97,19 @@ export class ContainerFeed {
     });
   }
 
-  /** Something is otherwise with that agent. */
-  changed(userId: string, agentId: string, change: ContainerChange): void {
+  /** Sends nothing more. The sockets are the hub's to close. */
+  stop(): void {
+    this.#unsubscribe();
+    for (const { timer } of this.#audiences.values()) if (timer) clearTimeout(timer);
+    this.#audiences.clear();
+  }
+
+  // --- internal ---
+
+  #changed({ type, userId, agentId }: AgentEvent): void {
+    const change = CHANGES[type];
     const audience = this.#audiences.get(userId);
-    if (!audience) return;
+    if (!audience || !change) return;
     const before = audience.changes.get(agentId);
     audience.changes.delete(agentId);
     // Still unknown to the followers, whatever it has done since.
@@ -87,13 +117,6 @@ export class ContainerFeed {
     audience.changes.set(agentId, isNew ? "created" : change);
     this.#schedule(userId, EVERY_MS);
   }
-
-  stop(): void {
-    for (const { timer } of this.#audiences.values()) if (timer) clearTimeout(timer);
-    this.#audiences.clear();
-  }
-
-  // --- internal ---
 
   #audience(userId: string): Audience {
     const known = this.#audiences.get(userId);
@@ -115,7 +138,10 @@ export class ContainerFeed {
     if (!audience || audience.timer) return;
     audience.timer = setTimeout(() => {
       void this.#send(userId, audience)
-        .catch(this.#onError)
+        .catch((error: unknown) => {
+          for (const connection of audience.followers.keys()) audience.followers.set(connection, true);
+          this.#onError(error);
+        })
         .finally(() => {
           audience.timer = null;
           if (audience.changes.size > 0) this.#schedule(userId, EVERY_MS);
@@ -129,15 +155,13 @@ export class ContainerFeed {
     audience.changes.clear();
     const needsList = changes.length > MAX_CHANGES;
     for (const [connection, needs] of followers) {
-      // What waits for it would be followed by changes that it does not take either.
+      // A follower that has not read what was sent before would not read these changes either.
       if (needsList || needs || connection.buffered > 0) followers.set(connection, true);
     }
     const current = [...followers.keys()].filter((connection) => followers.get(connection) === false);
     if (current.length > 0) {
-      for (const [id, change] of changes) {
-        const frame = await this.#frame(id, change);
-        for (const connection of current) connection.send(frame);
-      }
+      const frames = await Promise.all(changes.map(([id, change]) => this.#frame(id, change)));
+      for (const frame of frames) for (const connection of current) connection.send(frame);
     }
     const behind = [...followers.keys()].filter(
       (connection) => followers.get(connection) && connection.buffered === 0,

@@ -1,21 +1,11 @@
 /**
  * How much output a mirror asks the agent for: as much as the fastest of its readers wants, and never more than the
- * ring can hold for that one. Where nobody reads, a trickle.
+ * ring can hold for that one. Without readers, a trickle.
  */
 import type { ByteRing } from "../../stream/byte-ring.ts";
+import type { ReaderPlace } from "./reader.ts";
 
-/** One reader's place. */
-export interface Reader {
-  /** Who it is: the same that comes back takes the place of what was held for it. */
-  readonly viewer: string;
-  /** False for a reader without a say in the pace. */
-  readonly hold: boolean;
-  /** How far it was sent output; null while it waits for its first. */
-  readonly sent: number | null;
-  readonly consumed: number;
-  readonly limit: number;
-}
-
+/** What the agent is told. */
 export interface DemandEvents {
   ack(consumed: number, limit: number): void;
   hold(hold: boolean): void;
@@ -35,13 +25,14 @@ const TRICKLE_MS = 250;
 /** Readers that dropped off and are remembered. */
 const MAX_DETACHED = 128;
 
+/** Owned by a mirror. Offsets in bytes; throws nothing. */
 export class Demand {
   /** The ring must keep what comes from this offset on, while a snapshot of it is made. */
   barrier: number | null = null;
   readonly #ring: ByteRing;
   readonly #holdMs: number;
   readonly #events: DemandEvents;
-  readonly #readers = new Set<Reader>();
+  readonly #readers = new Set<ReaderPlace>();
   readonly #detached = new Map<string, DetachedReader>();
   #backfillLimit = 0;
   #plugged = false;
@@ -55,7 +46,7 @@ export class Demand {
     this.#events = events;
   }
 
-  /** Somebody has a say in the pace. */
+  /** A reader has a say in the pace. */
   get holds(): boolean {
     if (this.#detached.size > 0) return true;
     for (const reader of this.#readers) if (reader.hold) return true;
@@ -76,23 +67,27 @@ export class Demand {
     this.#clearTimer();
   }
 
-  join(reader: Reader): void {
+  join(reader: ReaderPlace): void {
     this.#readers.add(reader);
     this.#detached.delete(reader.viewer);
   }
 
-  leave(reader: Reader, announced: boolean): void {
+  leave(reader: ReaderPlace, announced: boolean): void {
     this.#readers.delete(reader);
     if (announced || !reader.hold) return;
     const { consumed, limit } = reader;
-    this.#detached.set(reader.viewer, { consumed, limit, until: performance.now() + this.#holdMs });
+    this.#detached.set(reader.viewer, {
+      consumed,
+      limit: limit ?? 0,
+      until: performance.now() + this.#holdMs,
+    });
     for (const [oldest] of this.#detached) {
       if (this.#detached.size <= MAX_DETACHED) break;
       this.#detached.delete(oldest);
     }
   }
 
-  /** What the mirror itself wants, whoever reads. */
+  /** What the mirror itself wants, with or without readers. */
   backfill(limit: number): void {
     this.#backfillLimit = limit;
     this.update();
@@ -106,7 +101,7 @@ export class Demand {
       this.#toldHold = holds;
       this.#events.hold(holds);
     }
-    const { consumed, limit } = this.#wanted();
+    const { consumed, limit } = this.#wanted(holds);
     // A reader that comes back may have more than this copy has yet.
     this.#tell(Math.min(consumed, this.#ring.end), limit);
     if (!holds) this.#trickle();
@@ -125,15 +120,14 @@ export class Demand {
 
   // --- internal ---
 
-  #wanted(): { consumed: number; limit: number } {
-    const { holds } = this;
+  #wanted(holds: boolean): { consumed: number; limit: number } {
     let consumed = 0;
     let limit = 0;
     let sent: number | null = null;
     for (const reader of this.#readers) {
       if (holds && !reader.hold) continue;
       consumed = Math.max(consumed, reader.consumed);
-      limit = Math.max(limit, reader.limit);
+      limit = Math.max(limit, reader.limit ?? 0);
       if (reader.sent !== null) sent = Math.max(sent ?? 0, reader.sent);
     }
     for (const detached of this.#detached.values()) {
@@ -142,7 +136,7 @@ export class Demand {
       sent = Math.max(sent ?? 0, detached.consumed);
     }
     const { capacity } = this.#ring;
-    // Who has fallen out of the ring needs none of what is in it.
+    // A reader that has fallen out of the ring needs nothing of what is in it.
     const place = sent === null ? Infinity : Math.max(sent, this.#ring.start);
     const held = Math.min(place, this.barrier ?? Infinity) + capacity;
     return { consumed, limit: Math.min(Math.max(limit, this.#backfillLimit), held) };
@@ -159,7 +153,7 @@ export class Demand {
     this.#events.ack(told.consumed, told.limit);
   }
 
-  /** Nobody reads: the copy is kept about right, and costs the line little. */
+  /** No reader has a say: the copy is kept about right, and costs the line little. */
   #trickle(): void {
     const limit = this.#ring.end + TRICKLE_BYTES;
     if (this.#timer || this.#told.limit >= limit) return;

@@ -8,6 +8,7 @@ const RECORDED_MS = 120_000;
 /** Agents that are remembered; with more than that leaving at once, the earliest are forgotten. */
 const MOST = 10_000;
 
+/** Owned by the hub. Times are of a monotonic clock, ms. */
 export class Departures {
   readonly #leftAt = new Map<string, number>();
   readonly #startedAt: number;

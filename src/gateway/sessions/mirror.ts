@@ -1,38 +1,24 @@
 /**
- * The gateway's copy of a session's output: fed by one channel on the agent's leg, read by any number of viewers at
+ * The gateway's copy of a session's output: fed by one channel on the agent's leg, read by any number of readers at
  * places of their own. It survives the agent's connection, and asks for no byte twice.
  */
-
 import { zstd } from "../../lib/zstd.ts";
 import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
+import type { TerminalSize } from "../../screen/engine.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import { Screening } from "../../screen/screening.ts";
+import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { ByteRing } from "../../stream/byte-ring.ts";
 import { StreamReceiver } from "../../stream/stream.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 import { Backfill } from "./backfill.ts";
-import { Demand, type Reader } from "./demand.ts";
-import type { Snapshot, TerminalSize } from "./screen.ts";
-import { Screening } from "./screening.ts";
+import { Demand } from "./demand.ts";
+import type { Reader, ReadSource, SessionEnd } from "./reader.ts";
 import { SessionSize } from "./session-size.ts";
-import type { SnapshotBudget } from "./snapshot-budget.ts";
 
-/** How a session ended. */
-export interface SessionEnd {
-  exit_code: number | null;
-  signal: string | null;
-}
-
-/** Who reads a mirror; none may throw or wait. */
-export interface MirrorReader extends Reader {
-  /** There is something new for it: bytes, or the end. */
-  advance(): void;
-  show(snapshot: Snapshot): void;
-  resized(size: TerminalSize, by: string): void;
-  refused(message: Extract<ChannelMessage, { type: "refused" }>): void;
-}
-
+/** What a mirror is made with. */
 export interface MirrorOptions {
   timings: Timings;
   ringBytes: number;
@@ -47,16 +33,17 @@ export interface MirrorOptions {
   onGone(mirror: Mirror): void;
 }
 
-export class Mirror implements LinkChannel {
+/** Owned by the agent's `Mirrors`, until it is forgotten. Offsets are bytes from the session's first one on. */
+export class Mirror implements LinkChannel, ReadSource {
   readonly ring: ByteRing;
-  readonly readers = new Set<MirrorReader>();
+  readonly readers = new Set<Reader>();
   info: SessionInfo;
   end: SessionEnd | null = null;
-  /** When somebody last read it, performance.now(). */
+  /** When it last had a reader, performance.now(). */
   watchedAt = performance.now();
   readonly #options: MirrorOptions;
   readonly #demand: Demand;
-  readonly #screening: Screening<MirrorReader>;
+  readonly #screening: Screening<Reader>;
   readonly size: SessionSize;
   #receiver = new StreamReceiver(0);
   /** What the agent has from here on was asked for; null before anything was. */
@@ -149,7 +136,7 @@ export class Mirror implements LinkChannel {
    * Takes a reader in; it then reads `ring` at its own pace.
    * @param cursor where it goes on, or null for one that is new: it gets a snapshot
    */
-  join(reader: MirrorReader, cursor: number | null): void {
+  join(reader: Reader, cursor: number | null): void {
     this.readers.add(reader);
     this.#demand.join(reader);
     const from = cursor ?? 0;
@@ -162,7 +149,7 @@ export class Mirror implements LinkChannel {
   }
 
   /** @param announced it said that it goes; otherwise what it had asked for is held for a while */
-  leave(reader: MirrorReader, announced: boolean): void {
+  leave(reader: Reader, announced: boolean): void {
     this.size.left(reader.viewer, announced);
     if (!this.readers.delete(reader)) return;
     this.watchedAt = performance.now();
@@ -178,7 +165,7 @@ export class Mirror implements LinkChannel {
   }
 
   /** The reader gets the screen as it is now, as soon as it is known. */
-  requestScreen(reader: MirrorReader): void {
+  requestScreen(reader: Reader): void {
     this.#screening.request(reader);
   }
 

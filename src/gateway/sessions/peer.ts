@@ -31,7 +31,7 @@ export interface PeerEvents {
 const OUTPUT_BYTES = 128 * 1024;
 /** Of a viewer: the agent's connection has 1,024 for all of them. */
 const MAX_CHANNELS = 64;
-/** Answers and frames of commands may wait up to here; their windows keep far below it who reads at all. */
+/** Answers and frames of commands may wait up to here; the windows of a viewer that reads keep far below it. */
 const UNREAD_BYTES = 16 * 1024 * 1024;
 /** Messages that make no sense. */
 const MAX_INVALID = 1_000;

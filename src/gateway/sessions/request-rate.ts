@@ -1,8 +1,9 @@
-/** How many requests of one viewer the agent is bothered with: so many at once, then so many a second. */
+/** How many requests of one viewer are handed on to the agent: so many at once, then so many a second. */
 
 const BURST = 256;
 const PER_SECOND = 50;
 
+/** Owned by a viewer's connection. */
 export class RequestRate {
   #left = BURST;
   #at: number;

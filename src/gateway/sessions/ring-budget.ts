@@ -3,7 +3,7 @@
 /** What takes part of it. */
 export interface RingOwner {
   readonly isWatched: boolean;
-  /** When somebody last read it, performance.now(). */
+  /** When it last had a reader, performance.now(). */
   readonly watchedAt: number;
   setCapacity(bytes: number): void;
   forget(): void;
@@ -16,6 +16,7 @@ const MIN_RING_BYTES = 64 * 1024;
 /** Of all mirrors together. */
 export const RING_BUDGET_BYTES = 256 * 1024 * 1024;
 
+/** One for a gateway. Bytes. */
 export class RingBudget {
   readonly #bytes: number;
   readonly #owners = new Set<RingOwner>();

@@ -1,12 +1,11 @@
-/**
- * Whether a viewer keeps to the rules of a command's channel. The agent would end its connection over a breach, and
- * with it everybody's: so each viewer's is told apart here, and ends that viewer's own.
- */
+/** The rules of a command's channel: a viewer sends no stdin beyond its window, and acknowledges only what it was sent. */
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
-import { UNAPPLIED_BYTES } from "./viewer-input.ts";
+import type { ChannelOrder } from "./relay.ts";
 
-export class RunOrder {
+/** Owned by a relay. Offsets in bytes; throws nothing. */
+export class RunOrder implements ChannelOrder {
   /** Null before the agent has answered: nothing may be sent then. */
   #stdin: { next: number; limit: number } | null = null;
   /** How far stdout and stderr were sent. */

@@ -47,6 +47,7 @@ export class SessionQuota {
   }
 }
 
+/** What a census asks of its room. */
 export interface CensusEvents {
   /** The agent's sessions; null where it cannot say. */
   list(): Promise<SessionInfo[] | null>;
@@ -54,6 +55,7 @@ export interface CensusEvents {
   isStarting(session: string): boolean;
 }
 
+/** A viewer that waits for a session: granted or refused, once. */
 export interface Request {
   /** False once the viewer is gone. */
   isWanted(): boolean;

@@ -1,26 +1,28 @@
-/** The one size of a session: who decides it, who is told of it, and a program made to draw itself anew by it. */
-import type { TerminalSize } from "./screen.ts";
+/** The terminal size of a session: chosen from its viewers' sizes, and sent to the agent. */
+import type { TerminalSize } from "../../screen/engine.ts";
 import { Sizes } from "./sizes.ts";
 
+/** What the owner of a session size does for it. */
 export interface SessionSizeEvents {
-  /** To the agent, where it listens. */
+  /** Sends it to the agent, where that is connected. */
   send(size: TerminalSize): void;
-  /** @param by the viewer whose size it is now */
+  /** The session has another size. @param by the viewer whose size it is; empty for the agent's */
   changed(size: TerminalSize, by: string): void;
 }
 
-/** A program has seen within this that its size changed, milliseconds. */
+/** Time in which a program notices that its size changed, milliseconds. */
 const NUDGE_MS = 60;
 
+/** The one size of a session, in columns and rows. Owned by its mirror. */
 export class SessionSize {
   readonly #claims = new Sizes();
   readonly #graceMs: number;
   readonly #events: SessionSizeEvents;
   #size: TerminalSize;
-  /** It is our viewers' will, and the agent has to be told of it again when it is back. */
+  /** A viewer of this gateway chose it: the agent is told again when it reconnects. */
   #isOurs = false;
 
-  /** @param graceMs for a viewer that dropped off */
+  /** @param graceMs grace period of a viewer that dropped off */
   constructor({ cols, rows }: TerminalSize, graceMs: number, events: SessionSizeEvents) {
     this.#size = { cols, rows };
     this.#graceMs = graceMs;
@@ -31,7 +33,7 @@ export class SessionSize {
     return this.#size;
   }
 
-  /** What a viewer's terminal measures. */
+  /** A viewer attached, or its terminal has another size. */
   measured(viewer: string, size: TerminalSize): void {
     const now = performance.now();
     this.#claims.measured(viewer, size, now);
@@ -51,7 +53,7 @@ export class SessionSize {
     this.apply(now);
   }
 
-  /** The agent is there (again). @param size what the PTY has now */
+  /** The agent connected. @param size of its PTY */
   connected(size: TerminalSize): void {
     const same = this.#size.cols === size.cols && this.#size.rows === size.rows;
     if (same) return;
@@ -59,7 +61,7 @@ export class SessionSize {
     else this.become(size, "");
   }
 
-  /** Somebody who is not ours has changed it. False where it is as it was. */
+  /** The agent reports another size. @returns false where it is the current one */
   become({ cols, rows }: TerminalSize, by: string): boolean {
     if (this.#size.cols === cols && this.#size.rows === rows) return false;
     this.#size = { cols, rows };
@@ -67,7 +69,7 @@ export class SessionSize {
     return true;
   }
 
-  /** To be called now and then, for those whose grace is over. */
+  /** Chooses the size again. Call it every tick, since grace periods end. */
   apply(now: number): void {
     const best = this.#claims.current(now);
     if (!best || !this.become(best.size, best.by)) return;
@@ -75,7 +77,7 @@ export class SessionSize {
     this.#events.send(best.size);
   }
 
-  /** A full-screen program draws itself anew when its size changes: what it drew in a gap is nowhere else. */
+  /** Makes a full-screen program redraw, by a change of its size: its output in a gap is lost. */
   nudge(): void {
     const { cols, rows } = this.#size;
     if (rows < 2) return;

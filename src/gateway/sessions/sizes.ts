@@ -1,15 +1,16 @@
-/** Whose size a session has: that of the viewer who typed last; before anybody has, of the one who attached last. */
-import type { TerminalSize } from "./screen.ts";
+/** Chooses among the terminal sizes of a session's viewers. */
+import type { TerminalSize } from "../../screen/engine.ts";
 
 interface Claim {
   size: TerminalSize;
-  /** performance.now(), or null where they have not typed. */
+  /** performance.now() of the last input, or null before the first. */
   typedAt: number | null;
   attachedAt: number;
-  /** performance.now() until which the size of one who dropped off still counts. */
+  /** performance.now() at which the grace period of a viewer that dropped off ends. */
   until: number;
 }
 
+/** The size of the viewer that typed last counts; before any input, that of the viewer that attached last. */
 export class Sizes {
   readonly #claims = new Map<string, Claim>();
 
@@ -25,14 +26,14 @@ export class Sizes {
     if (claim) claim.typedAt = now;
   }
 
-  /** @param graceMs for one who may be back at once */
+  /** @param graceMs grace period of a viewer that dropped off; 0 for one that left */
   left(viewer: string, now: number, graceMs: number): void {
     const claim = this.#claims.get(viewer);
     if (claim && graceMs > 0) claim.until = now + graceMs;
     else this.#claims.delete(viewer);
   }
 
-  /** The size that counts and whose it is; null while nobody has said any. */
+  /** The size that counts and its viewer; null without any. */
   current(now: number): { size: TerminalSize; by: string } | null {
     let best: [string, Claim] | null = null;
     for (const entry of this.#claims) {

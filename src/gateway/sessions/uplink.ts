@@ -18,6 +18,7 @@ export interface UplinkEvents {
   onClosed(code: number, reason: string): void;
 }
 
+/** Owned by the agent's room, for one connection of the agent. */
 export class Uplink {
   readonly connection: Connection;
   /** What it says beyond v1, where it speaks rexec.v2. */

@@ -1,4 +1,5 @@
 /** A viewer's input on its way to the agent: handed on as it comes, never kept. The viewer resends what was lost. */
+import { UNAPPLIED_BYTES } from "../../protocol/limits.ts";
 import type { OwnerMessage } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
@@ -6,6 +7,7 @@ import type { AgentLink, ChannelMessage, LinkChannel } from "./agent-link.ts";
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
 
+/** What the owner of the input is told. */
 export interface ViewerInputEvents {
   onAttached(message: Attached): void;
   onRefused(message: Refused): void;
@@ -13,9 +15,7 @@ export interface ViewerInputEvents {
   onAck(consumed: number, limit: number): void;
 }
 
-/** What of a viewer's input may be unapplied. */
-export const UNAPPLIED_BYTES = 256 * 1024;
-
+/** A viewer's input channel on the agent's leg. Owned by an attachment, over any number of the agent's connections. */
 export class ViewerInput implements LinkChannel {
   readonly #events: ViewerInputEvents;
   #link: AgentLink | null = null;

@@ -1,4 +1,4 @@
-/** One accepted WebSocket, whoever is at its other end: written to, watched for life, closed once. */
+/** One accepted WebSocket, of an agent or a viewer: written to, watched for life, closed once. */
 import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
 import { Liveness, type LivenessTimes } from "../../link/liveness.ts";
@@ -20,7 +20,7 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
-  /** Once, whoever ended it. */
+  /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
 }
 
@@ -52,6 +52,7 @@ const PINGS_UNREAD = 256;
 
 type State = "opening" | "open" | "closing" | "closed";
 
+/** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
   readonly #stopMs: number;
@@ -118,7 +119,7 @@ export class Connection {
     return this.buffered <= UNREAD_BYTES;
   }
 
-  /** Sends a text frame; what is sent after the end is nobody's. Callers bound what they send by `buffered`. */
+  /** Sends a text frame; what is sent after the end is dropped. Callers bound what they send by `buffered`. */
   send(text: string): void {
     if (this.#state === "open") this.#ws?.send(text);
   }
@@ -234,7 +235,7 @@ export class Connection {
 
   alive(): void {
     this.#liveness.heard(performance.now());
-    this.#guarded(() => this.#events?.onAlive?.());
+    if (this.#events?.onAlive) this.#guarded(() => this.#events?.onAlive?.());
   }
 
   closed(code: number, reason: string): void {
@@ -266,10 +267,13 @@ export class Connection {
 
   #deliver(message: Message): void {
     if (this.#state !== "open") return;
-    this.#guarded(() => {
+    // As `#guarded`, without a closure for each message.
+    try {
       if (typeof message === "string") this.#events?.onText(message);
       else this.#events?.onBytes(message);
-    });
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** Has Bun read it, or not, as all who have a say in it want. */
@@ -285,9 +289,13 @@ export class Connection {
     try {
       work();
     } catch (error) {
-      this.#onFault(error);
-      this.close(CLOSE_FAULT, "the gateway has a problem of its own");
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#onFault(error);
+    this.close(CLOSE_FAULT, "the gateway has a problem of its own");
   }
 
   #ended(code: number, reason: string): void {

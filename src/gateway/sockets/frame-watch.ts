@@ -1,7 +1,7 @@
 /**
  * Bounds the unfinished frames of all connections. Bun keeps each until it is whole, up to `maxPayloadLength`, which is
- * one number for all roles: that of v1's results of commands. So what is held is looked at from outside: what the kernel
- * has handed over, less what came out as messages.
+ * one number for all roles: the size of a v1 command result. So they are measured from outside: the bytes that the kernel
+ * has handed over, less those that came out as messages.
  */
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -10,16 +10,20 @@ import { type TcpReceived, tcpReceived } from "../../lib/tcp-received.ts";
 import { CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
 import type { Connection } from "./connection.ts";
 
-/** Unfinished frames of all connections together, bytes. */
+/** Bound of all unfinished frames together, bytes. */
 export const UNFINISHED_BYTES = 64 * 1024 * 1024;
-/** How often it is looked at, milliseconds: in that time a fast peer sends some 50 MB more. */
+/** Interval of the check, milliseconds: in that time a fast peer sends some 50 MB more. */
 const LOOK_MS = 100;
-/** While the process has hardly grown, every tenth look is a real one: with 1,000 connections it takes 3 ms. */
+/** While the process has hardly grown, only every tenth check asks the kernel: with 1,000 connections it takes 3 ms. */
 const GROWTH_BYTES = 16 * 1024 * 1024;
 const EVERY = 10;
-/** Handshakes, headers of fragments, and what is on its way through: not counted against a role. */
+/** Allowance for handshakes, headers of fragments and messages in delivery. */
 const SLACK_BYTES = 1024 * 1024;
 
+/**
+ * Closes connections whose unfinished frames are too large, alone or together (`UNFINISHED_BYTES`). One for the gateway;
+ * does nothing where the kernel does not tell (see `tcpReceived`).
+ */
 export class FrameWatch {
   readonly #connections: Iterable<Connection>;
   readonly #logger: Logger;
@@ -28,7 +32,7 @@ export class FrameWatch {
   #memory = 0;
   #skipped = 0;
 
-  /** @param connections all that are open; asked for anew each time */
+  /** @param connections all open ones; iterated at each check */
   constructor(connections: Iterable<Connection>, logger: Logger) {
     this.#connections = connections;
     this.#logger = logger;

@@ -1,27 +1,33 @@
 /**
- * What came in on a socket and was not looked at yet. One read of a socket holds up to 512 KiB, which may be 80,000
- * messages: they are dealt with in turns, so that all others have theirs between.
+ * Shares the event loop between connections: one read of a socket holds up to 512 KiB, which may be 80,000 messages.
  */
 
 export type Message = string | Uint8Array;
 
+/** What the owner of an intake, its connection, does for it. */
 export interface IntakeEvents {
   deliver(message: Message): void;
-  /** False while no message is to be dealt with. */
+  /** False while delivery is paused. */
   mayDeliver(): boolean;
-  /** True as soon as something waits: the socket is not to be read. False once nothing does. */
+  /** True as soon as a message waits: stop reading the socket. False once none does. */
   onBehind(isBehind: boolean): void;
 }
 
-/** Messages of one connection in one turn of the event loop. */
+/** Messages of one connection in one turn of the event loop, each of `MESSAGE_BYTES` or a part of it. */
 const A_TURN = 256;
-/** Dealt with at once where the connection has ended. */
+/** A larger message counts as several: handling takes about a microsecond a KiB. */
+const MESSAGE_BYTES = 1024;
+/** Fewer are too few to ask for the next turn: an echo costs no wakeup of its own. */
+const A_FEW = 16;
+/** Messages that are delivered at once when the connection has ended; the rest is dropped. */
 const LAST_WORDS = 4_096;
 
+/** Delivers `A_TURN` messages a turn of the event loop. Owned by a connection; one read bounds its queue. */
 export class Intake {
   readonly #events: IntakeEvents;
   #queue: Message[] = [];
   #at = 0;
+  /** Counted since the turn began, or since one before it with fewer than `A_FEW`. */
   #inTurn = 0;
   #immediate: NodeJS.Immediate | null = null;
 
@@ -33,7 +39,7 @@ export class Intake {
     return this.#at < this.#queue.length;
   }
 
-  /** Bytes are copied where they have to wait. */
+  /** Delivers the message, or queues it; bytes are copied into the queue. */
   push(message: Message): void {
     if (this.isBehind || this.#inTurn >= A_TURN || !this.#events.mayDeliver()) {
       const isFirst = !this.isBehind;
@@ -42,17 +48,17 @@ export class Intake {
       this.run();
       return;
     }
-    this.#inTurn += 1;
-    if (this.#inTurn === 1) this.#nextTurn();
+    this.#count(message);
+    if (this.#inTurn >= A_FEW) this.#nextTurn();
     this.#events.deliver(message);
   }
 
-  /** To be called when messages may be dealt with again. */
+  /** Call it when `mayDeliver` is true again. */
   run(): void {
     if (this.isBehind) this.#nextTurn();
   }
 
-  /** The connection has ended: what came before that is dealt with. */
+  /** The connection has ended: delivers what came before. */
   end(): void {
     for (let left = LAST_WORDS; left > 0 && this.isBehind; left -= 1) this.#deliverNext();
     this.clear();
@@ -67,18 +73,23 @@ export class Intake {
 
   // --- internal ---
 
+  readonly #begin = () => {
+    this.#immediate = null;
+    this.#inTurn = 0;
+    this.#takeTurn();
+  };
+
   #nextTurn(): void {
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = null;
-      this.#inTurn = 0;
-      this.#takeTurn();
-    });
+    this.#immediate ??= setImmediate(this.#begin);
+  }
+
+  #count(message: Message): void {
+    this.#inTurn += 1 + Math.floor(message.length / MESSAGE_BYTES);
   }
 
   #takeTurn(): void {
     if (!this.isBehind) return;
     while (this.isBehind && this.#inTurn < A_TURN && this.#events.mayDeliver()) {
-      this.#inTurn += 1;
       this.#deliverNext();
     }
     if (!this.isBehind) {
@@ -92,6 +103,8 @@ export class Intake {
   #deliverNext(): void {
     const message = this.#queue[this.#at];
     this.#at += 1;
-    if (message !== undefined) this.#events.deliver(message);
+    if (message === undefined) return;
+    this.#count(message);
+    this.#events.deliver(message);
   }
 }

@@ -1,5 +1,4 @@
-/** Who may open a socket: everything that is decided before the upgrade, so that a refusal has a status and a reason. */
-
+/** Lets sockets in. All is decided before the upgrade, so that a refusal has a status and a reason. */
 import type { Server } from "bun";
 import { reportFault } from "../../lib/fault.ts";
 import { gather } from "../../lib/gather.ts";
@@ -15,7 +14,7 @@ import {
   VIEWER_MESSAGE_BYTES,
 } from "../../protocol/limits.ts";
 import { LENGTHS } from "../../protocol/values.ts";
-import type { Admission } from "../auth/admissions.ts";
+import type { Admission, Admissions } from "../auth/admissions.ts";
 import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
@@ -23,24 +22,33 @@ import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
 import type { Quotas } from "../quotas.ts";
-import { MAX_FOLLOWERS, MAX_FOLLOWERS_OF_USER } from "../sessions/container-feed.ts";
-import { type Hub, MAX_VIEWERS, type ViewerWish } from "../sessions/hub.ts";
+import type { SocketAcceptor, V1ViewerRequest } from "../sessions/acceptor.ts";
+import {
+  type AgentDirectory,
+  MAX_VIEWERS,
+  type SeatRefusal,
+  type ViewerSeat,
+} from "../sessions/agent-directory.ts";
+import { type ContainerFeed, MAX_FOLLOWERS, MAX_FOLLOWERS_OF_USER } from "../sessions/container-feed.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
-import type { UserRow } from "../store/users.ts";
 import type { Timings } from "../timings.ts";
 import { Connection, type ConnectionInfo, type SocketData } from "./connection.ts";
 
+/** What decides about a socket. */
 export interface UpgradeDeps {
   store: Store;
-  hub: Hub;
+  directory: AgentDirectory;
+  admissions: Admissions;
+  acceptor: SocketAcceptor;
+  feed: ContainerFeed;
   authenticator: Authenticator;
   quotas: Quotas;
   timings: Timings;
   logger: Logger;
-  /** Origins of web pages that may open a viewer socket, beside our own. */
+  /** Origins of web pages that may open a viewer socket, beside the gateway's own. */
   allowOrigins: readonly string[];
-  /** Speak rexec.v1 with everybody. */
+  /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only: boolean;
 }
 
@@ -64,18 +72,19 @@ export async function upgradeSocket(
   deps: UpgradeDeps,
 ): Promise<Response | undefined> {
   try {
-    using admission = deps.hub.admissions.begin();
-    const isFeed = FEED_PATH.test(url.pathname);
+    using admission = deps.admissions.begin();
     const sender = { ...info, peer: peerOf(request, server) };
-    const { connection, v2 } = isFeed
-      ? await admitFollower(request, url, sender, deps, admission)
-      : await admit(request, url, sender, deps, admission);
-    const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
-    if (server.upgrade(request, { data: { connection }, headers })) return undefined;
-    throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
+    const open = (connection: Connection, v2: boolean) => {
+      const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
+      if (server.upgrade(request, { data: { connection }, headers })) return;
+      throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
+    };
+    const admit = FEED_PATH.test(url.pathname) ? admitFollower : admitToAgent;
+    await admit(request, url, sender, deps, admission, open);
+    return undefined;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // Not the 429s: whoever gets those has been in the log already.
+    // Not the 429s: the log has the reason of those already.
     if (error.status !== 429) {
       const who = `${networkOf(info.address)} ${error.code}`;
       const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
@@ -97,14 +106,18 @@ function peerOf(request: Request, server: Server<SocketData>): string {
   return peer ? peerName(peer.address, peer.port) : "";
 }
 
+/** Upgrades the request. Bun opens the socket, and the hub counts it, before this returns. */
+type Open = (connection: Connection, v2: boolean) => void;
+
 /** @throws ApiError 401, 403, 404, 405, 426, 429 */
-async function admit(
+async function admitToAgent(
   request: Request,
   url: URL,
   info: Sender,
   deps: UpgradeDeps,
   admission: Admission,
-): Promise<Admitted> {
+  open: Open,
+): Promise<void> {
   checkMethod(request);
   checkUpgrade(request);
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
@@ -113,26 +126,23 @@ async function admit(
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
   requireAgent(principal, agent, terminal ? "agents:use" : "agents:connect");
-  if (terminal) checkPresence(agent, deps.hub);
-  // An agent that speaks v1 only has nothing that a viewer's v2 could be made of.
-  const v2 = !deps.v1Only && offersV2(request.headers) && (!terminal || deps.hub.speaksV2(agent.id));
   if (!terminal) await noteHeaders(request.headers, agent, deps);
-  // Nothing is waited for from here on: Bun opens the socket, and the hub lists it, within `upgrade`.
+  using seat = terminal ? await takeSeat(agent, principal, deps) : null;
+  // No await from here on: nothing that is checked now can change before the socket is open and counted.
   admission.check(principal.token.id, agent.id);
+  if (seat?.protocol === null) throw noSeat("offline", deps);
+  // A viewer's rexec.v2 cannot be served by an agent that speaks rexec.v1 only.
+  const v2 = !deps.v1Only && offersV2(request.headers) && seat?.protocol !== "v1";
   const connection = new Connection(
     describe(info, principal, roleOf(terminal !== undefined, v2)),
     deps.timings,
     onFault(deps, `the socket of ${terminal ? "a viewer" : "the agent"} of ${agent.id} failed`),
     liveness(deps, v2),
   );
-  if (terminal) {
-    checkViewers(principal.user, deps);
-    if (v2) deps.hub.acceptPeer(connection, agent, viewerId(url, LENGTHS.id));
-    else deps.hub.acceptViewer(connection, agent, wishOf(url));
-    return { connection, v2 };
-  }
-  deps.hub.acceptAgent(connection, agent, v2);
-  return { connection, v2 };
+  if (!terminal) deps.acceptor.agent(connection, agent, v2);
+  else if (v2) deps.acceptor.v2Viewer(connection, agent, viewerId(url, LENGTHS.id));
+  else deps.acceptor.v1Viewer(connection, agent, v1ViewerRequest(url));
+  open(connection, v2);
 }
 
 /** @throws ApiError 401, 403, 405, 426, 429 */
@@ -142,7 +152,8 @@ async function admitFollower(
   info: Sender,
   deps: UpgradeDeps,
   admission: Admission,
-): Promise<Admitted> {
+  open: Open,
+): Promise<void> {
   checkMethod(request);
   checkUpgrade(request);
   const credentials = socketCredentials(request, url);
@@ -150,7 +161,7 @@ async function admitFollower(
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   requirePermission(principal, "agents:read");
   admission.check(principal.token.id);
-  if (!deps.hub.feed.hasRoomFor(principal.user.id)) {
+  if (!deps.feed.hasRoomFor(principal.user.id)) {
     const message = `an account can have ${MAX_FOLLOWERS_OF_USER} of these connections, all together ${MAX_FOLLOWERS}`;
     throw new ApiError(429, "too_many_followers", message, { "Retry-After": "30" });
   }
@@ -159,8 +170,8 @@ async function admitFollower(
     deps.timings,
     onFault(deps, "the socket of a follower failed"),
   );
-  deps.hub.acceptFollower(connection, principal.user.id);
-  return { connection, v2: false };
+  deps.acceptor.follower(connection, principal.user.id);
+  open(connection, false);
 }
 
 function checkMethod({ method }: Request): void {
@@ -175,12 +186,6 @@ function checkMethod({ method }: Request): void {
 function checkUpgrade(request: Request): void {
   if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return;
   throw new ApiError(426, "upgrade_required", "this address speaks WebSocket", { Upgrade: "websocket" });
-}
-
-interface Admitted {
-  connection: Connection;
-  /** It speaks rexec.v2. */
-  v2: boolean;
 }
 
 function onFault({ logger }: UpgradeDeps, what: string): (error: unknown) => void {
@@ -206,21 +211,21 @@ function checkOrigin(
   );
 }
 
-function checkPresence(agent: AgentRow, hub: Hub): void {
-  if (!hub.presence(agent.id)) {
-    throw new ApiError(404, "agent_offline", "the agent is offline");
-  }
-  if (hub.viewerCount(agent.id) >= MAX_VIEWERS) {
-    throw new ApiError(429, "too_many_viewers", `an agent can have ${MAX_VIEWERS} viewers`, {
-      "Retry-After": "30",
-    });
-  }
+/** @throws ApiError 404, 429 */
+async function takeSeat(agent: AgentRow, { user }: Principal, deps: UpgradeDeps): Promise<ViewerSeat> {
+  const request = { agentId: agent.id, userId: user.id, userLimit: deps.quotas.viewers };
+  const answer = await deps.directory.takeSeat(request);
+  if (typeof answer === "string") throw noSeat(answer, deps);
+  return answer;
 }
 
-function checkViewers(user: UserRow, { hub, quotas }: UpgradeDeps): void {
-  if (hub.viewersOfUser(user.id) < quotas.viewers) return;
-  const message = `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`;
-  throw new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
+function noSeat(refusal: SeatRefusal, { quotas }: UpgradeDeps): ApiError {
+  if (refusal === "offline") return new ApiError(404, "agent_offline", "the agent is offline");
+  const message =
+    refusal === "agent_full"
+      ? `an agent can have ${MAX_VIEWERS} viewers`
+      : `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`;
+  return new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
 }
 
 function describe(
@@ -251,7 +256,7 @@ function viewerId({ searchParams }: URL, most: number): string {
   return searchParams.get("id")?.slice(0, most) || crypto.randomUUID();
 }
 
-function wishOf(url: URL): ViewerWish {
+function v1ViewerRequest(url: URL): V1ViewerRequest {
   const { searchParams } = url;
   return {
     id: viewerId(url, MAX_VIEWER_ID),
@@ -260,7 +265,7 @@ function wishOf(url: URL): ViewerWish {
   };
 }
 
-/** What the agent says of its machine may have changed since it registered. */
+/** Records what the agent says of its machine: it may have changed since the agent registered. */
 async function noteHeaders(headers: Headers, agent: AgentRow, { store }: UpgradeDeps): Promise<void> {
   const said = (name: string, limit: number) => headers.get(`x-agent-${name}`)?.slice(0, limit);
   const now = {

@@ -1,10 +1,10 @@
-/** Registered machines, and what was last known of each. */
+/** Registered agents, with their last known state. */
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
 import type { NewToken } from "../auth/token.ts";
 import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
-import type { Database } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
@@ -28,17 +28,18 @@ const agentRow = z.object({
   connected_at: z.nullable(z.string()),
   last_ping: z.nullable(z.string()),
   system_info: jsonColumn(systemInfo),
-  /** Of a CI job: it is forgotten by itself where it stays away. */
+  /** Of a CI job: deleted once it has been away for `ephemeralMs`. */
   ephemeral: booleanColumn,
 });
 export type AgentRow = z.infer<typeof agentRow>;
 
-/** What a registration says. */
+/** The fields of a registration. */
 export type AgentDetails = Pick<
   AgentRow,
   "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags" | "ephemeral"
 >;
 
+/** The table of agents. Owned by the store; methods reject with the database's error. */
 export class Agents {
   readonly #database: Database;
 
@@ -95,7 +96,7 @@ export class Agents {
     return Array.isArray(rows) && rows.length > 0;
   }
 
-  /** Changes what is given. */
+  /** Changes the given fields. */
   async update(id: string, changes: Partial<AgentDetails>): Promise<void> {
     const { tags, ...texts } = changes;
     const columns = { ...texts, ...(tags ? { tags: JSON.stringify(tags) } : {}) };
@@ -119,14 +120,14 @@ export class Agents {
     );
   }
 
-  /** Lets go of what an agent was able to store before there were limits: it would be read with every list. */
+  /** Drops system info from before the limits: it would be read with every list. */
   async dropOversized(): Promise<void> {
     await this.#database.run(
       (sql) => sql`UPDATE agents SET system_info = NULL WHERE LENGTH(system_info) > ${MAX_JSON}`,
     );
   }
 
-  /** Those of CI jobs of which nothing was heard since. `at`: RFC 3339. */
+  /** Ephemeral agents that have been silent since `at` (RFC 3339). */
   async ephemeralSince(at: string): Promise<Pick<AgentRow, "id" | "name" | "user_id">[]> {
     const rows = await this.#database.run(
       (sql) =>
@@ -135,11 +136,18 @@ export class Agents {
     return z.array(z.pick(agentRow, { id: true, name: true, user_id: true })).parse(rows);
   }
 
-  /** Deletes an agent of a CI job with its tokens: of jobs there are thousands, and nobody reads their tokens' list. */
+  /** Deletes an ephemeral agent and its tokens: there are thousands, and their revoked tokens would fill the list. */
   async forget(id: string): Promise<void> {
-    await this.#database.transaction(async (sql) => {
-      await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
-      await sql`DELETE FROM agents WHERE id = ${id}`;
+    await this.#database.transaction((sql) => erase(sql, id));
+  }
+
+  /** As `forget`, unless the agent has been heard of since. @param at RFC 3339 @returns whether it is forgotten */
+  async forgetSilent(id: string, at: string): Promise<boolean> {
+    return this.#database.transaction(async (sql) => {
+      const silent = sql`SELECT COUNT(*) AS n FROM agents WHERE id = ${id} AND COALESCE(last_ping, created_at) < ${at}`;
+      if ((await countOf(silent)) === 0) return false;
+      await erase(sql, id);
+      return true;
     });
   }
 
@@ -154,4 +162,11 @@ export class Agents {
       return Array.isArray(rows) && rows.length > 0;
     });
   }
+}
+
+// --- internal ---
+
+async function erase(sql: Queryable, id: string): Promise<void> {
+  await sql`DELETE FROM tokens WHERE agent_id = ${id}`;
+  await sql`DELETE FROM agents WHERE id = ${id}`;
 }

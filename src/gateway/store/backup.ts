@@ -1,4 +1,4 @@
-/** A copy of a gateway's database while the gateway runs. `cp` would miss what is only in SQLite's log yet. */
+/** Copies the database of a running gateway. `cp` would miss what is still in SQLite's write-ahead log. */
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf, RexecError } from "../../lib/errors.ts";

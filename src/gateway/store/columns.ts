@@ -1,4 +1,4 @@
-/** What columns hold, as schemas: databases differ in what they answer for a boolean, and JSON is kept as text. */
+/** Schemas of columns: databases differ in their booleans, and JSON is stored as text. */
 import * as z from "zod/mini";
 
 /** SQLite answers 0 or 1, Postgres a boolean. */

@@ -1,9 +1,10 @@
-/** One way to run SQL, whatever the database: plain statements, and transactions that nothing else gets into. */
+/** Runs SQL on either database: plain statements, and transactions that no other statement gets into. */
 import type { SQL } from "bun";
 
-/** Runs tagged templates; inside a transaction it is the transaction's own. */
+/** Runs tagged templates; inside a transaction it is the transaction's. */
 export type Queryable = SQL;
 
+/** An open database. Owned by the opened folder, which closes it. Methods reject with the driver's error. */
 export class Database {
   readonly #sql: SQL;
   readonly #singleConnection: boolean;

@@ -4,7 +4,7 @@ import type { Database, Queryable } from "./database.ts";
 import { MIGRATIONS, type Migration } from "./migrations/index.ts";
 
 /**
- * Applies what is missing, each migration in a transaction of its own together with its entry.
+ * Applies the missing migrations, each in a transaction of its own together with its entry.
  * @returns the versions that were applied
  * @throws RexecError `newer_schema` where a newer build made the database
  */

@@ -1,4 +1,4 @@
-/** Everything about the database that is SQLite's alone. On Postgres this file is the one with a sibling. */
+/** The part of the store that only SQLite needs. A Postgres store would replace this file. */
 
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { storeProblem } from "./problems.ts";
 /** An open data folder. */
 export interface OpenedFolder {
   database: Database;
-  /** Others on this machine can look into the folder, which existed before us. */
+  /** Other accounts can read the folder, which existed before the gateway opened it. */
   othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -19,8 +19,8 @@ export interface OpenedFolder {
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Opens `gateway.db` in the folder and makes what is missing: the folder with mode 0700, files with 0600.
- * @param exclusive refuse a folder that a running gateway has open; without it one may look in beside it
+ * Opens `gateway.db` in the folder. Makes a missing folder with mode 0700, files with 0600.
+ * @param exclusive refuse a folder that a running gateway has open; false opens it beside that gateway
  * @throws RexecError `bad_data_folder`, `data_folder_in_use`, `bad_database`
  */
 export async function openFolder(folder: string, exclusive: boolean): Promise<OpenedFolder> {
@@ -69,7 +69,7 @@ export async function copyDatabase(source: string, target: string): Promise<void
   }
 }
 
-/** True for what the database itself threw. */
+/** True for an error of the database itself. */
 export function isDatabaseError(error: unknown): boolean {
   return errnoOf(error)?.startsWith("SQLITE_") ?? false;
 }

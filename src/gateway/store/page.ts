@@ -1,4 +1,4 @@
-/** Reading a table in the order in which its rows were made, a page at a time. */
+/** Reads a table a page at a time, in the order of creation. */
 import type { Queryable } from "./database.ts";
 
 /** The place of a row in that order. */

@@ -1,4 +1,4 @@
-/** Why a gateway's data can't be opened, in words: the disk, the rights, or what is in the place of the database. */
+/** Explains why a gateway's data can't be opened: the disk, the permissions, or a damaged file. */
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
@@ -7,7 +7,7 @@ import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 const LEAST_ROOM = 64 * 1024;
 
 /**
- * What an error of the system or of SQLite means for a file of the gateway's.
+ * Explains an error of the system or of SQLite about a file of the gateway.
  * @param file the file or folder that was to be opened or written
  * @param code `bad_data_folder`, `bad_database` or `backup_failed`
  */
@@ -53,7 +53,7 @@ function explain(file: string, errno: string): Explanation | null {
   if (/BUSY|LOCKED/.test(errno)) {
     return { why: `${file} is in use by another process`, hint: "wait for it, or stop it, and try again" };
   }
-  // SQLite says no more of these than that it failed: what a full disk or a folder does to it, too.
+  // SQLite gives the same codes for a full disk and for a folder in place of the file.
   if (/CANTOPEN|IOERR/.test(errno)) return unreadable(file);
   return null;
 }

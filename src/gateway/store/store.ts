@@ -1,4 +1,4 @@
-/** All that the gateway remembers. */
+/** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
@@ -7,6 +7,7 @@ import { storeProblem } from "./problems.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
+/** The tables of an open data folder. Owned by the gateway, which closes it. */
 export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
@@ -16,7 +17,7 @@ export interface Store {
 }
 
 /**
- * Opens the data folder, makes what is missing, and brings the schema up to date.
+ * Opens the data folder, making it if it is missing, and brings the schema up to date.
  * @param exclusive see `openFolder`
  * @throws RexecError
  */
@@ -27,7 +28,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     await migrate(opened.database);
     await agents.dropOversized();
   } catch (error) {
-    await opened.close().catch(() => {}); // what went wrong first counts
+    await opened.close().catch(() => {}); // the first error counts
     throw storeProblem(join(folder, "gateway.db"), error, "bad_database");
   }
   return {

@@ -35,6 +35,7 @@ export interface TokenGrant {
   expiresAt?: string | null;
 }
 
+/** The table of tokens. Owned by the store; methods reject with the database's error. */
 export class Tokens {
   readonly #database: Database;
 
@@ -103,7 +104,7 @@ export async function purgeDeadTokens(sql: Queryable, user: PromiseLike<unknown>
     ORDER BY created_at DESC, id DESC LIMIT ${Number.MAX_SAFE_INTEGER} OFFSET ${DEAD_TOKENS_LISTED})`;
 }
 
-/** As `Tokens.create`, inside someone's transaction. */
+/** As `Tokens.create`, inside the caller's transaction. */
 export async function insertToken(sql: Queryable, token: NewToken, grant: TokenGrant): Promise<TokenRow> {
   const row: TokenRow = {
     id: Bun.randomUUIDv7(),

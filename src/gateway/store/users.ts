@@ -14,6 +14,7 @@ const userRow = z.object({
 });
 export type UserRow = z.infer<typeof userRow>;
 
+/** The table of users. Owned by the store; methods reject with the database's error. */
 export class Users {
   readonly #database: Database;
 

@@ -20,6 +20,7 @@ export function backlogShare(sessions: number): number {
   return Math.min(CAPACITY, Math.floor(CAPACITY_OF_AGENT / Math.max(1, sessions)));
 }
 
+/** Owned by a v1 session. Offsets in bytes of UTF-8. */
 export class Backlog {
   readonly #ring: ByteRing;
   #shellStart = 0;

@@ -1,18 +1,20 @@
 /**
- * Which sessions' output an agent of rexec.v2 need not send by v1: somebody reads it by v2, and by v1 nobody does, or
- * nobody takes it. v1 has no word for that, so the agent would take a line that is read on for a reader that wants all,
- * and run ahead of those by v2.
+ * Which sessions' output an agent of rexec.v2 need not send by v1: those with readers by v2 and without one by v1, or with
+ * none that takes it. v1 has no word for that: the agent would take a line that is read for a reader that wants all, and
+ * run ahead of the readers by v2.
  */
 
-import type { Session } from "../sessions/session.ts";
 import { shouldPause } from "./flow.ts";
+import type { Session } from "./session.ts";
 
+/** What the demand by v1 asks of the adapter. */
 export interface V1DemandEvents {
-  /** Somebody reads it by v2. */
+  /** It has a reader by v2. */
   isLed(session: string): boolean;
   tell(session: string, wanted: boolean): void;
 }
 
+/** Owned by the adapter. An agent's connection begins with all output wanted. */
 export class V1Demand {
   readonly #unwanted = new Set<string>();
   readonly #events: V1DemandEvents;

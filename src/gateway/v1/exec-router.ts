@@ -20,6 +20,7 @@ interface Pending {
   timer: Timer | null;
 }
 
+/** Owned by the adapter. A command that is not answered in time fails. */
 export class ExecRouter {
   readonly #graceMs: number;
   /** By our id, oldest first. */
@@ -47,7 +48,7 @@ export class ExecRouter {
     return { ...rest, command, id: ourId, ...(stdin ? { stdin: stdin.toBase64() } : {}) };
   }
 
-  /** A result from the agent. Answers false where nobody asked for it. */
+  /** A result from the agent. @returns false where no viewer asked for it */
   settle(result: ExecResult): boolean {
     const ourId = result.id ?? this.#oldest(result.command);
     const pending = ourId === undefined ? undefined : this.#take(ourId);

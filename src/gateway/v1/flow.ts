@@ -2,9 +2,9 @@
  * Backpressure towards viewers. v1 has no acknowledgements, so what a viewer has not taken yet is seen only in its
  * socket's buffer:
  *
- * - Everybody slow: while every viewer of an agent has more than `HIGH_BYTES` waiting, the agent's socket is not read.
+ * - All slow: while every viewer of an agent has more than `HIGH_BYTES` waiting, the agent's socket is not read.
  *   TCP hands that on to the agent, which stops reading its PTYs. Nothing is lost.
- * - Somebody fast: the agent is read on, and a viewer with more than `SKIP_BYTES` waiting gets no further output until
+ * - One fast: the agent is read on, and a viewer with more than `SKIP_BYTES` waiting gets no further output until
  *   its buffer is nearly empty, then one visible line that says how much it missed. A slow viewer never stalls another.
  * - A viewer that takes nothing at all for a minute is closed (`Timings.viewerStallMs`).
  *
@@ -18,7 +18,7 @@ export const SKIP_BYTES = 4 * 1024 * 1024;
 /**
  * Whether the agent's socket is to be paused.
  * @param paused whether it is now: it goes on only when some viewer has come down to `LOW_BYTES`
- * @param waiting bytes in each viewer's buffer; nobody means that nobody is slow
+ * @param waiting bytes in each viewer's buffer; none: no viewer is slow
  */
 export function shouldPause(paused: boolean, waiting: readonly number[]): boolean {
   if (waiting.length === 0) return false;

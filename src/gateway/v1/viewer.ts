@@ -6,11 +6,13 @@ import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import { LOW_BYTES, SKIP_BYTES, skipMarker } from "./flow.ts";
 
+/** Columns and rows, each at least 1. */
 export interface TerminalSize {
   cols: number;
   rows: number;
 }
 
+/** Owned by the adapter, for one connection of the viewer. Buffers in bytes. */
 export class Viewer {
   /** The client's own id for this tab or pane. */
   readonly id: string;

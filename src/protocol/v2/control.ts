@@ -20,13 +20,13 @@ const channel = z.int().check(z.minimum(0), z.maximum(0xffff_ffff));
 const offset = z.int().check(z.minimum(0), z.maximum(MAX_OFFSET));
 const side = z.int().check(z.minimum(1), z.maximum(65_535));
 const id = exact(LENGTHS.id, 1);
-/** Of what is started: the API has an address for each. */
+/** Of new sessions and commands: the API has a URL for each. */
 const newId = id.check(z.refine(isPathSegment, "nothing can have that name"));
 
-/** The viewer id under which a gateway itself attaches to an agent: it never types, and no viewer may have it. */
+/** The viewer id of the gateway itself at an agent: it sends no input, and no viewer may have it. */
 export const GATEWAY_VIEWER = "gateway";
 
-/** What is known of a session, for lists and at attach. Times are Unix milliseconds. */
+/** A session as lists and `attached` show it. Times are Unix milliseconds. */
 export const sessionInfo = z.object({
   session: id,
   /** A UUID made at the session's start: the same name started again has another one. */
@@ -55,13 +55,14 @@ const refusal = z.catch(
 );
 export type RefusalCode = z.infer<typeof refusal>;
 
-/** A name or a word of a few plain characters; another one is as good as none. */
+/** A word of plain characters; any other value counts as missing. */
 function plainWord(most: number) {
   return z.catch(z.optional(z.string().check(z.regex(/^[\w+-][\w.+-]*$/), z.maxLength(most))), undefined);
 }
 
-/** What the opener's terminal is: TERM and COLORTERM there. For a shell that is started for it. */
 const viewerTerminal = { term: plainWord(64), colorterm: plainWord(32) };
+
+/** TERM and COLORTERM of the opener's terminal, for a shell that it starts. */
 export interface ViewerTerminal {
   term?: string | undefined;
   colorterm?: string | undefined;
@@ -80,16 +81,16 @@ const attach = z.object({
   tail: z.optional(offset),
   /** False for a channel that only carries input. */
   output: z._default(z.boolean(), true),
-  /** False for a reader without a say in the pace: it gets a GAP where it is too slow. */
+  /** False for a reader without flow control: it gets a GAP where it is too slow. */
   hold: z._default(z.boolean(), true),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
-  /** Whose input this is; the agent counts each viewer's by itself. */
+  /** The viewer of this channel's input; the agent keeps an input offset for each viewer. */
   viewer: id,
   cols: z.optional(side),
   rows: z.optional(side),
   ...viewerTerminal,
-  /** With `create`: this line of the shell's in place of a login shell. An agent that doesn't know it starts a shell. */
+  /** With `create`: a command line in place of a login shell. An agent that doesn't know the field starts a shell. */
   command: z.optional(z.string().check(z.minLength(1), z.maxLength(LONGEST_COMMAND))),
   /** The command as lists show it. `attached` has it, which tells that the agent knows commands here. */
   shown: z.optional(z.string().check(z.minLength(1), z.maxLength(SHOWN_CHARS))),
@@ -98,7 +99,7 @@ const attach = z.object({
 const run = z.object({
   type: z.literal("run"),
   channel,
-  /** A UUID of the opener's: the same again attaches to what runs. */
+  /** A UUID that the opener chose: the same again attaches to the running command. */
   run: newId,
   command: exact(LENGTHS.command),
   /** The command as lists show it, where the line that runs is not for reading. */
@@ -106,13 +107,13 @@ const run = z.object({
   cwd: z.optional(exact(LENGTHS.path)),
   env: z.optional(variables),
   timeout_ms: z.optional(z.int().check(z.positive())),
-  /** How long its output may be silent behind its end before it is cut, where a process that it left holds it open. */
+  /** Silence that ends the output after the command's exit, while a background process holds its pipes open. */
   linger_ms: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_LINGER_MS))),
   /** The opener reads DATA_ZSTD too. */
   zstd: z._default(z.boolean(), false),
   /** Offsets of stdout and stderr to go on from. */
   cursors: z._default(z.tuple([offset, offset]), [0, 0]),
-  /** True where it has been asked for before: an agent that doesn't know it must not run it a second time. */
+  /** True for a repeated request: an agent that doesn't know the command must not run it again. */
   resume: z._default(z.boolean(), false),
 });
 
@@ -125,12 +126,12 @@ const fromOpener = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hold"), channel, hold: z.boolean() }),
   z.object({ type: z.literal("kill"), session: id }),
   z.object({ type: z.literal("list") }),
-  /** To an agent: whether anybody takes what it sends of that session by v1. True before anything is said. */
+  /** To an agent: whether a viewer reads the v1 output of that session. True until the first such message. */
   z.object({ type: z.literal("v1_output"), session: id, wanted: z.boolean() }),
 ]);
 /** From the side that attaches. */
 export type OpenerMessage = z.infer<typeof fromOpener>;
-/** The same as it is written: what has a default may be left out. */
+/** The same as it is written: fields with a default may be left out. */
 export type OpenerInput = z.input<typeof fromOpener>;
 
 /** A viewer of a session: the account's name, and since when, in Unix milliseconds. */
@@ -147,7 +148,7 @@ const fromOwner = z.discriminatedUnion("type", [
     /** How much of this viewer's input has been applied. */
     input: offset,
     created: z.boolean(),
-    /** From a gateway, to a viewer that is new to the session: the first of those who look at it already. */
+    /** From a gateway, to a viewer that is new to the session: the first of its other viewers. */
     others: lenient(someOf(other, COUNTS.others)),
   }),
   z.object({
@@ -161,7 +162,7 @@ const fromOwner = z.discriminatedUnion("type", [
     rows: side,
     /** Bytes of output that this viewer never gets. */
     skipped: offset,
-    /** The first so many of them draw. Behind them, with the pen at rest, a viewer may draw something of its own. */
+    /** The first so many of them draw. After them, with the pen at rest, a viewer may draw something of its own. */
     drawn: lenient(offset),
   }),
   z.object({
@@ -170,7 +171,7 @@ const fromOwner = z.discriminatedUnion("type", [
     exit_code: z.nullable(z.number()),
     signal: z.nullable(brief(LENGTHS.word)),
     timed_out: lenient(z.boolean()),
-    /** A process that the command left still held its output: what it prints from then on is lost. */
+    /** A background process still held the pipes: its further output is lost. */
     left_open: lenient(z.boolean()),
   }),
   z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),

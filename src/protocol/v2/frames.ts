@@ -10,7 +10,7 @@ export const SUBPROTOCOL_V2 = "rexec.v2";
 /** Most payload bytes of one DATA frame, plain. */
 export const MAX_DATA_BYTES = 64 * 1024;
 
-/** The largest offset: what lies ahead of one (a window, a frame) is a number that travels, too. */
+/** The largest offset: an offset plus a window or a frame has to fit a varint too. */
 export const MAX_OFFSET = 2 ** 52;
 
 /** The streams of a session. */
@@ -26,7 +26,7 @@ export type Frame =
   | { kind: "gap"; stream: Stream; channel: number; from: number; to: number }
   | { kind: "screen"; stream: Stream; channel: number; position: number; bytes: Uint8Array };
 
-/** A frame, `unknown` for a kind of a later version (to be ignored), or why it is none. */
+/** A frame, `unknown` for a kind of a later version (to be ignored), or why it is invalid. */
 export type Decoded =
   | { ok: true; frame: Frame }
   | { ok: false; problem: "unknown" | "invalid"; reason: string };
@@ -36,7 +36,7 @@ export const MAX_FRAME_BYTES = 1 + 3 * MAX_VARINT_BYTES + MAX_DATA_BYTES;
 
 /**
  * One frame as it travels.
- * @param scratch of `MAX_FRAME_BYTES`: where it is made, for one that is sent before the next is encoded
+ * @param scratch of `MAX_FRAME_BYTES`: the frame is written there, and has to be sent before the next is encoded
  * @throws RangeError for a number that no varint holds, or too much payload
  */
 export function encodeFrame(frame: Frame, scratch?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -89,8 +89,8 @@ function pack(
 ): Uint8Array<ArrayBuffer> {
   if (payload.length > MAX_DATA_BYTES)
     throw new RangeError(`${payload.length} bytes are too many for a frame`);
-  const head = numbers.reduce((sum, value) => sum + varintLength(value), 1);
-  const size = head + payload.length;
+  let size = 1 + payload.length;
+  for (const value of numbers) size += varintLength(value);
   const bytes = scratch ? scratch.subarray(0, size) : new Uint8Array(size);
   bytes[0] = (kind << 4) | stream;
   let at = 1;
@@ -108,7 +108,7 @@ interface Parts {
   rest: Uint8Array;
 }
 
-/** The frame, or what is wrong with it. */
+/** The frame, or why it is invalid. */
 function assemble({ kind, stream, channel, a, b, rest }: Parts): Frame | string {
   if (rest.length > MAX_DATA_BYTES) return `${rest.length} bytes of payload`;
   const carries = kind === KIND.data || kind === KIND.zstd || kind === KIND.screen;

@@ -1,6 +1,6 @@
 /** LEB128 varints of whole numbers up to 2^53 − 1, the largest that a JavaScript number holds exactly. */
 
-/** Most bytes that one takes: 8 × 7 bits are more than 53. */
+/** Most bytes of one: 8 × 7 bits are more than 53. */
 export const MAX_VARINT_BYTES = 8;
 
 /** How many bytes `value` takes, 1 to 8. */
@@ -32,7 +32,7 @@ export function writeVarint(target: Uint8Array, at: number, value: number): numb
   return position + 1;
 }
 
-/** Reads numbers one after the other; `failed` is set for good once one is cut short, too long or too large. */
+/** Reads varints of a frame in order. `failed` is set for good once one is cut short, too long or too large. */
 export class VarintReader {
   readonly #bytes: Uint8Array;
   #position: number;

@@ -3,13 +3,13 @@
  * of this machine, commands that run. It writes down what it heard.
  */
 import type { Server, ServerWebSocket } from "bun";
-import { Utf8Splitter } from "../../../src/lib/utf8.ts";
 import type { Agent } from "../../../src/protocol/http.ts";
 import { MAIN_SESSION, splitSessionId } from "../../../src/protocol/ids.ts";
 import type { ExecResult } from "../../../src/protocol/v1.ts";
 import { encodeToViewer, parseViewerMessage, type ViewerMessage } from "../../../src/protocol/v1-viewer.ts";
 import { openPty } from "../../../src/pty/open.ts";
 import type { Pty } from "../../../src/pty/pty.ts";
+import { Utf8Splitter } from "../../support/utf8-splitter.ts";
 
 export const TOKEN = `rexec_${"ab".repeat(32)}`;
 export const AGENT_ID = "11111111-2222-4333-8444-555555555555";

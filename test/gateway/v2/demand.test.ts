@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Demand, type Reader } from "../../../src/gateway/sessions/demand.ts";
+import { Demand } from "../../../src/gateway/sessions/demand.ts";
+import type { ReaderPlace as Reader } from "../../../src/gateway/sessions/reader.ts";
 import { ByteRing } from "../../../src/stream/byte-ring.ts";
 
 const CAPACITY = 1000;

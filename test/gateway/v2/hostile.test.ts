@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Screen } from "../../../src/gateway/sessions/screen.ts";
 import type { OwnerInput } from "../../../src/protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_OFFSET } from "../../../src/protocol/v2/frames.ts";
 import { ScreenPool } from "../../../src/screen/pool.ts";
+import { Screen } from "../../../src/screen/screen.ts";
 import { ByteRing } from "../../../src/stream/byte-ring.ts";
 import { type V2Stage, v2Stage } from "../../support/v2-stage.ts";
 import type { V2Viewer } from "../../support/v2-viewer.ts";

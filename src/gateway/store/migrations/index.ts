@@ -3,6 +3,7 @@ import initial from "./0001-initial.sql" with { type: "text" };
 import ephemeral from "./0002-ephemeral.sql" with { type: "text" };
 import paging from "./0003-paging.sql" with { type: "text" };
 
+/** One step of the schema. Applied once, in a transaction of its own. */
 export interface Migration {
   /** 1, 2, 3, … without gaps. */
   version: number;

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Screen } from "../../../src/gateway/sessions/screen.ts";
-import { SkippedModes } from "../../../src/screen/modes.ts";
-import { ScreenPool } from "../../../src/screen/pool.ts";
-import { ByteRing } from "../../../src/stream/byte-ring.ts";
-import { ReferenceTerminal as Reference } from "../../support/reference-terminal.ts";
+import { SkippedModes } from "../../src/screen/modes.ts";
+import { ScreenPool } from "../../src/screen/pool.ts";
+import { Screen } from "../../src/screen/screen.ts";
+import { ByteRing } from "../../src/stream/byte-ring.ts";
+import { ReferenceTerminal as Reference } from "../support/reference-terminal.ts";
 
 const pool = new ScreenPool();
 afterAll(() => pool.stop());

@@ -1,8 +1,8 @@
-/** One shell of an agent as the gateway sees it: its state, who looks at it, and its output as text. */
+/** One shell of an agent as v1 messages tell of it: its state, its viewers, and its output as text. */
 import { DEFAULT_COLS, DEFAULT_ROWS } from "../../protocol/limits.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import { Backlog } from "../v1/backlog.ts";
-import type { TerminalSize, Viewer } from "../v1/viewer.ts";
+import { Backlog } from "./backlog.ts";
+import type { TerminalSize, Viewer } from "./viewer.ts";
 
 /** Sessions of one agent that are kept track of; what an agent says of more is ignored. */
 export const MAX_SESSIONS = 256;
@@ -36,6 +36,7 @@ export function nextState(state: ShellState, event: ShellEvent): ShellState {
   }
 }
 
+/** Owned by a room's adapter, until its grace period is over or the agent is away for good. */
 export class Session {
   readonly id: string;
   readonly viewers = new Set<Viewer>();
@@ -44,7 +45,7 @@ export class Session {
   size: TerminalSize | null = null;
   /** How its shell ended; null while there is one, or none yet. */
   stop: ShellStop | null = null;
-  /** Ends a split session that nobody came back to. */
+  /** Ends a split session to which its viewer did not come back. */
   graceTimer: Timer | null = null;
   #state: ShellState = "unknown";
   #decoder = newDecoder();

@@ -1,20 +1,23 @@
-/** When a mirror's screen is brought up to date, and who gets a snapshot of it. Owned by the mirror; throws nothing. */
+/** Keeps a screen up to date, and shows snapshots of it to readers. */
 
-import { messageOf } from "../../lib/errors.ts";
-import type { ScreenPool } from "../../screen/pool.ts";
-import type { ByteRing } from "../../stream/byte-ring.ts";
-import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot, type TerminalSize } from "./screen.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { ByteRing } from "../stream/byte-ring.ts";
+import type { TerminalSize } from "./engine.ts";
+import type { ScreenPool } from "./pool.ts";
+import { Screen, SNAPSHOT_TAIL_BYTES, type Snapshot } from "./screen.ts";
 import type { SnapshotBudget } from "./snapshot-budget.ts";
 
+/** What the owner of a screening, its mirror, does for it. */
 export interface ScreeningEvents {
-  /** Somebody looks at it: its screen is kept near the present. */
+  /** True while it has viewers: its screen is then kept near the present. */
   isWatched(): boolean;
-  /** Something is being cut at this offset: the ring has to keep what follows. Null when it is done. */
+  /** A snapshot is being cut at this offset: the ring has to keep the output from there on. Null when it is done. */
   onBarrier(offset: number | null): void;
-  /** What a full-screen program drew was lost in a gap: it has to draw itself anew. */
+  /** A full-screen program drew into a gap: make it redraw. */
   onStale(): void;
 }
 
+/** The bounds of a screening, and the gateway's shared pools. */
 export interface ScreeningOptions {
   /** Lines above the screen. */
   scrollback: number;
@@ -22,21 +25,25 @@ export interface ScreeningOptions {
   snapshots: SnapshotBudget;
 }
 
-/** A screen is brought up to date while no more than `QUIET_BYTES` come in `QUIET_MS` milliseconds. */
+/** A screen with viewers catches up while no more than `QUIET_BYTES` come in `QUIET_MS` milliseconds. */
 const QUIET_MS = 100;
 const QUIET_BYTES = 100 * 1024;
-/** A screen on which nothing happened for this long is put away, milliseconds: it has up to 3 MB. */
+/** A screen without output or requests for this long is put to rest, milliseconds: its terminal has up to 3 MB. */
 const REST_MS = 60_000;
-/** The same where nobody looks: shells that come and go must not leave a screen each. */
+/** The same without viewers: short-lived shells must not leave a terminal each. */
 const UNWATCHED_REST_MS = 2_000;
-/** A snapshot serves all who ask within this time, milliseconds, while no more output than this came since. */
+/** A snapshot serves all requests within this time, milliseconds, and this much further output. */
 const SHARED_MS = 250;
 const SHARED_BYTES = 64 * 1024;
-/** Cuts that came to nothing, one after the other, before a viewer gets no screen. */
+/** Failed cuts in a row before viewers get no screen. */
 const MOST_ATTEMPTS = 20;
 const NO_SCREEN =
   "\x1b[0m\x1b[7m rexec: this session's screen could not be drawn; what it prints from now on follows \x1b[0m\r\n";
 
+/**
+ * The screen of one session and the readers that wait for a snapshot of it. Owned by its mirror; throws nothing. A screen
+ * that fails is replaced by a notice.
+ */
 export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
   readonly #ring: ByteRing;
   readonly #scrollback: number;
@@ -68,9 +75,9 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#screen = new Screen(ring, size, scrollback, screens);
   }
 
-  /** The ring starts over, and is not yet what a snapshot could be made of. */
+  /** The ring starts over: snapshots wait for `ready`. */
   restart(size: TerminalSize): void {
-    // What was too much once is so again.
+    // A screen that exceeded the limits would again.
     if (!this.#screen.hasFailed) {
       this.#screen.dispose();
       this.#screen = new Screen(this.#ring, size, this.#scrollback, this.#pool);
@@ -80,13 +87,13 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#hadGap = false;
   }
 
-  /** The ring has all there was. */
+  /** The ring has its backfill: snapshots may be cut. */
   ready(): void {
     this.#ready = true;
     void this.#cut();
   }
 
-  /** The reader gets the screen as it is now, as soon as it is known. */
+  /** Shows the reader the current screen, as soon as a snapshot is cut. */
   request(reader: Reader): void {
     this.#waiting.add(reader);
     this.#usedAt = performance.now();
@@ -97,7 +104,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#waiting.delete(reader);
   }
 
-  /** To be called before so many bytes are put into the ring. */
+  /** Call it before so many bytes are put into the ring. */
   expect(bytes: number): void {
     this.#screen.leave(this.#ring.end + bytes - this.#ring.capacity);
     this.#received += bytes;
@@ -105,14 +112,14 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#whenQuiet();
   }
 
-  /** To be called before the ring starts over behind a gap. */
+  /** Call it before the ring starts over behind a gap. */
   jump(to: number): void {
     this.#screen.jump(to);
     this.#latest = null;
     this.#hadGap = true;
   }
 
-  /** To be called before the ring becomes smaller. */
+  /** Call it before the ring shrinks. */
   shrink(capacity: number): void {
     this.#screen.leave(this.#ring.end - capacity);
   }
@@ -122,15 +129,15 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#latest = null;
   }
 
-  /** To be called now and then. */
+  /** Call it every tick. */
   tick(now: number): void {
     if (this.#latest && now - this.#latest.at > SHARED_MS) this.#latest = null;
     if (now - this.#usedAt > (this.#events.isWatched() ? REST_MS : UNWATCHED_REST_MS)) this.rest();
   }
 
-  /** Nothing more will come, and nobody looks. */
+  /** Puts the screen to rest: no output and no viewers are expected. */
   rest(): void {
-    this.#screen.rest().catch(() => {}); // it stays as it is
+    this.#screen.rest().catch(() => {}); // the terminal stays
   }
 
   stop(): void {
@@ -143,7 +150,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
 
   // --- internal ---
 
-  /** What is behind is parsed first; meanwhile the agent sends no more than the ring holds beside it. */
+  /** Catches up, then cuts; meanwhile the agent sends no more than the ring holds beside the barrier. */
   async #cut(): Promise<void> {
     if (this.#cutting) return;
     this.#cutting = true;
@@ -187,7 +194,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     }
   }
 
-  /** Bytes alone: no screen, and the modes as far as they are known. */
+  /** A notice in place of a screen, and the modes as far as they are known. */
   #bare(screen: Screen): Snapshot {
     screen.leave(this.#ring.end);
     this.#hadGap = true;
@@ -209,7 +216,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     this.#hadGap = false;
   }
 
-  /** Keeps the screen near the present while little comes in: then a snapshot is soon made, and misses nothing. */
+  /** Keeps the screen near the present while output is quiet: then a snapshot is cut soon, and skips nothing. */
   #whenQuiet(): void {
     if (this.#timer || this.#stopped || !this.#events.isWatched()) return;
     this.#timer = setTimeout(() => {
@@ -218,7 +225,7 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
       this.#received = 0;
       if (!this.#events.isWatched()) return;
       if (quiet)
-        this.#screen.catchUp(this.#ring.end).catch(() => {}); // the next look tries again
+        this.#screen.catchUp(this.#ring.end).catch(() => {}); // the next timer tries again
       else this.#whenQuiet();
     }, QUIET_MS);
   }

@@ -1,86 +1,85 @@
-/**
- * A session's screen as a terminal would show it now: a headless terminal in a thread of the pool, which is given the
- * output lazily. `docs/protocol-v2.md` ("The screen") says what is left out when. Owned by `Screening`; what fails here
- * costs this session its screen, and no other.
- */
+/** The screen of a session, drawn by a headless terminal in a thread of the pool. */
 
-import type { TerminalSize } from "../../screen/engine.ts";
-import { SkippedModes } from "../../screen/modes.ts";
-import { MAX_OPEN_BYTES } from "../../screen/output-filter.ts";
-import type { Place, ScreenPool } from "../../screen/pool.ts";
-import type { ScreenTask } from "../../screen/task.ts";
-import { ScreenLost } from "../../screen/thread.ts";
-import type { ByteRing } from "../../stream/byte-ring.ts";
+import type { ByteRing } from "../stream/byte-ring.ts";
+import type { TerminalSize } from "./engine.ts";
+import { SkippedModes } from "./modes.ts";
+import { MAX_OPEN_BYTES } from "./output-filter.ts";
+import type { Place, ScreenPool } from "./pool.ts";
+import type { ScreenTask } from "./task.ts";
+import { ScreenLost } from "./thread.ts";
 
-export type { TerminalSize };
-
-/** A terminal serialized, as it is at `offset`. */
+/** A serialized terminal: its state at `offset` of the output. */
 export interface Snapshot extends TerminalSize {
   offset: number;
   bytes: Uint8Array<ArrayBuffer>;
-  /** Of them, those that draw, where state is set behind them. */
+  /** The first so many bytes draw; the rest sets state. */
   drawn?: number | undefined;
 }
 
-/** Bytes before what a snapshot is cut at that a viewer may need again. */
+/** Bytes before the offset of the cut that a viewer may need again. */
 export const SNAPSHOT_TAIL_BYTES = MAX_OPEN_BYTES;
 
-/** Of what is further behind only the modes are taken. About 50 ms of parsing. */
+/** Output further behind than this is skipped, except for its modes. About 50 ms of parsing. */
 const PARSED_BYTES = 512 * 1024;
-/** Parsed in one task, which is to take some milliseconds: less of it where it takes longer. */
+/** Bytes of one task: adapted to take between `SLICE_MS`. */
 const SLICE_BYTES = { least: 512, first: 4 * 1024, most: 64 * 1024 };
 const SLICE_MS = { short: 5, long: 25 };
-/** What parsing may take to catch up once; ordinary output takes a hundredth. */
+/** Bound of catching up once, milliseconds of parsing; ordinary output takes a hundredth. */
 const CATCH_UP_MS = 5_000;
-/** Looked through for modes in one go. */
+/** Bytes searched for modes at a time. */
 const SKIPPED_BYTES = 64 * 1024;
-/** Looked through for a place where no sequence and no character is cut in two. */
+/** Bytes searched for a place that cuts no sequence and no character. */
 const ALIGN_BYTES = 4 * 1024;
-/** A terminal has 12 bytes a cell, of lines that were written and of all its rows: larger ones are drawn this large. */
+/** Bounds of a drawn terminal, which takes 12 bytes a cell. A larger terminal is drawn in this size. */
 const MOST_COLS = 1_000;
 const MOST_ROWS = 500;
-/** Characters of a snapshot that is kept. */
+/** Bound of a kept snapshot, characters. */
 const KEPT_CHARACTERS = 1024 * 1024;
-/** A thread may be lost by another session's doing this often while this one catches up. */
+/** Other sessions may cost this one its thread so often while it catches up. */
 const MOST_LOSSES = 5;
+/** The terminal may throw so often before the session has no screen. */
 const MOST_FAULTS = 8;
-/** What the terminal shows is kept this often at most, so that another one can go on from there. */
+/** At least so many bytes lie between two kept snapshots, from which another terminal can go on. */
 const KEPT_EVERY_BYTES = 512 * 1024;
 const ESCAPE = 0x1b;
 const LINE_FEED = 0x0a;
 
+/**
+ * A headless terminal that parses the output of a ring lazily. Owned by `Screening`. A failure costs this session its screen,
+ * and no other; `docs/protocol-v2.md` ("The screen") says which output is left out.
+ */
 export class Screen {
   readonly #ring: ByteRing;
   readonly #scrollback: number;
   readonly #pool: ScreenPool;
   readonly #place: Place;
   readonly #skipped = new SkippedModes();
-  /** Something before `#position` was left out since the terminal was last fed. */
+  /** Output before `#position` was skipped since the terminal last parsed. */
   #hasSkipped = false;
-  /** Sizes that hold from an offset on. */
+  /** Sizes, each valid from an offset on. */
   #sizes: { from: number; size: TerminalSize }[] = [];
   #size: TerminalSize;
-  /** What the terminal has now. */
+  /** The terminal's current size. */
   #terminalSize: TerminalSize;
   #position: number;
-  /** Bytes before `#position` that the terminal was given and waits to see the end of. */
+  /** Bytes before `#position` of a sequence that is incomplete. */
   #openBytes = 0;
   #isOpen = false;
   #isAlternate = false;
   #sliceBytes = SLICE_BYTES.first;
-  /** What the terminal showed last: it is made anew from there. */
+  /** The latest snapshot, from which the terminal is rebuilt. */
   #kept: Snapshot | null = null;
-  /** Where it was to be kept last. */
+  /** The offset of the last try to keep one. */
   #keptAt = 0;
   #waiting = 0;
-  /** One at a time; never rejects. */
+  /** The queue of operations, one at a time. Never rejects. */
   #last: Promise<unknown> = Promise.resolve();
   /** How often the terminal has thrown. */
   #faults = 0;
   #disposed = false;
   #failed = false;
 
-  /** Output goes on at the ring's start. @param scrollback lines */
+  /** Begins at the ring's start. @param scrollback lines */
   constructor(ring: ByteRing, size: TerminalSize, scrollback: number, pool: ScreenPool) {
     this.#ring = ring;
     this.#size = this.#terminalSize = drawn(size);
@@ -90,32 +89,32 @@ export class Screen {
     this.#place = pool.place({ onPressure: () => void this.rest(), onForget: () => this.#forget() });
   }
 
-  /** All before this offset has been parsed or left out. */
+  /** All output before this offset was parsed or skipped. */
   get position(): number {
     return this.#position;
   }
 
-  /** A full-screen program has the terminal. */
+  /** True while the alternate screen is on. */
   get isAlternate(): boolean {
     return this.#isAlternate;
   }
 
-  /** Its output could not be drawn within the limits: there is no screen, and will be none. */
+  /** The output could not be drawn within the limits: there is no screen, for good. */
   get hasFailed(): boolean {
     return this.#failed;
   }
 
-  /** Nothing was ever printed: it needs no terminal to tell how that looks. */
+  /** The session has no output yet: its screen needs no terminal. */
   get isBlank(): boolean {
     return this.#ring.end === 0 && !this.#isOpen && !this.#failed;
   }
 
-  /** The size that output at the ring's end is for. */
+  /** The size at the ring's end. */
   get size(): TerminalSize {
     return this.#sizes.at(-1)?.size ?? this.#size;
   }
 
-  /** The size from the ring's end on. */
+  /** Sets the size from the ring's end on. */
   resize(size: TerminalSize): void {
     const from = this.#ring.end;
     if (this.#sizes.at(-1)?.from === from) this.#sizes.pop();
@@ -123,39 +122,39 @@ export class Screen {
     if (this.#sizes.length > 64) this.#sizes.shift();
   }
 
-  /** To be called before the ring forgets or loses what comes before `offset`: takes the modes of it at least. */
+  /** Call it before the ring drops output before `offset`: skips that output, except for its modes. */
   leave(offset: number): void {
     while (this.#position < Math.min(offset, this.#ring.end)) {
       this.#skip(this.#ring.view(this.#position, Math.min(offset - this.#position, SKIPPED_BYTES)));
     }
   }
 
-  /** Bytes up to `offset` will not come. */
+  /** The output up to `offset` is lost. */
   jump(offset: number): void {
     this.leave(this.#ring.end);
     this.#position = offset;
     this.#hasSkipped = true;
   }
 
-  /** Parses on up to `target`, or leaves out what it must; resolves when the terminal shows it, or failed to. */
+  /** Parses up to `target`, and skips output too far behind. Resolves when the terminal is there, or has failed. */
   catchUp(target: number): Promise<void> {
     return this.#inTurn(() => this.#feed(target));
   }
 
   /**
-   * The terminal as it is at `position`; null where that moved on unparsed, or there is none.
-   * @param limit about as many characters: older lines, then colours, are left out
+   * The terminal at `position`; null where output was skipped since, or there is no terminal.
+   * @param limit approximate, characters: older lines are left out first, then colours
    */
   snapshot(limit = Infinity): Promise<Snapshot | null> {
     return this.#inTurn(() => this.#take(limit));
   }
 
-  /** What a viewer needs to know of output that was not drawn: its modes. */
+  /** The modes of skipped output, for a viewer without a screen. */
   modes(): Uint8Array {
     return this.#skipped.peek();
   }
 
-  /** Keeps what the terminal shows as text, some 20 times smaller, until it is needed again. */
+  /** Replaces the terminal by a snapshot, some 20 times smaller, until it is needed again. */
   async rest(): Promise<void> {
     if (this.#waiting > 0 || !this.#isOpen) return;
     await this.#inTurn(async () => {
@@ -187,7 +186,7 @@ export class Screen {
 
   async #feed(target: number): Promise<void> {
     let spentMs = 0;
-    if (this.#isOpen && this.#pool.hasLost(this.#place)) this.#beginAnew();
+    if (this.#isOpen && this.#pool.hasLost(this.#place)) this.#startOver();
     for (let losses = 0; !this.#disposed && !this.#failed; ) {
       const end = Math.min(target, this.#ring.end);
       this.leave(end - PARSED_BYTES);
@@ -202,7 +201,7 @@ export class Screen {
     }
   }
 
-  /** What is to be done next on the way to `end`; null where the terminal is there. */
+  /** The next task on the way to `end`; null where the terminal is there. */
   #nextTask(end: number): Omit<ScreenTask, "screen"> | null {
     if (!this.#isOpen) return this.#opening();
     const task: Omit<ScreenTask, "screen"> = {};
@@ -220,16 +219,16 @@ export class Screen {
     return task.resize || task.bytes ? task : null;
   }
 
-  /** A new terminal, as the one before it was. */
+  /** Opens a new terminal from the kept snapshot. */
   #opening(): Omit<ScreenTask, "screen"> {
     const kept = this.#kept;
     this.#terminalSize = kept ? { cols: kept.cols, rows: kept.rows } : this.#size;
     const open = { size: this.#terminalSize, scrollback: this.#scrollback };
-    // A copy: what a thread is given is lost here.
+    // A copy: buffers are transferred to the thread.
     return kept ? { open, bytes: new Uint8Array(kept.bytes) } : { open };
   }
 
-  /** @returns how long it took, milliseconds; null where the terminal is gone */
+  /** @returns its duration, milliseconds; null where the terminal is gone */
   async #run(task: Omit<ScreenTask, "screen">): Promise<number | null> {
     this.#isOpen = true;
     const answer = await this.#ask(task);
@@ -247,7 +246,7 @@ export class Screen {
     try {
       const answer = await this.#pool.run(this.#place, task);
       if (answer) return answer;
-      // The terminal has thrown: what it showed is not to be trusted, and what made it throw is left out.
+      // The terminal has thrown: its state is not to be trusted, and the output that made it throw is skipped.
       this.#setKept(null);
       this.#faults += 1;
       if (this.#faults > MOST_FAULTS) this.#fail();
@@ -256,13 +255,13 @@ export class Screen {
     } catch (error) {
       if (!(error instanceof ScreenLost)) throw error;
       if (error.isCause) this.#fail();
-      this.#beginAnew();
+      this.#startOver();
     }
     return null;
   }
 
-  /** The terminal is gone: another one goes on from what was kept, or from the oldest byte that is there. */
-  #beginAnew(): void {
+  /** The terminal is gone: starts over from the kept snapshot, or from the oldest byte of the ring. */
+  #startOver(): void {
     this.#close();
     const from = this.#kept?.offset ?? -1;
     this.#hasSkipped ||= from < this.#ring.start;
@@ -277,7 +276,7 @@ export class Screen {
     return answer?.snapshot ? { ...answer.snapshot, offset } : null;
   }
 
-  /** @returns whether it could be */
+  /** Keeps a snapshot. @returns whether it could */
   async #keep(): Promise<boolean> {
     this.#keptAt = this.#position;
     const snapshot = await this.#take(KEPT_CHARACTERS);
@@ -291,10 +290,10 @@ export class Screen {
     this.#pool.keeps(this.#place, snapshot?.bytes.length ?? 0);
   }
 
-  /** Memory is short. A screen at rest is made anew from the oldest byte that is there. */
+  /** Memory is short: drops the kept snapshot. A screen at rest starts over from the oldest byte of the ring. */
   #forget(): void {
     this.#setKept(null);
-    if (!this.#isOpen && !this.#failed) this.#beginAnew();
+    if (!this.#isOpen && !this.#failed) this.#startOver();
   }
 
   #fail(): void {
@@ -308,7 +307,7 @@ export class Screen {
     this.#isOpen = false;
   }
 
-  /** From the next place where a sequence or a line begins. @returns what brings about the modes of what was left out */
+  /** Skips to the next sequence or line. @returns the sequences that set the modes of the skipped output */
   #realign(end: number): Uint8Array {
     const ahead = this.#ring.read(this.#position, Math.max(0, Math.min(ALIGN_BYTES, end - this.#position)));
     const found = ahead.findIndex((byte) => byte === ESCAPE || byte === LINE_FEED);
@@ -324,7 +323,7 @@ export class Screen {
     this.#skipped.take(bytes);
   }
 
-  /** Of sizes that hold from the same place on only the last one is drawn. */
+  /** Only the last of several sizes for one offset is drawn. */
   #advanceSize(): void {
     for (let next = this.#sizes[0]; next && next.from <= this.#position; next = this.#sizes[0]) {
       this.#sizes.shift();

@@ -3,12 +3,11 @@
  * it can be sent again over another connection, and is applied once.
  */
 
-import { encodeFrame, Stream } from "../../protocol/v2/frames.ts";
-import { ByteRing } from "../../stream/byte-ring.ts";
-import { StreamCursor } from "../../stream/stream.ts";
+import { UNAPPLIED_BYTES } from "../protocol/limits.ts";
+import { encodeFrame, Stream } from "../protocol/v2/frames.ts";
+import { ByteRing } from "../stream/byte-ring.ts";
+import { StreamCursor } from "../stream/stream.ts";
 
-/** Most input that is not acknowledged: at this bound its source is not read. */
-export const JOURNAL_BYTES = 256 * 1024;
 /** Small enough that a slow line acknowledges often. */
 const FRAME_BYTES = 16 * 1024;
 
@@ -20,8 +19,9 @@ export interface InputChannel {
   send: Send;
 }
 
-export class InputJournal {
-  #ring = new ByteRing(JOURNAL_BYTES);
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
+export class InputWriter {
+  #ring = new ByteRing(UNAPPLIED_BYTES);
   #cursor = new StreamCursor(this.#ring, 0);
   #finished = false;
   #finSent = false;
@@ -36,7 +36,7 @@ export class InputJournal {
   /** Adds input, and waits while there is no room; returns early where the signal aborts. */
   async take(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      const room = JOURNAL_BYTES - this.#ring.length;
+      const room = UNAPPLIED_BYTES - this.#ring.length;
       if (signal.aborted) return;
       if (room === 0) {
         await this.#change(signal);
@@ -62,7 +62,7 @@ export class InputJournal {
     let lost = 0;
     if (applied < this.#ring.start || applied > this.#ring.end) {
       lost = this.#ring.length;
-      this.#ring = new ByteRing(JOURNAL_BYTES, applied);
+      this.#ring = new ByteRing(UNAPPLIED_BYTES, applied);
       this.#cursor = new StreamCursor(this.#ring, applied);
     } else {
       this.#cursor.rewind(applied);

@@ -1,40 +1,35 @@
-/**
- * What snapshots of all sessions may cost the gateway: how much of them is sent in one turn of the event loop, and how
- * much is kept for viewers that take their time. One for the whole gateway.
- */
+/** Bounds the cost of all snapshots. */
 import type { Snapshot } from "./screen.ts";
 
-/** Sent in one turn, which takes some milliseconds; then everything else has its turn. */
+/** Bytes sent in one turn of the event loop, which takes some milliseconds. */
 const TURN_BYTES = 512 * 1024;
-/** Beyond this many bytes that viewers have not taken yet, further snapshots are small. */
+/** Pending bytes of slow viewers beyond which further snapshots are small. */
 const KEPT_BYTES = 64 * 1024 * 1024;
-/**
- * Characters of a snapshot, of up to three bytes: viewers take 16 MiB. Where memory is short it is a screen without much of
- * its past.
- */
+/** Characters of a snapshot, of up to three bytes each: viewers take 16 MiB. The small one has little scrollback. */
 const CHARACTERS = { most: 4 * 1024 * 1024, least: 256 * 1024 };
 
+/** The bytes of snapshots that are sent in a turn, and that are held for slow viewers. One for the gateway. */
 export class SnapshotBudget {
-  /** How many viewers still have something of each to take. */
+  /** The number of viewers that have not taken all of a snapshot. */
   readonly #holders = new Map<Snapshot, number>();
   #keptBytes = 0;
   #left = TURN_BYTES;
   readonly #waiting = new Set<() => void>();
   #isTurning = false;
 
-  /** About as many characters may the next snapshot have. */
+  /** The approximate bound of the next snapshot, characters. */
   get characters(): number {
     return this.#keptBytes < KEPT_BYTES ? CHARACTERS.most : CHARACTERS.least;
   }
 
-  /** A viewer begins to be sent it. */
+  /** Sending it to a viewer begins. */
   hold(snapshot: Snapshot): void {
     const holders = this.#holders.get(snapshot) ?? 0;
     if (holders === 0) this.#keptBytes += snapshot.bytes.length;
     this.#holders.set(snapshot, holders + 1);
   }
 
-  /** It has all of it, or has gone. */
+  /** A viewer has all of it, or has gone. */
   drop(snapshot: Snapshot): void {
     const holders = this.#holders.get(snapshot);
     if (holders === undefined) return;
@@ -46,7 +41,7 @@ export class SnapshotBudget {
     this.#keptBytes -= snapshot.bytes.length;
   }
 
-  /** False where this turn has had enough; then `again` is called in the next one. */
+  /** Asks to send in this turn. False where its budget is used up: then `again` is called in the next turn. */
   maySend(bytes: number, again: () => void): boolean {
     this.#turn();
     if (this.#left <= 0) {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { Screen } from "../../../src/gateway/sessions/screen.ts";
-import { ScreenPool } from "../../../src/screen/pool.ts";
-import { ByteRing } from "../../../src/stream/byte-ring.ts";
-import { until } from "../../support/wait.ts";
+import { ScreenPool } from "../../src/screen/pool.ts";
+import { Screen } from "../../src/screen/screen.ts";
+import { ByteRing } from "../../src/stream/byte-ring.ts";
+import { until } from "../support/wait.ts";
 
 const SIZE = { cols: 80, rows: 24 };
 

@@ -1,12 +1,17 @@
 /** One stream of output: from frames to a sink, each byte once, and acknowledged when the sink has taken it. */
 
-import { encodeFrame, type Stream } from "../../protocol/v2/frames.ts";
-import { type Ack, Inlet } from "../../stream/inlet.ts";
-import { ProtocolError } from "./channel.ts";
-import type { Sink } from "./sink.ts";
+import { encodeFrame, type Stream } from "../protocol/v2/frames.ts";
+import { type Ack, Inlet } from "../stream/inlet.ts";
+import { ProtocolError } from "./link.ts";
 
 /** An ack that is not urgent is sent within this time, ms. */
 const ACK_DELAY_MS = 50;
+
+/** Where the bytes go: a terminal, a pipe, a page. */
+export interface ByteSink {
+  /** @param taken to be called once these bytes, and all before them, were taken: more are asked for then */
+  push(bytes: Uint8Array, taken: () => void): void;
+}
 
 /** Where acks go at the moment. */
 export interface AckChannel {
@@ -15,14 +20,15 @@ export interface AckChannel {
   readonly rttMs: number;
 }
 
-export class Intake {
+/** Owned by the viewer of a session; it outlives connections. Offsets in bytes. */
+export class OutputReader {
   readonly #stream: Stream;
-  readonly #sink: Sink;
+  readonly #sink: ByteSink;
   #inlet: Inlet;
   #to: AckChannel | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(stream: Stream, sink: Sink, start = 0) {
+  constructor(stream: Stream, sink: ByteSink, start = 0) {
     this.#stream = stream;
     this.#sink = sink;
     this.#inlet = new Inlet(start);

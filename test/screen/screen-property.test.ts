@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { screenCase } from "../../support/screen-case.ts";
+import { screenCase } from "../support/screen-case.ts";
 
 /** `REXEC_FUZZ_CASES=100000 bun run test screen-property` takes some minutes. */
 const CASES = Number(process.env.REXEC_FUZZ_CASES ?? 3_000);

@@ -1,0 +1,85 @@
+/**
+ * Between code that wants an agent and the place where the agent's link is, which may be another process. All answers
+ * come later, and all values but handles are plain data: an answer may be out of date when it arrives.
+ */
+import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
+import type { SessionInfo } from "../../protocol/v2/control.ts";
+import type { AgentRow } from "../store/agents.ts";
+
+/** Viewers of one agent, all gateways together. */
+export const MAX_VIEWERS = 128;
+
+/** What is known of a connected agent. Times are RFC 3339. */
+export interface Presence {
+  readonly connectedAt: string;
+  readonly lastPing: string;
+  /** Shells that run, as far as is known without asking the agent. */
+  readonly sessions: number;
+  /** Viewers that are connected. */
+  readonly viewers: number;
+  readonly systemInfo: SystemInfo | null;
+  readonly stats: AgentStats | null;
+}
+
+/** A connected agent. It outlives the agent's link: calls then do nothing, and `sessions` resolves to null. */
+export interface AgentHandle {
+  /** As of the moment when the directory was asked. */
+  readonly presence: Presence;
+  /** Sessions of all kinds; an agent that speaks rexec.v2 is asked. Null where it does not answer within 5 s. */
+  sessions(): Promise<SessionInfo[] | null>;
+  /** Tells the agent to end a session. */
+  kill(session: string): Promise<void>;
+  /** Tells the agent to end all its shells. */
+  stopShells(): Promise<void>;
+}
+
+/** A viewer's place at an agent, counted against all limits. Dispose of it once the viewer's socket is open or refused. */
+export interface ViewerSeat extends Disposable {
+  /** What the agent speaks, null once it is offline. It follows the agent: read it when the socket is opened. */
+  readonly protocol: "v1" | "v2" | null;
+}
+
+/** A viewer that is about to open a socket. */
+export interface SeatRequest {
+  readonly agentId: string;
+  readonly userId: string;
+  /** Viewers that the user may have on all agents. */
+  readonly userLimit: number;
+}
+
+/** Why there is no seat. */
+export type SeatRefusal = "offline" | "agent_full" | "user_full";
+
+/**
+ * `created`, `updated` and `deleted` come from the API, `updated` also from the agent; the others come from its link.
+ * An agent that is `superseded` stays connected, by another link. One that is `deleted` is not also `disconnected`.
+ */
+export interface AgentEvent {
+  readonly type: "created" | "updated" | "deleted" | "connected" | "superseded" | "disconnected";
+  readonly agentId: string;
+  readonly userId: string;
+}
+
+/** A token counts no more: sockets that were opened with it are to be closed. */
+export interface TokenRevoked {
+  readonly type: "token_revoked";
+  readonly tokenId: string;
+}
+
+export type DirectoryEvent = AgentEvent | TokenRevoked;
+
+/** Which agents are connected, and how to reach them. One for each gateway; callers must expect each answer late. */
+export interface AgentDirectory {
+  /** Null for an agent that is not connected. */
+  link(agentId: string): Promise<AgentHandle | null>;
+  /** Has no entry for an agent that is not connected. */
+  presences(agentIds: readonly string[]): Promise<ReadonlyMap<string, Presence>>;
+  /** True for an agent that is likely to be connected within seconds, or is so by now. */
+  isReturning(agent: Pick<AgentRow, "id" | "last_ping">): Promise<boolean>;
+  /** Checks presence and limits and takes the seat in one step, so that requests at the same moment cannot pass a limit together. */
+  takeSeat(request: SeatRequest): Promise<ViewerSeat | SeatRefusal>;
+  /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `token_revoked` the token's. */
+  publish(event: DirectoryEvent): Promise<void>;
+  /** Returns a function that unsubscribes. A listener may not wait; one that throws is logged. */
+  subscribe(listener: (event: DirectoryEvent) => void): () => void;
+}

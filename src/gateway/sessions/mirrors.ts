@@ -1,0 +1,76 @@
+/** The mirrors of one agent's sessions. Owned by the room; their memory is the gateway's `RingBudget`. */
+import { forEachSafely } from "../../lib/fault.ts";
+import type { SessionInfo } from "../../protocol/v2/control.ts";
+import type { AgentLink } from "./agent-link.ts";
+import { Mirror, type MirrorOptions } from "./mirror.ts";
+import type { RingBudget } from "./ring-budget.ts";
+
+/** What all mirrors of an agent share. */
+export interface MirrorsOptions extends Omit<MirrorOptions, "ringBytes" | "onGone"> {
+  budget: RingBudget;
+  /** A mirror threw. */
+  fault(error: unknown): void;
+}
+
+/** Owned by the room; the mirrors go with it. */
+export class Mirrors {
+  readonly #options: MirrorsOptions;
+  /** By the sessions' instances. */
+  readonly #mirrors = new Map<string, Mirror>();
+  #link: AgentLink | null = null;
+
+  constructor(options: MirrorsOptions) {
+    this.#options = options;
+  }
+
+  /** The mirror of this session, made where there is none. */
+  of(info: SessionInfo): Mirror {
+    const known = this.#mirrors.get(info.instance);
+    if (known) return known;
+    const { budget } = this.#options;
+    const mirror = new Mirror(info, {
+      ...this.#options,
+      ringBytes: budget.share,
+      onGone: (gone) => {
+        budget.remove(gone);
+        if (this.#mirrors.get(info.instance) === gone) this.#mirrors.delete(info.instance);
+      },
+    });
+    this.#mirrors.set(info.instance, mirror);
+    budget.add(mirror);
+    if (this.#link) mirror.connect(this.#link);
+    return mirror;
+  }
+
+  /** The number of a session's readers. */
+  readersOf(instance: string): number {
+    return this.#mirrors.get(instance)?.readers.size ?? 0;
+  }
+
+  /** Whether a session of that name has readers. */
+  isWatched(session: string): boolean {
+    for (const { info, isWatched } of this.#mirrors.values()) {
+      if (isWatched && info.session === session) return true;
+    }
+    return false;
+  }
+
+  connect(link: AgentLink): void {
+    this.#link = link;
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.connect(link), this.#options.fault);
+  }
+
+  disconnect(): void {
+    this.#link = null;
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.disconnect(), this.#options.fault);
+  }
+
+  /** To be called now and then. @param now performance.now() */
+  tick(now: number): void {
+    forEachSafely(this.#mirrors.values(), (mirror) => mirror.tick(now), this.#options.fault);
+  }
+
+  forget(): void {
+    for (const mirror of [...this.#mirrors.values()]) mirror.forget();
+  }
+}

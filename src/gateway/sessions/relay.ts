@@ -1,0 +1,194 @@
+/**
+ * A channel that the gateway does not interpret: a viewer's is joined to one on the agent's leg. Frames and messages are
+ * handed on under the other number, and nothing is kept: both ends resume by themselves, and their windows (1 MiB a
+ * stream) bound what is on its way in our sockets.
+ */
+import { forEachSafely } from "../../lib/fault.ts";
+import type { OpenerInput, OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
+import type { Frame } from "../../protocol/v2/frames.ts";
+import type { AgentLink, ChannelMessage } from "./agent-link.ts";
+import type { ChannelKind, KindHost } from "./channel-kind.ts";
+import type { Peer, PeerChannel } from "./peer.ts";
+
+/**
+ * Whether a viewer keeps the rules of one channel. The agent would end its connection over a breach, and so that of all
+ * viewers: a breach is noticed here and ends the viewer's own.
+ */
+export interface ChannelOrder {
+  /** The agent has answered; before that the viewer may send no frame. */
+  readonly isAttached: boolean;
+  attached(message: Extract<OwnerMessage, { type: "attached" }>): void;
+  /** A frame on its way to the viewer. */
+  fromAgent(frame: Frame): void;
+  /** What is wrong with a frame of the viewer's, or null. */
+  check(frame: Frame): string | null;
+}
+
+/** What differs between kinds of relayed channels. */
+export interface RelayKind<Opening> {
+  /** The same for the channel of a viewer that comes back. */
+  id(opening: Opening): string;
+  /** As the agent gets it, under the number of its own leg. */
+  forAgent(opening: Opening, channel: number): OpenerInput;
+  /** Whether the agent gets this message of the viewer's about the channel. */
+  passes(message: OpenerMessage): message is Extract<OpenerMessage, { channel: number }>;
+  /** The rules of a new channel. */
+  order(): ChannelOrder;
+}
+
+/** One viewer's channel joined to one of the agent's. Owned by its `Relays`, from its opening to the end of either side. */
+export class Relay<Opening extends { channel: number }> implements PeerChannel {
+  readonly #peer: Peer;
+  readonly #opening: Opening;
+  readonly #kind: RelayKind<Opening>;
+  readonly #onGone: (relay: Relay<Opening>, announced: boolean) => void;
+  readonly #order: ChannelOrder;
+  #link: AgentLink | null = null;
+  #channel = 0;
+
+  /** @param onGone once, unless the agent was lost; not announced: the viewer may come back and resume */
+  constructor(
+    peer: Peer,
+    opening: Opening,
+    kind: RelayKind<Opening>,
+    onGone: (relay: Relay<Opening>, announced: boolean) => void,
+  ) {
+    this.#peer = peer;
+    this.#opening = opening;
+    this.#kind = kind;
+    this.#onGone = onGone;
+    this.#order = kind.order();
+  }
+
+  get id(): string {
+    return this.#kind.id(this.#opening);
+  }
+
+  connect(link: AgentLink): void {
+    this.#link = link;
+    this.#channel = link.open({
+      control: (message) => this.#fromAgent(message),
+      frame: (frame) => {
+        this.#order.fromAgent(frame);
+        this.#peer.frame({ ...frame, channel: this.#opening.channel });
+      },
+    });
+    link.control(this.#kind.forAgent(this.#opening, this.#channel));
+  }
+
+  /** The agent is gone: the viewer asks again when it is back. */
+  lost(): void {
+    this.#link = null;
+    const message = "the agent's connection was lost";
+    this.#peer.send({ type: "refused", channel: this.#opening.channel, code: "lost", message });
+    this.#peer.forget(this.#opening.channel);
+  }
+
+  /** The viewer is gone for good: the agent need not keep anything for it. */
+  detach(): void {
+    this.#link?.control({ type: "detach", channel: this.#channel });
+    this.#link?.close(this.#channel);
+    this.#link = null;
+  }
+
+  // --- from the viewer ---
+
+  control(message: OpenerMessage): void {
+    if (this.#kind.passes(message)) this.#link?.control({ ...message, channel: this.#channel });
+  }
+
+  frame(frame: Frame): void {
+    // It may be late, and for what had this channel before.
+    if (!this.#order.isAttached) return;
+    const wrong = this.#order.check(frame);
+    if (wrong !== null) this.#peer.broken(wrong);
+    else this.#link?.frame({ ...frame, channel: this.#channel });
+  }
+
+  /** It has nothing of its own to send. */
+  readonly pending = 0;
+
+  takeFrame(): null {
+    return null;
+  }
+
+  close(announced: boolean): void {
+    if (announced) this.detach();
+    else this.#link?.close(this.#channel);
+    this.#onGone(this, announced);
+  }
+
+  // --- internal ---
+
+  #fromAgent(message: ChannelMessage): void {
+    const { channel } = this.#opening;
+    if (message.type === "attached") this.#order.attached(message);
+    this.#peer.send({ ...message, channel });
+    if (message.type !== "ended" && message.type !== "refused") return;
+    this.#link?.close(this.#channel);
+    this.#link = null;
+    this.#peer.forget(channel);
+    this.#onGone(this, true);
+  }
+}
+
+/** The relays of one kind, of all viewers of an agent. Owned by the room. */
+export class Relays<Opening extends { channel: number }> implements ChannelKind<Opening> {
+  readonly #host: KindHost;
+  readonly #kind: RelayKind<Opening>;
+  readonly #relays = new Set<Relay<Opening>>();
+  /** Of viewers that dropped off and may be back, by `RelayKind.id`. */
+  readonly #detached = new Map<string, { relay: Relay<Opening>; timer: Timer }>();
+
+  constructor(host: KindHost, kind: RelayKind<Opening>) {
+    this.#host = host;
+    this.#kind = kind;
+  }
+
+  get isWatched(): boolean {
+    return this.#relays.size > 0;
+  }
+
+  open(peer: Peer, opening: Opening): PeerChannel {
+    const id = this.#kind.id(opening);
+    clearTimeout(this.#detached.get(id)?.timer);
+    this.#detached.delete(id);
+    const relay = new Relay(peer, opening, this.#kind, (gone, announced) => {
+      this.#relays.delete(gone);
+      if (!announced) this.#keep(gone);
+    });
+    const { link } = this.#host;
+    if (link) {
+      this.#relays.add(relay);
+      this.#host.opened();
+      relay.connect(link);
+    } else queueMicrotask(() => relay.lost());
+    return relay;
+  }
+
+  /** Nothing: viewers ask again for what they had. */
+  connect(): void {}
+
+  disconnect(): void {
+    forEachSafely(this.#relays, (relay) => relay.lost(), this.#host.fault);
+    this.#relays.clear();
+    this.close();
+  }
+
+  close(): void {
+    for (const { timer } of this.#detached.values()) clearTimeout(timer);
+    this.#detached.clear();
+  }
+
+  // --- internal ---
+
+  /** The agent keeps what runs for a viewer that may come back, and is told when the viewer did not. */
+  #keep(relay: Relay<Opening>): void {
+    if (!this.#host.link) return;
+    const timer = setTimeout(() => {
+      this.#detached.delete(relay.id);
+      relay.detach();
+    }, this.#host.timings.holdMs);
+    this.#detached.set(relay.id, { relay, timer });
+  }
+}

@@ -1,0 +1,70 @@
+/** All WebSockets of a gateway: counted, watched for silence and expired tokens, and closed together. */
+import { forEachSafely } from "../../lib/fault.ts";
+import type { Logger } from "../../lib/log.ts";
+import { CLOSE_DELETED, REASON_TOKEN_EXPIRED, REASON_TOKEN_REVOKED } from "../../protocol/close-codes.ts";
+import type { Connection } from "./connection.ts";
+import { FrameWatch } from "./frame-watch.ts";
+
+/** Owned by the hub. A connection is in it from its opening until Bun has released its socket. */
+export class Connections {
+  readonly #all = new Set<Connection>();
+  readonly #viewers = new Set<Connection>();
+  readonly #frameWatch: FrameWatch;
+
+  constructor(logger: Logger) {
+    this.#frameWatch = new FrameWatch(this.#all, logger);
+  }
+
+  /** Sockets that are open or closing. */
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** Bytes that wait in all sockets together. */
+  get buffered(): number {
+    let sum = 0;
+    for (const { buffered } of this.#all) sum += buffered;
+    return sum;
+  }
+
+  viewersOfUser(userId: string): number {
+    let count = 0;
+    for (const { info } of this.#viewers) if (info.userId === userId) count += 1;
+    return count;
+  }
+
+  opened(connection: Connection, isViewer = false): void {
+    this.#all.add(connection);
+    if (isViewer) this.#viewers.add(connection);
+  }
+
+  released(connection: Connection): void {
+    this.#all.delete(connection);
+    this.#viewers.delete(connection);
+  }
+
+  /** Closes all sockets that were opened with a token. */
+  closeOfToken(tokenId: string): void {
+    for (const connection of this.#all) {
+      if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, REASON_TOKEN_REVOKED);
+    }
+  }
+
+  /** @param now monotonic, ms */
+  tick(now: number, onFault: (error: unknown) => void): void {
+    const time = Date.now();
+    const look = (connection: Connection) => {
+      const { tokenExpiresAt } = connection.info;
+      if (tokenExpiresAt !== null && tokenExpiresAt <= time)
+        connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
+      connection.tick(now);
+    };
+    forEachSafely(this.#all, look, onFault);
+  }
+
+  /** Closes all sockets and stops watching. */
+  stop(code: number, reason: string): void {
+    this.#frameWatch.stop();
+    for (const connection of this.#all) connection.close(code, reason);
+  }
+}

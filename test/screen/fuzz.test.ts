@@ -1,0 +1,117 @@
+/**
+ * Random terminal streams with resizes against a screen that keeps no line above it, one, a hundred and a thousand.
+ * `bun run fuzz screen --count 100000` does so for longer.
+ */
+import { expect, test } from "bun:test";
+import { ScreenEngine } from "../../src/screen/engine.ts";
+import { Prng } from "../chaos/prng.ts";
+import { Random } from "../hostile/fuzz/random.ts";
+import { terminalStream } from "../hostile/fuzz/terminal-stream.ts";
+import { screenCase } from "../support/screen-case.ts";
+import { randomStream } from "../support/terminal-stream.ts";
+
+const SCROLLBACKS = [0, 1, 100, 1_000];
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const CASES = Number(process.env.FUZZ_COUNT ?? 3_000);
+const LIMIT_MS = 60_000 + CASES * 20;
+/** Of a cell of the heap, with what is around it; and what the runtime itself may take more. */
+const CELL_BYTES = 12;
+const HEAP_BYTES = 64 * 1024 * 1024;
+
+test(
+  `a snapshot gives what the screen has, at each scrollback (${CASES} streams from seed ${SEED})`,
+  () => {
+    const heap = heapAfter(() => {
+      for (let seed = SEED; seed < SEED + CASES; seed += 1) {
+        const scrollback = SCROLLBACKS[seed % SCROLLBACKS.length];
+        expect({ seed, scrollback, difference: screenCase(seed, 40, scrollback) }).toEqual({
+          seed,
+          scrollback,
+          difference: null,
+        });
+      }
+    });
+    expect(heap).toBeLessThan(HEAP_BYTES);
+  },
+  LIMIT_MS,
+);
+
+test(
+  `any size at any time throws nowhere and loses no row (${CASES} streams from seed ${SEED})`,
+  () => {
+    const heap = heapAfter(() => {
+      for (let seed = SEED; seed < SEED + CASES; seed += 1) {
+        const scrollback = SCROLLBACKS[seed % SCROLLBACKS.length] ?? 0;
+        expect({ seed, scrollback, problem: problemOf(seed, scrollback) }).toEqual({
+          seed,
+          scrollback,
+          problem: null,
+        });
+      }
+    });
+    expect(heap).toBeLessThan(HEAP_BYTES);
+  },
+  LIMIT_MS,
+);
+
+// --- internal ---
+
+/** What goes wrong in one stream of long lines, line ends, hostile sequences and sizes, or null. */
+function problemOf(seed: number, scrollback: number): string | null {
+  const random = new Prng(seed);
+  const size = () => ({ cols: random.whole(1, 60), rows: random.whole(1, 20) });
+  const engine = new ScreenEngine(size(), scrollback);
+  const done: string[] = [`${engine.core.cols}x${engine.core.rows}`];
+  const write = (bytes: Uint8Array) => {
+    done.push(JSON.stringify(Buffer.from(bytes).toString("latin1")));
+    engine.write(bytes);
+  };
+  const resize = (to: { cols: number; rows: number }) => {
+    done.push(`${to.cols}x${to.rows}`);
+    engine.resize(to);
+  };
+  try {
+    for (let step = random.whole(1, 50); step > 0; step -= 1) {
+      const what = random.whole(0, 4);
+      if (what === 0) resize(size());
+      else if (what === 1) write(Buffer.from("x".repeat(random.whole(1, 150))));
+      else if (what === 2) write(Buffer.from("\r\n".repeat(random.whole(1, 12))));
+      else if (what === 3) write(terminalStream(new Random(seed + step), random.whole(1, 10)));
+      else
+        for (const part of randomStream(random, 4).parts)
+          "size" in part ? resize(part.size) : write(part.bytes);
+      const wrong = disorder(engine, scrollback);
+      if (wrong !== null) return `${wrong}: ${done.slice(-12).join(" ")}`;
+      if (random.whole(0, 4) === 0) engine.serialize({ scrollback, limit: 20_000 });
+    }
+    engine.serialize({ scrollback, limit: 20_000 });
+    return null;
+  } catch (error) {
+    return `${error instanceof Error ? error.stack : error}: ${done.slice(-12).join(" ")}`;
+  } finally {
+    engine.dispose();
+  }
+}
+
+/** Rows that are not there, a screen below the last of them, or more of them than are kept. */
+function disorder({ core, weight }: ScreenEngine, scrollback: number): string | null {
+  const { cols, rows, buffers } = core;
+  if (weight > (2 * rows + scrollback) * cols * CELL_BYTES) return `it has ${weight} bytes`;
+  for (const buffer of [buffers.normal, buffers.alt]) {
+    const { lines, ybase, y } = buffer;
+    if (buffer === buffers.alt && lines.length === 0) continue;
+    if (ybase + rows > lines.length || y < 0 || y >= rows)
+      return `row ${y} of the screen at ${ybase} of ${lines.length}`;
+    for (let row = 0; row < lines.length; row += 1) if (!lines.get(row)) return `no row ${row}`;
+  }
+  return null;
+}
+
+/** What the heap has grown by, bytes. */
+function heapAfter(work: () => void): number {
+  Bun.gc(true);
+  const before = process.memoryUsage().heapUsed;
+  work();
+  Bun.gc(true);
+  return process.memoryUsage().heapUsed - before;
+}
