@@ -73,7 +73,7 @@ export class Pace {
 
   /**
    * Bytes that the ring takes before it overwrites what the fastest of those with a say has not consumed: they may yet
-   * be asked for again. Infinity where nobody has a say.
+   * be asked for again. Infinity where no reader has a say.
    */
   get room(): number {
     const { capacity, start, end } = this.#ring;

@@ -1,4 +1,4 @@
-/** Ends sessions that nobody uses: by an idle time, and by a time without anybody who looks. Both are off unless set. */
+/** Ends unused sessions: after an idle time, and after a time without viewers. Both are off unless set. */
 import type { Logger } from "../../lib/log.ts";
 import type { SessionManager } from "./session-manager.ts";
 
@@ -7,7 +7,7 @@ export interface ReaperOptions {
   logger: Logger;
   /** Nothing typed and nothing printed for so long, ms; 0 for never. */
   idleMs: number;
-  /** Nobody attached for so long, ms; 0 for never. */
+  /** No viewer for so long, ms; 0 for never. */
   orphanMs: number;
 }
 

@@ -171,7 +171,7 @@ export class SessionManager {
     return true;
   }
 
-  /** Whether the server has somebody who takes that session's output by v1. */
+  /** Whether the server has a viewer that takes that session's output by v1. */
   wantV1(id: string, wanted: boolean): void {
     const session = this.#sessions.get(id);
     if (session) this.#feeds.get(session)?.want(wanted);
@@ -209,13 +209,13 @@ export class SessionManager {
       this.#earlySizes.set(id, { cols, rows });
   }
 
-  /** Ends one. @param why for whoever looks */
+  /** Ends one. @param why shown to viewers */
   stop(id: string, why?: string): void {
     this.#again.delete(id);
     void this.#sessions.get(id)?.stop(GRACE_MS, why);
   }
 
-  /** Ends all. Resolves when every shell is gone. @param why for whoever looks */
+  /** Ends all. Resolves when every shell is gone. @param why shown to viewers */
   async stopAll(why?: string): Promise<void> {
     this.#again.clear();
     this.#earlySizes.clear();

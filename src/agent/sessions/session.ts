@@ -31,7 +31,7 @@ export class Session {
   readonly pace: Pace;
   /** When something was last typed or printed, or it was started; performance.now(). */
   activeAt = performance.now();
-  /** When somebody was last seen to look at it; performance.now(). */
+  /** When a viewer was last seen; performance.now(). */
   watchedAt = performance.now();
   /** Attachments that only type. @transient viewers attach again */
   inputChannels = 0;
@@ -145,7 +145,7 @@ export class Session {
     return true;
   }
 
-  /** Text of ours, for whoever looks; the shell knows nothing of it. */
+  /** A text of the agent, for its viewers; the shell knows nothing of it. */
   show(text: string): void {
     this.#keep(Buffer.from(text));
   }
@@ -157,7 +157,7 @@ export class Session {
 
   /**
    * Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it.
-   * @param why for whoever looks, behind all of that
+   * @param why shown to viewers behind all of that
    */
   async stop(graceMs: number, why?: string): Promise<void> {
     if (this.state === "running") {
@@ -223,7 +223,7 @@ export class Session {
     if (!this.#follower.isOwed) this.release();
   }
 
-  /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
+  /** A chunk may be larger than what the ring has room for: nothing is overwritten that a reader waits for. */
   async #keepPieces(): Promise<void> {
     const kept = this.#kept;
     while (kept.pendingChunk.length > 0) {
