@@ -2,16 +2,15 @@
 import { counted } from "../lib/count.ts";
 import { messageOf } from "../lib/errors.ts";
 import { reportFault } from "../lib/fault.ts";
-import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { ownOddVariables } from "../lib/own-bytes.ts";
 import { distro } from "../lib/platform.ts";
 import { type Line, Sender } from "../link/sender.ts";
-import { STATS_INTERVAL_MS } from "../protocol/limits.ts";
 import { encodeAgent } from "../protocol/v1.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { inheritsOrphans, startReaper } from "../pty/reap.ts";
+import type { ActivityWatcher } from "./activity.ts";
 import { RunManager } from "./commands/run-manager.ts";
 import type { AgentConfig } from "./config/config.ts";
 import { Credential, reloadToken } from "./config/credential.ts";
@@ -19,8 +18,8 @@ import type { RuntimePlace } from "./control/place.ts";
 import type { ControlHandlers } from "./control/server.ts";
 import { appear } from "./daemon/presence.ts";
 import { childEnvironment, currentAccount, withOdd } from "./machine/child-env.ts";
-import { chooseFolder, chooseShell, loginArguments, shellProblem } from "./machine/shell.ts";
-import { StatsReader } from "./machine/stats.ts";
+import { chooseShell, loginArguments } from "./machine/shell.ts";
+import { folderOf, warnAhead } from "./machine/start-folder.ts";
 import { readSystemInfo } from "./machine/system-info.ts";
 import { openersOf } from "./openers.ts";
 import type { Inherited } from "./restart/inherited.ts";
@@ -35,6 +34,7 @@ import { type ConnectionTimes, TIMES, V2_LIVENESS } from "./uplink/connection.ts
 import { V2Link } from "./uplink/link.ts";
 import { Pause } from "./uplink/pause.ts";
 import type { UplinkContext, UplinkState } from "./uplink/state.ts";
+import { StatsTicker } from "./uplink/stats-ticker.ts";
 import { runUplink } from "./uplink/uplink.ts";
 import { Dispatcher } from "./v1/dispatcher.ts";
 import { ExecManager } from "./v1/exec-manager.ts";
@@ -76,24 +76,6 @@ export interface ShellSettings {
   isLogin: boolean;
   /** A line that each shell begins with. */
   greeting(): string;
-}
-
-/** Who wants to know whether anybody is there. */
-export interface ActivityWatcher {
-  /** Once, before the first connection. */
-  begin(activity: AgentActivity): void;
-  /** The server says how many people look, or dropped off and are likely to be back. */
-  viewers(count: number): void;
-}
-
-/** What runs here, for an attendant. */
-export interface AgentActivity {
-  /** Shells and commands that run. */
-  readonly busy: number;
-  /** Shells that were ever started. */
-  readonly shellsStarted: number;
-  /** Shows a line in every shell, as if it had been printed there. */
-  tell(line: string): void;
 }
 
 /** How long the last words may take to reach the server at the end, ms. */
@@ -188,7 +170,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     logger,
     idleMs: config.idleMs ?? 0,
     orphanMs: config.orphanMs ?? 0,
-    isConnected: () => sender.connected,
   });
   const stopReaper = inheritsOrphans() ? reapOrphans(logger) : () => {};
   const killNow = () => {
@@ -292,51 +273,4 @@ function timesOf({ times, config }: AgentOptions): ConnectionTimes {
   const pingMs = config.pingMs ?? V2_LIVENESS.pingMs;
   const deadMs = config.deadMs ?? V2_LIVENESS.deadMs;
   return { v2: { pingMs, deadMs }, ...(times ?? TIMES) };
-}
-
-/** Says what is wrong with shell and folder now, and not only when somebody waits for a session. */
-function warnAhead(shell: string, folder: () => string, logger: Logger): void {
-  const problem = shellProblem(shell);
-  if (problem)
-    logger.warn(`the shell ${shell} ${problem}: set another one with rexec-agent register --shell PATH`);
-  folder();
-}
-
-/** The configured folder, else the home, else `/`: a folder that is gone must not keep a person out. */
-function folderOf(config: AgentConfig, home: string | undefined, logger: Logger): () => string {
-  return () => {
-    const folder = chooseFolder([config.workingDir, home]);
-    if (config.workingDir && folder !== config.workingDir) {
-      const line = `working_dir ${config.workingDir} cannot be entered: starting in ${folder} instead`;
-      gather(logger, { level: "warn", kind: "working_dir", who: "config" }, line);
-    }
-    return folder;
-  };
-}
-
-/** Sends `stats` at once and every five seconds, while there is a connection. */
-class StatsTicker {
-  readonly #sender: Sender;
-  readonly #reader = new StatsReader();
-  #timer: Timer | null = null;
-
-  constructor(sender: Sender) {
-    this.#sender = sender;
-  }
-
-  start(): void {
-    this.stop();
-    this.#tick();
-    this.#timer = setInterval(() => this.#tick(), STATS_INTERVAL_MS);
-  }
-
-  stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
-  }
-
-  #tick(): void {
-    // Old figures are worth nothing: none are queued for a server that does not read.
-    if (this.#sender.hasRoom) this.#sender.control(encodeAgent.stats(this.#reader.read()));
-  }
 }

@@ -81,6 +81,20 @@ describe("exec", () => {
     expect(await server.exec({ command: "wc -c" })).toMatchObject({ output: "0\n" });
   });
 
+  test("takes a stdin of a megabyte, whether the command reads it or not", async () => {
+    const stdin = Buffer.alloc(1_000_000, "x").toString("base64");
+    expect(await server.exec({ command: "wc -c", stdin })).toMatchObject({ output: "1000000\n" });
+    expect(await server.exec({ command: "exit 3", stdin })).toMatchObject({ exit_code: 3 });
+  });
+
+  test("cuts a process that it leaves and that never stops printing, and is not late for its timeout", async () => {
+    const command = "(while sleep 0.02; do echo x; done) & echo $!; exit 5";
+    const result = await server.exec({ id: "p", command, timeout_ms: 200, linger_ms: 500 });
+    process.kill(Number.parseInt(text(result.stdout), 10));
+    expect(result).toMatchObject({ exit_code: 5, left_open: true });
+    expect(result.timed_out).toBeUndefined();
+  });
+
   test("says what is wrong with a folder that does not exist", async () => {
     const result = await server.exec({ id: "d", command: "true", cwd: "/no/such" });
     expect(result).toMatchObject({ success: false, exit_code: null });

@@ -15,7 +15,7 @@ import { until } from "../support/wait.ts";
 const MIB = 1024 * 1024;
 
 describe("the pace of a terminal", () => {
-  const reader = (ring: ByteRing, hold = true): PaceReader & { hold: boolean } => ({
+  const reader = (ring: ByteRing, hold = true): PaceReader & { hold: boolean; cursor: StreamCursor } => ({
     cursor: new StreamCursor(ring, ring.end),
     hold,
     advance() {},

@@ -15,7 +15,7 @@ export interface Stdin {
   readonly fd: number | null;
   /** What the pipe has not taken, an entry for each call of `write` in their order. */
   readonly unwritten: Uint8Array[];
-  /** Resolves when the pipe has taken it. Rejects where nobody reads it any more. */
+  /** Resolves when the pipe has taken it. Rejects where no process reads it any more. */
   write(bytes: Uint8Array): Promise<void>;
   /** The end of input. Idempotent. */
   end(): void;

@@ -33,7 +33,7 @@ export class RunManager {
     this.#options = options;
   }
 
-  /** Those that run: one that has ended is of use only to whoever ran it. */
+  /** Those that run: one that has ended is of use only to its opener. */
   infos(): SessionInfo[] {
     return [...this.#runs.values()].filter(({ end }) => end === null).map(({ info }) => info);
   }

@@ -87,7 +87,7 @@ export class RunStream {
     this.#wakeUp();
   }
 
-  /** Nobody wants it any more: it is read to its end and thrown away, so that the command can go. */
+  /** No opener wants it any more: it is read to its end and thrown away, so that the command can go. */
   discard(): void {
     this.#discards = true;
     this.#wakeUp();

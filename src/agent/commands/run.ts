@@ -11,7 +11,7 @@ export interface RunOptions {
   /** What is to be started, or was by an earlier program image. */
   from: RunStart | { saved: SavedRun };
   holdMs: number;
-  /** It has ended and nobody comes for it any more. */
+  /** It has ended, and no opener comes for it any more. */
   onGone(run: Run): void;
 }
 
@@ -142,13 +142,13 @@ export class Run {
     }
   }
 
-  /** Somebody is there (again). */
+  /** It has an opener (again). */
   attached(): void {
     if (this.#hold) clearTimeout(this.#hold);
     this.#hold = null;
   }
 
-  /** Nobody is. @param announced and nobody will be; otherwise it is held for a while */
+  /** It has no opener. @param announced for good; otherwise it is kept for a grace period */
   left(announced: boolean): void {
     this.attached();
     if (announced) {
@@ -159,7 +159,7 @@ export class Run {
     this.#hold.unref();
   }
 
-  /** Nobody wants it any more: hung up, and forgotten once it has gone. */
+  /** No opener wants it any more: hung up, and forgotten once it has gone. */
   abandon(): void {
     if (this.#kept.abandoned) return;
     this.#kept.abandoned = true;

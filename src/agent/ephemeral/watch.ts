@@ -1,5 +1,5 @@
 /** Watches who is at an ephemeral agent, warns them before it leaves, and says when it does. */
-import type { ActivityWatcher, AgentActivity } from "../agent.ts";
+import type { ActivityWatcher, AgentActivity } from "../activity.ts";
 import type { UplinkState } from "../uplink/state.ts";
 import { LeavePolicy, type LeaveReason, type LeaveRules } from "./leave-policy.ts";
 

@@ -1,4 +1,4 @@
-/** One budget for what all sessions hold together. Whoever finds it spent waits until somebody gives back. */
+/** One budget for what all sessions hold together. A session that finds it spent waits until another gives back. */
 
 export class ByteBudget {
   readonly total: number;

@@ -1,12 +1,19 @@
-/** How far a session's terminal may be read for those who look at it by rexec.v2. */
+/** How far a session's terminal may be read for the readers of its output. */
 import type { ByteRing } from "../../stream/byte-ring.ts";
-import type { StreamCursor } from "../../stream/stream.ts";
 
-/** One who reads a session's output. */
+/** Offsets: a reader has consumed everything before `consumed`, and takes bytes before `limit`. */
+export interface Credit {
+  readonly consumed: number;
+  readonly limit: number;
+}
+
+/** A reader of a session's output. */
 export interface PaceReader {
-  readonly cursor: StreamCursor;
-  /** False for one without a say in the pace. */
+  readonly cursor: Credit;
+  /** False for a reader without a say in the pace. */
   readonly hold: boolean;
+  /** A viewer looks through it. By default one with a say. */
+  readonly isWatching?: boolean;
   /** There may be something to send. */
   advance(): void;
 }
@@ -14,6 +21,7 @@ export interface PaceReader {
 /** What one read of a terminal may give, and mostly does not exceed, bytes: that much of the ring stays free for it. */
 const READ_BYTES = 64 * 1024;
 
+/** Owned by its session. It says when the session's terminal is read: while a reader with a say has credit left. */
 export class Pace {
   readonly #ring: ByteRing;
   readonly #holdMs: number;
@@ -21,7 +29,7 @@ export class Pace {
   /** @transient viewers attach again */
   readonly #readers = new Set<PaceReader>();
   /** What was asked for over a connection that was lost. */
-  #left: { consumed: number; limit: number } | null = null;
+  #left: Credit | null = null;
   /** @transient set anew by `hold` */
   #timer: Timer | null = null;
 
@@ -36,10 +44,22 @@ export class Pace {
     return this.#readers.size;
   }
 
-  /** Somebody has a say in the pace. */
+  /** A reader has a say in the pace. */
   get isHeld(): boolean {
+    return this.isHeldBeside(null);
+  }
+
+  /** Another reader has a say in the pace. */
+  isHeldBeside(one: PaceReader | null): boolean {
     if (this.#left) return true;
-    for (const { hold } of this.#readers) if (hold) return true;
+    for (const reader of this.#readers) if (reader !== one && reader.hold) return true;
+    return false;
+  }
+
+  /** A viewer looks, or was lost and is likely to be back. */
+  get isWatched(): boolean {
+    if (this.#left) return true;
+    for (const { hold, isWatching = hold } of this.#readers) if (isWatching) return true;
     return false;
   }
 
@@ -53,7 +73,7 @@ export class Pace {
 
   /**
    * Bytes that the ring takes before it overwrites what the fastest of those with a say has not consumed: they may yet
-   * be asked for again. Infinity where nobody has a say.
+   * be asked for again. Infinity where no reader has a say.
    */
   get room(): number {
     const { capacity, start, end } = this.#ring;
@@ -76,12 +96,12 @@ export class Pace {
   }
 
   /** What was asked for over the connection that was lost last. */
-  get left(): { consumed: number; limit: number } | null {
+  get left(): Credit | null {
     return this.#left;
   }
 
   /** Lets what was asked for stand for the hold time. */
-  hold({ consumed, limit }: { consumed: number; limit: number }): void {
+  hold({ consumed, limit }: Credit): void {
     if (this.#holdMs <= 0) return;
     this.#left = {
       consumed: Math.max(consumed, this.#left?.consumed ?? 0),
@@ -107,7 +127,7 @@ export class Pace {
   // --- internal ---
 
   /** Never so far that what it has not consumed is overwritten. */
-  #until({ consumed, limit }: { consumed: number; limit: number }): number {
+  #until({ consumed, limit }: Credit): number {
     const { capacity, start } = this.#ring;
     return Math.min(limit, Math.max(consumed, start) + capacity - Math.min(READ_BYTES, capacity / 2));
   }

@@ -1,4 +1,4 @@
-/** Ends sessions that nobody uses: by an idle time, and by a time without anybody who looks. Both are off unless set. */
+/** Ends unused sessions: after an idle time, and after a time without viewers. Both are off unless set. */
 import type { Logger } from "../../lib/log.ts";
 import type { SessionManager } from "./session-manager.ts";
 
@@ -7,23 +7,21 @@ export interface ReaperOptions {
   logger: Logger;
   /** Nothing typed and nothing printed for so long, ms; 0 for never. */
   idleMs: number;
-  /** Nobody attached for so long, ms; 0 for never. */
+  /** No viewer for so long, ms; 0 for never. */
   orphanMs: number;
-  /** There is a server; what it was given by rexec.v1 counts as looked at. */
-  isConnected(): boolean;
 }
 
 /** Looks at least so often, ms. */
 const LOOK_MS = 30_000;
 
 /** Begins; the answer ends it. */
-export function startReaping({ sessions, logger, idleMs, orphanMs, isConnected }: ReaperOptions): () => void {
+export function startReaping({ sessions, logger, idleMs, orphanMs }: ReaperOptions): () => void {
   const limits = [idleMs, orphanMs].filter((ms) => ms > 0);
   if (limits.length === 0) return () => {};
   const look = () => {
     const now = performance.now();
     for (const session of sessions.running()) {
-      if (session.isWatched || (session.isForV1 && isConnected())) session.watchedAt = now;
+      if (session.isWatched) session.watchedAt = now;
       const reason = reasonToEnd(now - session.activeAt, now - session.watchedAt, idleMs, orphanMs);
       if (reason === null) continue;
       logger.info(`session ${session.id}: ${reason}, so it is ended`);

@@ -4,7 +4,7 @@ import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Sender } from "../../link/sender.ts";
 import { MAIN_SESSION } from "../../protocol/ids.ts";
-import { DEFAULT_COLS, DEFAULT_ROWS, MAX_TERMINAL_SIDE } from "../../protocol/limits.ts";
+import { DEFAULT_COLS, DEFAULT_ROWS } from "../../protocol/limits.ts";
 import { isPathSegment } from "../../protocol/path.ts";
 import { encodeAgent } from "../../protocol/v1.ts";
 import { type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
@@ -12,6 +12,7 @@ import { AdoptedPty } from "../../pty/adopted.ts";
 import type { Pty } from "../../pty/pty.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
 import type { SavedSession, SavedSessions } from "../restart/schema.ts";
+import { V1Feed } from "../v1/feed.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Ended } from "./ended.ts";
 import { Refusal } from "./refusal.ts";
@@ -20,16 +21,12 @@ import { Session } from "./session.ts";
 import { INPUT_BUFFER_BYTES } from "./session-input.ts";
 import type { SessionOptions } from "./session-options.ts";
 import type { SessionRequest, ShellWish } from "./session-request.ts";
+import { isTerminalSide, type Size, shownSide } from "./session-size.ts";
 
 /** Milliseconds between a hang-up and SIGKILL. */
 const GRACE_MS = 2_000;
 /** Sizes that are remembered for sessions that have not started yet. */
 const MAX_EARLY_SIZES = 64;
-
-interface Size {
-  cols: number;
-  rows: number;
-}
 
 export interface SessionManagerOptions {
   sender: Sender;
@@ -54,6 +51,8 @@ export class SessionManager {
   /** @transient counted anew by the sessions */
   readonly #budget: ByteBudget;
   readonly #sessions = new Map<string, Session>();
+  /** @transient each is saved by its session */
+  readonly #feeds = new WeakMap<Session, V1Feed>();
   readonly #earlySizes = new Map<string, Size>();
   /** Ended sessions that were asked for again before their last output was sent. */
   readonly #again = new Set<string>();
@@ -85,14 +84,9 @@ export class SessionManager {
     for (const session of this.running()) session.show(`\r\n${line}\r\n`);
   }
 
-  /** Bytes of output that wait for the server. */
-  get bufferedBytes(): number {
-    return this.#budget.used;
-  }
-
   /** A server is connected to. To be called before anything is sent to it. */
   serverConnects(isV2: boolean): void {
-    for (const session of this.#sessions.values()) session.serverConnects(!isV2);
+    for (const session of this.#sessions.values()) this.#feeds.get(session)?.connect(!isV2);
   }
 
   /**
@@ -102,9 +96,10 @@ export class SessionManager {
   announce(isV2: boolean): void {
     if (isV2) this.#rings.serveV2();
     for (const session of this.#sessions.values()) {
-      session.wantV1(true);
-      if (!isV2) session.serveV1();
-      else if (!session.isForV1) continue;
+      const feed = this.#feeds.get(session);
+      feed?.want(true);
+      if (!isV2) feed?.serve();
+      else if (!feed?.isOn) continue;
       if (session.state === "running") this.#options.sender.control(encodeAgent.shellStarted(session.id));
     }
   }
@@ -115,17 +110,18 @@ export class SessionManager {
     const { sender } = this.#options;
     if (!isPathSegment(id)) return void this.#refuse(id, "no session can have that name");
     const known = this.#sessions.get(id);
+    const feed = known && this.#feeds.get(known);
     if (known?.state === "running") {
       sender.control(encodeAgent.shellStarted(id));
-      known.serveV1();
-      known.wantV1(true);
-      known.named();
+      feed?.serve();
+      feed?.want(true);
+      feed?.named();
       return;
     }
     sender.control(encodeAgent.shellStarting(id));
     if (known) this.#again.add(id);
     else this.#openForV1(id);
-    known?.named(); // the end of the one before is sent first
+    feed?.named(); // the end of the one before is sent first
   }
 
   running(): Session[] {
@@ -175,9 +171,10 @@ export class SessionManager {
     return true;
   }
 
-  /** Whether the server has somebody who takes that session's output by v1. */
+  /** Whether the server has a viewer that takes that session's output by v1. */
   wantV1(id: string, wanted: boolean): void {
-    this.#sessions.get(id)?.wantV1(wanted);
+    const session = this.#sessions.get(id);
+    if (session) this.#feeds.get(session)?.want(wanted);
   }
 
   input(requested: string, data: Uint8Array): void {
@@ -187,7 +184,7 @@ export class SessionManager {
       this.#refuse(id, "no such session is running");
       return;
     }
-    session.named();
+    this.#feeds.get(session)?.named();
     if (session.write(data)) return;
     const limit = `${INPUT_BUFFER_BYTES / 1024 / 1024} MiB`;
     this.#refuse(id, `input refused: the program does not read, and ${limit} wait for it already`);
@@ -196,25 +193,29 @@ export class SessionManager {
   /** Nonsense is ignored with a warning; a size for a session that has not started yet is remembered. */
   resize(requested: string, cols: unknown, rows: unknown): void {
     const id = requested || MAIN_SESSION;
-    if (!isSide(cols) || !isSide(rows)) {
+    if (!isTerminalSide(cols) || !isTerminalSide(rows)) {
       const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 10 } as const;
-      gather(this.#options.logger, cause, `session ${id}: ignored a size of ${shown(cols)} x ${shown(rows)}`);
+      gather(
+        this.#options.logger,
+        cause,
+        `session ${id}: ignored a size of ${shownSide(cols)} x ${shownSide(rows)}`,
+      );
       return;
     }
     const session = this.#sessions.get(id);
-    session?.named();
+    if (session) this.#feeds.get(session)?.named();
     if (session?.state === "running") return void session.resize(cols, rows);
     if (this.#earlySizes.size < MAX_EARLY_SIZES || this.#earlySizes.has(id))
       this.#earlySizes.set(id, { cols, rows });
   }
 
-  /** Ends one. @param why for whoever looks */
+  /** Ends one. @param why shown to viewers */
   stop(id: string, why?: string): void {
     this.#again.delete(id);
     void this.#sessions.get(id)?.stop(GRACE_MS, why);
   }
 
-  /** Ends all. Resolves when every shell is gone. @param why for whoever looks */
+  /** Ends all. Resolves when every shell is gone. @param why shown to viewers */
   async stopAll(why?: string): Promise<void> {
     this.#again.clear();
     this.#earlySizes.clear();
@@ -272,7 +273,8 @@ export class SessionManager {
     this.#earlySizes.delete(id);
     try {
       // `shell_started` before the session reads, so that no output can be ahead of it.
-      this.#open(id, size, {}, () => this.#options.sender.control(encodeAgent.shellStarted(id))).serveV1();
+      const onStart = () => this.#options.sender.control(encodeAgent.shellStarted(id));
+      this.#feeds.get(this.#open(id, size, {}, onStart))?.serve();
     } catch (error) {
       this.#refuse(id, error instanceof Error ? error.message : String(error));
     }
@@ -301,9 +303,10 @@ export class SessionManager {
   }
 
   #make(its: Pick<SessionOptions<Session>, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
-    const { sender, logger, sessionBuffer: bufferBytes, holdMs } = this.#options;
+    const { logger, holdMs } = this.#options;
+    const follow = (session: Session) => this.#follow(session);
     const onOver = (over: Session) => this.#onOver(over);
-    return new Session({ ...its, sender, logger, bufferBytes, holdMs, budget: this.#budget, onOver });
+    return new Session({ ...its, logger, holdMs, follow, onOver });
   }
 
   #revive({ pty: left, ring: { start, parts }, ...saved }: SavedSession, ring: ByteRing): Session {
@@ -312,6 +315,13 @@ export class SessionManager {
     for (const part of parts) ring.append(part);
     const pty = left && new AdoptedPty({ ...left, unwritten: [] });
     return this.#make({ id, pty, command, size: { cols, rows }, ring, saved });
+  }
+
+  #follow(session: Session): V1Feed {
+    const { sender, sessionBuffer: bound } = this.#options;
+    const feed = new V1Feed({ session, sender, budget: this.#budget, bound });
+    this.#feeds.set(session, feed);
+    return feed;
   }
 
   #onOver(session: Session): void {
@@ -338,11 +348,3 @@ export class SessionManager {
 
 /** A server may start and end sessions as fast as it likes. */
 const SESSION_LINES = { level: "info", who: "server", atOnce: 64 } as const;
-
-function isSide(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_TERMINAL_SIDE;
-}
-
-function shown(value: unknown): string {
-  return typeof value === "number" ? String(value) : typeof value;
-}

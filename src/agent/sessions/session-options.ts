@@ -1,11 +1,10 @@
 /** What a session is made of. */
 
 import type { Logger } from "../../lib/log.ts";
-import type { Sender } from "../../link/sender.ts";
 import type { Pty } from "../../pty/pty.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
 import type { SavedSession } from "../restart/schema.ts";
-import type { ByteBudget } from "./byte-budget.ts";
+import type { SessionFollower } from "./follower.ts";
 
 /** What a session restores itself; of its terminal and its ring `SessionManager` has made new ones. */
 export type RevivedSession = Omit<SavedSession, "pty" | "ring">;
@@ -21,10 +20,8 @@ export interface SessionOptions<Session> {
   ring: ByteRing;
   /** How long what was asked for over a lost connection stands, ms. */
   holdMs: number;
-  sender: Sender;
-  budget: ByteBudget;
-  /** Bytes of output kept while the server does not take them. */
-  bufferBytes: number;
+  /** Makes its reader in this process. */
+  follow(session: Session): SessionFollower;
   logger: Logger;
   /** Called once, when the session is over. */
   onOver(session: Session): void;

@@ -1,17 +1,14 @@
 /**
- * One shell: a PTY, the last of what it printed, and what it was sent and has not read. Its output is read by servers
- * of rexec.v1 (the buffer, which holds what the server has not taken) and of rexec.v2 (the ring), at the pace of
- * whoever wants more.
+ * One shell: a PTY, the last of what it printed, and what it was sent and has not read. Its output is read from the ring,
+ * at the pace of the reader that wants most.
  */
 
 import { messageOf } from "../../lib/errors.ts";
-import type { FrameSource } from "../../link/sender.ts";
-import { encodeAgent } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import { type Pty, PtyClosedError, type PtyExit } from "../../pty/pty.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
 import type { KeptSession, SavedSession } from "../restart/schema.ts";
-import { V1Feed } from "../v1/feed.ts";
+import type { SessionFollower } from "./follower.ts";
 import type { InputStream, InputStreams } from "./input-streams.ts";
 import { Pace } from "./pace.ts";
 import { SessionInput } from "./session-input.ts";
@@ -24,7 +21,8 @@ import { farewell } from "./session-text.ts";
  */
 export type SessionState = "running" | "stopping" | "drained" | "over";
 
-export class Session implements FrameSource {
+/** Owned by `SessionManager`; it outlives connections. Readers of its output join its pace. */
+export class Session {
   readonly id: string;
   readonly pid: number;
   /** A UUID: the same name started again has another one. */
@@ -33,20 +31,18 @@ export class Session implements FrameSource {
   readonly pace: Pace;
   /** When something was last typed or printed, or it was started; performance.now(). */
   activeAt = performance.now();
-  /** When somebody was last seen to look at it; performance.now(). */
+  /** When a viewer was last seen; performance.now(). */
   watchedAt = performance.now();
   /** Attachments that only type. @transient viewers attach again */
   inputChannels = 0;
   readonly #options: SessionOptions<Session>;
   readonly #pty: Pty | null;
   readonly #input: SessionInput;
-  readonly #v1: V1Feed;
+  readonly #follower: SessionFollower;
   /** @transient settled again where the state says so */
   readonly #ended = Promise.withResolvers<void>();
   /** @transient the reading loop starts anew */
   #wake: (() => void) | null = null;
-  /** @transient the reading loop starts anew */
-  #waitsForBudget = false;
   /** All of its own state, which survives a restart in place as it is. */
   readonly #kept: KeptSession;
 
@@ -57,13 +53,15 @@ export class Session implements FrameSource {
     this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
     this.#pty = options.pty;
     this.pid = options.pty?.pid ?? 0;
-    this.#v1 = new V1Feed(options.budget, options.bufferBytes, () => this.#isReadyForV1());
+    this.#follower = options.follow(this);
     this.#input = new SessionInput(options.pty, options.id, options.logger);
     this.#kept = options.saved ? this.#restore(options.saved) : begun(options);
     this.instance = this.#kept.instance;
-    if (!this.#isFinal) void this.#pump();
+    if (options.saved) this.#follower.restore(options.saved);
+    this.pace.join(this.#follower);
+    if (options.saved?.left) this.pace.hold(options.saved.left);
+    if (!this.hasEnded) void this.#pump();
     else this.#ended.resolve();
-    if (this.pending > 0) options.sender.ready(this);
   }
 
   get typing(): InputStreams {
@@ -72,7 +70,7 @@ export class Session implements FrameSource {
 
   /** Its terminal; null where it has ended. */
   get pty(): Pty | null {
-    return this.#isFinal ? null : this.#pty;
+    return this.hasEnded ? null : this.#pty;
   }
 
   get state(): SessionState {
@@ -81,17 +79,17 @@ export class Session implements FrameSource {
 
   /** How it ended; null before all its output was read. */
   get end(): PtyExit | null {
-    return this.#isFinal ? this.#kept.exit : null;
+    return this.hasEnded ? this.#kept.exit : null;
   }
 
-  /** Somebody looks at it by rexec.v2. */
+  /** All its output was read. */
+  get hasEnded(): boolean {
+    return this.state === "drained" || this.state === "over";
+  }
+
+  /** A viewer looks at it. */
   get isWatched(): boolean {
-    return this.inputChannels > 0 || this.pace.isHeld;
-  }
-
-  /** A server of rexec.v1 is told all. */
-  get isForV1(): boolean {
-    return this.#v1.isOn;
+    return this.inputChannels > 0 || this.pace.isWatched;
   }
 
   get info(): SessionInfo {
@@ -113,55 +111,15 @@ export class Session implements FrameSource {
     };
   }
 
-  /** From now on a server of rexec.v1 gets all output, beginning with what was printed last. */
-  serveV1(): void {
-    if (this.#v1.isOn || this.state === "over") return;
-    this.#v1.begin(this.ring);
-    this.#isReadyForV1();
-  }
-
-  /** Another server. @param isHeld one of rexec.v1, which is told nothing before it names the session */
-  serverConnects(isHeld: boolean): void {
-    this.#v1.connect(isHeld);
-  }
-
-  /** A server of rexec.v1 named it. */
-  named(): void {
-    this.#v1.name(this.ring);
-    this.#isReadyForV1();
-  }
-
-  /** Whether anybody takes what a server of rexec.v1 gets; they hear later what they missed, or how much it was. */
-  wantV1(wanted: boolean): void {
-    this.#v1.want(wanted, this.ring);
-    this.#isReadyForV1();
-  }
-
   /** Settles when the shell has ended and its output was read. Never rejects. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** Bytes; one more for the end of the session, which is a frame of its own. */
-  get pending(): number {
-    if (this.#v1.isHeld) return 0;
-    return this.#v1.pending(this.#isFinal) || (this.state === "drained" ? 1 : 0);
-  }
-
-  takeFrame(): string | null {
-    const bytes = this.#v1.take(this.#isFinal);
-    if (bytes.length > 0) {
-      const frame = encodeAgent.shellOutput(this.id, bytes);
-      this.#wakeUp();
-      return frame;
-    }
-    if (this.state !== "drained" || this.#v1.isHeld) return null;
-    this.#isOver();
-    const { exit } = this.#kept;
-    return encodeAgent.shellStopped(this.id, {
-      exit_code: exit?.exitCode ?? null,
-      signal: exit?.signal ?? null,
-    });
+  /** Its follower was told of the end: its name is free. */
+  release(): void {
+    this.#kept.state = "over";
+    this.#options.onOver(this);
   }
 
   /**
@@ -187,7 +145,7 @@ export class Session implements FrameSource {
     return true;
   }
 
-  /** Text of ours, for whoever looks; the shell knows nothing of it. */
+  /** A text of the agent, for its viewers; the shell knows nothing of it. */
   show(text: string): void {
     this.#keep(Buffer.from(text));
   }
@@ -199,7 +157,7 @@ export class Session implements FrameSource {
 
   /**
    * Hangs up. Resolves when the shell is gone; what it printed is still sent, and `shell_stopped` after it.
-   * @param why for whoever looks, behind all of that
+   * @param why shown to viewers behind all of that
    */
   async stop(graceMs: number, why?: string): Promise<void> {
     if (this.state === "running") {
@@ -213,7 +171,6 @@ export class Session implements FrameSource {
 
   /** For another program image of this process; its terminal is frozen and drained. */
   save(): SavedSession {
-    this.#v1.want(true, this.ring);
     const pty = this.pty?.state() ?? null;
     const now = performance.now();
     return {
@@ -223,7 +180,7 @@ export class Session implements FrameSource {
       unwatchedMs: now - this.watchedAt,
       ring: { start: this.ring.start, parts: this.ring.parts() },
       left: this.pace.left,
-      ...this.#v1.save(),
+      ...this.#follower.save(),
       ...this.#input.save(pty?.unwritten ?? []),
     };
   }
@@ -235,24 +192,8 @@ export class Session implements FrameSource {
     const now = performance.now();
     this.activeAt = now - idleMs;
     this.watchedAt = now - unwatchedMs;
-    this.#v1.restore({ isForV1, buffer });
-    if (left) this.pace.hold(left);
     this.#input.restore({ viewers, input, refusesInput });
     return kept;
-  }
-
-  get #isFinal(): boolean {
-    return this.state === "drained" || this.state === "over";
-  }
-
-  #isReadyForV1(): void {
-    if (this.pending > 0) this.#options.sender.ready(this);
-    this.#wakeUp();
-  }
-
-  #isOver(): void {
-    this.#kept.state = "over";
-    this.#options.onOver(this);
   }
 
   /** Moves output from the PTY to the buffer, only as long as there is room: that is what stops a flooding program. */
@@ -275,16 +216,14 @@ export class Session implements FrameSource {
     }
     this.#kept.exit = (await pty?.exited) ?? null;
     this.show(this.#kept.farewell);
-    this.#v1.want(true, this.ring);
     this.#kept.state = "drained";
     this.#kept.endedAt = Date.now();
     this.#ended.resolve();
     this.pace.advance();
-    if (!this.#v1.isOn) this.#isOver();
-    else if (this.pending > 0) this.#options.sender.ready(this);
+    if (!this.#follower.isOwed) this.release();
   }
 
-  /** A chunk may be larger than what the ring has room for: nothing is overwritten that somebody waits for. */
+  /** A chunk may be larger than what the ring has room for: nothing is overwritten that a reader waits for. */
   async #keepPieces(): Promise<void> {
     const kept = this.#kept;
     while (kept.pendingChunk.length > 0) {
@@ -296,8 +235,8 @@ export class Session implements FrameSource {
   }
 
   get #freeRoom(): number {
-    const free = this.state !== "running" || this.#v1.wantsMore;
-    return free ? Number.POSITIVE_INFINITY : this.pace.room;
+    const { capacity } = this.ring;
+    return this.state === "running" ? Math.min(capacity, this.pace.room) : capacity;
   }
 
   #keep(chunk: Uint8Array): void {
@@ -306,27 +245,16 @@ export class Session implements FrameSource {
     this.activeAt = performance.now();
     this.ring.append(chunk);
     this.pace.advance();
-    if (this.#v1.isOn && this.#v1.push(chunk.slice(), this.pace.isHeld)) this.#options.sender.ready(this);
   }
 
   #mayRead(): boolean {
-    if (this.state !== "running") return true;
-    const { pace } = this;
-    if (pace.isHeld) return pace.wantsMore || this.#v1.wantsMore;
-    return !this.#v1.isWanted || this.#v1.wantsMore;
+    return this.state !== "running" || !this.pace.isHeld || this.pace.wantsMore;
   }
 
   async #room(): Promise<void> {
     while (!this.#mayRead()) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      if (!this.#options.budget.hasRoom && !this.#waitsForBudget) {
-        this.#waitsForBudget = true;
-        this.#options.budget.onRoom(() => {
-          this.#waitsForBudget = false;
-          this.#wakeUp();
-        });
-      }
       await promise;
     }
   }
