@@ -29,6 +29,15 @@ describe("what a mirror asks the agent for", () => {
     expect(told).toEqual([["ack", 200, 300 + CAPACITY]]);
   });
 
+  test("is not changed by a recorder, which grants no credit and has no say in the pace", () => {
+    const { ring, told, demand } = stage();
+    ring.append(new Uint8Array(300));
+    demand.join(reader("recorder", { hold: false, sent: 0, consumed: 0, limit: null }));
+    demand.join(reader("viewer", { sent: 300, consumed: 200, limit: 900 }));
+    demand.plug();
+    expect(told).toEqual([["ack", 200, 900]]);
+  });
+
   test("stops where a snapshot is being made, so that the ring keeps what follows it", () => {
     const { ring, told, demand } = stage();
     ring.append(new Uint8Array(300));
