@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
-/** Who sent a request, and by which address. */
+/** The sender of a request, and the address that it used. */
 export interface RequestInfo {
   /** The sender's IP address. */
   address: string;

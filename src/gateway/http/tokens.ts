@@ -1,4 +1,4 @@
-/** `/api/tokens`, and who one is: `/api/profile`. */
+/** `/api/tokens`, and the user of a token: `/api/profile`. */
 import { Hono } from "hono";
 import { createTokenBody } from "../../protocol/http.ts";
 import { requireAgent, requirePermission } from "../auth/authenticate.ts";
@@ -47,7 +47,7 @@ export function tokenRoutes(deps: ApiDeps): Hono<Env> {
   routes.post("/tokens", async (c) => {
     const principal = await authenticate(c, deps);
     const { name, scopes = ["*"], expires_in, agent_id } = await readBody(c, createTokenBody);
-    // Who may register an agent, and so gets a token for it, may also make another one for it.
+    // A token that may register an agent, and so gets a token for it, may also make another one for it.
     const isForAgent = scopes.length === 1 && scopes[0] === "agent";
     requirePermission(principal, isForAgent ? "agents:write" : "tokens:manage");
     checkScopes(scopes, principal.token.scopes, agent_id ?? null);
