@@ -3,8 +3,8 @@ import { type BackoffOptions, backoffDelay } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { dialLimit, pauseLeft } from "../lib/dialing.ts";
 import { ExitCode, messageOf, RexecError } from "../lib/errors.ts";
+import type { LinkSocket, SocketClose } from "../link/socket.ts";
 import { CLOSE_DELETED, CLOSE_VIEWER_REPLACED, tokenEnd } from "../protocol/close-codes.ts";
-import type { Connection, SocketClose } from "./socket.ts";
 import { isFinal, openViewer, type ViewerTarget } from "./viewer.ts";
 
 /** An outage shorter than this is not worth a word, ms. */
@@ -59,7 +59,7 @@ export interface Kept<T> {
   /** Aborted when the user leaves. */
   signal: AbortSignal;
   /** @param attached to be called once it goes on; returns whether the outage was told */
-  converse(connection: Connection, attached: () => boolean): Conversation<T>;
+  converse(connection: LinkSocket, attached: () => boolean): Conversation<T>;
   /** Called at each failed try, before the next; throws where that is useless. */
   onLost?(reason: string, outageMs: number): void;
   status(status: { kind: "lost"; reason: string; retryInMs: number } | { kind: "reconnected" }): void;
@@ -70,7 +70,7 @@ export interface Kept<T> {
  * @returns null where the user left
  * @throws what `ended`, `closed` and `onLost` do, or as `openViewer` where another try is useless
  */
-export async function keepConnected<T>(first: Connection, kept: Kept<T>): Promise<{ end: T } | null> {
+export async function keepConnected<T>(first: LinkSocket, kept: Kept<T>): Promise<{ end: T } | null> {
   const { clock, signal, times, status } = kept;
   const retry = new Retry(times);
   let told = false;
@@ -81,7 +81,7 @@ export async function keepConnected<T>(first: Connection, kept: Kept<T>): Promis
     if (wasTold) status({ kind: "reconnected" });
     return wasTold;
   };
-  for (let connection: Connection | null = first; ; connection = null) {
+  for (let connection: LinkSocket | null = first; ; connection = null) {
     const step = await serve(connection, kept, retry, attached);
     if (step.kind === "left") return null;
     if (step.kind === "ended") return step;
@@ -123,7 +123,7 @@ export function lostBy({ code, reason }: SocketClose): Lost {
 // --- internal ---
 
 async function serve<T>(
-  open: Connection | null,
+  open: LinkSocket | null,
   kept: Kept<T>,
   retry: Retry,
   attached: () => boolean,

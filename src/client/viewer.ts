@@ -5,12 +5,12 @@ import { ExitCode, RexecError } from "../lib/errors.ts";
 import { connectionError, HttpError } from "../lib/http.ts";
 import { dialOptions, wsUrl } from "../lib/net.ts";
 import type { LivenessTimes } from "../link/liveness.ts";
+import { LIVENESS_V2, LinkSocket, type SocketClose } from "../link/socket.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
-import { Connection, LIVENESS_V2, type SocketClose } from "./socket.ts";
 
 /** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
@@ -43,7 +43,7 @@ export async function openViewer(
   target: ViewerTarget,
   signal: AbortSignal,
   { protocols = PROTOCOLS, openMs = 20_000 }: OpenOptions = {},
-): Promise<Connection> {
+): Promise<LinkSocket> {
   signal.throwIfAborted();
   const query = viewerQuery({ ...target, id: target.viewerId });
   const path = `/ws/agent/${pathSegment(target.agentId)}/terminal?${query}`;
@@ -56,7 +56,7 @@ export async function openViewer(
     ...dialOptions(target.server.endpoint, url),
   });
   socket.binaryType = "arraybuffer";
-  const connection = new Connection(socket, {
+  const connection = new LinkSocket(socket, {
     v2: { ...(target.liveness ?? LIVENESS_V2), onlySilent: true },
   });
   const abort = () => connection.close();

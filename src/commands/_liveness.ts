@@ -1,10 +1,10 @@
 /** How soon a dead line is noticed. */
 
 import type { ArgsDef } from "citty";
-import { LIVENESS_V2 } from "../client/socket.ts";
 import { LONGEST_TIMER_MS, parseDuration } from "../lib/duration.ts";
 import { UsageError } from "../lib/errors.ts";
 import type { LivenessTimes } from "../link/liveness.ts";
+import { LIVENESS_V2 } from "../link/socket.ts";
 
 export const livenessArgs = {
   deadAfter: {

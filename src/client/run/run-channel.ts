@@ -2,10 +2,10 @@
 import { counted } from "../../lib/count.ts";
 import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
 import type { OutputReader } from "../../link/output-reader.ts";
+import type { LinkSocket, SocketClose } from "../../link/socket.ts";
 import { encodeControl, type OwnerMessage, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { type Conversation, lostBy, type Step } from "../reconnect.ts";
-import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
 import { CHANNEL, lineOf } from "../stream/line.ts";
 import type { Refused } from "../stream/refusals.ts";
@@ -20,11 +20,11 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
   readonly ended: Promise<Step<RunEnd>>;
   readonly #end = Promise.withResolvers<Step<RunEnd>>();
   readonly #state: RunState;
-  readonly #connection: Connection;
+  readonly #connection: LinkSocket;
   readonly #onAttached: () => boolean;
   #attached = false;
 
-  constructor(state: RunState, connection: Connection, onAttached: () => boolean) {
+  constructor(state: RunState, connection: LinkSocket, onAttached: () => boolean) {
     this.#state = state;
     this.#connection = connection;
     this.#onAttached = onAttached;

@@ -1,7 +1,7 @@
 /** What a command was asked for, how it ended, and what is known of it that outlives its connections. */
 import type { InputWriter } from "../../link/input-writer.ts";
 import type { OutputReader } from "../../link/output-reader.ts";
-import type { Connection } from "../socket.ts";
+import type { LinkSocket } from "../../link/socket.ts";
 import type { Sink } from "../stream/sink.ts";
 
 /** The agent enforces a timeout; it gets this much longer to say so, ms. */
@@ -58,7 +58,7 @@ export interface RemoteCommand {
    * Runs it to its end.
    * @param first open already; closed by this
    */
-  run(first: Connection): Promise<RunEnd>;
+  run(first: LinkSocket): Promise<RunEnd>;
   /** Null for rexec.v1, which has no signals: a viewer that leaves leaves the command running. */
   readonly control: RunControl | null;
 }

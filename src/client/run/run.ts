@@ -3,9 +3,9 @@ import { type Clock, systemClock } from "../../lib/clock.ts";
 import { RexecError } from "../../lib/errors.ts";
 import { InputWriter } from "../../link/input-writer.ts";
 import { OutputReader } from "../../link/output-reader.ts";
+import type { LinkSocket } from "../../link/socket.ts";
 import { Stream, SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import { keepConnected, RESUMING } from "../reconnect.ts";
-import type { Connection } from "../socket.ts";
 import { Sink } from "../stream/sink.ts";
 import type { ViewerTarget } from "../viewer.ts";
 import { TIMED_OUT_EXIT } from "./exit-code.ts";
@@ -69,7 +69,7 @@ export class RemoteRun implements RemoteCommand, RunControl {
    * @param first open already
    * @throws RexecError `run_gone`, `run_refused`, `interrupted`, `exec_timeout`, `exec_lost`, or as `openViewer`
    */
-  async run(first: Connection): Promise<RunEnd> {
+  async run(first: LinkSocket): Promise<RunEnd> {
     try {
       void this.#feed();
       return await Promise.race([this.#keepConnected(first), this.#failed.promise]);
@@ -93,7 +93,7 @@ export class RemoteRun implements RemoteCommand, RunControl {
     }
   }
 
-  async #keepConnected(first: Connection): Promise<RunEnd> {
+  async #keepConnected(first: LinkSocket): Promise<RunEnd> {
     const { signal } = this.#left;
     const ended = await keepConnected(first, {
       target: this.#target,

@@ -1,10 +1,10 @@
 /** What `attach` is given and tells, and what each of the two protocols implements for it. */
 import type { Clock } from "../../lib/clock.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
+import type { LinkSocket, SocketClose } from "../../link/socket.ts";
 import { CLOSE_SESSION_ENDED } from "../../protocol/close-codes.ts";
 import type { ViewerTerminal } from "../../protocol/v2/control.ts";
 import { type Conversation, lostBy, type RetryTimes, type Step } from "../reconnect.ts";
-import type { Connection, SocketClose } from "../socket.ts";
 import type { EscapeKey } from "../terminal/escape-key.ts";
 import type { InputPump, InputSink } from "../terminal/input-pump.ts";
 import type { Terminal, TerminalSize } from "../terminal/terminal.ts";
@@ -72,9 +72,9 @@ export interface Shell extends InputSink {
   readonly subprotocol: string;
   readonly times: RetryTimes;
   /** Before anything is shown or read. @throws RexecError where the protocol cannot do what is asked for */
-  prepare(first: Connection): Promise<void>;
+  prepare(first: LinkSocket): Promise<void>;
   /** The shell on a connection. @param attached as `Kept.converse` is given it */
-  on(connection: Connection, attached: () => boolean): ShellConversation;
+  on(connection: LinkSocket, attached: () => boolean): ShellConversation;
   /** The connection was lost. @throws RexecError where going on makes no sense */
   onLost(reason: string): void;
   /** What becomes of the session that the user has left. */

@@ -1,8 +1,8 @@
 /** A remote shell in the local terminal, through lost connections, until it exits or the user leaves. */
 import { systemClock } from "../../lib/clock.ts";
+import type { LinkSocket } from "../../link/socket.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import { keepConnected } from "../reconnect.ts";
-import type { Connection } from "../socket.ts";
 import { InputPump } from "../terminal/input-pump.ts";
 import { ShellV1 } from "../v1/shell.ts";
 import { openViewer } from "../viewer.ts";
@@ -58,7 +58,7 @@ async function negotiate(context: AttachContext): Promise<AttachEnd> {
   }
 }
 
-async function show(context: AttachContext, first: Connection): Promise<AttachEnd> {
+async function show(context: AttachContext, first: LinkSocket): Promise<AttachEnd> {
   const { terminal, input, status, target, signal, clock } = context;
   const isV2 = first.protocol === SUBPROTOCOL_V2;
   const shell: Shell = isV2 ? new ShellV2(context) : new ShellV1(context);

@@ -1,6 +1,7 @@
 /** A shell on one connection: attached, shown, typed into, until either of the two ends. */
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
+import type { LinkSocket, SocketClose } from "../../link/socket.ts";
 import {
   encodeControl,
   GATEWAY_VIEWER,
@@ -10,7 +11,6 @@ import {
 import { Stream } from "../../protocol/v2/frames.ts";
 import { NOTICED_AFTER_MS, type Step } from "../reconnect.ts";
 import { exitCodeOf } from "../run/exit-code.ts";
-import type { Connection, SocketClose } from "../socket.ts";
 import { type ChannelEvents, ProtocolError, readChannel } from "../stream/channel.ts";
 import { CHANNEL, lineOf } from "../stream/line.ts";
 import { attachRefused, type Refused, sessionGone, unknownSession } from "../stream/refusals.ts";
@@ -37,7 +37,7 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   readonly #end = Promise.withResolvers<Step<number>>();
   readonly #context: AttachContext;
   readonly #state: ShellState;
-  readonly #connection: Connection;
+  readonly #connection: LinkSocket;
   /** To be shown with the first picture. */
   #others = "";
   #sessionRows = 0;
@@ -45,7 +45,7 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   #snapshot: Snapshot | null = null;
   #absence: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(context: AttachContext, state: ShellState, connection: Connection, onAttached: () => boolean) {
+  constructor(context: AttachContext, state: ShellState, connection: LinkSocket, onAttached: () => boolean) {
     this.#context = context;
     this.#state = state;
     this.#connection = connection;

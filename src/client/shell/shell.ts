@@ -1,8 +1,9 @@
 /** A remote shell over rexec.v2: what it wrote is shown once and in order, what was typed arrives once, over any cut. */
+
+import type { LinkSocket } from "../../link/socket.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
 import { RESUMING } from "../reconnect.ts";
-import type { Connection } from "../socket.ts";
 import { sessionGone } from "../stream/refusals.ts";
 import type { AttachContext, Shell } from "./attach-context.ts";
 import { ShellChannel } from "./shell-channel.ts";
@@ -29,7 +30,7 @@ export class ShellV2 implements Shell {
     return this.#state.journal.take(bytes, this.#context.signal);
   }
 
-  on(connection: Connection, attached: () => boolean): ShellChannel {
+  on(connection: LinkSocket, attached: () => boolean): ShellChannel {
     // The agent came back as an older version: it has none of our sessions.
     if (connection.protocol !== SUBPROTOCOL_V2) throw sessionGone(this.#state.journal.unapplied);
     return new ShellChannel(this.#context, this.#state, connection, attached);

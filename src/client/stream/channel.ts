@@ -3,9 +3,9 @@
 import { zstd } from "../../lib/zstd.ts";
 import { ProtocolError } from "../../link/link.ts";
 import { OpenerLink } from "../../link/opener.ts";
+import type { LinkSocket } from "../../link/socket.ts";
 import { MAX_CONTROL_BYTES, type OwnerMessage } from "../../protocol/v2/control.ts";
 import type { Frame, Stream } from "../../protocol/v2/frames.ts";
-import type { Connection } from "../socket.ts";
 
 export { ProtocolError } from "../../link/link.ts";
 
@@ -20,7 +20,7 @@ export interface ChannelEvents {
 }
 
 /** Listens for one channel; what belongs to others is not heard. */
-export function readChannel(connection: Connection, channel: number, events: ChannelEvents): void {
+export function readChannel(connection: LinkSocket, channel: number, events: ChannelEvents): void {
   let isBroken = false;
   const broken = (reason: string) => {
     isBroken = true;

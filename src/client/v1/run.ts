@@ -1,12 +1,12 @@
 /** One command over rexec.v1: sent whole, waited for, its bytes taken apart. */
 import { OWN_FAILURE, RexecError } from "../../lib/errors.ts";
+import type { LinkSocket } from "../../link/socket.ts";
 import { decodeBytes } from "../../protocol/bytes.ts";
 import { EXEC_STDIN_BYTES } from "../../protocol/limits.ts";
 import type { ExecRequestWire, ExecResult } from "../../protocol/v1.ts";
 import { encodeViewer, parseToViewerMessage, type ToViewerMessage } from "../../protocol/v1-viewer.ts";
 import { exitCodeFromText, exitCodeOf, TIMED_OUT_EXIT } from "../run/exit-code.ts";
 import { type RemoteCommand, type RunEnd, type RunOptions, TIMEOUT_GRACE_MS } from "../run/run-state.ts";
-import type { Connection } from "../socket.ts";
 import { readAll } from "../stdin.ts";
 
 /** A command of rexec.v1, on one connection: a lost one is not made again, since the command would run twice. */
@@ -19,7 +19,7 @@ export class ExecV1 implements RemoteCommand {
   }
 
   /** @throws RexecError `exec_lost`, `exec_timeout`, `exec_basic`, `stdin_too_large` */
-  async run(connection: Connection): Promise<RunEnd> {
+  async run(connection: LinkSocket): Promise<RunEnd> {
     const { allowBasic, timeoutMs, stdout, stderr } = this.#options;
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {}); // raced below
@@ -101,7 +101,7 @@ function wouldIgnore(): RexecError {
 
 /** Sends it; settles with its result. One at a time. */
 function ask(
-  connection: Connection,
+  connection: LinkSocket,
   request: Request,
   reject: (error: RexecError) => void,
 ): Promise<ExecResult> {

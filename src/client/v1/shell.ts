@@ -1,6 +1,7 @@
 /** The shell of a v1 server: output that comes while no connection is open is lost, and so is what is typed then. */
 import { RECONNECT } from "../../lib/backoff.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
+import type { LinkSocket, SocketClose } from "../../link/socket.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { INPUT_CHUNK_BYTES } from "../../protocol/limits.ts";
 import { SUBPROTOCOL_V1 } from "../../protocol/v1.ts";
@@ -18,7 +19,6 @@ import {
   shellFailed,
 } from "../shell/attach-context.ts";
 import { othersCounted } from "../shell/others.ts";
-import type { Connection, SocketClose } from "../socket.ts";
 import { Sink } from "../stream/sink.ts";
 import type { TerminalSize } from "../terminal/terminal.ts";
 
@@ -40,7 +40,7 @@ export class ShellV1 implements Shell {
   readonly takesEarly = false;
   readonly #context: AttachContext;
   readonly #sink: Sink;
-  #connection: Connection | null = null;
+  #connection: LinkSocket | null = null;
   #connected = Promise.withResolvers<void>();
 
   constructor(context: AttachContext) {
@@ -48,7 +48,7 @@ export class ShellV1 implements Shell {
     this.#sink = new Sink((bytes) => context.terminal.write(bytes), context.fail);
   }
 
-  async prepare(first: Connection): Promise<void> {
+  async prepare(first: LinkSocket): Promise<void> {
     const { command, session, create } = this.#context;
     if (command) throw noTerminalCommands();
     if (session !== undefined || create === false) throw noSessions();
@@ -71,7 +71,7 @@ export class ShellV1 implements Shell {
     }
   }
 
-  on(connection: Connection, attached: () => boolean): ShellConversation {
+  on(connection: LinkSocket, attached: () => boolean): ShellConversation {
     const end = Promise.withResolvers<Step<number>>();
     end.promise.catch(() => {}); // raced by the owner
     const { terminal } = this.#context;
@@ -136,7 +136,7 @@ export class ShellV1 implements Shell {
     return sessions.find(({ session, ended_at }) => session === MAIN_SESSION && ended_at === null);
   }
 
-  #show(bytes: Uint8Array, connection: Connection): void {
+  #show(bytes: Uint8Array, connection: LinkSocket): void {
     const sink = this.#sink;
     this.#context.input.active();
     if (bytes.length === 0) return;
@@ -146,7 +146,7 @@ export class ShellV1 implements Shell {
     if (sink.pending > PAUSE_ABOVE) connection.pause();
   }
 
-  #hear(text: string, connection: Connection, end: PromiseWithResolvers<Step<number>>): void {
+  #hear(text: string, connection: LinkSocket, end: PromiseWithResolvers<Step<number>>): void {
     const parsed = parseToViewerMessage(text);
     // A newer server may say more than we know; a broken message is no output.
     if (!parsed.ok) return;
