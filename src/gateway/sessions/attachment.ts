@@ -152,6 +152,7 @@ export class Attachment implements PeerChannel, Reader {
     if (this.#snapshot) return this.#snapshot.whole.bytes.length - this.#snapshot.position;
     const [cursor, mirror] = [this.#cursor, this.#mirror];
     if (!cursor || !mirror || this.#awaitsScreen || this.#over) return 0;
+    if (mirror.end && cursor.sent >= mirror.ring.end) return 1; // the end is still to be told
     return Math.max(0, Math.min(cursor.limit, mirror.ring.end) - cursor.sent);
   }
 
