@@ -7,7 +7,7 @@ import { goArch, goOs } from "../../lib/platform.ts";
 import { PingGauge } from "../../link/ping-gauge.ts";
 import type { Line } from "../../link/sender.ts";
 import { LIVENESS_V2, LinkSocket } from "../../link/socket.ts";
-import { CLOSE_GOING_AWAY } from "../../protocol/close-codes.ts";
+import { CLOSE_GOING_AWAY, CLOSE_PROTOCOL } from "../../protocol/close-codes.ts";
 import { DEAD_PEER_MS, PING_INTERVAL_MS } from "../../protocol/limits.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import { SUBPROTOCOL_V1 } from "../../protocol/v1.ts";
@@ -123,9 +123,10 @@ function lineOf(socket: LinkSocket, onEnd: (end: ConnectionEnd) => void) {
       return socket.buffered;
     },
     drop: (reason) => socket.drop(reason),
-    fail(reason, code) {
+    fail(reason, code = CLOSE_PROTOCOL) {
       onEnd({ kind: "dropped", reason: `the server broke the protocol: ${reason}` });
-      socket.fail(reason, code);
+      // Not at once: the server is to hear why, and the word of it stands behind what waits in the socket.
+      void socket.finish(CLOSE_MS, code, reason.slice(0, 100));
     },
     ...(gauge ? { highWater: V2_HIGH_WATER, maxControl: V2_MAX_CONTROL } : {}),
     get takesOutput() {
