@@ -178,7 +178,7 @@ export class Attachment implements PeerChannel, Reader {
 
   close(announced: boolean): void {
     this.#finish(announced);
-    this.#input.close();
+    this.#input.detach();
   }
 
   // --- the mirror ---

@@ -32,7 +32,7 @@ export class ViewerInput implements LinkChannel {
 
   /** @param attach sends the `attach` for this channel */
   open(link: AgentLink, attach: (channel: number) => void): void {
-    this.close();
+    this.detach();
     this.#link = link;
     this.#channel = link.open(this);
     attach(this.#channel);
@@ -45,7 +45,8 @@ export class ViewerInput implements LinkChannel {
     this.#live = false;
   }
 
-  close(): void {
+  /** The viewer is gone; the agent is told. Not `close`, which the link calls where the agent is lost. */
+  detach(): void {
     if (this.#channel !== null) {
       this.#link?.control({ type: "detach", channel: this.#channel });
       this.#link?.close(this.#channel);
