@@ -49,6 +49,9 @@ export const LIVENESS_V1: LivenessTimes = { pingMs: PING_INTERVAL_MS, deadMs: DE
 /** On a server of rexec.v2, where resuming costs nothing. */
 export const LIVENESS_V2: LivenessTimes = { pingMs: 3_000, deadMs: 8_000 };
 
+/** What comes before there is a reader: more, and the socket is not read until there is one, bytes. */
+const EARLY_BYTES = 1024 * 1024;
+
 const OPEN = 1;
 
 /** Owned by the code that dialled; ends with the connection. */
@@ -66,6 +69,7 @@ export class LinkSocket {
   #paused = false;
   #events: SocketEvents | null = null;
   #early: (string | Uint8Array)[] = [];
+  #earlyBytes = 0;
 
   /** @param socket still opening, with `binaryType` "arraybuffer" */
   constructor(socket: WebSocketLike, { v1 = LIVENESS_V1, v2 = LIVENESS_V2 }: Partial<SocketTimes> = {}) {
@@ -116,6 +120,8 @@ export class LinkSocket {
     const early = this.#early;
     this.#early = [];
     for (const data of early) this.#tell(data);
+    if (this.#earlyBytes > EARLY_BYTES && !this.#paused) this.#socket.resume?.();
+    this.#earlyBytes = 0;
   }
 
   /** A socket that is closing takes nothing, and says so soon enough. */
@@ -173,9 +179,17 @@ export class LinkSocket {
   }
 
   #tell(data: string | Uint8Array): void {
-    if (!this.#events) this.#early.push(data);
+    if (!this.#events) this.#keep(data);
     else if (typeof data === "string") this.#events.onText(data);
     else this.#events.onBytes(data);
+  }
+
+  #keep(data: string | Uint8Array): void {
+    this.#early.push(data);
+    this.#earlyBytes += data.length;
+    if (this.#earlyBytes <= EARLY_BYTES) return;
+    if (this.#socket.pause) this.#socket.pause();
+    else this.fail("more than there is a reader for");
   }
 
   #watch(): void {
