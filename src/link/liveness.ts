@@ -13,6 +13,8 @@ export interface LivenessTimes {
 
 /** The wall clock ran this much further than the monotonic one: the machine was asleep, ms. */
 const SLEPT_MS = 20_000;
+/** Late looks that excuse one silence: a process that is always late would keep a dead peer for ever. */
+const EXCUSES = 5;
 
 /** The decision, without a clock or a socket. Owned by a connection. All times are of one monotonic clock, ms. */
 export class Liveness {
@@ -22,6 +24,8 @@ export class Liveness {
   #pingedAt: number;
   #lookedAt: number;
   #clockGap: number | null = null;
+  /** Late looks since something was heard. */
+  #lateLooks = 0;
 
   /** @param everyMs how often `look` is going to be called */
   constructor(times: LivenessTimes, everyMs: number, now: number) {
@@ -45,6 +49,7 @@ export class Liveness {
   /** Something came from the other end. */
   heard(now: number): void {
     this.#heardAt = now;
+    this.#lateLooks = 0;
   }
 
   /** It is pinged now, for another reason than silence. */
@@ -61,6 +66,7 @@ export class Liveness {
     const { pingMs, deadMs, onlySilent = false } = this.#times;
     const late = now - this.#lookedAt > 2 * this.#everyMs + 1_000;
     this.#lookedAt = now;
+    if (late) this.#lateLooks += 1;
     if (wall !== undefined && this.#hasSlept(now, wall)) {
       // After a suspend the connection is most likely dead: an answer is wanted within one interval, not three.
       this.#heardAt = Math.min(this.#heardAt, now - deadMs + pingMs);
@@ -69,7 +75,8 @@ export class Liveness {
     }
     const silent = now - this.#heardAt;
     // A look that comes late says that this process stood still: what came meanwhile is not read yet.
-    if (silent >= deadMs && !late && !isPaused) return "dead";
+    const isExcused = late && this.#lateLooks <= EXCUSES;
+    if (silent >= deadMs && !isExcused && !isPaused) return "dead";
     if ((onlySilent && silent < pingMs) || now - this.#pingedAt < pingMs) return null;
     this.#pingedAt = now;
     return "ping";
