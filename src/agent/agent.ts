@@ -109,7 +109,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const folder = folderOf(config, childEnv.HOME, logger);
   warnAhead(shell, folder, logger);
   const sender = new Sender({
-    onFault: (error) => reportFault(logger, "output of a session failed", error),
+    onFault(error, source) {
+      if (!link?.failOf(source, error)) reportFault(logger, "output of a session failed", error);
+    },
   });
   const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
   const rings = defaultRings();

@@ -17,6 +17,8 @@ export interface Channel<M> {
   frame(frame: Frame): void;
   /** @param announced the peer, or the session's end, said so; otherwise the connection was lost and may be resumed */
   close?(announced: boolean): void;
+  /** What the sender takes frames from is a part of it. */
+  owns?(source: unknown): boolean;
 }
 
 /** What the owner of a link decides. */
@@ -136,13 +138,14 @@ export class Link<M extends { type: string; channel?: number | undefined }, C ex
     else this.fail(error, number, channel);
   }
 
-  /** A channel threw while its owner asked it for something, wherever that was. */
-  failOf(threw: unknown, error: unknown): void {
+  /** A channel, or a part of one, threw while it was asked for a frame. @returns false where there is no such channel */
+  failOf(threw: unknown, error: unknown): boolean {
     for (const [number, channel] of this.#channels) {
-      if (channel !== threw) continue;
+      if (channel !== threw && !channel.owns?.(threw)) continue;
       this.fail(error, number, channel);
-      return;
+      return true;
     }
+    return false;
   }
 
   /** The channel threw. */

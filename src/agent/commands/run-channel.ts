@@ -86,6 +86,10 @@ export class RunChannel implements AgentChannel {
     this.#advance();
   }
 
+  owns(source: unknown): boolean {
+    return source === this.#ack || this.#outputs.some((output) => output === source);
+  }
+
   close(announced: boolean): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -86,6 +86,10 @@ export class ShellChannel implements AgentChannel {
     );
   }
 
+  owns(source: unknown): boolean {
+    return source === this.#output || source === this.#ack;
+  }
+
   close(announced: boolean): void {
     if (this.#typing.onApplied === this.#onApplied) this.#typing.onApplied = null;
     this.#ack.close();

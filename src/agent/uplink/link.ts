@@ -69,6 +69,11 @@ export class V2Link {
     this.#link.bytes(bytes);
   }
 
+  /** As that of `Link`. */
+  failOf(source: unknown, error: unknown): boolean {
+    return this.#link.failOf(source, error);
+  }
+
   /** The connection is gone. */
   lost(): void {
     this.#link.lost();
