@@ -122,6 +122,7 @@ export class LinkSocket {
     for (const data of early) this.#tell(data);
     if (this.#earlyBytes > EARLY_BYTES && !this.#paused) this.#socket.resume?.();
     this.#earlyBytes = 0;
+    this.#liveness?.heard(); // what it said meanwhile may not be read yet
   }
 
   /** A socket that is closing takes nothing, and says so soon enough. */
@@ -174,6 +175,11 @@ export class LinkSocket {
 
   // --- internal ---
 
+  /** By its owner, or because it has no reader. */
+  get #isPaused(): boolean {
+    return this.#paused || this.#earlyBytes > EARLY_BYTES;
+  }
+
   get #isOpen(): boolean {
     return this.#socket.readyState === OPEN;
   }
@@ -198,7 +204,7 @@ export class LinkSocket {
     this.#liveness = new LivenessWatch(speaksV2 ? this.#times.v2 : this.#times.v1, {
       ping: () => this.#ping(),
       dead: (ms) => this.drop(`the server said nothing for ${Math.round(ms / 1000)} s`),
-      isPaused: () => this.#paused,
+      isPaused: () => this.#isPaused,
     });
     if (!speaksV2) return;
     this.#liveness.pinged();
@@ -219,7 +225,7 @@ export class LinkSocket {
   #ping(): void {
     this.#answered = false;
     // A paused socket hears nothing, and answers no ping: an unasked pong keeps the server from giving up on us.
-    if (this.#paused) this.#socket.pong?.();
+    if (this.#isPaused) this.#socket.pong?.();
     else this.#socket.ping?.();
   }
 

@@ -58,3 +58,44 @@ test("a server that floods a client without a reader fills a bound, and then eve
   expect(wrong).toBe(0);
   socket.close();
 });
+
+test("a server that waits for the reader of a client is not taken for dead", async () => {
+  const times = { pingMs: 100, deadMs: 300 };
+  const total = 16 * MIB;
+  let pongs = 0;
+  using server = Bun.serve<undefined>({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, self) =>
+      self.upgrade(request, { data: undefined }) ? undefined : new Response(null, { status: 400 }),
+    websocket: {
+      open(ws) {
+        for (let sent = 0; sent < total; sent += MIB) ws.send(new Uint8Array(MIB));
+      },
+      pong() {
+        pongs += 1;
+      },
+      message() {},
+    },
+  });
+  const webSocket = new WebSocket(`ws://127.0.0.1:${server.port}`);
+  webSocket.binaryType = "arraybuffer";
+  const socket = new LinkSocket(webSocket, { v1: times, v2: times });
+  let end: string | null = null;
+  void socket.closed.then(({ reason }) => {
+    end = reason;
+  });
+  await socket.opened;
+  // Each is the word of a client that does not read, so that the server keeps it too.
+  await until(() => end !== null || pongs > 8, 10_000, "the client to be silent for longer than a dead peer");
+  let heard = 0;
+  socket.listen({
+    onText() {},
+    onBytes(bytes) {
+      heard += bytes.length;
+    },
+  });
+  await until(() => end !== null || heard === total, 10_000, "the rest");
+  expect([end, heard]).toEqual([null, total]);
+  socket.close();
+});
