@@ -4,19 +4,23 @@ import { until } from "../support/wait.ts";
 
 const MIB = 1024 * 1024;
 
-test("a server that floods a client without a reader fills a bound, and then every byte comes once", async () => {
-  const total = 64 * MIB;
-  let sent = 0;
-  using server = Bun.serve<undefined>({
+function serverOf(websocket: Bun.WebSocketHandler<undefined>): Bun.Server<undefined> {
+  return Bun.serve<undefined>({
     port: 0,
     hostname: "127.0.0.1",
     fetch: (request, self) =>
       self.upgrade(request, { data: undefined }) ? undefined : new Response(null, { status: 400 }),
-    websocket: {
-      open: (ws) => pour(ws),
-      drain: (ws) => pour(ws),
-      message() {},
-    },
+    websocket,
+  });
+}
+
+test("a server that floods a client without a reader fills a bound, and then every byte comes once", async () => {
+  const total = 64 * MIB;
+  let sent = 0;
+  using server = serverOf({
+    open: (ws) => pour(ws),
+    drain: (ws) => pour(ws),
+    message() {},
   });
   function pour(ws: Bun.ServerWebSocket<undefined>): void {
     while (sent < total && ws.getBufferedAmount() < MIB) {
@@ -63,20 +67,14 @@ test("a server that waits for the reader of a client is not taken for dead", asy
   const times = { pingMs: 100, deadMs: 300 };
   const total = 16 * MIB;
   let pongs = 0;
-  using server = Bun.serve<undefined>({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (request, self) =>
-      self.upgrade(request, { data: undefined }) ? undefined : new Response(null, { status: 400 }),
-    websocket: {
-      open(ws) {
-        for (let sent = 0; sent < total; sent += MIB) ws.send(new Uint8Array(MIB));
-      },
-      pong() {
-        pongs += 1;
-      },
-      message() {},
+  using server = serverOf({
+    open(ws) {
+      for (let sent = 0; sent < total; sent += MIB) ws.send(new Uint8Array(MIB));
     },
+    pong() {
+      pongs += 1;
+    },
+    message() {},
   });
   const webSocket = new WebSocket(`ws://127.0.0.1:${server.port}`);
   webSocket.binaryType = "arraybuffer";
