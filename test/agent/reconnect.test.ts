@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { startAgent } from "../support/agent.ts";
 import { V1Server } from "../support/v1-server.ts";
-import { until, within } from "../support/wait.ts";
+import { settled, until, within } from "../support/wait.ts";
 
 const TIMES = { dialMs: 2_000, pingMs: 300, deadMs: 900 };
 
@@ -39,8 +39,8 @@ describe("reconnecting", () => {
     await using agent = connectTo(first);
     await first.connected();
     await first.stop();
-    await until(() => agent.states.some((state) => state.phase === "waiting"), 5_000, "the agent to wait");
-    await Bun.sleep(200);
+    const waits = () => agent.states.filter((state) => state.phase === "waiting").length;
+    await until(() => waits() > 1, 5_000, "a try that failed");
     const second = new V1Server({ port });
     await second.connected(1, 10_000);
     await second.stop();
@@ -61,18 +61,7 @@ describe("reconnecting", () => {
     await first.printed("line 10\n");
     await first.stop();
     // Without a server the shell goes on until its buffer is full, and then it stands still.
-    let seen = "";
-    await until(
-      async () => {
-        await Bun.sleep(200);
-        const now = cpuTicks(pid);
-        const same = now === seen;
-        seen = now;
-        return same;
-      },
-      10_000,
-      "the shell to be paused",
-    );
+    await settled(() => cpuTicks(pid), 10_000, "the shell to be paused");
     expect(process.memoryUsage.rss() - before).toBeLessThan(80 * 1024 * 1024);
     const second = new V1Server({ port });
     await second.connected(1, 10_000);

@@ -6,7 +6,7 @@ import { ChaosProxy } from "../chaos/proxy.ts";
 import { AgentProcess } from "../support/agent-process.ts";
 import { testWith } from "../support/needs.ts";
 import { type Channel, Taken, V2Opener } from "../support/v2-opener.ts";
-import { until } from "../support/wait.ts";
+import { settled, until } from "../support/wait.ts";
 
 const MB = 1_000_000;
 const NEW = { create: true, cols: 80, rows: 24 };
@@ -45,18 +45,6 @@ async function list(): Promise<SessionInfo[]> {
 const writtenBy = (pid: number) =>
   Number(/wchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1] ?? 0);
 
-/** Resolves with the number once it has not changed for 300 ms. */
-async function still(read: () => number): Promise<number> {
-  let [last, since] = [read(), performance.now()];
-  const settled = () => {
-    const now = read();
-    if (now !== last) [last, since] = [now, performance.now()];
-    return performance.now() - since > 300;
-  };
-  await until(settled, 10_000, "it to stand still");
-  return last;
-}
-
 /** A shell whose output is only granted by the test, with a command that floods it. */
 async function flood(name: string, taken = counting()): Promise<{ channel: Channel; pid: number }> {
   const channel = opener.attach(name, { ...NEW, viewer: `gateway-${name}` }, taken);
@@ -77,7 +65,7 @@ describe("a flood that nobody takes", () => {
     await Bun.sleep(500);
     const idle = agent.rss;
     const { pid } = await flood("main");
-    await still(() => writtenBy(pid));
+    await settled(() => writtenBy(pid), 10_000, "it to stand still", 300);
     const stalled: number[] = [];
     for (let look = 0; look < 20; look += 1) {
       await Bun.sleep(50);

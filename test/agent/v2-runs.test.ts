@@ -4,7 +4,7 @@ import { Stream } from "../../src/protocol/v2/frames.ts";
 import { type RunningAgent, startAgent } from "../support/agent.ts";
 import { testWith } from "../support/needs.ts";
 import { type Channel, Taken, V2Opener } from "../support/v2-opener.ts";
-import { until } from "../support/wait.ts";
+import { settled, until } from "../support/wait.ts";
 
 let opener: V2Opener;
 let agent: RunningAgent;
@@ -142,19 +142,7 @@ test("output that nobody takes stops the command", async () => {
   );
   const pid = Number(stderr(channel)?.text);
   const written = async () => Number(/wchar: (\d+)/.exec(await Bun.file(`/proc/${pid}/io`).text())?.[1]);
-  let before = -1;
-  await until(
-    async () => {
-      const now = await written();
-      const still = now === before;
-      before = now;
-      await Bun.sleep(200);
-      return still;
-    },
-    5_000,
-    "it to stand still",
-  );
-  expect(before).toBeLessThan(1024 * 1024);
+  expect(await settled(written, 5_000, "it to stand still")).toBeLessThan(1024 * 1024);
   opener.control({ type: "detach", channel: channel.number });
   await until(() => !lives(pid), 5_000, "it to be hung up");
 });

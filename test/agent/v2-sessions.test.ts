@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type RunningAgent, startAgent } from "../support/agent.ts";
 import { Taken, V2Opener } from "../support/v2-opener.ts";
-import { until } from "../support/wait.ts";
+import { settled, until } from "../support/wait.ts";
 
 let opener: V2Opener;
 let agent: RunningAgent;
@@ -95,15 +95,7 @@ test("a reader that takes nothing stops the program; the agent keeps no more tha
   const blocked = () => /^State:\s+S/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   await until(blocked, 5_000, "the program to be blocked");
   const written = () => /wchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1];
-  await until(
-    async () => {
-      const before = written();
-      await Bun.sleep(200);
-      return before === written();
-    },
-    5_000,
-    "it to stand still",
-  );
+  await settled(written, 5_000, "it to stand still");
   opener.control({ type: "list" });
   const list = await until(() => opener.heard.find(({ type }) => type === "sessions"), 2_000, "the list");
   expect(JSON.stringify(list)).toContain(info.instance);

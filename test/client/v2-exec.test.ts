@@ -2,9 +2,9 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Terminal } from "../support/terminal.ts";
 import { attachmentsOf } from "../support/v2-attachment.ts";
 import { V2Gateway } from "../support/v2-gateway.ts";
-import { until, within } from "../support/wait.ts";
+import { settled, until, within } from "../support/wait.ts";
 import { ENTRY, rexec } from "./support/cli.ts";
-import { namedPipe, rssOf, sha256, start, startInto, stays, text } from "./support/running.ts";
+import { namedPipe, rssOf, sha256, start, startInto, text } from "./support/running.ts";
 
 setDefaultTimeout(20_000);
 
@@ -146,7 +146,8 @@ describe("a cut line", () => {
     const bytes = 200_000_000;
     await using child = startInto(pipe.fd, sh(`yes exactly-this | head -c ${bytes}`), gateway.env, "ignore");
     const run = await theRun(gateway);
-    await until(() => stays(() => attachmentsOf(run)[0]?.cursors[0]?.sent ?? 0), 10_000, "the flow to stop");
+    await until(() => (attachmentsOf(run)[0]?.cursors[0]?.sent ?? 0) > 0, 10_000, "the flow");
+    await settled(() => attachmentsOf(run)[0]?.cursors[0]?.sent ?? 0, 10_000, "the flow to stop", 500);
     const idle = rssOf(child.pid);
     const [hash, expected] = [new Bun.CryptoHasher("sha256"), new Bun.CryptoHasher("sha256")];
     const lines = Buffer.from("exactly-this\n".repeat(1000));

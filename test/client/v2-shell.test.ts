@@ -4,9 +4,9 @@ import { Terminal } from "../support/terminal.ts";
 import { attachmentsOf } from "../support/v2-attachment.ts";
 import { V2Gateway } from "../support/v2-gateway.ts";
 import type { V2Shell } from "../support/v2-shell.ts";
-import { until, within } from "../support/wait.ts";
+import { settled, until, within } from "../support/wait.ts";
 import { ENTRY, rexec } from "./support/cli.ts";
-import { namedPipe, rssOf, sha256, start, startInto, stays, text } from "./support/running.ts";
+import { namedPipe, rssOf, sha256, start, startInto, text } from "./support/running.ts";
 
 /** `rexec connect` on a terminal of its own, and the shell behind it. */
 async function connected(gateway: V2Gateway, args: string[] = ["connect", "box"]) {
@@ -112,7 +112,8 @@ describe("output", () => {
     const body = text(48 * 1024 * 1024);
     shell.write(body);
     // Nobody reads: what may be sent is sent, and then nothing any more.
-    await until(() => stays(() => cursor()?.sent ?? 0), 10_000, "the flow to stop");
+    await until(() => (cursor()?.sent ?? 0) > 0, 10_000, "the flow");
+    await settled(() => cursor()?.sent ?? 0, 10_000, "the flow to stop", 500);
     expect(cursor()?.sent).toBeLessThan(1.3 * 1024 * 1024);
     expect(cursor()?.consumed).toBeLessThan(200_000);
     expect(rssOf(child.pid) - idle).toBeLessThan(20);

@@ -5,7 +5,7 @@ import { nextState, type ShellEvent, type ShellState } from "../../src/gateway/v
 import { startGateway } from "../support/gateway.ts";
 import { V1Agent } from "../support/v1-agent.ts";
 import { V1Viewer } from "../support/v1-viewer.ts";
-import { until, within } from "../support/wait.ts";
+import { settled, until, within } from "../support/wait.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK = 64 * 1024;
@@ -90,18 +90,7 @@ describe("a slow viewer", () => {
     const waiting = () => hub.buffered;
     await until(() => waiting() > HIGH_BYTES, 10_000, "the viewer's buffer to fill");
     // Both kernels' buffers are full when nothing has moved for a while.
-    let last = -1;
-    await until(
-      async () => {
-        const now = here.agent.ws.bufferedAmount;
-        const still = now === last;
-        last = now;
-        await Bun.sleep(200);
-        return still;
-      },
-      10_000,
-      "the agent to be stopped",
-    );
+    await settled(() => here.agent.ws.bufferedAmount, 10_000, "the agent to be stopped");
     expect(poured).toBe(false);
     expect(waiting()).toBeLessThan(HIGH_BYTES + 2 * MIB);
     only.ws.resume();
@@ -168,17 +157,7 @@ test("an agent that takes no input makes the typing viewer wait, and gets every 
   for (let i = 0; i < pieces; i += 1) viewer.send(piece);
   const { hub } = here.gateway.gateway;
   await until(() => hub.buffered > HIGH_BYTES, 10_000, "the agent's buffer to fill");
-  let last = -1;
-  await until(
-    async () => {
-      const still = viewer.ws.bufferedAmount === last;
-      last = viewer.ws.bufferedAmount;
-      await Bun.sleep(200);
-      return still;
-    },
-    10_000,
-    "the viewer to be stopped",
-  );
+  await settled(() => viewer.ws.bufferedAmount, 10_000, "the viewer to be stopped");
   expect(viewer.ws.bufferedAmount).toBeGreaterThan(MIB);
   expect(hub.buffered).toBeLessThan(8 * MIB);
   here.agent.ws.resume();

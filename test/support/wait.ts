@@ -44,3 +44,24 @@ export async function until<T>(
     await Bun.sleep(10);
   }
 }
+
+/**
+ * Resolves with what `read` gives once that was the same for `quietMs`: for what is stopped, which raises no event.
+ *
+ * @throws Error where it still moves after `ms`.
+ */
+export async function settled<T>(
+  read: () => T | Promise<T>,
+  ms: number,
+  what: string,
+  quietMs = 200,
+): Promise<T> {
+  let [last, since] = [await read(), performance.now()];
+  const isSettled = async () => {
+    const now = await read();
+    if (now !== last) [last, since] = [now, performance.now()];
+    return performance.now() - since > quietMs;
+  };
+  await until(isSettled, ms, what);
+  return last;
+}

@@ -62,10 +62,3 @@ export function namedPipe(): { fd: number; read(): Promise<Uint8Array> } & Dispo
     },
   };
 }
-
-/** True where the number is the same, and not 0, for half a second. */
-export async function stays(value: () => number): Promise<boolean> {
-  const before = value();
-  await Bun.sleep(500);
-  return before > 0 && value() === before;
-}

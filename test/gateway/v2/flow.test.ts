@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { RingBudget } from "../../../src/gateway/sessions/ring-budget.ts";
 import { v2Stage } from "../../support/v2-stage.ts";
-import { until, within } from "../../support/wait.ts";
+import { settled, until, within } from "../../support/wait.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -64,17 +64,7 @@ describe("several viewers", () => {
     const shell = here.agent.shell("main");
     const all = lines(8 * MIB);
     const writing = here.agent.write("main", all);
-    let last = -1;
-    await until(
-      async () => {
-        const still = shell.ring.end === last;
-        last = shell.ring.end;
-        await Bun.sleep(200);
-        return still;
-      },
-      5_000,
-      "the program to wait",
-    );
+    await settled(() => shell.ring.end, 5_000, "the program to wait");
     expect(shell.ring.end).toBeLessThanOrEqual(1.1 * MIB);
     expect(only.skipped).toBe(0);
     only.stalled = false;
