@@ -54,6 +54,19 @@ test(
   LIMIT_MS,
 );
 
+test.each([
+  ["left, which it was not in", "\x1b[>5u\x1b[?47l", 5],
+  ["left twice", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049l\x1b[?1049l", 5],
+  ["left twice and entered again", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049l\x1b[?1047l\x1b[?47h", 1],
+  ["entered twice", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1047h", 1],
+  ["entered twice and left", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049h\x1b[?1049l", 5],
+])("each screen keeps its kitty flags where the alternate one is %s", (_, text, flags) => {
+  const engine = new ScreenEngine({ cols: 20, rows: 5 }, 100);
+  engine.write(Buffer.from(text));
+  expect(engine.core.coreService.kittyKeyboard.flags).toBe(flags);
+  engine.dispose();
+});
+
 // --- internal ---
 
 /** What goes wrong in one stream of long lines, line ends, hostile sequences and sizes, or null. */
