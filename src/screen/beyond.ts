@@ -3,7 +3,7 @@
  * (links). Recorded by handlers in its parser.
  */
 import type { Terminal } from "@xterm/headless";
-import { TERMINAL_MODES } from "../protocol/terminal-modes.ts";
+import { ALTERNATE_SCREENS, TERMINAL_MODES } from "../protocol/terminal-modes.ts";
 import type { Core } from "./xterm-core.ts";
 
 /** Bound of the links of all cells. */
@@ -62,6 +62,7 @@ export class Beyond {
   // --- internal ---
 
   #setModes(params: (number | number[])[], to: "h" | "l"): boolean {
+    this.#keepKeyLevels(params, to);
     for (const number of params) {
       const mode = typeof number === "number" ? TERMINAL_MODES.get(number) : undefined;
       if (typeof number !== "number" || !mode) continue;
@@ -74,6 +75,21 @@ export class Beyond {
       else this.#modes.set(number, to);
     }
     return false;
+  }
+
+  /**
+   * A program may enter the alternate screen twice, or leave it twice: terminals ignore that. xterm.js exchanges the
+   * kitty flags of the two screens all the same: exchanged before, they come out as they were.
+   */
+  #keepKeyLevels(params: (number | number[])[], to: "h" | "l"): void {
+    const { buffers, coreService } = this.#core;
+    const isAlternate = buffers.active === buffers.alt;
+    if (isAlternate !== (to === "h")) return;
+    if (!params.some((mode) => typeof mode === "number" && ALTERNATE_SCREENS.includes(mode))) return;
+    const keys = coreService.kittyKeyboard;
+    const { flags, mainFlags, altFlags } = keys;
+    if (isAlternate) Object.assign(keys, { flags: mainFlags, altFlags: flags });
+    else Object.assign(keys, { flags: altFlags, mainFlags: flags });
   }
 
   #setKeys(what: number | number[] | undefined, value: number | number[] | undefined): boolean {

@@ -4,7 +4,7 @@ import { Terminal } from "@xterm/headless";
 import { Beyond } from "./beyond.ts";
 import { boundGraphemes } from "./graphemes.ts";
 import { OutputFilter } from "./output-filter.ts";
-import { type SerializedScreen, type SerializeOptions, serialize } from "./serialize.ts";
+import { lastPrinted, type SerializedScreen, type SerializeOptions, serialize } from "./serialize.ts";
 import { type Core, coreOf } from "./xterm-core.ts";
 
 /** Columns and rows. */
@@ -110,11 +110,15 @@ export function makeTerminal(size: TerminalSize, scrollback: number): Terminal {
 // --- internal ---
 
 /** Mends what xterm.js leaves wrong at a new size. */
-function keepWithin({ buffers: { normal, alt }, rows }: Core): void {
+function keepWithin(core: Core): void {
+  const { normal, alt, active } = core.buffers;
+  const { rows } = core;
   // With no line above the screen, it may move the screen below the rows that there are when long lines wrap anew. It
   // would write beside them then, and throw at one of the next sizes or in an idle callback.
   normal.ybase = Math.min(normal.ybase, Math.max(0, normal.lines.length - rows));
   normal.ydisp = Math.min(normal.ydisp, normal.ybase);
   // While the alternate screen is empty it stays as high as it was, and would have lines above it later.
   if (alt.lines.length === 0) alt.lines.maxLength = rows;
+  // A character that was moved or cut off is joined by none that comes.
+  if (!lastPrinted(core, active)) core._inputHandler._parser.precedingJoinState = 0;
 }

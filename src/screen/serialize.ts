@@ -56,6 +56,19 @@ export function serialize(core: Core, beyond: Beyond, options: SerializeOptions)
   return { drawn: parts.join(""), state: state.join("") };
 }
 
+/** The character that the next one may join, where it stands right before the cursor still; otherwise null. */
+export function lastPrinted(core: Core, buffer: Buffer): { column: number; text: string } | null {
+  const state = core._inputHandler._parser.precedingJoinState;
+  const width = (state >> 1) & 3;
+  const column = buffer.x - width;
+  const line = buffer.lines.get(buffer.ybase + buffer.y);
+  if (state === 0 || !line || column < 0 || line.getWidth(column) !== width) return null;
+  const text = line.getString(column);
+  let after = 0;
+  for (const char of text) after = core.unicodeService.charProperties(char.codePointAt(0) ?? 0, after);
+  return text !== "" && joinsAlike(after, state) ? { column, text } : null;
+}
+
 // --- internal ---
 
 /** Enters the alternate screen from the normal one's cursor, with the same cursor saved. */
@@ -115,22 +128,17 @@ function behind(core: Core, buffer: Buffer, link: (id: number) => string): strin
 
 /** The last character, if the next one may join or repeat it: it is printed again at the very end. */
 function reprinted(core: Core, buffer: Buffer): { column: number; text: string; inserts: number } | null {
-  const state = core._inputHandler._parser.precedingJoinState;
-  const width = (state >> 1) & 3;
-  const column = buffer.x - width;
+  const last = lastPrinted(core, buffer);
   const line = buffer.lines.get(buffer.ybase + buffer.y);
-  if (state === 0 || !line || column < 0 || line.getWidth(column) !== width) return null;
-  const text = line.getString(column);
+  if (!last || !line) return null;
+  const { column, text } = last;
   const { fg, bg, extended } = core._inputHandler._curAttrData;
   const sameColours = sameLook(
     lookOf(fg, bg, extended),
     lookOf(line.getFg(column), line.getBg(column), line.getExtended(column)),
   );
-  const { unicodeService } = core;
-  let after = 0;
-  for (const char of text) after = unicodeService.charProperties(char.codePointAt(0) ?? 0, after);
-  const inserts = (unicodeService.charProperties(text.codePointAt(0) ?? 0, 0) >> 1) & 3;
-  return text !== "" && sameColours && joinsAlike(after, state) ? { column, text, inserts } : null;
+  const inserts = (core.unicodeService.charProperties(text.codePointAt(0) ?? 0, 0) >> 1) & 3;
+  return sameColours ? { column, text, inserts } : null;
 }
 
 /** Only the class and the width in a join state decide what joins; the rest is context. */

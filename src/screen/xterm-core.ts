@@ -102,7 +102,7 @@ export interface Core {
     readonly _iconName: string;
     readonly _windowTitleStack: readonly string[];
     readonly _iconNameStack: readonly string[];
-    readonly _parser: { readonly precedingJoinState: number };
+    readonly _parser: { precedingJoinState: number };
   };
 }
 

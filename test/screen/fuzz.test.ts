@@ -54,6 +54,40 @@ test(
   LIMIT_MS,
 );
 
+test.each([
+  ["cut off", "ab\x1b[1;7H\u6f22", 4, "\u200d"],
+  ["kept", "ab\u6f22", 10, "\u0301"],
+])(
+  "a character that a new size has %s is the same to the next one for a viewer that attaches then",
+  (_, text, cols, next) => {
+    const engine = new ScreenEngine({ cols: 8, rows: 4 }, 100);
+    engine.write(Buffer.from(text));
+    engine.resize({ cols, rows: 4 });
+    const attached = new ScreenEngine({ cols, rows: 4 }, 100);
+    attached.write(Buffer.from(engine.serialize({ scrollback: 100, limit: 20_000 })));
+    const [live, later] = [engine, attached].map((each) => {
+      each.write(Buffer.from(`${next}z`));
+      const { active } = each.core.buffers;
+      return [active.x, active.y, each.core.buffers.active.lines.get(active.ybase + active.y)?.getString(3)];
+    });
+    expect(live).toEqual(later);
+    for (const each of [engine, attached]) each.dispose();
+  },
+);
+
+test.each([
+  ["left, which it was not in", "\x1b[>5u\x1b[?47l", 5],
+  ["left twice", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049l\x1b[?1049l", 5],
+  ["left twice and entered again", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049l\x1b[?1047l\x1b[?47h", 1],
+  ["entered twice", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1047h", 1],
+  ["entered twice and left", "\x1b[>5u\x1b[?1049h\x1b[>1u\x1b[?1049h\x1b[?1049l", 5],
+])("each screen keeps its kitty flags where the alternate one is %s", (_, text, flags) => {
+  const engine = new ScreenEngine({ cols: 20, rows: 5 }, 100);
+  engine.write(Buffer.from(text));
+  expect(engine.core.coreService.kittyKeyboard.flags).toBe(flags);
+  engine.dispose();
+});
+
 // --- internal ---
 
 /** What goes wrong in one stream of long lines, line ends, hostile sequences and sizes, or null. */
