@@ -39,6 +39,7 @@ import { runUplink } from "./uplink/uplink.ts";
 import { Dispatcher } from "./v1/dispatcher.ts";
 import { ExecManager } from "./v1/exec-manager.ts";
 
+/** What an agent is run with, by the command that starts it. */
 export interface AgentOptions {
   config: AgentConfig;
   logger: Logger;
@@ -67,6 +68,7 @@ export interface AgentOptions {
   context?: Omit<UplinkContext, "subject">;
 }
 
+/** What shells of an ephemeral agent get that others do not. */
 export interface ShellSettings {
   /** In place of the agent's own environment. */
   env: Readonly<Record<string, string | undefined>>;

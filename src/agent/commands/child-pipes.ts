@@ -29,6 +29,7 @@ export interface Output {
   release(): void;
 }
 
+/** A child's three pipes, at our end. Owned by the command; closed by its end. */
 export interface ChildPipes {
   /** For `Bun.spawn`. */
   stdio: [number | "ignore", number, number];

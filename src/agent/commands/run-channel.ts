@@ -12,6 +12,7 @@ import { InputAck } from "../sessions/input-ack.ts";
 import type { Run } from "./run.ts";
 import type { RunStream } from "./run-stream.ts";
 
+/** What a channel connects: an opener and a command. */
 export interface RunChannelOptions {
   channel: number;
   run: Run;
@@ -23,6 +24,7 @@ export interface RunChannelOptions {
   onEnded(): void;
 }
 
+/** A command's three streams on one connection. Owned by the link; the command outlives it. */
 export class RunChannel implements AgentChannel {
   readonly created: boolean;
   readonly starts: [number, number];

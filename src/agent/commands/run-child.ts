@@ -8,6 +8,7 @@ import type { SavedRun } from "../restart/schema.ts";
 import { adoptOutput, adoptStdin, childPipes, type Output, type Stdin } from "./child-pipes.ts";
 import { type CommandOptions, spawnGroup } from "./group.ts";
 
+/** The process of a command. Owned by its `Run`. */
 export interface RunChild {
   /** Of the leader of its group. */
   readonly pid: number;

@@ -4,6 +4,7 @@ import { StreamReceiver } from "../../stream/stream.ts";
 import type { SavedRun } from "../restart/schema.ts";
 import type { Stdin } from "./child-pipes.ts";
 
+/** A command's stdin: each byte once, over any number of connections. Owned by its `Run`; offsets in bytes. */
 export class RunInput {
   /** Told of each change of `applied`. @transient viewers attach again */
   onApplied: (() => void) | null = null;

@@ -11,6 +11,7 @@ import { RunChannel } from "./run-channel.ts";
 /** Commands at a time, ended ones that may be asked for again included. */
 const MAX_RUNS = 64;
 
+/** What commands are started with. Times in ms. */
 export interface RunManagerOptions {
   logger: Logger;
   shell: string;
@@ -21,6 +22,7 @@ export interface RunManagerOptions {
   holdMs: number;
 }
 
+/** All commands of the agent, running or held for their opener. Owned by the agent. */
 export class RunManager {
   readonly #options: RunManagerOptions;
   readonly #runs = new Map<string, Run>();

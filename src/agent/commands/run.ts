@@ -7,6 +7,7 @@ import { isSettled, type RunChild, startChild, takeChild } from "./run-child.ts"
 import { RunInput } from "./run-input.ts";
 import { RunStream } from "./run-stream.ts";
 
+/** What a `Run` is made with. */
 export interface RunOptions {
   /** What is to be started, or was by an earlier program image. */
   from: RunStart | { saved: SavedRun };
@@ -15,6 +16,7 @@ export interface RunOptions {
   onGone(run: Run): void;
 }
 
+/** A command to be started. */
 export interface RunStart {
   request: Pick<
     Extract<OpenerMessage, { type: "run" }>,
@@ -32,6 +34,7 @@ export interface RunStart {
   env: Readonly<Record<string, string>>;
 }
 
+/** How a command ended, as `ended` says it. */
 export interface RunEnd {
   exit_code: number | null;
   signal: string | null;
@@ -56,6 +59,7 @@ const SIGNALS = new Set([
   "WINCH",
 ]);
 
+/** Owned by the manager until its grace period is over; each opener's connection has a channel to it. */
 export class Run {
   readonly id: string;
   readonly pid: number;

@@ -1,6 +1,7 @@
 /** The token with which the agent connects; it can be replaced while it runs. */
 import { RexecError } from "../../lib/errors.ts";
 
+/** The agent's token, which may be replaced while it runs. Owned by the agent. */
 export class Credential {
   #token: string;
   /** The last one with which the server let us in. */

@@ -21,6 +21,7 @@ export interface TokenOwner {
   name: string;
 }
 
+/** The token to write into the configuration. */
 export interface OwnToken {
   /** The one to keep. */
   token: string;

@@ -7,6 +7,7 @@ import { SYSTEM_CONFIG, userConfig } from "../config/file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Where one agent's files are while it runs. Absolute paths. */
 export interface RuntimePlace {
   /** Mode 0700, and the agent's own. */
   readonly folder: string;

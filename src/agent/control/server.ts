@@ -27,6 +27,7 @@ export type ControlHandlers = {
   ) => Record<string, unknown> | Promise<Record<string, unknown>>;
 };
 
+/** What the control socket serves. */
 export interface ControlOptions {
   place: RuntimePlace;
   handlers: ControlHandlers;

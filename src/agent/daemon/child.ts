@@ -3,6 +3,7 @@ import { createLogger, type Logger } from "../../lib/log.ts";
 import { LogFile } from "./log-file.ts";
 import { DAEMON_LOG, DAEMON_REPORT, Reporter } from "./report.ts";
 
+/** What the process of `start --daemon` was given by the one that started it. */
 export interface DaemonChild {
   /** Path of the log. */
   readonly log: string;

@@ -8,6 +8,7 @@ import { lockHolder } from "./lock.ts";
 /** How long an agent may take to say how it is, ms; one that hangs is told by its lock. */
 const ANSWER_MS = 3_000;
 
+/** A running agent, by its lock. */
 export interface FoundAgent {
   readonly place: RuntimePlace;
   /** Null where /proc does not show it. */

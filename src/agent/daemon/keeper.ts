@@ -8,6 +8,7 @@ import { asRoot, isRootAtHand } from "../trust/identity.ts";
 import type { FoundAgent } from "./find.ts";
 import { scopeWords, type Unit, unitOf } from "./supervisor.ts";
 
+/** The service manager that would start an agent again. */
 export interface Keeper {
   readonly manager: "systemd" | "openrc" | "launchd";
   /** Of the service, as its manager knows it. */

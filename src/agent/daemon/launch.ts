@@ -14,6 +14,7 @@ const NOT_THE_CHILDS =
 /** Lines of the log that are shown where it did not go well. */
 const SHOWN_LINES = 10;
 
+/** The process to be started in the background. */
 export interface LaunchRequest {
   command: readonly string[];
   env: Readonly<Record<string, string | undefined>>;

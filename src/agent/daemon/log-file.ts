@@ -24,6 +24,7 @@ export const OLDER_LOGS = 2;
 const STDOUT = 1;
 const STDERR = 2;
 
+/** Where a log is written, and how large a file may become. */
 export interface LogFileOptions {
   path: string;
   /** Bytes. */

@@ -11,6 +11,7 @@ import { type RuntimeLock, takeLock } from "./lock.ts";
 /** How often it is looked whether its files are still there, ms. */
 const LOOK_MS = 15_000;
 
+/** What makes an agent known on its machine. */
 export interface PresenceOptions {
   /** Where it may be, the best first. */
   places: readonly RuntimePlace[];
@@ -21,6 +22,7 @@ export interface PresenceOptions {
   lookMs?: number;
 }
 
+/** An agent's lock and control socket. Owned by the agent; they go with it. */
 export interface Presence extends Disposable {
   /** Lets the lock outlive an execve of this process; see `RuntimeLock`. */
   keepOverExec(keep: boolean): void;

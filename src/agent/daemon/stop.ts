@@ -17,6 +17,7 @@ export type Stopped =
   | { how: "ended" | "killed"; pid: number }
   | { how: "service"; pid: number; keeper: Keeper };
 
+/** The agent to be stopped, and how. */
 export interface StopRequest {
   agent: FoundAgent;
   /** How long it may take to hang up its shells, ms. */

@@ -11,6 +11,7 @@ import { tryWay } from "./way.ts";
 
 export type { Finding } from "./finding.ts";
 
+/** What is examined. */
 export interface Subject {
   /** Registered or not; or why the configuration cannot be used. */
   config: LoadedConfig | Error;

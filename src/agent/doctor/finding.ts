@@ -4,6 +4,7 @@ import { messageOf, RexecError } from "../../lib/errors.ts";
 /** `warning` needs no action to work today; `skipped` could not be tried, since something before it failed. */
 export type Verdict = "ok" | "warning" | "failed" | "skipped";
 
+/** What one check found. */
 export interface Finding {
   /** `dns`, `tls`, `token`, … */
   check: string;

@@ -14,6 +14,7 @@ interface Hop {
   proxy: URL | null;
 }
 
+/** The checks of the way to the server; each waits for those before it. */
 export interface Way {
   dns: Promise<Step<Hop>>;
   tcp: Promise<Step<Hop>>;

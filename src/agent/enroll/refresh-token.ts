@@ -14,6 +14,7 @@ import { statusOf } from "./probe.ts";
 /** How long the agent may take to answer: it waits for the server's word, ms. */
 const AGENT_MS = 15_000;
 
+/** The token to be put in place of the agent's. */
 export interface RefreshRequest {
   /** With the agent's id. */
   file: ConfigFile;
@@ -27,6 +28,7 @@ export interface RefreshRequest {
   agent: FoundAgent | null;
 }
 
+/** What became of it, for the person who asked. */
 export interface RefreshOutcome {
   running:
     | { kind: "none" }

@@ -8,6 +8,7 @@ import { HttpError, requestJson } from "../../lib/http.ts";
 import type { Endpoint } from "../../lib/net.ts";
 import { pathSegment } from "../../protocol/path.ts";
 
+/** The agent to be taken off its server. */
 export interface ServerRequest {
   endpoint: Endpoint;
   agentId: string;
@@ -39,6 +40,7 @@ export async function removeAtServer({
   }
 }
 
+/** Files that were removed, and what stood in the way of others. */
 export interface Removed {
   paths: string[];
   problems: string[];

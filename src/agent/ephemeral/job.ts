@@ -2,6 +2,7 @@
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What is known of a CI job, from its environment. */
 export interface Job {
   /** A name for the agent, from what tells one job from another. */
   name: string;

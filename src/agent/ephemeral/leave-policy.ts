@@ -11,6 +11,7 @@ export type LeaveReason =
   /** `rexec-agent continue`. */
   | "continue";
 
+/** What `--timeout`, `--idle-timeout` and `--wait-for-viewer` ask for. */
 export interface LeaveRules {
   /** The most that it stays, ms. */
   timeoutMs?: number | undefined;
@@ -23,6 +24,7 @@ export interface LeaveRules {
 /** Who has left may have closed the wrong window, ms. */
 export const SECOND_THOUGHTS_MS = 5_000;
 
+/** Owned by the watch. It has no clock: each call brings the time, ms. */
 export class LeavePolicy {
   readonly #rules: LeaveRules;
   readonly #startedAt: number;

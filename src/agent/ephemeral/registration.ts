@@ -10,6 +10,7 @@ import { agentListBody, registeredBody } from "../../protocol/http.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import type { Job } from "./job.ts";
 
+/** An agent to be registered for one job. */
 export interface RegistrationRequest {
   endpoint: Endpoint;
   /** Of the account: an agent's own may not register. */
@@ -20,6 +21,7 @@ export interface RegistrationRequest {
   shell: string;
 }
 
+/** The agent as the server knows it. Undone at the end of the job. */
 export interface Registration {
   agentId: string;
   name: string;

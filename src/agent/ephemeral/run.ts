@@ -14,6 +14,7 @@ import { CONTROL_VARIABLE } from "./place.ts";
 import { type Registration, register, unregister } from "./registration.ts";
 import { Watch } from "./watch.ts";
 
+/** What an ephemeral agent is run with. */
 export interface EphemeralOptions {
   /** `token` is the account's. */
   loaded: LoadedConfig & { token: string };

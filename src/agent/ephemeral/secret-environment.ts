@@ -7,6 +7,7 @@
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** An environment without what looks like a secret. */
 export interface Sifted {
   /** What shells get. */
   env: Record<string, string>;

@@ -3,6 +3,7 @@ import type { ActivityWatcher, AgentActivity } from "../activity.ts";
 import type { UplinkState } from "../uplink/state.ts";
 import { LeavePolicy, type LeaveReason, type LeaveRules } from "./leave-policy.ts";
 
+/** The rules, and what is called when they end the agent. */
 export interface WatchOptions {
   rules: LeaveRules;
   /** Called once. */
@@ -18,6 +19,7 @@ const WARN_MS = [5 * 60_000, 60_000] as const;
 /** While the connection is away, whoever was there still is, for so long: the gateway holds their sessions too, ms. */
 const HOLD_MS = 120_000;
 
+/** Owned by the ephemeral run; asks the policy every second. */
 export class Watch implements ActivityWatcher, Disposable {
   readonly #options: WatchOptions;
   readonly #policy: LeavePolicy;

@@ -2,6 +2,7 @@
 import { readFileSync, statfsSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 
+/** Sizes of the machine's memory, bytes. */
 export interface Memory {
   total: number;
   available: number;
@@ -22,6 +23,7 @@ export function readMemory(): Memory {
   return { total: limit.max, available: Math.min(available, left), free: Math.min(free, left) };
 }
 
+/** Sizes of a file system, bytes. */
 export interface Disk {
   total: number;
   free: number;

@@ -2,6 +2,7 @@
 import type { AgentStats } from "../../protocol/v1.ts";
 import { type CpuTicks, readCpu, readDisk, readMemory } from "./proc.ts";
 
+/** Owned by the ticker that sends them; remembers the last reading for the share of CPU. */
 export class StatsReader {
   #last: CpuTicks | null = null;
 

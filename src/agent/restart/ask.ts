@@ -12,6 +12,7 @@ const DONE_MS = 20_000;
 const CONNECT_MS = 20_000;
 const POLL_MS = 50;
 
+/** The agent after its restart. */
 export interface Restarted {
   /** Of the agent as it runs now. */
   status: AgentStatus;

@@ -6,6 +6,7 @@ import { withOpenFilesAsBefore } from "../../pty/open-files.ts";
 import { CHECK, HANDOVER } from "./inherited.ts";
 import { HANDOVER_VERSION } from "./schema.ts";
 
+/** The program that is to take over. */
 export interface Program {
   /** Absolute path. */
   path: string;

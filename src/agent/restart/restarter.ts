@@ -20,6 +20,7 @@ import { pack } from "./parcel.ts";
 import { assertStarts, type Program, programOf } from "./program.ts";
 import { type Envelope, HANDOVER_VERSION, type Handover } from "./schema.ts";
 
+/** The parts of an agent that a restart brings to rest. */
 export interface RestarterOptions {
   sessions: SessionManager;
   runs: RunManager;
@@ -35,6 +36,7 @@ export interface RestarterOptions {
   inherited: Handover | null;
 }
 
+/** What is to run, and why. */
 export interface RestartRequest {
   /** Absolute path of the program; this one by default, or what is in its place now. */
   binary?: string | undefined;
@@ -53,6 +55,7 @@ export interface RestartInfo {
   problem: string | null;
 }
 
+/** A restart that was tried and can be done. */
 export interface Prepared {
   readonly version: string;
   readonly sessions: number;
@@ -70,6 +73,7 @@ const COMMANDS_MS = 5_000;
 /** How long a shell that has ended may take to be waited for, ms. */
 const SETTLE_MS = 1_000;
 
+/** Owned by the agent: one restart at a time. */
 export class Restarter {
   readonly #options: RestarterOptions;
   #isBusy = false;

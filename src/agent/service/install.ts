@@ -20,6 +20,7 @@ const CONFIGURATION = "the configuration has changed";
 /** For these the agent can restart in its own process, which keeps its shells. */
 const IN_PLACE: ReadonlySet<string> = new Set([EXECUTABLE, CONFIGURATION]);
 
+/** A service of one manager, and how its commands are run. */
 export interface ServiceOptions {
   recipe: Recipe;
   run: Run;
@@ -27,6 +28,7 @@ export interface ServiceOptions {
   tell(line: string): void;
 }
 
+/** A service that is to be installed. */
 export interface InstallOptions extends ServiceOptions {
   spec: ServiceSpec;
   /** The caller's, for where an agent of its own may run. */

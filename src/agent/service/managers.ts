@@ -7,6 +7,7 @@ import type { Run } from "./run.ts";
 import { INIT_SYSTEMS, type InitSystem, type ServiceSpec } from "./spec.ts";
 import { systemdRecipe } from "./systemd.ts";
 
+/** What decides which service manager is meant. */
 export interface ManagerRequest {
   /** What `--init` said. */
   init: string | undefined;

@@ -3,6 +3,7 @@ import type { InitSystem, ServiceSpec } from "./spec.ts";
 
 export type Command = readonly [string, ...string[]];
 
+/** A service for one manager: a file, and the commands around it. Commands throw `RexecError`. */
 export interface Recipe {
   readonly init: InitSystem;
   /** Absolute path of the file that describes the service, its content, and its permission bits. */

@@ -16,6 +16,7 @@ import { SERVICE, type ServiceSpec } from "./spec.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What the command line said of the service. */
 export interface ServiceRequest {
   /** Absolute path of the executable, and the words of it in front of a command (`agent` for the CLI). */
   executable: string;

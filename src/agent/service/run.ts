@@ -5,6 +5,7 @@ import type { Command } from "./recipe.ts";
 /** The longest that one may take, ms: a start waits for the agent's first word. */
 const LIMIT_MS = 240_000;
 
+/** How a command of the service manager ended. */
 export interface Ran {
   ok: boolean;
   out: string;

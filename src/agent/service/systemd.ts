@@ -7,6 +7,7 @@ import { systemdUnit } from "./systemd-unit.ts";
 
 export const UNIT = `${SERVICE}.service`;
 
+/** What a unit depends on beside its specification. */
 export interface SystemdPlace {
   /** Of systemd, 252 for example. */
   version: number;

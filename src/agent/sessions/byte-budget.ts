@@ -1,5 +1,6 @@
 /** One budget for what all sessions hold together. A session that finds it spent waits until another gives back. */
 
+/** A number of bytes that several owners share. Owned by the code that bounds them together. */
 export class ByteBudget {
   readonly total: number;
   #used = 0;

@@ -5,6 +5,7 @@ import type { Session } from "./session.ts";
 const MAX_ENDED = 16;
 const ENDED_MS = 5 * 60_000;
 
+/** Owned by the manager: the latest sessions that ended, each for some minutes. */
 export class Ended {
   readonly #sessions = new Map<string, { session: Session; timer: Timer; until: number }>();
   readonly #onGone: (session: Session) => void;

@@ -13,6 +13,7 @@ export interface Applied {
   readonly limit: number;
 }
 
+/** Owned by a channel: the latest ack of its input, ahead of all output. */
 export class InputAck implements FrameSource {
   readonly #channel: number;
   readonly #sender: Sender;

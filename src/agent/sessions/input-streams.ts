@@ -58,6 +58,7 @@ export class InputStream {
   }
 }
 
+/** The input of all viewers of one session, by their ids. Owned by the session. */
 export class InputStreams {
   readonly #viewers = new Map<string, InputStream>();
 

@@ -7,6 +7,7 @@ import { commandArguments } from "../machine/shell.ts";
 import { terminalVariables } from "../machine/terminfo.ts";
 import type { ShellWish } from "./session-request.ts";
 
+/** What shells are started with. */
 export interface ShellOpenerOptions {
   shell: string;
   /** Of a login shell. */

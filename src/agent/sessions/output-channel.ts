@@ -9,6 +9,7 @@ import { StreamCursor } from "../../stream/stream.ts";
 import type { PaceReader } from "./pace.ts";
 import type { Session } from "./session.ts";
 
+/** The session and the reader that a channel connects. */
 export interface OutputChannelOptions {
   channel: number;
   session: Session;
@@ -22,6 +23,7 @@ export interface OutputChannelOptions {
   onEnded(): void;
 }
 
+/** One reader of a session's output on one connection. Owned by a `ShellChannel`. */
 export class OutputChannel implements FrameSource, PaceReader {
   readonly cursor: StreamCursor;
   hold: boolean;

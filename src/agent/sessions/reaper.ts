@@ -2,6 +2,7 @@
 import type { Logger } from "../../lib/log.ts";
 import type { SessionManager } from "./session-manager.ts";
 
+/** Which sessions are ended for want of use. Times in ms. */
 export interface ReaperOptions {
   sessions: SessionManager;
   logger: Logger;

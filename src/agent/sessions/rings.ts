@@ -10,6 +10,7 @@ const SMALL_HOST = 1024 ** 3;
  */
 const SMALLEST_RING = 64 * 1024;
 
+/** The memory for output, bytes. */
 export interface RingSizes {
   /** Of one session, bytes. */
   ringSize: number;
@@ -23,6 +24,7 @@ export function defaultRings(total = readMemory().total): RingSizes {
   return { ringSize: (small ? 512 : 2048) * 1024, ringBudget: (small ? 4 : 16) * 1024 * 1024 };
 }
 
+/** All rings of the agent's sessions. Owned by the manager. */
 export class RingPool {
   readonly #sizes: RingSizes;
   /** @transient each session opens its own again */

@@ -11,6 +11,7 @@ export const INPUT_BUFFER_BYTES = 8 * 1024 * 1024;
 /** What one piece of input costs at least: the promise and the array around it. */
 const INPUT_OVERHEAD = 256;
 
+/** What is typed into one session, on its way to the PTY. Owned by the session. */
 export class SessionInput {
   readonly typing = new InputStreams();
   readonly #pty: Pty | null;

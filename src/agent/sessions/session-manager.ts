@@ -28,6 +28,7 @@ const GRACE_MS = 2_000;
 /** Sizes that are remembered for sessions that have not started yet. */
 const MAX_EARLY_SIZES = 64;
 
+/** What sessions are made with. */
 export interface SessionManagerOptions {
   sender: Sender;
   logger: Logger;
@@ -46,6 +47,7 @@ export interface SessionManagerOptions {
   holdMs: number;
 }
 
+/** All shells of the agent, running or ended a while ago. Owned by the agent. */
 export class SessionManager {
   readonly #options: SessionManagerOptions;
   /** @transient counted anew by the sessions */

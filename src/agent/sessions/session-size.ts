@@ -1,6 +1,7 @@
 /** Sizes of terminals as servers of rexec.v1 say them. */
 import { MAX_TERMINAL_SIDE } from "../../protocol/limits.ts";
 
+/** Columns and rows, each at least 1. */
 export interface Size {
   cols: number;
   rows: number;

@@ -12,6 +12,7 @@ import type { Session } from "./session.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 
+/** The session and the opener that a channel connects. */
 export interface ShellChannelOptions {
   attach: Attach;
   session: Session;
@@ -21,6 +22,7 @@ export interface ShellChannelOptions {
   onEnded(): void;
 }
 
+/** Owned by the link; the session outlives it. */
 export class ShellChannel implements AgentChannel {
   readonly #session: Session;
   readonly #output: OutputChannel | null;

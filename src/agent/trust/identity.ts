@@ -35,6 +35,7 @@ export function actingAsNow<T>(uid: number, work: () => T): T {
   return work();
 }
 
+/** The account that this process acts as. */
 export interface Becoming {
   uid: number;
   /** Its home. */

@@ -11,6 +11,7 @@ const SHORTEST_MS = 1_000;
 /** Part of the interval by which each later look is earlier or later. */
 const JITTER = 0.1;
 
+/** How often a newer version is looked for, and by which command. */
 export interface AutoUpdateOptions {
   intervalMs: number;
   /** What looks and updates. */
@@ -21,6 +22,7 @@ export interface AutoUpdateOptions {
   random?: () => number;
 }
 
+/** Looks for newer versions while the agent runs. Owned by the command that started it. */
 export interface AutoUpdate extends Disposable {
   /** Give it every state of the uplink: it begins with the first connection. */
   state(state: UplinkState): void;

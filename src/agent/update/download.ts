@@ -6,6 +6,7 @@ import { connectionError } from "../../lib/http.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { APPENDING, openOwn } from "../trust/own-file.ts";
 
+/** What is fetched, and where to. */
 export interface DownloadOptions {
   endpoint: Endpoint;
   /** Below the server's address. */
@@ -18,6 +19,7 @@ export interface DownloadOptions {
   times?: DownloadTimes;
 }
 
+/** When a download is given up. */
 export interface DownloadTimes {
   /** Silence after which a connection is given up, ms. */
   stallMs: number;

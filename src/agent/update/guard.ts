@@ -16,6 +16,7 @@ const MOST_STARTS = 3;
 /** How long the first connection may take, ms; longer than whoever watches waits. */
 const LIMIT_MS = 120_000;
 
+/** The version that has to prove itself. */
 export interface GuardOptions {
   /** Of this program. */
   executable: string;
@@ -25,6 +26,7 @@ export interface GuardOptions {
   limitMs?: number;
 }
 
+/** Watches the first life of a new version: proved by a connection, or taken back. */
 export interface Guard extends Disposable {
   /** Give it every state of the uplink. */
   state(state: UplinkState): void;

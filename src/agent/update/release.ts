@@ -26,6 +26,7 @@ export interface Release {
   readonly path: string;
 }
 
+/** What is asked of a server's downloads. */
 export interface ReleaseQuery {
   endpoint: Endpoint;
   program: "rexec-agent" | "rexec";

@@ -30,6 +30,7 @@ export interface KnownAgent {
 /** `by-hand`: nothing here can restart it without ending it for good. `put-off`: people's shells would have ended. */
 export type Restarted = "in-place" | "unit" | "daemon" | "by-hand" | "put-off";
 
+/** The agent that is to run another executable. */
 export interface RestartRequest {
   /** That it is to run now. */
   executable: string;

@@ -56,6 +56,7 @@ export async function selfTest(loaded: LoadedConfig, env: Environment): Promise<
   };
 }
 
+/** An executable to be tried. */
 export interface Candidate {
   executable: string;
   /** In front of a command: `agent` for the CLI's executable. */

@@ -18,6 +18,7 @@ import { type PublicKey, type Signature, verifyDigest } from "../../lib/minisign
 /** An executable has 110 MB; a packed file that gives more than this is none of ours. */
 const MOST_BYTES = 1024 ** 3;
 
+/** A download to be turned into an executable. */
 export interface UnpackOptions {
   /** The download. */
   from: string;

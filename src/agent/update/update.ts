@@ -23,6 +23,7 @@ import { sha256Of, unpack, wrongSum } from "./unpack.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The installation to be updated. */
 export interface UpdateRequest {
   endpoint: Endpoint;
   place: UpdatePlace;

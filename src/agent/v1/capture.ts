@@ -7,6 +7,7 @@ export type StreamName = "stdout" | "stderr";
 /** Small pieces are gathered: a command that prints single bytes must not cost 100 a byte. */
 const BLOCK = 16 * 1024;
 
+/** The output of one command by v1. Owned by its collector; bytes within a common budget. */
 export class Capture {
   #parts: { stream: StreamName; bytes: Uint8Array; used: number }[] = [];
   readonly #size = { stdout: 0, stderr: 0 };

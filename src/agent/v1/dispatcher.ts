@@ -7,6 +7,7 @@ import type { SessionManager } from "../sessions/session-manager.ts";
 import { LogLimiter } from "../uplink/log-limiter.ts";
 import type { ExecManager } from "./exec-manager.ts";
 
+/** Where messages go. */
 export interface DispatcherOptions {
   sender: Sender;
   sessions: SessionManager;
@@ -18,6 +19,7 @@ export interface DispatcherOptions {
   viewers?(count: number): void;
 }
 
+/** Owned by the agent: gives each message of a server to the part that it is for. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #complaints: LogLimiter;

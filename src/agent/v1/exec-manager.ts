@@ -22,6 +22,7 @@ const COMMAND_BUDGET = 6 * EXEC_STREAM_BYTES;
  */
 const DEFAULT_TIMEOUT_MS = 60 * 60 * 1000;
 
+/** What commands by v1 are started with. */
 export interface ExecManagerOptions {
   sender: Sender;
   logger: Logger;
@@ -31,6 +32,7 @@ export interface ExecManagerOptions {
   env: Readonly<Record<string, string>>;
 }
 
+/** Commands by v1 until their results are sent. Owned by the agent. */
 export class ExecManager {
   readonly #options: ExecManagerOptions;
   readonly #budget = new ByteBudget(COMMAND_BUDGET);

@@ -18,6 +18,7 @@ import { OutputBuffer } from "./output-buffer.ts";
  */
 const UNNAMED_MS = 2_000;
 
+/** The session that a feed reads, and where its output goes. */
 export interface V1FeedOptions {
   session: Session;
   sender: Sender;

@@ -7,6 +7,7 @@ import { unfinishedTail } from "../../lib/utf8.ts";
 /** Small chunks are gathered in blocks of this size: a program that writes single bytes must not cost 100 a byte. */
 const BLOCK = 16 * 1024;
 
+/** Output by v1 that the server has not taken. Owned by a feed; offsets in bytes. */
 export class OutputBuffer {
   #blocks: Uint8Array[] = [];
   /** Bytes used in the last block, where that is one of ours with room left; else null. @transient another block is begun */
