@@ -38,6 +38,7 @@ import { StatsTicker } from "./uplink/stats-ticker.ts";
 import { runUplink } from "./uplink/uplink.ts";
 import { Dispatcher } from "./v1/dispatcher.ts";
 import { ExecManager } from "./v1/exec-manager.ts";
+import { V1Shells } from "./v1/shells.ts";
 
 /** What an agent is run with, by the command that starts it. */
 export interface AgentOptions {
@@ -120,8 +121,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const holdMs = config.holdMs ?? HOLD_MS;
   const sessions = new SessionManager({
     ...config,
-    sender,
     logger,
+    follow: (session) => v1.follow(session),
+    onAgain: (id) => v1.open(id),
     openShell,
     greeting: () => shells?.greeting(),
     shell,
@@ -131,6 +133,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     holdMs,
   });
+  const v1: V1Shells = new V1Shells({ ...config, sessions, sender, logger });
   const credential = new Credential(config.token);
   const board = new StatusBoard({
     config,
@@ -167,7 +170,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   let link: V2Link | null = null;
   const other = (frame: string) => link?.text(frame) ?? false;
   const viewers = (count: number) => options.attendant?.viewers(count);
-  const dispatcher = new Dispatcher({ sender, sessions, execs, logger, other, viewers });
+  const dispatcher = new Dispatcher({ sender, sessions, shells: v1, execs, logger, other, viewers });
   const stats = new StatsTicker(sender);
   const stopReaping = startReaping({
     sessions,
@@ -186,12 +189,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const handler = {
     opened(line: Line, isV2: boolean) {
       board.speaks(isV2);
-      sessions.serverConnects(isV2);
+      v1.connect(isV2);
       sender.attach(line);
-      link = isV2 ? new V2Link({ line, sender, openers, sessions, runs, logger }) : null;
+      link = isV2 ? new V2Link({ line, sender, openers, sessions, shells: v1, runs, logger }) : null;
       sender.control(encodeAgent.systemInfo(readSystemInfo(config.region)));
       stats.start();
-      sessions.announce(isV2);
+      if (isV2) sessions.serveV2();
+      v1.announce(isV2);
     },
     closed() {
       stats.stop();

@@ -2,26 +2,20 @@
 
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Sender } from "../../link/sender.ts";
-import { MAIN_SESSION } from "../../protocol/ids.ts";
 import { DEFAULT_COLS, DEFAULT_ROWS } from "../../protocol/limits.ts";
-import { isPathSegment } from "../../protocol/path.ts";
-import { encodeAgent } from "../../protocol/v1.ts";
 import { type SessionInfo, SHOWN_CHARS } from "../../protocol/v2/control.ts";
 import { AdoptedPty } from "../../pty/adopted.ts";
 import type { Pty } from "../../pty/pty.ts";
 import type { ByteRing } from "../../stream/byte-ring.ts";
 import type { SavedSession, SavedSessions } from "../restart/schema.ts";
-import { V1Feed } from "../v1/feed.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { Ended } from "./ended.ts";
+import type { SessionFollower } from "./follower.ts";
 import { Refusal } from "./refusal.ts";
 import { RingPool, type RingSizes } from "./rings.ts";
 import { Session } from "./session.ts";
-import { INPUT_BUFFER_BYTES } from "./session-input.ts";
 import type { SessionOptions } from "./session-options.ts";
 import type { SessionRequest, ShellWish } from "./session-request.ts";
-import { isTerminalSide, type Size, shownSide } from "./session-size.ts";
+import type { Size } from "./session-size.ts";
 
 /** Milliseconds between a hang-up and SIGKILL. */
 const GRACE_MS = 2_000;
@@ -30,16 +24,16 @@ const MAX_EARLY_SIZES = 64;
 
 /** What sessions are made with. */
 export interface SessionManagerOptions {
-  sender: Sender;
   logger: Logger;
+  /** A reader that each session has from its start. */
+  follow(session: Session): SessionFollower;
+  /** A session that was asked for again is over: its name is free. */
+  onAgain(id: string): void;
   /** Starts the configured shell; throws where it can't. @param terminal for which it is started, where that is known */
   openShell(size: Size, wish: ShellWish): Pty;
   /** A line of ours that each session begins with. */
   greeting?(): string | undefined;
   maxSessions: number;
-  /** Bytes of output kept per session, and for all of them. */
-  sessionBuffer: number;
-  memoryBudget: number;
   /** What runs in a session, for lists. */
   shell: string;
   rings: RingSizes;
@@ -47,14 +41,13 @@ export interface SessionManagerOptions {
   holdMs: number;
 }
 
+/** A session that is to be started. */
+type NewSession = Pick<SessionRequest, "session" | "cols" | "rows"> & ShellWish;
+
 /** All shells of the agent, running or ended a while ago. Owned by the agent. */
 export class SessionManager {
   readonly #options: SessionManagerOptions;
-  /** @transient counted anew by the sessions */
-  readonly #budget: ByteBudget;
   readonly #sessions = new Map<string, Session>();
-  /** @transient each is saved by its session */
-  readonly #feeds = new WeakMap<Session, V1Feed>();
   readonly #earlySizes = new Map<string, Size>();
   /** Ended sessions that were asked for again before their last output was sent. */
   readonly #again = new Set<string>();
@@ -68,7 +61,6 @@ export class SessionManager {
     this.#options = options;
     this.#rings = new RingPool(options.rings);
     this.#ended = new Ended((session) => this.#rings.close(session.ring));
-    this.#budget = new ByteBudget(options.memoryBudget);
   }
 
   /** Sessions, those included whose end the server has not heard of. */
@@ -86,44 +78,19 @@ export class SessionManager {
     for (const session of this.running()) session.show(`\r\n${line}\r\n`);
   }
 
-  /** A server is connected to. To be called before anything is sent to it. */
-  serverConnects(isV2: boolean): void {
-    for (const session of this.#sessions.values()) this.#feeds.get(session)?.connect(!isV2);
+  /** There is a server that resumes. */
+  serveV2(): void {
+    this.#rings.serveV2();
   }
 
-  /**
-   * Tells a server that may be a new one which sessions run; by rexec.v1, so one that speaks v2 hears only of those
-   * that it, or one before it, asked for by v1.
-   */
-  announce(isV2: boolean): void {
-    if (isV2) this.#rings.serveV2();
-    for (const session of this.#sessions.values()) {
-      const feed = this.#feeds.get(session);
-      feed?.want(true);
-      if (!isV2) feed?.serve();
-      else if (!feed?.isOn) continue;
-      if (session.state === "running") this.#options.sender.control(encodeAgent.shellStarted(session.id));
-    }
+  /** The session of that name that is not over. */
+  get(id: string): Session | undefined {
+    return this.#sessions.get(id);
   }
 
-  /** `new_session` not true means the shared session, whatever the id says. */
-  start(requested: string | undefined, isNew: boolean): void {
-    const id = isNew && requested ? requested : MAIN_SESSION;
-    const { sender } = this.#options;
-    if (!isPathSegment(id)) return void this.#refuse(id, "no session can have that name");
-    const known = this.#sessions.get(id);
-    const feed = known && this.#feeds.get(known);
-    if (known?.state === "running") {
-      sender.control(encodeAgent.shellStarted(id));
-      feed?.serve();
-      feed?.want(true);
-      feed?.named();
-      return;
-    }
-    sender.control(encodeAgent.shellStarting(id));
-    if (known) this.#again.add(id);
-    else this.#openForV1(id);
-    feed?.named(); // the end of the one before is sent first
+  /** All that are not over. */
+  get all(): Session[] {
+    return [...this.#sessions.values()];
   }
 
   running(): Session[] {
@@ -153,16 +120,42 @@ export class SessionManager {
     }
     if (known && known.end === null) return { session: known, created: false };
     if (create) {
-      const early = this.#earlySizes.get(id);
-      const size = cols && rows ? { cols, rows } : (early ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS });
-      this.#earlySizes.delete(id);
-      // One that waits for a server of v1 to hear of its end does so without its name.
+      // One whose end its follower has yet to tell does so without its name.
       if (known) this.#bury(known);
-      return { session: this.#open(id, size, wish), created: true };
+      return { session: this.open({ session: id, cols, rows, ...wish }), created: true };
     }
     const session = known ?? this.#ended.byName(id);
     if (!session) throw new Refusal("gone", `no session ${id} runs here`);
     return { session, created: false };
+  }
+
+  /**
+   * Starts a session.
+   * @param onStart called before anything is read of it
+   * @throws Refusal, or what the PTY throws where it can't be started
+   */
+  open({ session: id, cols, rows, ...wish }: NewSession, onStart: () => void = () => {}): Session {
+    const early = this.#earlySizes.get(id);
+    const size = cols && rows ? { cols, rows } : (early ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS });
+    this.#earlySizes.delete(id);
+    const { logger, openShell, maxSessions, shell } = this.#options;
+    if (this.#closed) throw new Refusal("failed", "the agent is stopping");
+    if (this.#sessions.size >= maxSessions) {
+      throw new Refusal(
+        "too_many_sessions",
+        `${maxSessions} sessions run here already, which is the limit: end one first`,
+      );
+    }
+    const pty = openShell(size, wish);
+    gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
+    onStart();
+    const command = (wish.shown ?? wish.command ?? shell).slice(0, SHOWN_CHARS);
+    const session = this.#make({ id, pty, command, size, ring: this.#rings.open() });
+    const greeting = wish.command === undefined && this.#options.greeting?.();
+    if (greeting) session.show(`${greeting}\r\n`);
+    this.#sessions.set(id, session);
+    this.#started += 1;
+    return session;
   }
 
   /** Ends one, by its name or its instance. @returns false where there is none */
@@ -173,42 +166,14 @@ export class SessionManager {
     return true;
   }
 
-  /** Whether the server has a viewer that takes that session's output by v1. */
-  wantV1(id: string, wanted: boolean): void {
-    const session = this.#sessions.get(id);
-    if (session) this.#feeds.get(session)?.want(wanted);
+  /** For a session that has not started yet; the first ones only, since their names are a peer's. */
+  expectSize(id: string, size: Size): void {
+    if (this.#earlySizes.size < MAX_EARLY_SIZES || this.#earlySizes.has(id)) this.#earlySizes.set(id, size);
   }
 
-  input(requested: string, data: Uint8Array): void {
-    const id = requested || MAIN_SESSION;
-    const session = this.#sessions.get(id);
-    if (session?.state !== "running") {
-      this.#refuse(id, "no such session is running");
-      return;
-    }
-    this.#feeds.get(session)?.named();
-    if (session.write(data)) return;
-    const limit = `${INPUT_BUFFER_BYTES / 1024 / 1024} MiB`;
-    this.#refuse(id, `input refused: the program does not read, and ${limit} wait for it already`);
-  }
-
-  /** Nonsense is ignored with a warning; a size for a session that has not started yet is remembered. */
-  resize(requested: string, cols: unknown, rows: unknown): void {
-    const id = requested || MAIN_SESSION;
-    if (!isTerminalSide(cols) || !isTerminalSide(rows)) {
-      const cause = { level: "warn", kind: "sizes", who: "server", atOnce: 10 } as const;
-      gather(
-        this.#options.logger,
-        cause,
-        `session ${id}: ignored a size of ${shownSide(cols)} x ${shownSide(rows)}`,
-      );
-      return;
-    }
-    const session = this.#sessions.get(id);
-    if (session) this.#feeds.get(session)?.named();
-    if (session?.state === "running") return void session.resize(cols, rows);
-    if (this.#earlySizes.size < MAX_EARLY_SIZES || this.#earlySizes.has(id))
-      this.#earlySizes.set(id, { cols, rows });
+  /** Once the session of that name is over, `onAgain` is called. */
+  openAgain(id: string): void {
+    this.#again.add(id);
   }
 
   /** Ends one. @param why shown to viewers */
@@ -270,43 +235,8 @@ export class SessionManager {
 
   // --- internal ---
 
-  #openForV1(id: string): void {
-    const size = this.#earlySizes.get(id) ?? { cols: DEFAULT_COLS, rows: DEFAULT_ROWS };
-    this.#earlySizes.delete(id);
-    try {
-      // `shell_started` before the session reads, so that no output can be ahead of it.
-      const onStart = () => this.#options.sender.control(encodeAgent.shellStarted(id));
-      this.#feeds.get(this.#open(id, size, {}, onStart))?.serve();
-    } catch (error) {
-      this.#refuse(id, error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  /** @throws Refusal, or what the PTY throws where it can't be started */
-  #open(id: string, size: Size, wish: ShellWish, onStart: () => void = () => {}): Session {
-    const { logger, openShell, maxSessions, shell } = this.#options;
-    if (this.#closed) throw new Refusal("failed", "the agent is stopping");
-    if (this.#sessions.size >= maxSessions) {
-      throw new Refusal(
-        "too_many_sessions",
-        `${maxSessions} sessions run here already, which is the limit: end one first`,
-      );
-    }
-    const pty = openShell(size, wish);
-    gather(logger, { ...SESSION_LINES, kind: "started sessions" }, `session ${id} started (pid ${pty.pid})`);
-    onStart();
-    const command = (wish.shown ?? wish.command ?? shell).slice(0, SHOWN_CHARS);
-    const session = this.#make({ id, pty, command, size, ring: this.#rings.open() });
-    const greeting = wish.command === undefined && this.#options.greeting?.();
-    if (greeting) session.show(`${greeting}\r\n`);
-    this.#sessions.set(id, session);
-    this.#started += 1;
-    return session;
-  }
-
   #make(its: Pick<SessionOptions<Session>, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
-    const { logger, holdMs } = this.#options;
-    const follow = (session: Session) => this.#follow(session);
+    const { logger, holdMs, follow } = this.#options;
     const onOver = (over: Session) => this.#onOver(over);
     return new Session({ ...its, logger, holdMs, follow, onOver });
   }
@@ -319,18 +249,11 @@ export class SessionManager {
     return this.#make({ id, pty, command, size: { cols, rows }, ring, saved });
   }
 
-  #follow(session: Session): V1Feed {
-    const { sender, sessionBuffer: bound } = this.#options;
-    const feed = new V1Feed({ session, sender, budget: this.#budget, bound });
-    this.#feeds.set(session, feed);
-    return feed;
-  }
-
   #onOver(session: Session): void {
     if (this.#sessions.get(session.id) !== session) return;
     this.#bury(session);
-    // Not at once: `shell_stopped` is not on the line yet.
-    if (this.#again.delete(session.id)) queueMicrotask(() => this.#openForV1(session.id));
+    // Not at once: the follower is about to tell the end.
+    if (this.#again.delete(session.id)) queueMicrotask(() => this.#options.onAgain(session.id));
   }
 
   /** It can be read for a while. */
@@ -339,12 +262,6 @@ export class SessionManager {
     this.#sessions.delete(session.id);
     this.#rings.settle(session.ring);
     this.#ended.add(session);
-  }
-
-  #refuse(id: string, why: string): void {
-    const cause = { level: "warn", kind: "refused sessions", who: "server", atOnce: 5 } as const;
-    gather(this.#options.logger, cause, `session ${id}: ${why}`);
-    this.#options.sender.control(encodeAgent.shellError(id, why));
   }
 }
 

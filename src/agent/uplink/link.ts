@@ -18,6 +18,7 @@ import { type Openers, type Opening, openChannel } from "../openers.ts";
 import type { AgentChannel } from "../sessions/agent-channel.ts";
 import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
+import type { V1Shells } from "../v1/shells.ts";
 
 /** What a link opens channels to, and the line that it has. */
 export interface LinkOptions {
@@ -25,6 +26,8 @@ export interface LinkOptions {
   sender: Sender;
   openers: Openers;
   sessions: SessionManager;
+  /** Of rexec.v1, which a gateway of before tells what it takes of them. */
+  shells: V1Shells;
   runs: RunManager;
   logger: Logger;
 }
@@ -99,7 +102,7 @@ export class V2Link {
         this.#link.close(message.channel);
         return true;
       case "v1_output":
-        sessions.wantV1(message.session, message.wanted);
+        this.#options.shells.want(message.session, message.wanted);
         return true;
       default:
         return false;

@@ -6,11 +6,13 @@ import { encodeBare, parseServerMessage, type ServerMessage } from "../../protoc
 import type { SessionManager } from "../sessions/session-manager.ts";
 import { LogLimiter } from "../uplink/log-limiter.ts";
 import type { ExecManager } from "./exec-manager.ts";
+import type { V1Shells } from "./shells.ts";
 
 /** Where messages go. */
 export interface DispatcherOptions {
   sender: Sender;
   sessions: SessionManager;
+  shells: V1Shells;
   execs: ExecManager;
   logger: Logger;
   /** What v1 does not know: true where it is rexec.v2's. */
@@ -59,19 +61,19 @@ export class Dispatcher {
   // --- internal ---
 
   #dispatch(message: ServerMessage): void {
-    const { sender, sessions, execs } = this.#options;
+    const { sender, sessions, shells, execs } = this.#options;
     switch (message.type) {
       case "ping":
         sender.pong(encodeBare("pong"));
         return;
       case "shell_start":
-        sessions.start(message.data?.session_id, message.data?.new_session === true);
+        shells.start(message.data?.session_id, message.data?.new_session === true);
         return;
       case "shell_input":
-        sessions.input(message.data.session_id, message.data.data);
+        shells.input(message.data.session_id, message.data.data);
         return;
       case "shell_resize":
-        sessions.resize(message.data.session_id, message.data.cols, message.data.rows);
+        shells.resize(message.data.session_id, message.data.cols, message.data.rows);
         return;
       case "shell_stop":
         void sessions.stopAll();
