@@ -150,9 +150,10 @@ describe("exec", () => {
   test("sends a result that came while there was no connection after the reconnect", async () => {
     const before = server.results.length;
     const mark = join(folder, "finished");
-    server.send("exec", { id: "later", command: `sleep 0.2; echo kept; touch ${mark}` });
+    const began = join(folder, "began");
+    server.send("exec", { id: "later", command: `touch ${began}; sleep 0.2; echo kept; touch ${mark}` });
     const connections = server.connections;
-    await Bun.sleep(50);
+    await until(() => existsSync(began), 5_000, "the command to have begun");
     server.cut();
     await server.connected(connections + 1);
     const result = await until(() => server.results[before], 5_000, "the result");

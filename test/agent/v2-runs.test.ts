@@ -164,14 +164,15 @@ test("one that ended while nobody was there is told of when somebody comes", asy
   await start();
   const id = crypto.randomUUID();
   const outputs = [new Taken(), new Taken()];
-  const channel = opener.run(id, "sleep 0.3; echo late; exit 4", {}, outputs);
-  await opener.answered(channel);
+  const channel = opener.run(id, "echo $$; sleep 0.3; echo late; exit 4", {}, outputs);
+  await opener.printed(channel, "\n");
+  const pid = Number(channel.out.text);
   opener.cut();
   await opener.connected();
-  await Bun.sleep(600);
+  await until(() => !lives(pid), 5_000, "its end");
   const again = opener.run(id, "never", { resume: true }, outputs);
   expect((await ended(again)).exit_code).toBe(4);
-  expect(again.out.text).toBe("late\n");
+  expect(again.out.text).toBe(`${pid}\nlate\n`);
 });
 
 test("an unknown command is not started on a resume, and one that can't start is refused in words", async () => {
