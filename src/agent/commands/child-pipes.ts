@@ -99,7 +99,7 @@ function openPipes(withStdin: boolean): { stdin: Pipe | null; stdout: Pipe; stde
   return pipes;
 }
 
-/** Our end does not block; neither is inherited by anybody else. */
+/** Our end does not block; no other process inherits either. */
 function openPipe(ourEnd: "read" | "write"): Pipe {
   const ends = new Int32Array(2);
   if (libc().pipe2(ends, O_CLOEXEC) !== 0) throw new Error("no pipe: too many open files");

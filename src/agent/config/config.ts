@@ -19,7 +19,7 @@ export interface ConfigOptions {
   env: Environment;
   /** Where the system-wide file is; only tests name another. */
   systemConfig?: string | undefined;
-  /** Read a file only where one is named: whoever registered this machine for good is none of an ephemeral agent's. */
+  /** Read a file only where one is named: how this machine is registered for good does not concern an ephemeral agent. */
   onlyNamed?: boolean | undefined;
 }
 
@@ -77,7 +77,7 @@ export interface AgentConfig {
   /** Where rexec.v2 is spoken: silence after which the server is pinged and after which it is given up, ms. */
   readonly pingMs?: number | undefined;
   readonly deadMs?: number | undefined;
-  /** Sessions that nobody uses are ended after, ms; never where it is 0 or not given. */
+  /** Idle sessions are ended after, ms; never where it is 0 or not given. */
   readonly idleMs?: number | undefined;
   readonly orphanMs?: number | undefined;
   /** How often the agent looks for a newer version of itself, ms; never where it is not given. */

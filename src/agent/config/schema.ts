@@ -37,7 +37,7 @@ export const fileSettings = z.object({
   session_buffer: z.optional(z.int().check(z.minimum(4096), z.maximum(2 ** 30))),
   /** The same for all sessions together. */
   memory_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
-  /** Bytes of output kept for one session by rexec.v2, for whoever comes back. */
+  /** Bytes of output kept for one session by rexec.v2, for viewers that come back. */
   ring_size: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 30))),
   /** The same for all sessions together. */
   ring_budget: z.optional(z.int().check(z.minimum(65_536), z.maximum(2 ** 34))),
@@ -48,7 +48,7 @@ export const fileSettings = z.object({
   dead_after: z.optional(duration),
   /** A session in which nothing is typed or printed for so long is ended; 0 for never. */
   idle_timeout: z.optional(duration),
-  /** A session at which nobody has looked for so long is ended; 0 for never. */
+  /** A session without a viewer for so long is ended; 0 for never. */
   orphan_timeout: z.optional(duration),
   /** Whether the agent looks for a newer version by itself, and how often. */
   auto_update: z.optional(z.boolean()),

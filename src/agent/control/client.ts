@@ -17,9 +17,9 @@ const TIMEOUT_MS = 5_000;
 
 /**
  * One question, one answer. Root asks another account's agent as that account.
- * @returns null where nobody listens: no socket, or that of a dead agent
+ * @returns null where no agent listens: no socket, or that of a dead agent
  * @throws RexecError `agent_silent` (it listens and does not answer in time), `agent_forbidden` (another account's),
- * `untrusted_path` (several accounts, or anybody, may have put that socket there)
+ * `untrusted_path` (several accounts, or any, may have put that socket there)
  */
 export async function askAgent(
   place: Pick<RuntimePlace, "socket">,

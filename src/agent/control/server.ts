@@ -77,7 +77,7 @@ async function assertDead(place: RuntimePlace): Promise<void> {
 
 async function listen(path: string, handlers: ControlHandlers, logger: Logger) {
   let clients = 0;
-  // Between the making of the file and its chmod nobody else may open it.
+  // Between the making of the file and its chmod no other account may open it.
   const before = process.umask(0o177);
   try {
     const server = Bun.listen<Client>({

@@ -1,4 +1,4 @@
-/** The agent that `start --daemon` has started: its log and the way back to whoever waits for it. */
+/** The agent that `start --daemon` has started: its log and the way back to the process that waits for it. */
 import { createLogger, type Logger } from "../../lib/log.ts";
 import { LogFile } from "./log-file.ts";
 import { DAEMON_LOG, DAEMON_REPORT, Reporter } from "./report.ts";
@@ -7,7 +7,7 @@ import { DAEMON_LOG, DAEMON_REPORT, Reporter } from "./report.ts";
 export interface DaemonChild {
   /** Path of the log. */
   readonly log: string;
-  /** Null where nobody waits (any more): after an in-place restart. */
+  /** Null where no process waits: after an in-place restart. */
   readonly reporter: Reporter | null;
   logger(options: { verbose?: boolean | undefined }): Logger;
 }

@@ -41,7 +41,7 @@ export async function takeLock(place: Pick<RuntimePlace, "pid">): Promise<Runtim
     // Another process may have removed it between our opening and locking it.
     if (tryLock(fd, "exclusive") && sameFile(fd, place.pid) === "same") return held(fd, place.pid);
     closeSync(fd);
-    // Whoever only looks (`lockHolder`) has it for a moment; who ends takes the file away.
+    // A reader (`lockHolder`) has it for a moment; an agent that ends takes the file away.
     if (attempt < ATTEMPTS) await Bun.sleep(PAUSE_MS);
     else throw alreadyRunning(place);
   }
@@ -87,7 +87,7 @@ function held(fd: number, path: string): RuntimeLock {
     keepOverExec: (keep) => setCloseOnExec(fd, !keep),
     isThere: () => sameFile(fd, path) === "same",
     [Symbol.dispose]() {
-      // Before the lock is given up: afterwards it may be somebody else's.
+      // Before the lock is given up: afterwards it may be another agent's.
       if (sameFile(fd, path) === "same") removeQuietly(path);
       closeSync(fd);
     },

@@ -17,7 +17,7 @@ export interface PresenceOptions {
   places: readonly RuntimePlace[];
   handlers: ControlHandlers;
   logger: Logger;
-  /** Whether it must not run unseen: one in the background could be found by nobody. */
+  /** Whether it must not run unseen: one in the background could not be found. */
   isRequired: boolean;
   lookMs?: number;
 }
@@ -30,7 +30,7 @@ export interface Presence extends Disposable {
 
 /**
  * Its files can be lost while it runs (`/run/user/UID` goes with its user's last login): they are then made anew.
- * @returns null where no place can be used and that is no obstacle: a machine on which nobody can ask the agent is
+ * @returns null where no place can be used and that is no obstacle: a machine on which the agent cannot be asked is
  * served all the same
  * @throws RexecError `already_running`; `runtime_folder` where one is required
  */
@@ -97,7 +97,7 @@ async function settle(options: PresenceOptions): Promise<Settled | { problem: st
   return { problem };
 }
 
-/** Only its owner may come near the socket; a folder of somebody else's is not to be trusted. */
+/** Only its owner may come near the socket; another account's folder is not to be trusted. */
 function makeFolder(folder: string): void {
   // The folder around it is ours only in a home: an XDG_RUNTIME_DIR that is gone is not ours to make.
   const recursive = basename(dirname(folder)) === ".rexec";

@@ -38,7 +38,7 @@ export class Reporter {
     setNonBlocking(fd);
   }
 
-  /** @param text for whoever waits, to print */
+  /** @param text for the waiting command to print */
   connected(text?: string): void {
     this.#last({ state: "connected", ...(text === undefined ? {} : { text }) });
   }

@@ -1,4 +1,4 @@
-/** Ends a running agent, whoever runs it. */
+/** Ends a running agent, of any account and service manager. */
 import { unlinkSync } from "node:fs";
 import { RexecError } from "../../lib/errors.ts";
 import { isAlive, type ProcessEntry } from "../../pty/procfs.ts";
@@ -107,7 +107,7 @@ function send(entry: ProcessEntry, signal: NodeJS.Signals): void {
   }
 }
 
-/** Another's process tells nobody of its end: it is looked for. */
+/** The end of a process that is no child of ours is not told: it is looked for. */
 async function isGone(entry: ProcessEntry, limitMs: number): Promise<boolean> {
   const deadline = performance.now() + limitMs;
   while (isAlive(entry)) {

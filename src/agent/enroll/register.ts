@@ -29,7 +29,7 @@ export interface RegisterRequest {
   force: boolean;
   /** For what was not given: the host's name and the usual shell. */
   defaults: { name: string; shell: string };
-  /** Asks a person for a token; throws where nobody is there. */
+  /** Asks a person for a token; throws where there is no terminal. */
   askToken(): Promise<string>;
 }
 
@@ -60,7 +60,7 @@ export async function registerAgent(request: RegisterRequest): Promise<RegisterO
   });
   const token = loaded.token || (await request.askToken());
   checkToken(token);
-  // Found out before the server makes an agent that nobody could use.
+  // Found out before the server makes an agent that could not be used.
   assertWritable(loaded.path);
   const known = request.force ? null : await findKnown(request, endpoint, token);
   return known ? update(request, endpoint, known) : registerNew(request, endpoint, token);

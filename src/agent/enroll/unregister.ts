@@ -63,7 +63,7 @@ export function removeFiles(files: readonly string[], folders: readonly string[]
       rmdirSync(folder);
       paths.push(folder);
     } catch {
-      // Somebody's things are in it, or it is not there.
+      // Other files are in it, or it is not there.
     }
   }
   return { paths, problems };

@@ -4,9 +4,9 @@
 export type LeaveReason =
   /** `--timeout` is over. */
   | "timeout"
-  /** Nobody came, or nobody has been there, for `--idle-timeout`. */
+  /** No viewer came, or none has been there, for `--idle-timeout`. */
   | "idle"
-  /** `--wait-for-viewer`: somebody was there and has left. */
+  /** `--wait-for-viewer`: a viewer was there and has left. */
   | "left"
   /** `rexec-agent continue`. */
   | "continue";
@@ -15,9 +15,9 @@ export type LeaveReason =
 export interface LeaveRules {
   /** The most that it stays, ms. */
   timeoutMs?: number | undefined;
-  /** The most that it stays without anybody there, ms. */
+  /** The most that it stays without a viewer, ms. */
   idleMs?: number | undefined;
-  /** It leaves once somebody was at a shell and has left. */
+  /** It leaves once a viewer was at a shell and has left. */
   untilLeft: boolean;
 }
 
@@ -38,15 +38,15 @@ export class LeavePolicy {
     this.#aloneSince = now;
   }
 
-  /** Somebody has been at a shell. */
+  /** A viewer has been at a shell. */
   get cameOnce(): boolean {
     return this.#came;
   }
 
-  /** @param isAnybodyThere at a shell or running a command @param hadShell a shell was started at any time */
-  see(isAnybodyThere: boolean, hadShell: boolean, now: number): void {
+  /** @param isAttended at a shell or running a command @param hadShell a shell was started at any time */
+  see(isAttended: boolean, hadShell: boolean, now: number): void {
     if (hadShell) this.#came = true;
-    if (isAnybodyThere) this.#aloneSince = null;
+    if (isAttended) this.#aloneSince = null;
     else this.#aloneSince ??= now;
   }
 

@@ -11,7 +11,7 @@ export const CONTROL_VARIABLE = "REXEC_CONTROL";
 
 /**
  * The place of a new one, in the first folder that can be made: nothing is written to a home or to /etc. A folder of
- * somebody else's in /tmp is found out by `appear`, which then goes without.
+ * another account's in /tmp is found out by `appear`, which then goes without.
  */
 export function ephemeralPlace(id: string, env: Environment, uid = process.getuid?.() ?? 0): RuntimePlace {
   const candidates = folders(env, uid);

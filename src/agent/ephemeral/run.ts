@@ -40,7 +40,7 @@ export interface EphemeralOptions {
   onState: NonNullable<AgentOptions["onState"]>;
   /** It can be reached: told once. */
   onConnected(agent: Registration): void;
-  /** Somebody is at a shell: told once. */
+  /** A viewer is at a shell: told once. */
   onCame(): void;
 }
 
@@ -91,7 +91,7 @@ export async function runEphemeral(options: EphemeralOptions): Promise<LeaveReas
           });
         },
         continue(_, { afterwards }) {
-          // Whoever said so sees the answer first.
+          // The caller sees the answer first.
           afterwards(() => setTimeout(() => watch.leave("continue"), ANSWER_MS));
           return { name: agent.name };
         },

@@ -1,7 +1,7 @@
 /**
- * What of a CI job's environment its shells do not get. Whoever debugs a build wants the build's environment, so all
+ * What of a CI job's environment its shells do not get. A person who debugs a build wants the build's environment, so all
  * goes through but what looks like a secret: a list of what may pass would be wrong for every build but one's own.
- * This keeps secrets off screens, recordings and `env` in a support thread. It is no wall: whoever has a shell of the
+ * This keeps secrets off screens, recordings and `env` in a support thread. It is no wall: a person with a shell of the
  * account can read what its other processes were started with.
  */
 

@@ -8,7 +8,7 @@ export interface WatchOptions {
   rules: LeaveRules;
   /** Called once. */
   onLeave(why: LeaveReason): void;
-  /** Somebody is at a shell, for the first time. */
+  /** A viewer is at a shell, for the first time. */
   onCame(): void;
 }
 
@@ -16,7 +16,7 @@ export interface WatchOptions {
 const LOOK_MS = 1_000;
 /** People hear of the end so long before it, ms; not where that is in the first half of the time. */
 const WARN_MS = [5 * 60_000, 60_000] as const;
-/** While the connection is away, whoever was there still is, for so long: the gateway holds their sessions too, ms. */
+/** While the connection is away, viewers count as present for so long: the gateway holds their sessions too, ms. */
 const HOLD_MS = 120_000;
 
 /** Owned by the ephemeral run; asks the policy every second. */
@@ -77,7 +77,7 @@ export class Watch implements ActivityWatcher, Disposable {
   #look(): void {
     if (!this.#timer) return;
     const now = performance.now();
-    this.#policy.see(this.#isAnybodyThere(now), (this.#activity?.shellsStarted ?? 0) > 0, now);
+    this.#policy.see(this.#isAttended(now), (this.#activity?.shellsStarted ?? 0) > 0, now);
     if (this.#policy.cameOnce && !this.#came) {
       this.#came = true;
       this.#options.onCame();
@@ -87,7 +87,7 @@ export class Watch implements ActivityWatcher, Disposable {
     if (verdict) this.leave(verdict);
   }
 
-  #isAnybodyThere(now: number): boolean {
+  #isAttended(now: number): boolean {
     if (this.#lostAt !== null && now - this.#lostAt > HOLD_MS) return false;
     return (this.#viewers ?? this.#activity?.busy ?? 0) > 0;
   }

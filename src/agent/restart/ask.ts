@@ -49,7 +49,7 @@ async function poll(
 ): Promise<AgentStatus | null> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline) {
-    // While it is replaced nobody listens, or the one who did is gone.
+    // While it is replaced no agent listens, or the one that did is gone.
     const status = await askStatus(place).catch(() => null);
     if (status && isWanted(status)) return status;
     await Bun.sleep(POLL_MS);

@@ -43,14 +43,14 @@ export class Inherited implements Disposable {
     if (!value || !Number.isSafeInteger(fd) || fd < 3) return null;
     const parcel = unpack(fd);
     if (parcel?.about.pid !== process.pid) {
-      // Damaged, or a variable that somebody has passed on. A terminal without an owner would hold its shell for ever.
+      // Damaged, or a variable that was passed on. A terminal without an owner would hold its shell for ever.
       const masters = openDescriptors().filter((one) => ptyNumber(one) !== null);
       if (masters.length > 0)
         logger.error(`nothing is known of ${counted(masters.length, "open terminal")}: closed`);
       for (const one of masters) closeQuietly(one);
       return null;
     }
-    // Nobody that is started meanwhile may have them.
+    // No process that is started meanwhile may have them.
     for (const one of [fd, ...parcel.about.fds]) setCloseOnExec(one, true);
     return new Inherited(parcel, fd, logger);
   }
@@ -74,7 +74,7 @@ export class Inherited implements Disposable {
     }
   }
 
-  /** What was left and nobody took over is ended, as by a terminal line that is lost. */
+  /** What was left and not taken over is ended, as by a terminal line that is lost. */
   [Symbol.dispose](): void {
     if (this.#isOpen) return;
     this.#isOpen = true;

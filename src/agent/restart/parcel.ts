@@ -1,7 +1,7 @@
 /**
  * What is handed over, as bytes in a memfd: two lengths, the envelope, the rest as JSON, and behind it all byte arrays,
  * which the JSON names by place and length. It is anonymous memory: nothing of what shells have printed comes near a disk,
- * and where nobody takes it, it is gone with the process.
+ * and where it is not taken, it is gone with the process.
  */
 import { closeSync, fstatSync, readSync, writeSync } from "node:fs";
 import { RexecError } from "../../lib/errors.ts";

@@ -17,7 +17,7 @@ export const envelope = z.object({
   version: z.int(),
   /** Of both images. */
   pid: z.int(),
-  /** Leaders of sessions and groups, whose end somebody waits for; `start` in clock ticks since boot, to know them by. */
+  /** Leaders of sessions and groups, whose end is waited for; `start` in clock ticks since boot, to know them by. */
   leaders: z.array(z.object({ pid: z.int(), start: z.nullable(z.int()) })),
   /** All that was left open: terminals and pipes. */
   fds: z.array(z.int()),
@@ -48,7 +48,7 @@ const savedSession = z.object({
   startedAt: z.number(),
   lastOutputAt: time,
   endedAt: time,
-  /** Since something was typed or printed, and since somebody was seen to look at it, ms. */
+  /** Since something was typed or printed, and since it was last seen to have a viewer, ms. */
   idleMs: z.number(),
   unwatchedMs: z.number(),
   ring: savedRing,
@@ -62,7 +62,7 @@ const savedSession = z.object({
   /** What a server of rexec.v1 has not taken. */
   buffer: bytes,
   viewers: z.array(z.object({ id: z.string(), accepted: z.int(), applied: z.int(), silentMs: z.number() })),
-  /** Input that the terminal has not taken, in order; of a viewer of rexec.v2, or of nobody in particular. */
+  /** Input that the terminal has not taken, in order; of a viewer of rexec.v2, or of none in particular. */
   input: z.array(z.object({ viewer: z.nullable(z.string()), bytes })),
   /** Input of rexec.v1 is refused until all of that is written. */
   refusesInput: z.optional(z.boolean()),

@@ -3,7 +3,7 @@ import { quoteWord } from "../../lib/quote.ts";
 import { FOREIGN_VARIABLES, RUNTIME_VARIABLES } from "./scrub.ts";
 import { commandOf, SERVICE, type ServiceSpec } from "./spec.ts";
 
-/** Where the runtime unpacks its library; /tmp may be noexec, full, or somebody else's. */
+/** Where the runtime unpacks its library; /tmp may be noexec, full, or another account's. */
 export const CACHE = "/var/cache/rexec";
 
 /**
@@ -110,7 +110,7 @@ export function sysvScript(spec: ServiceSpec): string {
 // --- internal ---
 
 /**
- * What overrules the configuration is not taken from the environment of whoever calls the script, only from files: that
+ * What overrules the configuration is not taken from the environment of the script's caller, only from files: that
  * in which install keeps a proxy, and the administrator's.
  */
 function readVariables({ envFile }: ServiceSpec, files: readonly string[]): string[] {

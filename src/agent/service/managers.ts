@@ -40,7 +40,7 @@ export async function chooseManager(request: ManagerRequest): Promise<Chosen> {
 
 // --- internal ---
 
-/** An account has one while it is logged in, or lingers; `su` and `sudo -u` log nobody in. */
+/** An account has one while it is logged in, or lingers; `su` and `sudo -u` do not log in. */
 async function assertUsersManager(run: Run): Promise<void> {
   const { ok, error } = await run(["systemctl", "--user", "show-environment"]);
   if (ok) return;

@@ -36,7 +36,7 @@ export function resolveService(request: ServiceRequest): ServiceSpec {
   const { executable, words, scope } = request;
   const isSystem = scope === "system";
   const config = findServiceConfig(request);
-  // What its owner may write decides what the agent runs, so it runs as the owner and as nobody more powerful.
+  // What its owner may write decides what the agent runs, so it runs as the owner and no more powerful account.
   const owner = request.uid === 0 ? ownerOf(config) : request.uid;
   const envFile = envFileOf(scope, request.env);
   const own = serviceEnvironment(envFile, dropInsOf(scope, request.env));
@@ -68,7 +68,7 @@ export function envFileOf(scope: ServiceSpec["scope"], env: Environment): string
   return join(dirname(scope === "system" ? SYSTEM_CONFIG : userConfig(env)), "agent.env");
 }
 
-/** The command that does this as root, for whoever is not. Keeps the configuration that is meant now. */
+/** The command that does this as root, for callers that are not. Keeps the configuration that is meant now. */
 export function asRoot(
   { executable, words, config, env }: ServiceRequest,
   name: string,

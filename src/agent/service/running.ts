@@ -1,5 +1,5 @@
 /**
- * The agent that runs with a configuration, whoever started it, as its control socket shows it. Its account is who asks:
+ * The agent that runs with a configuration, however it was started, as its control socket shows it. Its account is who asks:
  * another account's socket must not make root end a process of its choice.
  */
 import { RexecError } from "../../lib/errors.ts";

@@ -35,7 +35,7 @@ export function supervise(env: Readonly<Record<string, string | undefined>>, hos
 
 // --- internal ---
 
-/** Three times in each interval, from the event loop: one that hangs feeds nobody. */
+/** Three times in each interval, from the event loop: one that hangs feeds no watchdog. */
 function feedWatchdog(notify: Notify, intervalMs: number | null): () => void {
   if (intervalMs === null) return () => {};
   notify("WATCHDOG=1");

@@ -88,7 +88,7 @@ export function isRootAtHand(): boolean {
 
 // --- internal ---
 
-/** Of the environment of whoever has called, which would lead to that one's files. */
+/** Of the caller's environment, which would lead to that one's files. */
 const ROOTS_OWN = [
   "XDG_CONFIG_HOME",
   "XDG_CACHE_HOME",

@@ -1,4 +1,4 @@
-/** Which account decides what a path leads to: whoever owns the file, or a folder or a link on the way to it. */
+/** Which account decides what a path leads to: the owner of the file, or of a folder or a link on the way to it. */
 import { lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { accountOf } from "../../lib/account.ts";
@@ -11,14 +11,14 @@ const MOST_LINKS = 40;
 /**
  * @param path of a file, which need not exist
  * @returns 0 where only root decides, else the one other account that does too
- * @throws RexecError `untrusted_path` where several do, or anybody
+ * @throws RexecError `untrusted_path` where several do, or any
  */
 export function ownerOf(path: string): number {
   const owners = new Map<number, string>();
   walk(resolve(path), 0, (at, stats) => {
     const uid = isMapped(stats.uid) ? stats.uid : ROOT;
     if (uid !== ROOT && !owners.has(uid)) owners.set(uid, at);
-    if (isAnybodys(stats)) throw anybodys(at);
+    if (isWorldWritable(stats)) throw worldWritable(at);
   });
   const [first, second] = [...owners];
   if (first && second) throw severals(path, first, second);
@@ -46,7 +46,7 @@ function walk(path: string, links: number, visit: Visit): string {
 }
 
 /** In a folder like /tmp every account may add files, and remove its own only. */
-function isAnybodys(stats: Stats): boolean {
+function isWorldWritable(stats: Stats): boolean {
   if (stats.isSymbolicLink() || (stats.mode & 0o002) === 0) return false;
   return !(stats.isDirectory() && (stats.mode & 0o1000) !== 0);
 }
@@ -73,7 +73,7 @@ function lstatQuietly(path: string): Stats | null {
   }
 }
 
-function anybodys(at: string): RexecError {
+function worldWritable(at: string): RexecError {
   return new RexecError(`anybody may write to ${at}: root does nothing that it says`, {
     code: "untrusted_path",
     hint: `look at what it says, then: chmod o-w ${at}`,

@@ -1,5 +1,5 @@
 /**
- * The other half of an update, in the new program: it says that it is well, or goes back. Whoever made the update
+ * The other half of an update, in the new program: it says that it is well, or goes back. The command that made the update
  * watches too (update.ts); this is for when that one is gone: after a power cut, or where a service manager ended it.
  */
 import { existsSync } from "node:fs";
@@ -13,7 +13,7 @@ import { confirm, note, swapBack } from "./swap.ts";
 
 /** Starts without a connection before the one that goes back. */
 const MOST_STARTS = 3;
-/** How long the first connection may take, ms; longer than whoever watches waits. */
+/** How long the first connection may take, ms; longer than the watching command waits. */
 const LIMIT_MS = 120_000;
 
 /** The version that has to prove itself. */

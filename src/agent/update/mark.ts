@@ -38,7 +38,7 @@ export function readMark(place: Pick<UpdatePlace, "mark">): Mark {
 
 /** An empty one is no file. @throws the system's error */
 export function writeMark(place: Pick<UpdatePlace, "mark">, { pending, failed }: Mark): void {
-  // Not a name of its own for each process: what one that was killed has left is then nobody's.
+  // Not a name of its own for each process: what a killed one has left would then stay.
   const half = halfMark(place);
   if (!pending && !failed) {
     for (const path of [half, place.mark]) rmSync(path, { force: true });

@@ -46,7 +46,7 @@ const ASK_MS = 10_000;
 /** How long one in the background may take to end, ms. */
 const GRACE_MS = 10_000;
 
-/** The agent that runs with that configuration, whoever's it is; null where none runs. */
+/** The agent that runs with that configuration, of any account; null where none runs. */
 export async function knownAgent(config: string, env: Environment): Promise<KnownAgent | null> {
   const theirs = environmentFor(config, env);
   const known = await asOwnerOf(config, async () => {
@@ -75,7 +75,7 @@ export function runsFile(pid: number, executable: string): boolean {
 }
 
 /**
- * In place where the agent can do that, since its shells live on then; else by whoever runs it.
+ * In place where the agent can do that, since its shells live on then; else by its service manager.
  * @param agent as it was when it was well
  * @param sparesShells rather not at all than at the cost of open shells
  * @throws RexecError of `stopAgent`

@@ -51,7 +51,7 @@ export function confirm(place: UpdatePlace): void {
   try {
     writeMark(place, {});
   } catch {
-    // Another account's folder: whoever made the update takes it away.
+    // Another account's folder: the account that made the update takes it away.
   }
 }
 

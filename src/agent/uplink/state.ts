@@ -65,9 +65,9 @@ export interface UplinkContext {
 /** How long one waits that was replaced by another connection of the same agent, ms: minutes, so that there is no duel. */
 export const SUPERSEDED_WAIT_MS = [120_000, 300_000] as const;
 
-/** While somebody waits. The same as a viewer's, who is cut off more often. */
+/** While a viewer waits. The same as a viewer's own, which is cut off more often. */
 export const RESUME: BackoffOptions = { baseMs: 250, capMs: 1_000, healthyAfterMs: 0 };
-/** For so long somebody is taken to wait, ms: the hold time. */
+/** A viewer is taken to wait for so long, ms: the grace period. */
 export const RESUME_FOR_MS = 120_000;
 
 export const INITIAL: UplinkState = {
