@@ -84,7 +84,7 @@ export interface ShellSettings {
 /** How long the last words may take to reach the server at the end, ms. */
 const LAST_WORDS_MS = 1_000;
 /** How long what was asked for over a lost connection stands, ms. */
-const HOLD_MS = 120_000;
+const VIEWER_GRACE_MS = 120_000;
 
 /**
  * Runs until the signal.
@@ -118,7 +118,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const openShell = shellOpener({ shell, args: shellArguments, env: childEnv, folder, logger });
   const rings = defaultRings();
-  const holdMs = config.holdMs ?? HOLD_MS;
+  const viewerGraceMs = config.viewerGraceMs ?? VIEWER_GRACE_MS;
   const sessions = new SessionManager({
     ...config,
     logger,
@@ -131,7 +131,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       ringSize: config.ringSize ?? rings.ringSize,
       ringBudget: config.ringBudget ?? rings.ringBudget,
     },
-    holdMs,
+    viewerGraceMs,
   });
   const v1: V1Shells = new V1Shells({ ...config, sessions, sender, logger });
   const credential = new Credential(config.token);
@@ -143,7 +143,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     restart: () => restarter.info,
     token: () => credential.token,
   });
-  const runs = new RunManager({ logger, shell, folder, env: childEnv, holdMs });
+  const runs = new RunManager({ logger, shell, folder, env: childEnv, viewerGraceMs });
   const execs = new ExecManager({ sender, logger, shell, folder, env: childEnv });
   const inherited = takeOver(options, sessions, runs);
   const pause = new Pause();

@@ -20,7 +20,7 @@ export interface Timings {
   v2PingMs: number;
   v2DeadMs: number;
   /** Grace period of a viewer that dropped off: its position is kept. */
-  holdMs: number;
+  viewerGraceMs: number;
   /** Grace period in which the size of a viewer that dropped off still counts. */
   sizeGraceMs: number;
   /** An ended session is listed for this long. */
@@ -43,7 +43,7 @@ export const TIMINGS: Timings = {
   execGraceMs: 30_000,
   v2PingMs: 3_000,
   v2DeadMs: 8_000,
-  holdMs: 2 * 60_000,
+  viewerGraceMs: 2 * 60_000,
   sizeGraceMs: 10_000,
   endedMs: 5 * 60_000,
   screenEveryMs: 500,

@@ -148,7 +148,7 @@ test("output that nobody takes stops the command", async () => {
 });
 
 test("a command for which nobody comes back is hung up after the hold time, and then unknown", async () => {
-  await start({ holdMs: 400 });
+  await start({ viewerGraceMs: 400 });
   const id = crypto.randomUUID();
   const channel = opener.run(id, "echo $$; exec sleep 30");
   await opener.printed(channel, "\n");

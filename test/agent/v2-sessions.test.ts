@@ -132,7 +132,7 @@ test("with nobody who has a say it runs freely, and what was overwritten is a ga
 });
 
 test("after a lost connection the program waits for the hold time, and then runs on", async () => {
-  await start({ holdMs: 700 });
+  await start({ viewerGraceMs: 700 });
   const channel = opener.attach("main", NEW);
   channel.acks = false;
   await opener.answered(channel);

@@ -21,7 +21,7 @@ const hears = (agent: V1Agent, ...expected: number[]) =>
 
 describe("who is there", () => {
   test("is told to an ephemeral agent when it connects and at each change; who dropped off counts for the hold time", async () => {
-    await using gateway = await startGateway({ timings: { holdMs: 300 } });
+    await using gateway = await startGateway({ timings: { viewerGraceMs: 300 } });
     const registered = await register(gateway, true);
     await using agent = await V1Agent.connect(gateway, registered);
     await hears(agent, 0);

@@ -19,7 +19,7 @@ export interface RunManagerOptions {
   folder(): string;
   env: Readonly<Record<string, string>>;
   /** How long a command is held for an opener whose connection was lost, ms. */
-  holdMs: number;
+  viewerGraceMs: number;
 }
 
 /** All commands of the agent, running or held for their opener. Owned by the agent. */
@@ -113,7 +113,11 @@ export class RunManager {
   }
 
   #make(from: RunOptions["from"]): Run {
-    const run = new Run({ from, holdMs: this.#options.holdMs, onGone: (gone) => this.#forget(gone) });
+    const run = new Run({
+      from,
+      viewerGraceMs: this.#options.viewerGraceMs,
+      onGone: (gone) => this.#forget(gone),
+    });
     this.#runs.set(run.id, run);
     return run;
   }

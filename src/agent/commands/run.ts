@@ -11,7 +11,7 @@ import { RunStream } from "./run-stream.ts";
 export interface RunOptions {
   /** What is to be started, or was by an earlier program image. */
   from: RunStart | { saved: SavedRun };
-  holdMs: number;
+  viewerGraceMs: number;
   /** It has ended, and no opener comes for it any more. */
   onGone(run: Run): void;
 }
@@ -81,7 +81,7 @@ export class Run {
   /** @transient known again once the pipes were read to their ends */
   #end: RunEnd | null = null;
   /** @transient `RunManager` begins the grace period anew */
-  #hold: Timer | null = null;
+  #graceTimer: Timer | null = null;
 
   /** @throws the system's error where it can't be started */
   constructor(options: RunOptions) {
@@ -148,8 +148,8 @@ export class Run {
 
   /** It has an opener (again). */
   attached(): void {
-    if (this.#hold) clearTimeout(this.#hold);
-    this.#hold = null;
+    if (this.#graceTimer) clearTimeout(this.#graceTimer);
+    this.#graceTimer = null;
   }
 
   /** It has no opener. @param announced for good; otherwise it is kept for a grace period */
@@ -159,8 +159,8 @@ export class Run {
       this.abandon();
       return;
     }
-    this.#hold = setTimeout(() => this.abandon(), this.#options.holdMs);
-    this.#hold.unref();
+    this.#graceTimer = setTimeout(() => this.abandon(), this.#options.viewerGraceMs);
+    this.#graceTimer.unref();
   }
 
   /** No opener wants it any more: hung up, and forgotten once it has gone. */

@@ -73,7 +73,7 @@ export interface AgentConfig {
   readonly ringSize?: number | undefined;
   readonly ringBudget?: number | undefined;
   /** How long what was asked for over a lost connection stands, ms. */
-  readonly holdMs?: number | undefined;
+  readonly viewerGraceMs?: number | undefined;
   /** Where rexec.v2 is spoken: silence after which the server is pinged and after which it is given up, ms. */
   readonly pingMs?: number | undefined;
   readonly deadMs?: number | undefined;
@@ -177,7 +177,7 @@ export function configOf(
     memoryBudget: settings.memory_budget ?? 16 * 1024 * 1024,
     ringSize: settings.ring_size,
     ringBudget: settings.ring_budget,
-    holdMs: settings.hold_time,
+    viewerGraceMs: settings.hold_time,
     pingMs,
     deadMs,
     idleMs: limits.idleMs ?? settings.idle_timeout,

@@ -17,7 +17,7 @@ const LOOK_MS = 1_000;
 /** People hear of the end so long before it, ms; not where that is in the first half of the time. */
 const WARN_MS = [5 * 60_000, 60_000] as const;
 /** While the connection is away, viewers count as present for so long: the gateway holds their sessions too, ms. */
-const HOLD_MS = 120_000;
+const VIEWER_GRACE_MS = 120_000;
 
 /** Owned by the ephemeral run; asks the policy every second. */
 export class Watch implements ActivityWatcher, Disposable {
@@ -88,7 +88,7 @@ export class Watch implements ActivityWatcher, Disposable {
   }
 
   #isAttended(now: number): boolean {
-    if (this.#lostAt !== null && now - this.#lostAt > HOLD_MS) return false;
+    if (this.#lostAt !== null && now - this.#lostAt > VIEWER_GRACE_MS) return false;
     return (this.#viewers ?? this.#activity?.busy ?? 0) > 0;
   }
 

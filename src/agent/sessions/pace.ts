@@ -24,7 +24,7 @@ const READ_BYTES = 64 * 1024;
 /** Owned by its session. It says when the session's terminal is read: while a reader with a say has credit left. */
 export class Pace {
   readonly #ring: ByteRing;
-  readonly #holdMs: number;
+  readonly #viewerGraceMs: number;
   readonly #onChange: () => void;
   /** @transient viewers attach again */
   readonly #readers = new Set<PaceReader>();
@@ -34,9 +34,9 @@ export class Pace {
   #timer: Timer | null = null;
 
   /** @param onChange the terminal may perhaps be read now */
-  constructor(ring: ByteRing, holdMs: number, onChange: () => void) {
+  constructor(ring: ByteRing, viewerGraceMs: number, onChange: () => void) {
     this.#ring = ring;
-    this.#holdMs = holdMs;
+    this.#viewerGraceMs = viewerGraceMs;
     this.#onChange = onChange;
   }
 
@@ -102,7 +102,7 @@ export class Pace {
 
   /** Lets what was asked for stand for the hold time. */
   hold({ consumed, limit }: Credit): void {
-    if (this.#holdMs <= 0) return;
+    if (this.#viewerGraceMs <= 0) return;
     this.#left = {
       consumed: Math.max(consumed, this.#left?.consumed ?? 0),
       limit: Math.max(limit, this.#left?.limit ?? 0),
@@ -110,7 +110,7 @@ export class Pace {
     this.#timer ??= setTimeout(() => {
       this.#forgetLeft();
       this.#onChange();
-    }, this.#holdMs);
+    }, this.#viewerGraceMs);
     this.#timer.unref();
   }
 

@@ -38,7 +38,7 @@ export interface SessionManagerOptions {
   shell: string;
   rings: RingSizes;
   /** How long what was asked for over a lost connection stands, ms. */
-  holdMs: number;
+  viewerGraceMs: number;
 }
 
 /** A session that is to be started. */
@@ -236,9 +236,9 @@ export class SessionManager {
   // --- internal ---
 
   #make(its: Pick<SessionOptions<Session>, "id" | "pty" | "command" | "size" | "ring" | "saved">): Session {
-    const { logger, holdMs, follow } = this.#options;
+    const { logger, viewerGraceMs, follow } = this.#options;
     const onOver = (over: Session) => this.#onOver(over);
-    return new Session({ ...its, logger, holdMs, follow, onOver });
+    return new Session({ ...its, logger, viewerGraceMs, follow, onOver });
   }
 
   #revive({ pty: left, ring: { start, parts }, ...saved }: SavedSession, ring: ByteRing): Session {

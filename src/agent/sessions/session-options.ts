@@ -19,7 +19,7 @@ export interface SessionOptions<Session> {
   size: { cols: number; rows: number };
   ring: ByteRing;
   /** How long what was asked for over a lost connection stands, ms. */
-  holdMs: number;
+  viewerGraceMs: number;
   /** Makes its reader in this process. */
   follow(session: Session): SessionFollower;
   logger: Logger;

@@ -50,7 +50,7 @@ export class Session {
     this.#options = options;
     this.id = options.id;
     this.ring = options.ring;
-    this.pace = new Pace(options.ring, options.holdMs, () => this.#wakeUp());
+    this.pace = new Pace(options.ring, options.viewerGraceMs, () => this.#wakeUp());
     this.#pty = options.pty;
     this.pid = options.pty?.pid ?? 0;
     this.#follower = options.follow(this);

@@ -40,7 +40,7 @@ export class ExecManager {
   /** Commands whose process runs. */
   readonly #runs = new Set<Run>();
   #closed = false;
-  #held = 0;
+  #pending = 0;
 
   constructor(options: ExecManagerOptions) {
     this.#options = options;
@@ -48,7 +48,7 @@ export class ExecManager {
 
   /** Commands that run, and results that wait to be sent. */
   get count(): number {
-    return this.#held;
+    return this.#pending;
   }
 
   /** Runs it and sends the result, after a reconnect if need be. */
@@ -57,11 +57,11 @@ export class ExecManager {
       this.#refuse(request, "the agent is stopping");
       return;
     }
-    if (this.#held >= MAX_COMMANDS) {
+    if (this.#pending >= MAX_COMMANDS) {
       this.#refuse(request, `${MAX_COMMANDS} commands run here already, which is the limit: try again later`);
       return;
     }
-    this.#held += 1;
+    this.#pending += 1;
     const run = this.#run(request).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
@@ -102,7 +102,7 @@ export class ExecManager {
       result = () => failure(request, why);
     }
     const onSent = () => {
-      this.#held -= 1;
+      this.#pending -= 1;
     };
     this.#options.sender.ready(new ResultSource(result, capture, onSent));
   }
@@ -122,7 +122,7 @@ export class ExecManager {
         hasStdin: stdin !== undefined && stdin.length > 0,
         endsWithLeader: true,
       },
-      holdMs: 0,
+      viewerGraceMs: 0,
       onGone: () => {},
     });
     this.#runs.add(run);

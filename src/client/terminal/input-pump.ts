@@ -12,7 +12,7 @@ const LAST_QUIET_MS = 5_000;
 /** The key that leaves, twice within so many ms, is the key itself. */
 const AGAIN_MS = 400;
 /** What is typed before anything is connected is held up to this many bytes. */
-const HELD_BYTES = 4096;
+const EARLY_BYTES = 4096;
 
 /** Where input goes. */
 export interface InputSink {
@@ -39,7 +39,7 @@ export class InputPump {
   readonly #filter: EscapeFilter;
   readonly #known = Promise.withResolvers<InputSink>();
   #sink: InputSink | null = null;
-  #held: Uint8Array = new Uint8Array(0);
+  #typedEarly: Uint8Array = new Uint8Array(0);
   #early: Promise<void> = Promise.resolve();
   #lastActivity = 0;
 
@@ -50,8 +50,8 @@ export class InputPump {
 
   /** Where input goes from now on. To be called once. */
   to(sink: InputSink): void {
-    if (sink.takesEarly && this.#held.length > 0) this.#early = sink.take(this.#held);
-    this.#held = new Uint8Array(0);
+    if (sink.takesEarly && this.#typedEarly.length > 0) this.#early = sink.take(this.#typedEarly);
+    this.#typedEarly = new Uint8Array(0);
     this.#sink = sink;
     this.#known.resolve(sink);
   }
@@ -97,7 +97,8 @@ export class InputPump {
     this.active();
     if (!this.#sink && this.#options.terminal.interactive) {
       // The key that leaves must be seen while nothing is connected yet, so the keyboard is read on.
-      if (this.#held.length + data.length <= HELD_BYTES) this.#held = Buffer.concat([this.#held, data]);
+      if (this.#typedEarly.length + data.length <= EARLY_BYTES)
+        this.#typedEarly = Buffer.concat([this.#typedEarly, data]);
       return;
     }
     const sink = this.#sink ?? (await this.#known.promise);

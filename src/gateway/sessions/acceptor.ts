@@ -58,7 +58,7 @@ export class SocketAcceptor {
           fromAgent(room.v1, message, logger);
           if (message.type === "system_info") hub.agentDescribed(agent, message.data);
         },
-        onDrain: () => hub.room(agent.id)?.v1.releaseHeld(),
+        onDrain: () => hub.room(agent.id)?.v1.resumeViewers(),
         onClosed: (code, reason) => {
           hub.agentDisconnected(agent, uplink);
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);

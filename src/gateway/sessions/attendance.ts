@@ -5,15 +5,15 @@
 export class Attendance {
   /** By the viewers' own ids; a timer for one that dropped off. */
   readonly #viewers = new Map<string, Timer | null>();
-  readonly #holdMs: number;
+  readonly #viewerGraceMs: number;
   readonly #tell: (count: number) => void;
 
   /**
-   * @param holdMs how long one that dropped off still counts
+   * @param viewerGraceMs how long one that dropped off still counts
    * @param tell told of each new count
    */
-  constructor(holdMs: number, tell: (count: number) => void) {
-    this.#holdMs = holdMs;
+  constructor(viewerGraceMs: number, tell: (count: number) => void) {
+    this.#viewerGraceMs = viewerGraceMs;
     this.#tell = tell;
   }
 
@@ -36,7 +36,7 @@ export class Attendance {
     else
       this.#viewers.set(
         id,
-        setTimeout(() => this.#forget(id), this.#holdMs),
+        setTimeout(() => this.#forget(id), this.#viewerGraceMs),
       );
   }
 

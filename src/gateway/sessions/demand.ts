@@ -30,7 +30,7 @@ export class Demand {
   /** The ring must keep what comes from this offset on, while a snapshot of it is made. */
   barrier: number | null = null;
   readonly #ring: ByteRing;
-  readonly #holdMs: number;
+  readonly #viewerGraceMs: number;
   readonly #events: DemandEvents;
   readonly #readers = new Set<ReaderPlace>();
   readonly #detached = new Map<string, DetachedReader>();
@@ -40,9 +40,9 @@ export class Demand {
   #toldHold = true;
   #timer: Timer | null = null;
 
-  constructor(ring: ByteRing, holdMs: number, events: DemandEvents) {
+  constructor(ring: ByteRing, viewerGraceMs: number, events: DemandEvents) {
     this.#ring = ring;
-    this.#holdMs = holdMs;
+    this.#viewerGraceMs = viewerGraceMs;
     this.#events = events;
   }
 
@@ -79,7 +79,7 @@ export class Demand {
     this.#detached.set(reader.viewer, {
       consumed,
       limit: limit ?? 0,
-      until: performance.now() + this.#holdMs,
+      until: performance.now() + this.#viewerGraceMs,
     });
     for (const [oldest] of this.#detached) {
       if (this.#detached.size <= MAX_DETACHED) break;

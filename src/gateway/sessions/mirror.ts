@@ -71,7 +71,7 @@ export class Mirror implements LinkChannel, ReadSource {
       onStale: () => this.size.nudge(),
       isWatched: () => this.isWatched,
     });
-    this.#demand = new Demand(this.ring, options.timings.holdMs, {
+    this.#demand = new Demand(this.ring, options.timings.viewerGraceMs, {
       ack: (consumed, limit) => this.#ack(consumed, limit),
       hold: (hold) => this.#control({ type: "hold", channel: this.#channel ?? 0, hold }),
     });

@@ -205,6 +205,6 @@ export class Peer {
     message: string,
   ): void {
     this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });
-    this.connection.holdUntilRead();
+    this.connection.pauseUntilRead();
   }
 }

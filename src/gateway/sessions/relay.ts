@@ -188,7 +188,7 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
     const timer = setTimeout(() => {
       this.#detached.delete(relay.id);
       relay.detach();
-    }, this.#host.timings.holdMs);
+    }, this.#host.timings.viewerGraceMs);
     this.#detached.set(relay.id, { relay, timer });
   }
 }

@@ -67,7 +67,7 @@ export class Room implements KindHost {
     this.snapshots = options.snapshots;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
-    this.attendance = new Attendance(options.timings.holdMs, () => this.#tellViewers());
+    this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
     this.v1 = new V1Adapter(this, options.timings, logger);
     this.#kinds = kindsFor(this);
     this.census = new SessionCensus(options.sessions, {
@@ -208,7 +208,7 @@ export class Room implements KindHost {
     this.#mirrors.tick(now);
     forEachSafely(this.peers, (peer) => peer.drained(), this.fault);
     this.v1.updateFlow();
-    this.v1.releaseHeld();
+    this.v1.resumeViewers();
   }
 
   /** Closes everything: the agent was deleted, or the gateway stops. */

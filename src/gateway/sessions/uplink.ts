@@ -79,7 +79,7 @@ export class Uplink {
 
   #pong(): void {
     if (this.connection.reads) this.send(encodeBare("pong"));
-    this.connection.holdUntilRead();
+    this.connection.pauseUntilRead();
   }
 
   #countInvalid(reason: string): void {

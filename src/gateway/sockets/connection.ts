@@ -65,16 +65,16 @@ export class Connection {
   /** By its owner. */
   #paused = false;
   /** Because it does not read. */
-  #held = false;
+  #awaitsReading = false;
   readonly #intake = new Intake({
     deliver: (message) => this.#deliver(message),
-    mayDeliver: () => !this.#held,
+    mayDeliver: () => !this.#awaitsReading,
     onBehind: () => this.#read(),
   });
   /** Whether Bun reads it. */
   #isRead = true;
   #pings = 0;
-  #heldBytes = 0;
+  #unreadBytes = 0;
   /** Bytes that came as frames, and how many messages they were. */
   #delivered = 0;
   #messages = 0;
@@ -147,10 +147,10 @@ export class Connection {
    * To be called where an answer was sent, or would have to be, to a peer that does not read: it is not read either
    * until it has taken what waits for it. One that takes nothing is given up as a silent one is.
    */
-  holdUntilRead(): void {
-    if (this.#held || this.reads || this.#state !== "open") return;
-    this.#held = true;
-    this.#heldBytes = this.buffered;
+  pauseUntilRead(): void {
+    if (this.#awaitsReading || this.reads || this.#state !== "open") return;
+    this.#awaitsReading = true;
+    this.#unreadBytes = this.buffered;
     this.#liveness.heard(performance.now());
     this.#read();
   }
@@ -176,7 +176,7 @@ export class Connection {
   tick(now: number): void {
     if (this.#state === "closing" && now - this.#closingSince > this.#stopMs) this.#ws?.terminate();
     if (this.#state !== "open") return;
-    this.#lookAtHeld(now);
+    this.#lookAtUnread(now);
     const todo = this.#liveness.look(now, this.#paused);
     if (todo === "ping") this.#ws?.ping();
     if (todo === "dead") this.terminate(`no sign of life for ${Math.round(this.#deadMs / 1000)} s`);
@@ -229,7 +229,7 @@ export class Connection {
 
   drained(): void {
     this.#pings = 0;
-    this.#lookAtHeld(performance.now());
+    this.#lookAtUnread(performance.now());
     if (this.#state === "open") this.#guarded(() => this.#events?.onDrain());
   }
 
@@ -253,13 +253,13 @@ export class Connection {
     this.#delivered += payload + (payload < 126 ? 6 : payload < 65_536 ? 8 : 14);
   }
 
-  #lookAtHeld(now: number): void {
-    if (!this.#held) return;
+  #lookAtUnread(now: number): void {
+    if (!this.#awaitsReading) return;
     const { buffered } = this;
-    if (buffered < this.#heldBytes) this.#liveness.heard(now); // it takes something
-    this.#heldBytes = buffered;
+    if (buffered < this.#unreadBytes) this.#liveness.heard(now); // it takes something
+    this.#unreadBytes = buffered;
     if (buffered > UNREAD_BYTES / 2) return;
-    this.#held = false;
+    this.#awaitsReading = false;
     this.#liveness.heard(now);
     this.#read();
     this.#intake.run();
@@ -278,7 +278,7 @@ export class Connection {
 
   /** Has Bun read it, or not, as all who have a say in it want. */
   #read(): void {
-    const isRead = !this.#paused && !this.#held && !this.#intake.isBehind;
+    const isRead = !this.#paused && !this.#awaitsReading && !this.#intake.isBehind;
     if (isRead === this.#isRead || this.#state !== "open") return;
     this.#isRead = isRead;
     if (isRead) this.#ws?.resume();

@@ -47,7 +47,7 @@ export class V1Adapter {
   /** Split sessions to be ended as soon as the agent is back. */
   readonly #pendingStops = new Set<string>();
   /** Viewers that are not read because the agent does not take their input. */
-  readonly #held = new Set<Viewer>();
+  readonly #pausedViewers = new Set<Viewer>();
 
   constructor(host: V1Host, timings: Timings, logger: Logger) {
     this.host = host;
@@ -79,7 +79,7 @@ export class V1Adapter {
     this.execs.failAll(`${reason} before the command was done; it may still be running there`);
     for (const session of this.#sessions.values()) session.apply("agent_lost");
     for (const viewer of this.viewers) viewer.send(encodeToViewer.agentStatus("offline"));
-    this.releaseHeld();
+    this.resumeViewers();
   }
 
   /** Ends a shell of an agent that speaks v1. */
@@ -158,7 +158,7 @@ export class V1Adapter {
   leave(viewer: Viewer, forGood = false): void {
     if (!this.viewers.delete(viewer)) return;
     this.host.attendance.left(viewer.id, forGood);
-    this.#held.delete(viewer);
+    this.#pausedViewers.delete(viewer);
     this.execs.viewerLeft(viewer);
     const session = this.sessionOf(viewer);
     viewer.sessionId = null;
@@ -203,16 +203,16 @@ export class V1Adapter {
   }
 
   /** The agent does not take this viewer's input: the viewer is not read until the agent does. */
-  hold(viewer: Viewer): void {
-    this.#held.add(viewer);
+  pauseViewer(viewer: Viewer): void {
+    this.#pausedViewers.add(viewer);
     viewer.connection.pause();
   }
 
-  releaseHeld(): void {
+  resumeViewers(): void {
     const { uplink } = this.host;
     if (uplink && uplink.connection.buffered > LOW_BYTES) return;
-    for (const viewer of this.#held) viewer.connection.resume();
-    this.#held.clear();
+    for (const viewer of this.#pausedViewers) viewer.connection.resume();
+    this.#pausedViewers.clear();
   }
 
   // --- internal ---

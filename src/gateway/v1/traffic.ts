@@ -75,7 +75,7 @@ export function input(v1: V1Adapter, viewer: Viewer, bytes: Uint8Array): void {
   for (let from = 0; from < bytes.length; from += INPUT_CHUNK_BYTES) {
     uplink.send(encodeServer.shellInput(session.id, bytes.subarray(from, from + INPUT_CHUNK_BYTES)));
   }
-  if (uplink.connection.buffered > HIGH_BYTES) v1.hold(viewer);
+  if (uplink.connection.buffered > HIGH_BYTES) v1.pauseViewer(viewer);
 }
 
 // --- internal ---
@@ -176,7 +176,7 @@ function exec(v1: V1Adapter, viewer: Viewer, request: ExecRequest): void {
   const wire = v1.execs.submit(viewer, request);
   if (!wire) return;
   v1.host.uplink.send(encodeServer.exec(wire));
-  if (v1.host.uplink.connection.buffered > HIGH_BYTES) v1.hold(viewer);
+  if (v1.host.uplink.connection.buffered > HIGH_BYTES) v1.pauseViewer(viewer);
   v1.updateFlow();
 }
 

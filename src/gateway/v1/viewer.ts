@@ -72,13 +72,13 @@ export class Viewer {
   /** What it asked for and can do without: not sent to one that does not read. */
   answer(frame: string): void {
     if (this.connection.reads) this.send(frame);
-    this.connection.holdUntilRead();
+    this.connection.pauseUntilRead();
   }
 
   /** The result of a command that was not run: takes no place, so it is the viewer that has to wait. */
   refuse(result: ExecResult): void {
     this.sendResult(result);
-    this.connection.holdUntilRead();
+    this.connection.pauseUntilRead();
   }
 
   /** A command's result: up to 160 MiB, so one at a time waits in the buffer, and a further one comes without its output. */

@@ -5,10 +5,10 @@ import { ByteRing } from "../../../src/stream/byte-ring.ts";
 
 const CAPACITY = 1000;
 
-function stage(holdMs = 60_000) {
+function stage(viewerGraceMs = 60_000) {
   const ring = new ByteRing(CAPACITY);
   const told: (readonly ["ack", number, number] | readonly ["hold", boolean])[] = [];
-  const demand = new Demand(ring, holdMs, {
+  const demand = new Demand(ring, viewerGraceMs, {
     ack: (consumed, limit) => told.push(["ack", consumed, limit]),
     hold: (hold) => told.push(["hold", hold]),
   });

@@ -120,7 +120,7 @@ describe("nobody attached", () => {
   }, 20_000);
 
   test("one that dropped off is waited for during the hold time, and gets every byte", async () => {
-    await using here = await v2Stage({ timings: { holdMs: 1_000, tickMs: 20 } });
+    await using here = await v2Stage({ timings: { viewerGraceMs: 1_000, tickMs: 20 } });
     await using viewer = here.viewer({ keeps: false });
     await viewer.attach();
     await here.agent.write("main", lines(MIB));

@@ -93,7 +93,7 @@ describe("a command", () => {
   });
 
   test("whose viewer drops off is neither detached nor told; after the hold time it is", async () => {
-    await using here = await v2Stage({ timings: { holdMs: 300, tickMs: 20 } });
+    await using here = await v2Stage({ timings: { viewerGraceMs: 300, tickMs: 20 } });
     await using viewer = here.viewer();
     await viewer.connect();
     const { command } = await ask(here, viewer);
