@@ -26,10 +26,13 @@ afterAll(() => world[Symbol.asyncDispose]());
 /** A job's machine: a folder of its own as home and as the runner's. */
 class Runner {
   readonly folder: string;
+  /** For the installer alone: as root it would make a folder in /etc. */
+  readonly config: string;
   readonly env: Record<string, string | undefined>;
 
   constructor(name: string, variables: Record<string, string>) {
     this.folder = join(world.folder, name);
+    this.config = join(this.folder, "agent.yaml");
     mkdirSync(join(this.folder, "home"), { recursive: true });
     const { REXEC_TOKEN: _, ...env } = world.stack.clientEnv;
     this.env = {
@@ -75,7 +78,7 @@ describe("the snippets of docs/ci.md", () => {
     expect(scripts).toHaveLength(2);
     const [get = "", look = ""] = scripts;
     const runner = new Runner("github", { GITHUB_RUN_ID: "5", GITHUB_REPOSITORY: "o/r", GITHUB_JOB: "j" });
-    const got = runner.start(get);
+    const got = runner.start(get, { REXEC_CONFIG: runner.config });
     expect([await within(got.exited, 60_000, "the agent to be got"), await got.stderr.text()]).toEqual([
       0,
       expect.any(String),
@@ -120,7 +123,8 @@ describe("the snippets of docs/ci.md", () => {
     });
     const install = before.filter((line) => !line.startsWith("apt-get")).join("\n");
     const more = { PATH: `${join(world.folder, "got")}:${process.env.PATH}`, REXEC_TOKEN: world.stack.token };
-    const job = runner.start([install, ...script].join("\n"), more);
+    const named = [`export REXEC_CONFIG="${runner.config}"`, install, "unset REXEC_CONFIG"];
+    const job = runner.start([...named, ...script].join("\n"), more);
     await until(async () => (await online()).includes("g-app-9"), 60_000, "the agent to be listed");
     await using terminal = world.terminal(["connect", "g-app-9"]);
     await terminal.see(/[$#] $/);

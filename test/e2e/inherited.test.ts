@@ -1,5 +1,7 @@
 /** What shells and commands inherit is what the agent was started with, whatever the runtime made of it for itself. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import * as z from "zod/mini";
 import { binary } from "../support/binaries.ts";
 import { World } from "./support.ts";
 
@@ -81,6 +83,9 @@ test("an agent in the background hands on what its starter had", async () => {
     expect(exitCode).toBe(0);
     expect(await ofCommand()).toBe(plain());
   } finally {
+    const { stdout } = Bun.spawnSync([binary("rexec-agent"), "status", "--json"], { env });
+    const { log } = z.object({ log: z.string() }).parse(JSON.parse(stdout.toString()));
     Bun.spawnSync([binary("rexec-agent"), "stop"], { env });
+    rmSync(log); // root's is in no folder of the test's
   }
 });

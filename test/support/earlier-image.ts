@@ -26,7 +26,7 @@ function handOver(stored: Buffer): { fds: number[]; fd: number } {
   const about = JSON.parse(stored.toString("utf8", HEADER_BYTES, bodyAt));
   const body = JSON.parse(stored.toString("utf8", bodyAt, blobsAt));
   const { cols, rows } = body.sessions.sessions[0];
-  const env = { PS1: "$ ", PATH: process.env.PATH ?? "" };
+  const env = { PS1: "$ ", PATH: process.env.PATH ?? "", HISTFILE: "/dev/null" };
   const shell = openPty({ file: "/bin/bash", args: ["--norc", "-i"], env, cwd: "/", cols, rows });
   const { unwritten: _, unread: __, ...pty } = shell.state();
   Object.assign(body.sessions.sessions[0].pty, pty);
