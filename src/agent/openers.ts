@@ -29,8 +29,9 @@ export function openersOf(sessions: SessionManager, runs: RunManager): Openers {
   };
 }
 
-export function isOpening(message: OpenerMessage): message is Opening {
-  return message.type === "attach" || message.type === "run";
+/** Whether the message opens a channel of a kind that there is a handler for. */
+export function isOpening(openers: Openers, message: OpenerMessage): message is Opening {
+  return Object.hasOwn(openers, message.type);
 }
 
 /** Has the handler of its kind open a channel. @throws Refusal */

@@ -14,7 +14,7 @@ import {
   type RefusalCode,
 } from "../../protocol/v2/control.ts";
 import type { RunManager } from "../commands/run-manager.ts";
-import { type Openers, type Opening, openChannel } from "../openers.ts";
+import { isOpening, type Openers, type Opening, openChannel } from "../openers.ts";
 import type { AgentChannel } from "../sessions/agent-channel.ts";
 import { Refusal } from "../sessions/refusal.ts";
 import type { SessionManager } from "../sessions/session-manager.ts";
@@ -85,7 +85,11 @@ export class V2Link {
   // --- internal ---
 
   #take(message: OpenerMessage): boolean {
-    const { sessions, runs } = this.#options;
+    const { openers, sessions, runs } = this.#options;
+    if (isOpening(openers, message)) {
+      this.#open(message);
+      return true;
+    }
     switch (message.type) {
       case "list":
         this.#send({ type: "sessions", sessions: [...sessions.infos(), ...runs.infos()] });
@@ -93,10 +97,6 @@ export class V2Link {
       case "kill":
         if (!sessions.kill(message.session) && !runs.kill(message.session))
           this.#refuse(undefined, "gone", `no session ${message.session} runs here`);
-        return true;
-      case "attach":
-      case "run":
-        this.#open(message);
         return true;
       case "detach":
         this.#link.close(message.channel);
