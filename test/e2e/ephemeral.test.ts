@@ -112,6 +112,17 @@ describe("start --ephemeral", () => {
     expect(etc()).toEqual(before);
   });
 
+  test("goes on where SIGUSR2 asks it to restart in place, and says why", async () => {
+    await using step = start("--name", "not-restarted");
+    await step.reference();
+    step.child.kill("SIGUSR2");
+    await until(() => step.stderr.includes("is not restarted"), 5_000, "the refusal");
+    expect(await named("not-restarted")).toMatchObject({ status: "online" });
+    step.child.kill("SIGTERM");
+    expect(await step.exit()).toBe(0);
+    await isGone("not-restarted");
+  });
+
   test("prints how to connect once, and those words connect to a shell in the job's folder", async () => {
     await using step = start("--name", "words");
     const reference = await step.reference();

@@ -185,6 +185,10 @@ async function ephemeral(
     throw new UsageError("--wait-for-viewer holds the job up, and --daemon lets it go on", "leave one out");
   }
   const { signal, now } = stopSignals(logger, true);
+  // Its default would end the agent without a word, and leave it in its server's list.
+  process.on("SIGUSR2", () =>
+    logger.warn("SIGUSR2: an ephemeral agent is not restarted: it would be another one"),
+  );
   try {
     await startEphemeral({ args, times, limits, logger, daemon, signal, now });
   } catch (error) {
