@@ -201,7 +201,7 @@ mount -t tmpfs -o mode=0755 rexec-container "$1"
 mkdir "$1/up" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
 ${keepScripts ? "" : `rm -rf "$1/root/etc/init.d"`}
-rm -rf "$1"/root/run/systemd "$1"/root/run/openrc "$1"/root/usr/local/bin/rexec* "$1"/root/etc/rexec "$1"/root/run/rexec
+rm -rf "$1"/root/run/systemd "$1"/root/run/openrc "$1"/root/usr/local/bin/rexec* "$1"/root/etc/rexec "$1"/root/run/rexec "$1"/root/var/log/rexec
 mount --rbind /dev "$1/root/dev"
 mount -t proc proc "$1/root/proc"
 echo ready
