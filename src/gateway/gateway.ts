@@ -6,7 +6,9 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
+import { appendEntry } from "./audit/append.ts";
+import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
@@ -28,6 +30,7 @@ import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
+import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
 /** What `rexec serve` sets by its options. */
@@ -57,6 +60,7 @@ export interface GatewayOptions {
   scrollback?: number | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
@@ -91,6 +95,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
@@ -108,17 +114,30 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const failures = new RateLimit(options.failedLogins);
+    const authenticator = new Authenticator(store, failures, [], (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
-    const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      auditTail: auditing.tail,
+      quotas,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -146,7 +165,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       proxy: { publicUrl, trusted },
     });
-    const adminToken = await firstTokenOnce(server, store);
+    const adminToken = await firstTokenOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -165,7 +184,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stop() {
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
@@ -173,6 +194,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   } catch (error) {
     feed.stop();
     hub.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -188,6 +210,7 @@ export async function newAdminToken(dataDir: string): Promise<string> {
   try {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
+    await appendEntry(store.audits, adminTokenEntry(admin));
     return await adminTokenFor(store, admin.id);
   } catch (error) {
     throw explained(error, dataDir);
@@ -205,19 +228,29 @@ function explained(error: unknown, dataDir: string): unknown {
 }
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+async function firstTokenOnce(
+  server: ReturnType<typeof startServer>,
+  store: Store,
+  audit: AuditLog,
+): Promise<string | null> {
   try {
-    return await firstToken(store);
+    return await firstToken(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
 }
 
-async function firstToken(store: Store): Promise<string | null> {
+async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
   if (await store.users.firstAdmin()) return null;
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
+  audit.record(adminTokenEntry(admin));
   return adminTokenFor(store, admin.id);
+}
+
+function adminTokenEntry({ username }: UserRow): AuditEntry {
+  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
 }
 
 async function adminTokenFor(store: Store, userId: string): Promise<string> {
@@ -291,16 +324,10 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(
-  server: ReturnType<typeof startServer>,
-  hub: Hub,
-  store: Store,
-  limitMs: number,
-): Promise<void> {
+async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await store.close();
 }

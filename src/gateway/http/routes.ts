@@ -1,6 +1,7 @@
 /** Every declared route of the gateway. A file of routes is in here or it does not exist. */
 import { accessRoutes } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -12,4 +13,5 @@ export const ROUTES: readonly Route[] = [
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,
+  ...auditRoutes,
 ];

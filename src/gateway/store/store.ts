@@ -1,10 +1,11 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
-import { openFolder } from "./open.ts";
+import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
@@ -14,6 +15,7 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly audits: Audits;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly othersCanRead: boolean;
@@ -30,6 +32,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await guardAudit(opened.database);
     await agents.dropOversized();
   } catch (error) {
     await opened.close().catch(() => {}); // the first error counts
@@ -39,6 +42,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    audits: new Audits(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
