@@ -47,7 +47,7 @@ const main = withHelp(
       ["rexec serve", "Host a gateway of your own"],
     ],
     notes: [
-      "--config belongs to the agent commands, --host, --insecure and --ca-file to those that talk to a server.",
+      "--config belongs to the agent commands and to serve, --host, --insecure and --ca-file to those that talk to a server.",
     ],
   },
 );
