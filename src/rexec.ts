@@ -29,6 +29,7 @@ const main = withHelp(
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
+      admin: () => import("./commands/admin/index.ts").then((module) => module.adminCommand),
       agent,
       complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),
       completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),
