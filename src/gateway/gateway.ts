@@ -13,7 +13,12 @@ import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { gatewayFamilies } from "./metrics/families.ts";
+import { LoopLag } from "./metrics/loop-lag.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { processFamilies } from "./metrics/process.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { Readiness } from "./readiness.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -56,6 +61,8 @@ export interface GatewayOptions {
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -75,6 +82,8 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  /** What /metrics answers. */
+  readonly metrics: Metrics;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -108,11 +117,26 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const metrics = new Metrics(logger);
+  const readiness = new Readiness(store, logger);
+  const lag = new LoopLag();
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const signIns = new RateLimit(options.failedLogins);
+    const authenticator = new Authenticator(store, signIns);
+    metrics.add(...gatewayFamilies({ hub, store, budget, screens, signIns, lag }), ...processFamilies);
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      quotas,
+      downloads,
+      metrics,
+      readiness,
+      metricsToken: options.metricsToken ?? null,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -155,7 +179,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      metrics,
       stop() {
+        readiness.stop();
+        lag.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -165,6 +192,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
+    lag.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);

@@ -11,23 +11,23 @@ import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
 import { agentRoutes } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
 import { containerRoutes } from "./containers.ts";
-import type { ApiDeps, Env } from "./context.ts";
+import type { Env } from "./context.ts";
 import { DownloadFolder } from "./download-folder.ts";
 import { downloadRoutes } from "./downloads.ts";
 import { homePage } from "./home.ts";
 import { installerFor } from "./installer.ts";
+import { type OperationsDeps, operationsRoutes } from "./operations.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
 
 /** What the routes are made with. */
-export interface AppOptions extends ApiDeps {
+export interface AppOptions extends OperationsDeps {
   downloads: string | null;
   logger: Logger;
 }
 
 export function createApp(options: AppOptions): Hono<Env> {
   const app = new Hono<Env>();
-  const started = Date.now();
   app.use(
     secureHeaders({
       strictTransportSecurity: false, // the operator, or a proxy, decides about TLS
@@ -52,9 +52,6 @@ export function createApp(options: AppOptions): Hono<Env> {
     }),
   );
   app.get("/", (c) => homePage(c.env.publicUrl));
-  app.get("/health", (c) =>
-    c.json({ status: "ok", version: VERSION, uptime_seconds: Math.floor((Date.now() - started) / 1000) }),
-  );
   const downloads = new DownloadFolder(options.downloads);
   app.get("/api/version", (c) => {
     const agent = downloads.agentVersion();
@@ -70,6 +67,7 @@ export function createApp(options: AppOptions): Hono<Env> {
       "Cache-Control": "no-store",
     }),
   );
+  app.route("/", operationsRoutes(options));
   app.route("/", downloadRoutes(downloads));
   app.route("/api", tokenRoutes(options));
   app.route("/api", agentRoutes(options));

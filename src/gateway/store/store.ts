@@ -13,6 +13,8 @@ export interface Store {
   readonly tokens: Tokens;
   readonly agents: Agents;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,6 +38,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     tokens: new Tokens(opened.database),
     agents,
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }
