@@ -6,6 +6,8 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
+import { loggedAudit } from "./audit/audit.ts";
+import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
@@ -13,12 +15,8 @@ import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
-import { gatewayFamilies } from "./metrics/families.ts";
-import { LoopLag } from "./metrics/loop-lag.ts";
-import { Metrics } from "./metrics/metrics.ts";
-import { processFamilies } from "./metrics/process.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
-import { Readiness } from "./readiness.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -26,6 +24,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
@@ -82,8 +81,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
-  /** What /metrics answers. */
-  readonly metrics: Metrics;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -117,24 +115,25 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
-  const metrics = new Metrics(logger);
-  const readiness = new Readiness(store, logger);
-  const lag = new LoopLag();
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const signIns = new RateLimit(options.failedLogins);
     const authenticator = new Authenticator(store, signIns);
-    metrics.add(...gatewayFamilies({ hub, store, budget, screens, signIns, lag }), ...processFamilies);
+    const access = new Access(store);
+    const audit = loggedAudit(logger);
+    startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({
       store,
       directory,
       authenticator,
+      access,
+      audit,
+      operations,
       quotas,
       downloads,
-      metrics,
-      readiness,
-      metricsToken: options.metricsToken ?? null,
       logger,
     });
     const allowOrigins = options.allowOrigins ?? [];
@@ -155,6 +154,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
         authenticator,
+        access,
         quotas,
         timings,
         logger,
@@ -179,10 +179,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
-      metrics,
+      operations,
       stop() {
-        readiness.stop();
-        lag.stop();
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -192,7 +191,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
-    lag.stop();
+    operations.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
