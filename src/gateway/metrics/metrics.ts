@@ -65,15 +65,16 @@ export class Metrics {
   // --- internal ---
 
   async #read(family: Family) {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`no answer within ${READ_MS} ms`)), READ_MS);
     try {
-      const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new Error(`no answer within ${READ_MS} ms`)), READ_MS);
-      const answer = await Promise.race([family.read(), late]).finally(() => clearTimeout(timer));
-      return { family, figures: labelled(family, answer) };
+      return { family, figures: labelled(family, await Promise.race([family.read(), late])) };
     } catch (error) {
       const line = `cannot read ${family.name}: ${messageOf(error)}`;
       gather(this.#logger, { level: "warn", kind: "metrics", who: family.name }, line);
       return null;
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
