@@ -32,6 +32,7 @@ const main = withHelp(
       grant: () => import("./commands/grant.ts").then((module) => module.grantCommand),
       group: () => import("./commands/group.ts").then((module) => module.groupCommand),
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
+      admin: () => import("./commands/admin/index.ts").then((module) => module.adminCommand),
       agent,
       complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),
       completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),

@@ -15,6 +15,7 @@ import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -59,6 +60,8 @@ export interface GatewayOptions {
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -78,6 +81,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -111,14 +115,27 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const authenticator = new Authenticator(store, signIns);
     const access = new Access(store);
     const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      operations,
+      quotas,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -162,7 +179,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -172,6 +191,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);

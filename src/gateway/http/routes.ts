@@ -2,6 +2,7 @@
 import { accessRoutes } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { containerRoutes } from "./containers.ts";
+import { operationsRoutes } from "./operations.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
@@ -12,4 +13,5 @@ export const ROUTES: readonly Route[] = [
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,
+  ...operationsRoutes,
 ];
