@@ -2,8 +2,10 @@
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { migrate } from "./migrate.ts";
+import { OneTimeLinks } from "./one-time-links.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -12,6 +14,8 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly signInSessions: SignInSessions;
+  readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -35,6 +39,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    signInSessions: new SignInSessions(opened.database),
+    links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };
