@@ -1,6 +1,8 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Grants } from "./grants.ts";
+import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { openFolder } from "./open.ts";
@@ -14,6 +16,8 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly groups: Groups;
+  readonly grants: Grants;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
@@ -39,6 +43,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    groups: new Groups(opened.database),
+    grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
