@@ -9,7 +9,10 @@ import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { loggedAudit } from "./audit/audit.ts";
 import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
@@ -55,6 +58,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
@@ -113,12 +118,28 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins), [
+      new SessionSource(store, times),
+    ]);
     const access = new Access(store);
     const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      quotas,
+      signIn,
+      passwords,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);

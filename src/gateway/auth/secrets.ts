@@ -2,6 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { hashToken } from "./token.ts";
 
+/** How long a login link works, milliseconds. */
+export const LOGIN_LINK_MS = 10 * 60_000;
+
 /** A new secret in full, shown once, and what is stored of it. */
 export interface NewSecret {
   secret: string;

@@ -1,5 +1,6 @@
 /** Signs users in: by a password, a login link or an invite, and opens and ends the sessions of their browsers. */
 import { ApiError } from "../http/api-error.ts";
+import { USERS } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { SignInMethod, SignInSessionRow } from "../store/sign-in-sessions.ts";
 import type { Store } from "../store/store.ts";
@@ -97,7 +98,7 @@ export class SignIn {
    */
   async byInvite(
     link: string,
-    wish: { username: string; name?: string | undefined; email?: string | undefined; password: string },
+    wish: { username: string; name?: string | undefined; password: string },
     address: string,
   ): Promise<UserRow> {
     const { store, passwords } = this.#deps;
@@ -108,10 +109,13 @@ export class SignIn {
     const refund = this.#count(address, hash);
     const { password, ...user } = wish;
     const passwordHash = await passwords.hash(password);
-    const accepted = await store.links.acceptInvite(hash, { ...user, passwordHash });
+    const accepted = await store.links.acceptInvite(hash, { ...user, passwordHash }, USERS);
     if (accepted === "link_invalid") throw this.#badLink(address);
     if (accepted === "name_taken") {
       throw new ApiError(409, "name_taken", "another user has this name: choose another one");
+    }
+    if (accepted === "full") {
+      throw new ApiError(403, "user_limit_reached", `this gateway has ${USERS} users, and may have no more`);
     }
     refund();
     return accepted.user;
@@ -131,7 +135,7 @@ export class SignIn {
     const { store, directory, times } = this.#deps;
     const { secret, hash } = makeSessionSecret();
     const now = Date.now();
-    if (before !== null) await this.#endBySecret(before);
+    if (before !== null) await this.endBySecret(before);
     const opened = await store.signInSessions.create(
       hash,
       {
@@ -145,7 +149,7 @@ export class SignIn {
       idleSince(times, now),
     );
     if (!opened) throw new ApiError(403, "user_disabled", "this account is disabled");
-    for (const id of opened.ended) await directory.publish({ type: "token_revoked", tokenId: id });
+    for (const id of opened.ended) await directory.publish({ type: "credential_revoked", id });
     return { session: opened.session, secret };
   }
 
@@ -159,15 +163,22 @@ export class SignIn {
   async end(userId: string, id: string): Promise<boolean> {
     const { store, directory } = this.#deps;
     const wasLive = await store.signInSessions.revoke(userId, id);
-    if (wasLive) await directory.publish({ type: "token_revoked", tokenId: id });
+    if (wasLive) await directory.publish({ type: "credential_revoked", id });
     return wasLive;
+  }
+
+  /** Ends the session of a cookie. @returns its user; null where it had ended */
+  async endBySecret(secret: string): Promise<UserRow | null> {
+    const session = await this.#deps.store.signInSessions.findByHash(hashToken(secret));
+    if (!session || !(await this.end(session.user_id, session.id))) return null;
+    return this.#deps.store.users.get(session.user_id);
   }
 
   /** Ends all sessions of the user but one. @returns how many */
   async endAll(userId: string, but: string | null = null): Promise<number> {
     const { store, directory } = this.#deps;
     const ended = await store.signInSessions.revokeAll(userId, but);
-    for (const id of ended) await directory.publish({ type: "token_revoked", tokenId: id });
+    for (const id of ended) await directory.publish({ type: "credential_revoked", id });
     return ended.length;
   }
 
@@ -197,11 +208,6 @@ export class SignIn {
       "link_invalid",
       "this link was used, has expired, or was replaced: ask for another",
     );
-  }
-
-  async #endBySecret(secret: string): Promise<void> {
-    const session = await this.#deps.store.signInSessions.findByHash(hashToken(secret));
-    if (session) await this.end(session.user_id, session.id);
   }
 }
 

@@ -37,7 +37,7 @@ export interface NewInvite {
 }
 
 /** Why an invite was not accepted. */
-export type InviteRefusal = "link_invalid" | "name_taken";
+export type InviteRefusal = "link_invalid" | "name_taken" | "full";
 
 /** The table of one-time links. Owned by the store; methods reject with the database's error. */
 export class OneTimeLinks {
@@ -101,11 +101,13 @@ export class OneTimeLinks {
 
   /**
    * Uses an invite and makes its user: both or neither. A name that is taken leaves the invite as it is.
-   * @param user its role is the invite's, and its e-mail address unless it has one
+   * @param user its role and its e-mail address are the invite's
+   * @param most users that the gateway may have
    */
   async acceptInvite(
     hash: string,
-    user: Omit<NewUser, "isAdmin">,
+    user: Omit<NewUser, "isAdmin" | "email">,
+    most: number,
   ): Promise<{ user: UserRow; invite: LinkRow } | InviteRefusal> {
     const now = new Date().toISOString();
     return this.#database.transaction(async (sql) => {
@@ -113,19 +115,20 @@ export class OneTimeLinks {
         WHERE link_hash = ${hash} AND kind = 'invite' AND used_at IS NULL AND expires_at > ${now}`;
       if ((await countOf(live)) === 0) return "link_invalid";
       if (await nameIsTaken(sql, user.username)) return "name_taken";
+      if ((await countOf(sql`SELECT COUNT(*) AS n FROM users`)) >= most) return "full";
       const rows = await sql`UPDATE one_time_links SET used_at = ${now}
         WHERE link_hash = ${hash} AND kind = 'invite' AND used_at IS NULL RETURNING *`;
       const [invite] = validRows(linkRow, rows);
       if (!invite) return "link_invalid";
-      const email = user.email || invite.email;
-      const made = await insertUser(sql, { ...user, email, isAdmin: invite.is_admin });
+      const { email, is_admin: isAdmin } = invite;
+      const made = await insertUser(sql, { ...user, email, isAdmin });
       await sql`UPDATE one_time_links SET user_id = ${made.id} WHERE id = ${invite.id}`;
       return { user: made, invite };
     });
   }
 
-  /** In the order in which they were made. */
-  async listInvites(page: Page): Promise<LinkRow[]> {
+  /** In the order in which they were made. @param page null for all, which `MAX_INVITES` bounds */
+  async listInvites(page: Page | null): Promise<LinkRow[]> {
     const rows = await this.#database.run(
       (sql) => sql`SELECT * FROM one_time_links WHERE kind = 'invite' ${inOrder(sql, page)}`,
     );

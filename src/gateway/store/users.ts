@@ -84,13 +84,9 @@ export class Users {
   }
 
   /** In the order in which they were made. */
-  async list(page: Page): Promise<UserRow[]> {
+  async list(page: Page | null): Promise<UserRow[]> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM users WHERE TRUE ${inOrder(sql, page)}`);
     return validRows(userRow, rows);
-  }
-
-  async count(): Promise<number> {
-    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM users`));
   }
 
   /** Null for a user without a password. */
