@@ -9,7 +9,10 @@ import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { loggedAudit } from "./audit/audit.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
@@ -56,6 +59,8 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
@@ -120,7 +125,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, signIns);
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const authenticator = new Authenticator(store, signIns, [new SessionSource(store, times)]);
     const access = new Access(store);
     const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
@@ -133,6 +141,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       audit,
       operations,
       quotas,
+      signIn,
+      passwords,
       downloads,
       logger,
     });

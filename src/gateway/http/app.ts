@@ -29,7 +29,8 @@ export function createApp(options: AppOptions): Hono<Env> {
     secureHeaders({
       strictTransportSecurity: false, // the operator, or a proxy, decides about TLS
       xFrameOptions: "DENY",
-      referrerPolicy: "no-referrer",
+      // With "no-referrer" a browser would send the Origin of the gateway's own forms as "null".
+      referrerPolicy: "same-origin",
     }),
   );
   app.use("/api/*", noStore);

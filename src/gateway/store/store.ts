@@ -4,8 +4,10 @@ import { Agents } from "./agents.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
+import { OneTimeLinks } from "./one-time-links.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -16,6 +18,8 @@ export interface Store {
   readonly agents: Agents;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly signInSessions: SignInSessions;
+  readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
@@ -43,6 +47,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     agents,
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    signInSessions: new SignInSessions(opened.database),
+    links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
     close: () => opened.close(),
