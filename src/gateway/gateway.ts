@@ -6,17 +6,20 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { appendEntry } from "./audit/append.ts";
-import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import type { AuditLog } from "./audit/audit.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
-import { Access } from "./auth/access.ts";
+import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
-import { makeToken } from "./auth/token.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
+import { explained, firstToken } from "./first-admin.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -27,11 +30,10 @@ import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
-import { isDatabaseError } from "./store/open.ts";
-import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
-import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+
+export { newAdminToken } from "./first-admin.ts";
 
 /** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
@@ -58,11 +60,15 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
   audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -82,6 +88,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -118,11 +125,19 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const failures = new RateLimit(options.failedLogins);
-    const authenticator = new Authenticator(store, failures, [], (address, reason) =>
-      audit.record({ action: "token.refused", address, details: { reason } }),
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const authenticator = new Authenticator(
+      store,
+      signIns,
+      [new SessionSource(store, times)],
+      (address, reason) => audit.record({ action: "token.refused", address, details: { reason } }),
     );
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
@@ -134,7 +149,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       access,
       audit,
       auditTail: auditing.tail,
+      operations,
       quotas,
+      signIn,
+      passwords,
       downloads,
       logger,
     });
@@ -181,7 +199,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, timings.stopMs)
@@ -193,6 +213,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
     await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
@@ -200,32 +221,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/**
- * Makes a new token of the administrator in a data folder, if the first one was lost. A gateway may be running on it.
- * @throws RexecError `no_admin`, or as `openStore`
- */
-export async function newAdminToken(dataDir: string): Promise<string> {
-  if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
-  const store = await openStore(dataDir, false);
-  try {
-    const admin = await store.users.firstAdmin();
-    if (!admin) throw noAdmin(dataDir);
-    await appendEntry(store.audits, adminTokenEntry(admin));
-    return await adminTokenFor(store, admin.id);
-  } catch (error) {
-    throw explained(error, dataDir);
-  } finally {
-    await store.close();
-  }
-}
-
 // --- internal ---
-
-/** A database that fails between opening and serving: a disk that has just filled up. */
-function explained(error: unknown, dataDir: string): unknown {
-  if (!isDatabaseError(error)) return error;
-  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
-}
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
 async function firstTokenOnce(
@@ -239,31 +235,6 @@ async function firstTokenOnce(
     await server.stop(true);
     throw error;
   }
-}
-
-async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
-  if (await store.users.firstAdmin()) return null;
-  const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
-  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
-  audit.record(adminTokenEntry(admin));
-  return adminTokenFor(store, admin.id);
-}
-
-function adminTokenEntry({ username }: UserRow): AuditEntry {
-  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
-}
-
-async function adminTokenFor(store: Store, userId: string): Promise<string> {
-  const made = makeToken();
-  await store.tokens.create(made, { userId, name: "admin", scopes: ["*"] });
-  return made.token;
-}
-
-function noAdmin(dataDir: string): RexecError {
-  return new RexecError(`there is no gateway's data in ${dataDir}`, {
-    code: "no_admin",
-    hint: "start the gateway once (rexec serve), or name its folder with --data",
-  });
 }
 
 /** Bun names no file when it cannot read one. */
@@ -301,11 +272,16 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
     return agents.map((agent) => containerView(agent, presences.get(agent.id)));
   };
   return {
-    async one(id: string) {
+    async one(id: string, list: AgentListOf) {
       const agent = await store.agents.get(id);
-      return agent && ((await view([agent]))[0] ?? null);
+      const isShown =
+        agent &&
+        (list.all ||
+          agent.user_id === list.userId ||
+          (await store.grants.levelOf(list.userId, agent)) !== null);
+      return isShown ? ((await view([agent]))[0] ?? null) : null;
     },
-    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
     limit: quotas.agents,
   };
 }

@@ -1,6 +1,11 @@
 /** The agents whose links are in this process, each in its room. */
 import { forEachSafely, reportFault } from "../../lib/fault.ts";
-import { CLOSE_DELETED, CLOSE_GOING_AWAY, REASON_AGENT_DELETED } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_GOING_AWAY,
+  CLOSE_RETRY,
+  REASON_AGENT_DELETED,
+} from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
 import { Admissions } from "../auth/admissions.ts";
 import { Connections } from "../sockets/connections.ts";
@@ -108,6 +113,10 @@ export class Hub implements AgentDirectory {
 
   async publish(event: DirectoryEvent): Promise<void> {
     if (event.type === "deleted") this.agentDeleted(event.agentId);
+    // What is counted by its owner is counted anew when it is back.
+    if (event.type === "transferred") {
+      this.#rooms.get(event.agentId)?.uplink?.connection.close(CLOSE_RETRY, "the agent has another owner");
+    }
     if (event.type === "credential_revoked") {
       this.admissions.credentialRevoked(event.id);
       this.connections.closeOfCredential(event.id);
@@ -134,6 +143,18 @@ export class Hub implements AgentDirectory {
 
   viewerCount(agentId: string): number {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  /** How many there are of all in this process. */
+  census(): { agents: number; viewers: number; sessions: number; ringMemory: number } {
+    const census = { agents: 0, viewers: 0, sessions: 0, ringMemory: 0 };
+    for (const room of this.#rooms.values()) {
+      if (room.uplink) census.agents += 1;
+      census.viewers += room.viewerCount;
+      census.sessions += room.knownSessions;
+      census.ringMemory += room.ringMemory;
+    }
+    return census;
   }
 
   /** Sockets that are open or closing. */

@@ -5,8 +5,10 @@ import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
+import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -18,7 +20,11 @@ export interface Store {
   readonly audits: Audits;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly signInSessions: SignInSessions;
+  readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -45,7 +51,10 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     audits: new Audits(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    signInSessions: new SignInSessions(opened.database),
+    links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }
