@@ -6,7 +6,9 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
+import { appendEntry } from "./audit/append.ts";
+import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { Passwords } from "./auth/passwords.ts";
@@ -32,6 +34,7 @@ import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
+import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
 /** What `rexec serve` sets by its options. */
@@ -63,6 +66,7 @@ export interface GatewayOptions {
   sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
@@ -100,6 +104,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
@@ -117,6 +123,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
@@ -128,9 +135,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const authenticator = new Authenticator(store, signIns, [new SessionSource(store, times)]);
+    const sources = [new SessionSource(store, times)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
-    const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({
@@ -143,6 +152,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       quotas,
       signIn,
       passwords,
+      auditTail: auditing.tail,
       downloads,
       logger,
     });
@@ -173,7 +183,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       proxy: { publicUrl, trusted },
     });
-    const adminToken = await firstTokenOnce(server, store);
+    const adminToken = await firstTokenOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -194,7 +204,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         operations.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
@@ -203,6 +215,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     feed.stop();
     operations.stop();
     hub.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -218,6 +231,7 @@ export async function newAdminToken(dataDir: string): Promise<string> {
   try {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
+    await appendEntry(store.audits, adminTokenEntry(admin));
     return await adminTokenFor(store, admin.id);
   } catch (error) {
     throw explained(error, dataDir);
@@ -235,19 +249,29 @@ function explained(error: unknown, dataDir: string): unknown {
 }
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+async function firstTokenOnce(
+  server: ReturnType<typeof startServer>,
+  store: Store,
+  audit: AuditLog,
+): Promise<string | null> {
   try {
-    return await firstToken(store);
+    return await firstToken(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
 }
 
-async function firstToken(store: Store): Promise<string | null> {
+async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
   if (await store.users.firstAdmin()) return null;
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
+  audit.record(adminTokenEntry(admin));
   return adminTokenFor(store, admin.id);
+}
+
+function adminTokenEntry({ username }: UserRow): AuditEntry {
+  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
 }
 
 async function adminTokenFor(store: Store, userId: string): Promise<string> {
@@ -326,16 +350,10 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(
-  server: ReturnType<typeof startServer>,
-  hub: Hub,
-  store: Store,
-  limitMs: number,
-): Promise<void> {
+async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await store.close();
 }

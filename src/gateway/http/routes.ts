@@ -2,6 +2,7 @@
 import { accessRoutes } from "./access.ts";
 import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { inviteRoutes } from "./invites.ts";
 import { operationsRoutes } from "./operations.ts";
@@ -24,4 +25,5 @@ export const ROUTES: readonly Route[] = [
   ...userRoutes,
   ...inviteRoutes,
   ...pageRoutes,
+  ...auditRoutes,
 ];

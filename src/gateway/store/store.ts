@@ -1,11 +1,12 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
-import { openFolder } from "./open.ts";
+import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
@@ -16,6 +17,7 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly audits: Audits;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
@@ -36,6 +38,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await guardAudit(opened.database);
     await agents.dropOversized();
   } catch (error) {
     await opened.close().catch(() => {}); // the first error counts
@@ -45,6 +48,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    audits: new Audits(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
