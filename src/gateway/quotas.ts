@@ -19,3 +19,12 @@ export const TOKENS_OF_AN_AGENT = 16;
 
 /** Revoked and expired tokens that stay listed for each user. Older ones are deleted. */
 export const DEAD_TOKENS_LISTED = 1_000;
+
+/** Join tokens of a user that can still be used. */
+export const JOINS_OF_A_USER = 1_000;
+
+/** Used, expired and revoked join tokens that stay listed for each user. Older ones are deleted. */
+export const DEAD_JOINS_LISTED = 1_000;
+
+/** Machines of a user that wait to be accepted: further ones are not registered. */
+export const PENDING_AGENTS = 100;
