@@ -6,7 +6,10 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
+import { loggedAudit } from "./audit/audit.ts";
+import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
@@ -21,6 +24,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
@@ -110,9 +114,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   );
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const audit = loggedAudit(logger);
+    const sources = [new JoinSource(store, audit)];
+    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins), sources);
+    const access = new Access(store);
+    startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, quotas, downloads, logger });
+    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -131,6 +139,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
         authenticator,
+        access,
         quotas,
         timings,
         logger,
@@ -263,7 +272,7 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
   return {
     async one(id: string) {
       const agent = await store.agents.get(id);
-      return agent && ((await view([agent]))[0] ?? null);
+      return agent && !agent.pending ? ((await view([agent]))[0] ?? null) : null;
     },
     all: async (userId: string) => view(await store.agents.listOfUser(userId)),
     limit: quotas.agents,

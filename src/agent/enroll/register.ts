@@ -213,7 +213,8 @@ async function registerNew(
     },
     schema: registeredBody,
   });
-  const warnings = registered.warning ? [registered.warning] : [];
+  // Of one that waits, the server's words are for an agent that does not know what that means.
+  const warnings = registered.warning && !registered.pending ? [registered.warning] : [];
   const { id } = registered;
   const asker = isJoinToken(token) ? ownTokenOf(registered, endpoint) : token;
   warnings.push(...(await notTaken(endpoint, id, asker, { name, tags }, registered)));

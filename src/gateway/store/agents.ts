@@ -2,9 +2,11 @@
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
+import { tagNeedle, tagOf } from "../auth/agent-selector.ts";
 import type { NewToken } from "../auth/token.ts";
 import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
+import { grantedTo } from "./grants.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
@@ -25,6 +27,7 @@ const agentRow = z.object({
   arch: word,
   shell: brief(LENGTHS.shell),
   distro: word,
+  /** Those that it was given: rights and rules go by these. */
   tags: tagsColumn,
   created_at: z.string(),
   connected_at: z.nullable(z.string()),
@@ -38,7 +41,7 @@ const agentRow = z.object({
   joined_by: z.nullable(z.string()),
   /** The names that it may give itself; null for any. */
   name_pattern: z.nullable(z.string()),
-  /** Those of its tags that it gave itself. They decide nothing: see `givenTags`. */
+  /** Tags that it gave itself: they are shown, and decide nothing. */
   own_tags: tagsColumn,
 });
 export type AgentRow = z.infer<typeof agentRow>;
@@ -48,6 +51,9 @@ export type AgentDetails = Pick<
   AgentRow,
   "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags" | "ephemeral"
 >;
+
+/** What may change of an agent. */
+export type AgentChanges = Partial<AgentDetails & Pick<AgentRow, "own_tags">>;
 
 /** The table of agents. Owned by the store; methods reject with the database's error. */
 export class Agents {
@@ -91,6 +97,24 @@ export class Agents {
     return validRows(agentRow, rows);
   }
 
+  /**
+   * As `listOfUser`, with the agents of others that the user has a right to; one that waits is seen by its owner alone.
+   * @param whose `all`: those of every user; `only`: restricted to these ids and tags, empty for no restriction
+   */
+  async listVisible(
+    whose: { userId: string; all: boolean; only: readonly string[] },
+    page: Page | null = null,
+    pending = false,
+  ): Promise<AgentRow[]> {
+    const rows = await this.#database.run((sql) => {
+      const own = sql`user_id = ${whose.userId}`;
+      const owned = pending ? own : sql`(${own} OR ${grantedTo(sql, whose.userId)})`;
+      const seen = whose.all ? sql`1 = 1` : owned;
+      return sql`SELECT * FROM agents WHERE pending = ${pending} AND ${seen} AND ${among(sql, whose.only)} ${inOrder(sql, page)}`;
+    });
+    return validRows(agentRow, rows);
+  }
+
   /** Lets an agent in that waits. @returns false where it does not wait (any more) */
   async accept(id: string): Promise<boolean> {
     const rows: unknown = await this.#database.run(
@@ -109,7 +133,7 @@ export class Agents {
   }
 
   /** Changes the given fields. */
-  async update(id: string, changes: Partial<AgentDetails & Pick<AgentRow, "own_tags">>): Promise<void> {
+  async update(id: string, changes: AgentChanges): Promise<void> {
     const { tags, own_tags, ...texts } = changes;
     const columns = {
       ...texts,
@@ -180,9 +204,9 @@ export class Agents {
   }
 }
 
-/** The tags of an agent that grants, restrictions and rules count: without those that it gave itself. */
-export function givenTags({ tags, own_tags }: Pick<AgentRow, "tags" | "own_tags">): string[] {
-  return tags.filter((tag) => !own_tags.includes(tag));
+/** All tags of an agent: those that it was given, and those that it gave itself. */
+export function shownTags({ tags, own_tags }: Pick<AgentRow, "tags" | "own_tags">): string[] {
+  return [...tags, ...own_tags.filter((tag) => !tags.includes(tag))].slice(0, COUNTS.tags);
 }
 
 /** The agent and the token that it will connect with, inside the caller's transaction. */
@@ -209,6 +233,16 @@ export async function insertAgent(
 }
 
 // --- internal ---
+
+/** The condition for agents that one of the selectors names. */
+function among(sql: Queryable, only: readonly string[]) {
+  if (only.length === 0) return sql`1 = 1`;
+  const each = only.map((selector) => {
+    const tag = tagOf(selector);
+    return tag === null ? sql`id = ${selector}` : sql`REPLACE(tags, ${tagNeedle(tag)}, '') <> tags`;
+  });
+  return sql`(${each.reduce((all, next) => sql`${all} OR ${next}`)})`;
+}
 
 async function erase(sql: Queryable, id: string): Promise<void> {
   await sql`DELETE FROM tokens WHERE agent_id = ${id}`;

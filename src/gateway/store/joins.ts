@@ -139,11 +139,10 @@ export class Joins {
         return (current && endOf(current)) ?? "used_up";
       }
       const { details, token, tokenName, scopes } = joining;
-      const own_tags = details.tags.filter((tag) => !join.tags.includes(tag));
       const joined = {
         ...details,
-        tags: [...join.tags, ...own_tags].slice(0, COUNTS.tags),
-        own_tags,
+        tags: join.tags,
+        own_tags: details.tags.filter((tag) => !join.tags.includes(tag)),
         ephemeral: details.ephemeral || join.ephemeral,
         pending: join.approve,
         joined_by: join.id,

@@ -1,6 +1,8 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Grants } from "./grants.ts";
+import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
@@ -13,6 +15,8 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly groups: Groups;
+  readonly grants: Grants;
   readonly joins: Joins;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
@@ -37,6 +41,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    groups: new Groups(opened.database),
+    grants: new Grants(opened.database),
     joins: new Joins(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),

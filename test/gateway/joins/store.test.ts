@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeJoinToken, makeToken } from "../../../src/gateway/auth/token.ts";
-import { givenTags } from "../../../src/gateway/store/agents.ts";
 import type { JoinWish } from "../../../src/gateway/store/joins.ts";
 import { openStore, type Store } from "../../../src/gateway/store/store.ts";
 
@@ -73,8 +72,7 @@ test("its tags are put on the machine, and what the machine adds decides nothing
   const answer = await store.joins.register(row, joining(["eu", "mine"]), LIMITS);
   if (typeof answer === "string") throw new Error(answer);
   const agent = await store.agents.get(answer.agent.id);
-  expect(agent).toMatchObject({ tags: ["prod", "eu", "mine"], own_tags: ["mine"], joined_by: row.id });
-  expect(agent && givenTags(agent)).toEqual(["prod", "eu"]);
+  expect(agent).toMatchObject({ tags: ["prod", "eu"], own_tags: ["mine"], joined_by: row.id });
 });
 
 test("machines that wait are in no list but their own, and there may only be so many", async () => {
@@ -95,9 +93,9 @@ test("a user may have so many, and of those that are of no use the oldest are fo
   const { expires_at } = await joinToken();
   expect(await store.joins.create(makeJoinToken(), wishOf({}), 1)).toBeNull();
   const dead = wishOf({ expires_at: new Date(0).toISOString() });
-  for (let index = 0; index < 1_010; index += 1) await store.joins.create(makeJoinToken(), dead, 2);
+  for (let index = 0; index < 210; index += 1) await store.joins.create(makeJoinToken(), dead, 2);
   const left = await store.joins.listOfUser(userId);
-  // The thousand that stay, the one that is valid, and the one that was made last.
-  expect(left).toHaveLength(1_002);
+  // Those that stay, the one that is valid, and the one that was made last.
+  expect(left).toHaveLength(202);
   expect(left[0]).toMatchObject({ expires_at });
 });
