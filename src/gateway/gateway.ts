@@ -11,6 +11,7 @@ import type { AuditEntry, AuditLog } from "./audit/audit.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
@@ -135,7 +136,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times)];
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
     const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
       audit.record({ action: "token.refused", address, details: { reason } }),
     );
@@ -326,6 +327,7 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
       const agent = await store.agents.get(id);
       const isShown =
         agent &&
+        !agent.pending &&
         (list.all ||
           agent.user_id === list.userId ||
           (await store.grants.levelOf(list.userId, agent)) !== null);

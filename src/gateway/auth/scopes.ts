@@ -58,6 +58,8 @@ export const RULES = {
   "agent:exec": { scopes: ["user", "use", "exec"], level: "use" },
   "agent:share": { scopes: ["user", "use", "manage"], level: "use" },
   "agent:manage": { scopes: ["user", "manage", "admin"], level: "manage" },
+  /** Let a machine in that waits. */
+  "agent:accept": { scopes: ["user", "manage", "admin"], level: "manage" },
   "agent:describe": { scopes: ["user", "manage", "admin"], level: "manage", byAgent: true },
   "agent:unregister": { scopes: ["user", "manage", "admin"], level: "manage", byAgent: true },
   /** Be the agent at the other end. */

@@ -4,6 +4,7 @@ import { Agents } from "./agents.ts";
 import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
+import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
@@ -22,6 +23,7 @@ export interface Store {
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
+  readonly joins: Joins;
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
@@ -53,6 +55,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
+    joins: new Joins(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
     close: () => opened.close(),
