@@ -101,6 +101,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
+      onInputRefused: (agentId, { address, userName }, session, refusal) =>
+        logger.info(
+          `input of ${userName} from ${address} to ${session} of ${agentId} was refused: ${refusal}`,
+        ),
     },
     recorder(store, logger),
   );

@@ -144,7 +144,7 @@ export class Peer {
         this.#open(message);
         return true;
       case "kill":
-        if (this.#isWelcome()) this.#events.onKill(message.session);
+        if (this.#may("end a session") && this.#isWelcome()) this.#events.onKill(message.session);
         return true;
       case "list":
         if (this.#isWelcome()) this.#events.onList(this);
@@ -171,7 +171,28 @@ export class Peer {
         "bad_message",
         "viewer is not the id that this connection was opened with (?id=)",
       );
-    else this.#link.set(channel, this.#events.onOpen(this, message));
+    else if (message.type === "attach") this.#attach(message);
+    else if (this.#may("run commands", channel)) this.#link.set(channel, this.#events.onOpen(this, message));
+  }
+
+  /** By a share a viewer finds the one session, whose name may be another's by now, and starts none. */
+  #attach(message: Extract<OpenerMessage, { type: "attach" }>): void {
+    const { share } = this.connection.info;
+    if (share && message.session !== share.session)
+      this.#refuse(message.channel, "not_allowed", "this share is for another session");
+    else {
+      const its = share ? { ...message, create: false, instance: share.instance } : message;
+      this.#link.set(message.channel, this.#events.onOpen(this, its));
+    }
+  }
+
+  /** What only a viewer may do that may use the whole machine. */
+  #may(what: string, channel?: number): boolean {
+    const { access, info } = this.connection;
+    if (access === "use" && !info.share) return true;
+    const why = access === "view" ? "read-only" : "this share is for one session";
+    this.#refuse(channel, "not_allowed", `${why}: you cannot ${what}`);
+    return false;
   }
 
   #detach(number: number): void {
@@ -201,7 +222,7 @@ export class Peer {
 
   #refuse(
     channel: number | undefined,
-    code: "bad_message" | "too_many_channels" | "failed",
+    code: "bad_message" | "too_many_channels" | "failed" | "not_allowed",
     message: string,
   ): void {
     this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });

@@ -20,8 +20,21 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
+  /** What the viewer may do has changed. */
+  onAccess?(): void;
   /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
+}
+
+/** What a viewer may do at its agent: look, or type and run commands too. */
+export type ViewerAccess = "view" | "use";
+
+/** The one session that the viewer of a share may see. */
+export interface SharedSession {
+  /** Of the share. */
+  readonly id: string;
+  readonly session: string;
+  readonly instance: string;
 }
 
 /** By whom a socket was opened. */
@@ -39,6 +52,8 @@ export interface ConnectionInfo {
   openedAt: number;
   /** Unix milliseconds, or null for a token that does not expire. */
   tokenExpiresAt: number | null;
+  /** Of a viewer that came by a share. */
+  share?: SharedSession | null;
 }
 
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
@@ -55,6 +70,8 @@ type State = "opening" | "open" | "closing" | "closed";
 /** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
+  /** Of a viewer, as of now: it may change while the socket is open. */
+  #access: ViewerAccess = "use";
   readonly #stopMs: number;
   readonly #deadMs: number;
   readonly #liveness: Liveness;
@@ -99,6 +116,17 @@ export class Connection {
   /** To be called once, before the upgrade. */
   listen(events: ConnectionEvents): void {
     this.#events = events;
+  }
+
+  get access(): ViewerAccess {
+    return this.#access;
+  }
+
+  /** What the viewer may do from now on. */
+  allow(access: ViewerAccess): void {
+    if (access === this.#access) return;
+    this.#access = access;
+    if (this.#state === "open") this.#guarded(() => this.#events?.onAccess?.());
   }
 
   get isOpen(): boolean {
