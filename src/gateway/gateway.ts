@@ -6,6 +6,9 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
+import { loggedAudit } from "./audit/audit.ts";
+import { recordInputRefused } from "./audit/input-refused.ts";
+import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
@@ -21,6 +24,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
@@ -92,6 +96,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
   const quotas = { ...QUOTAS, ...options.quotas };
+  const audit = loggedAudit(logger);
   const hub = new Hub(
     {
       timings,
@@ -101,10 +106,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      onInputRefused: (agentId, { address, userName }, session, refusal) =>
-        logger.info(
-          `input of ${userName} from ${address} to ${session} of ${agentId} was refused: ${refusal}`,
-        ),
+      onInputRefused: (agentId, viewer, session, refusal) =>
+        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
     },
     recorder(store, logger),
   );
@@ -115,8 +118,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const access = new Access(store);
+    startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, quotas, downloads, logger });
+    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -135,6 +140,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
         authenticator,
+        access,
         quotas,
         timings,
         logger,

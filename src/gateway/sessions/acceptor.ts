@@ -111,8 +111,8 @@ export class SocketAcceptor {
         viewer.check(performance.now());
         room()?.v1.updateFlow();
       },
-      onAccess: () => {
-        if (connection.access === "view") room()?.controls.lost(viewer.id);
+      onRights: () => {
+        if (!connection.rights.use) room()?.controls.lost(viewer.id);
       },
       onClose: (code, reason) => {
         const here = room();
@@ -139,7 +139,7 @@ export class SocketAcceptor {
       onText: (text) => peer?.text(text),
       onBytes: (bytes) => peer?.bytes(bytes),
       onDrain: () => peer?.drained(),
-      onAccess: () => peer && hub.room(agent.id)?.accessChanged(peer),
+      onRights: () => peer && hub.room(agent.id)?.rightsChanged(peer),
       onClose: (code, reason) => {
         const room = hub.room(agent.id);
         const isGoodbye = GOODBYES.has(code);

@@ -4,7 +4,6 @@
  */
 import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import type { ViewerAccess } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 
 /** Viewers of one agent, all gateways together. */
@@ -34,14 +33,16 @@ export interface ViewerPresence {
   /** RFC 3339. */
   readonly since: string;
   readonly protocol: "v1" | "v2";
-  readonly access: ViewerAccess;
+  /** `view` looks only, `exec` runs commands only. */
+  readonly access: "view" | "use" | "exec";
   /** Names of the sessions that it looks at; none for one that only runs commands. */
   readonly sessions: readonly string[];
   /** Those in which it alone may type. */
   readonly controls: readonly string[];
   /** What its socket was opened with. */
   readonly credentialId: string;
-  readonly shareId: string | null;
+  /** It came by a share. */
+  readonly isShared: boolean;
 }
 
 /** Viewers of an agent: those that fit all that is given. */
@@ -109,13 +110,20 @@ export interface AgentEvent {
   readonly userId: string;
 }
 
-/** A token counts no more: sockets that were opened with it are to be closed. */
-export interface TokenRevoked {
-  readonly type: "token_revoked";
-  readonly tokenId: string;
+/** A credential counts no more: sockets that were opened with it are to be closed. */
+export interface CredentialRevoked {
+  readonly type: "credential_revoked";
+  readonly id: string;
 }
 
-export type DirectoryEvent = AgentEvent | TokenRevoked;
+/** Rights have changed: open sockets of viewers are to be checked again. Null: of every user, over every agent. */
+export interface AccessChanged {
+  readonly type: "access_changed";
+  readonly userId: string | null;
+  readonly agentId: string | null;
+}
+
+export type DirectoryEvent = AgentEvent | CredentialRevoked | AccessChanged;
 
 /** Which agents are connected, and how to reach them. One for each gateway; callers must expect each answer late. */
 export interface AgentDirectory {
@@ -135,7 +143,7 @@ export interface AgentDirectory {
    * @returns whose they were
    */
   closeViewers(agentId: string | null, selection: ViewerSelection): Promise<readonly ViewerPresence[]>;
-  /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `token_revoked` the token's. */
+  /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `credential_revoked` the credential's. */
   publish(event: DirectoryEvent): Promise<void>;
   /** Returns a function that unsubscribes. A listener may not wait; one that throws is logged. */
   subscribe(listener: (event: DirectoryEvent) => void): () => void;

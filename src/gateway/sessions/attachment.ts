@@ -20,6 +20,7 @@ import type { Peer, PeerChannel } from "./peer.ts";
 import type { Reader } from "./reader.ts";
 import type { Typing } from "./typing.ts";
 import { ViewerInput } from "./viewer-input.ts";
+import { viewerName } from "./viewer-name.ts";
 
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
@@ -342,6 +343,6 @@ export class Attachment implements PeerChannel, Reader {
 }
 
 /** As the viewer is told. */
-function otherOf({ userName: name, openedAt: since }: ConnectionInfo) {
-  return { name, since };
+function otherOf({ principal, openedAt: since }: ConnectionInfo) {
+  return { name: viewerName(principal), since };
 }

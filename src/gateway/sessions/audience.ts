@@ -4,6 +4,7 @@ import type { Viewer } from "../v1/viewer.ts";
 import type { ControlOutcome, ControlWish, ViewerPresence, ViewerSelection } from "./agent-directory.ts";
 import { type Controls, refusalText } from "./control.ts";
 import type { Peer } from "./peer.ts";
+import { sharedSession, viewerName } from "./viewer-name.ts";
 
 /** One viewer's socket, and the sessions that it looks at. */
 interface Watcher {
@@ -52,21 +53,21 @@ export class Audience {
     const here = this.#watchers().filter(({ sessions }) => sessions.includes(session));
     const holder = this.#host.controls.holderOf(session);
     const isOwn = (viewer: string) =>
-      here.some(({ id, connection }) => id === viewer && connection.info.userId === wish.userId);
+      here.some(({ id, connection }) => id === viewer && userIdOf(connection) === wish.userId);
     if (holder && !wish.force && !isOwn(holder.viewer)) return { refused: "controlled", by: holder.name };
     if (wish.mode === "everybody") {
       this.#host.controls.free(session);
       return { holder: null };
     }
     const isNamed = ({ id, connection }: Watcher) =>
-      wish.viewer === null ? isOwn(id) && !connection.info.share : id === wish.viewer;
+      wish.viewer === null ? isOwn(id) && !sharedSession(connection.info.principal) : id === wish.viewer;
     const [taker] = here
       .filter(isNamed)
       .sort((a, b) => b.connection.info.openedAt - a.connection.info.openedAt);
     if (!taker) return { refused: "no_viewer" };
     if (!wish.force && !isOwn(taker.id)) return { refused: "not_yours" };
-    if (taker.connection.access === "view") return { refused: "read_only" };
-    const taken = { viewer: taker.id, name: taker.connection.info.userName };
+    if (!taker.connection.rights.use) return { refused: "read_only" };
+    const taken = { viewer: taker.id, name: viewerName(taker.connection.info.principal) };
     this.#host.controls.take(session, taken);
     return { holder: taken };
   }
@@ -74,10 +75,10 @@ export class Audience {
   /** As `control`, asked for by a viewer for itself. @returns why not, in words, or null */
   controlBy({ id, connection }: Peer, session: string, mode: ControlWish["mode"]): string | null {
     const holder = this.#host.controls.holderOf(session);
-    if (connection.access === "view") return refusalText("read_only", null);
+    if (!connection.rights.use) return refusalText("read_only", null);
     if (holder && holder.viewer !== id) return `${holder.name} has control, until it is given back`;
     if (mode === "everybody") this.#host.controls.free(session);
-    else this.#host.controls.take(session, { viewer: id, name: connection.info.userName });
+    else this.#host.controls.take(session, { viewer: id, name: viewerName(connection.info.principal) });
     return null;
   }
 
@@ -96,30 +97,35 @@ export class Audience {
   }
 
   #presenceOf({ id, connection, protocol, sessions }: Watcher): ViewerPresence {
-    const { info, access } = connection;
+    const { info, rights } = connection;
+    const { credential, user } = info.principal;
     return {
       id,
       agentId: this.#host.agentId,
-      userId: info.userId,
-      user: info.userName,
+      userId: user.id,
+      user: viewerName(info.principal),
       address: info.address,
       since: new Date(info.openedAt).toISOString(),
       protocol,
-      access,
+      access: rights.use ? "use" : rights.watch ? "view" : "exec",
       sessions,
       controls: this.#host.controls.heldBy(id),
-      credentialId: info.tokenId,
-      shareId: info.share?.id ?? null,
+      credentialId: credential.id,
+      isShared: credential.kind === "share",
     };
   }
 }
 
 // --- internal ---
 
+function userIdOf({ info }: Connection): string {
+  return info.principal.user.id;
+}
+
 function isMeant({ viewer, userId, session }: ViewerSelection, watcher: Watcher): boolean {
   return (
     (viewer === undefined || watcher.id === viewer) &&
-    (userId === undefined || watcher.connection.info.userId === userId) &&
+    (userId === undefined || userIdOf(watcher.connection) === userId) &&
     (session === undefined || watcher.sessions.includes(session))
   );
 }

@@ -2,8 +2,6 @@
  * Which viewers of a session may type: all that have the right to, or the one that has taken control. A viewer that may
  * only look never types. The gateway decides; agents know nothing of it.
  */
-import type { ViewerAccess } from "../sockets/connection.ts";
-
 /** Why a viewer's input is dropped. */
 export type InputRefusal = "read_only" | "controlled";
 
@@ -18,7 +16,8 @@ export interface Holder {
 /** What a session's control means for one viewer of it. */
 export interface Seat {
   readonly viewer: string;
-  readonly access: ViewerAccess;
+  /** It may type at all. */
+  readonly mayUse: boolean;
 }
 
 /** The sessions of an agent in which one viewer only may type. Owned by the room. Sessions go by their names. */
@@ -47,8 +46,8 @@ export class Controls {
   }
 
   /** Why that viewer may not type in the session, or null where it may. */
-  refusal(session: string, { viewer, access }: Seat): InputRefusal | null {
-    if (access === "view") return "read_only";
+  refusal(session: string, { viewer, mayUse }: Seat): InputRefusal | null {
+    if (!mayUse) return "read_only";
     return this.counts(session, viewer) ? null : "controlled";
   }
 

@@ -27,6 +27,7 @@ import type { RingBudget } from "./ring-budget.ts";
 import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
 import type { Uplink } from "./uplink.ts";
 import { ViewerIds } from "./viewer-ids.ts";
+import { sharedSession } from "./viewer-name.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface RoomOptions {
@@ -122,7 +123,7 @@ export class Room implements KindHost {
     this.v1.connect(uplink);
     if (uplink.link) this.#connectViewers(uplink.link);
     else this.#dismissViewers();
-    this.census.connect(uplink.connection.info.userId);
+    this.census.connect(uplink.connection.info.principal.user.id);
     this.#tellViewers();
   }
 
@@ -197,12 +198,11 @@ export class Room implements KindHost {
   }
 
   /** What a v2 viewer may do has changed. */
-  accessChanged(peer: Peer): void {
-    if (peer.connection.access === "view") {
-      this.controls.lost(peer.id);
-      this.#kinds.run.forbid(peer, "read-only: you cannot run commands any more");
-    }
-    this.#kinds.attach.accessChanged(peer);
+  rightsChanged(peer: Peer): void {
+    const { use, exec } = peer.connection.rights;
+    if (!use) this.controls.lost(peer.id);
+    if (!exec) this.#kinds.run.forbid(peer, "you may not run commands on this machine any more");
+    this.#kinds.attach.rightsChanged(peer);
   }
 
   // --- for the kinds of channels ---
@@ -287,7 +287,7 @@ export class Room implements KindHost {
 
   async #answerList(peer: Peer): Promise<void> {
     const sessions = await this.list();
-    const { share } = peer.connection.info;
+    const share = sharedSession(peer.connection.info.principal);
     const seen = share ? sessions?.filter(({ instance }) => instance === share.instance) : sessions;
     if (seen) peer.send({ type: "sessions", sessions: seen });
     else peer.send({ type: "refused", code: "lost", message: "the agent does not answer" });

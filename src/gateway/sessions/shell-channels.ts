@@ -88,7 +88,7 @@ export class ShellChannels implements ChannelKind<Attach> {
   }
 
   /** What that viewer may do has changed. */
-  accessChanged(peer: Peer): void {
+  rightsChanged(peer: Peer): void {
     this.#tell((attachment) => attachment.peer === peer);
   }
 

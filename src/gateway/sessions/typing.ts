@@ -32,7 +32,7 @@ export class Typing {
 
   /** It only looks: it starts no session, and its terminal has no say in the session's size. */
   get isReadOnly(): boolean {
-    return this.#deps.connection.access === "view";
+    return !this.#deps.connection.rights.use;
   }
 
   /** What a viewer is told that asked for a session which is to be started where there is none. */
@@ -86,6 +86,6 @@ export class Typing {
   // --- internal ---
 
   get #seat(): Seat {
-    return { viewer: this.#deps.viewer, access: this.#deps.connection.access };
+    return { viewer: this.#deps.viewer, mayUse: this.#deps.connection.rights.use };
   }
 }

@@ -51,6 +51,6 @@ export class ViewerIds {
 // --- internal ---
 
 /** Two guests of one user's shares are two owners. */
-function ownerOf({ userId, share }: ConnectionInfo): string {
-  return `${userId} ${share?.id ?? ""}`;
+function ownerOf({ principal: { user, credential } }: ConnectionInfo): string {
+  return `${user.id} ${credential.kind === "share" ? credential.id : ""}`;
 }

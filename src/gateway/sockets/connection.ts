@@ -3,6 +3,8 @@ import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
 import { Liveness, type LivenessTimes } from "../../link/liveness.ts";
 import { CLOSE_FAULT } from "../../protocol/close-codes.ts";
+import type { ViewerRights } from "../auth/access.ts";
+import type { Principal } from "../auth/principal.ts";
 import type { Timings } from "../timings.ts";
 import { Intake, type Message } from "./intake.ts";
 
@@ -21,20 +23,9 @@ export interface ConnectionEvents {
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
   /** What the viewer may do has changed. */
-  onAccess?(): void;
+  onRights?(): void;
   /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
-}
-
-/** What a viewer may do at its agent: look, or type and run commands too. */
-export type ViewerAccess = "view" | "use";
-
-/** The one session that the viewer of a share may see. */
-export interface SharedSession {
-  /** Of the share. */
-  readonly id: string;
-  readonly session: string;
-  readonly instance: string;
 }
 
 /** By whom a socket was opened. */
@@ -45,15 +36,13 @@ export interface ConnectionInfo {
   isAgent: boolean;
   /** Bytes of the largest frame that such a peer has a use for. */
   largestFrame: number;
-  tokenId: string;
-  userId: string;
-  userName: string;
+  principal: Principal;
   /** Unix milliseconds. */
   openedAt: number;
-  /** Unix milliseconds, or null for a token that does not expire. */
-  tokenExpiresAt: number | null;
-  /** Of a viewer that came by a share. */
-  share?: SharedSession | null;
+  /** Of the credential: Unix milliseconds, or null where it does not expire. */
+  expiresAt: number | null;
+  /** Of a viewer: the agent that it looks at. */
+  agentId: string | null;
 }
 
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
@@ -65,13 +54,14 @@ const QUIET_BYTES = 64 * 1024;
 /** Pings that are answered while something always waits: each pong is one more of those. */
 const PINGS_UNREAD = 256;
 
+const NO_RIGHTS: ViewerRights = { watch: false, use: false, exec: false };
+
 type State = "opening" | "open" | "closing" | "closed";
 
 /** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
-  /** Of a viewer, as of now: it may change while the socket is open. */
-  #access: ViewerAccess = "use";
+  #rights: ViewerRights = NO_RIGHTS;
   readonly #stopMs: number;
   readonly #deadMs: number;
   readonly #liveness: Liveness;
@@ -118,15 +108,16 @@ export class Connection {
     this.#events = events;
   }
 
-  get access(): ViewerAccess {
-    return this.#access;
+  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
+  get rights(): ViewerRights {
+    return this.#rights;
   }
 
-  /** What the viewer may do from now on. */
-  allow(access: ViewerAccess): void {
-    if (access === this.#access) return;
-    this.#access = access;
-    if (this.#state === "open") this.#guarded(() => this.#events?.onAccess?.());
+  set rights(rights: ViewerRights) {
+    const { watch, use, exec } = this.#rights;
+    const isSame = watch === rights.watch && use === rights.use && exec === rights.exec;
+    this.#rights = rights;
+    if (!isSame && this.#state === "open") this.#guarded(() => this.#events?.onRights?.());
   }
 
   get isOpen(): boolean {

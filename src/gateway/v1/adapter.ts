@@ -315,5 +315,5 @@ export class V1Adapter {
 // --- internal ---
 
 function mayStart({ connection }: Viewer): boolean {
-  return connection.access === "use";
+  return connection.rights.use;
 }

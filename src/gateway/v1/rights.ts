@@ -22,7 +22,7 @@ export const NOTHING_TO_SEE =
 
 /** Why the viewer may not type there, or null where it may. */
 export function refusalOf(v1: HasControls, viewer: Viewer, session: Session): InputRefusal | null {
-  const seat = { viewer: viewer.id, access: viewer.connection.access };
+  const seat = { viewer: viewer.id, mayUse: viewer.connection.rights.use };
   return v1.host.controls.refusal(session.id, seat);
 }
 
@@ -40,7 +40,7 @@ export function mayType(v1: HasControls, viewer: Viewer, session: Session, bytes
 
 /** Whether the viewer may run commands; the command has failed where it may not. */
 export function mayRun(viewer: Viewer, { command, id }: ExecRequest): boolean {
-  if (viewer.connection.access === "use") return true;
-  viewer.refuse(failure(command, id, "read-only: you cannot run commands"));
+  if (viewer.connection.rights.exec) return true;
+  viewer.refuse(failure(command, id, "you may not run commands on this machine"));
   return false;
 }
