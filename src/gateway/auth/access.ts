@@ -86,7 +86,12 @@ export class Access {
   // --- internal ---
 
   async #denial(principal: Principal, action: Action, agent?: AgentRow): Promise<Denial | null> {
-    if (action === "public" || action === "any") return null;
+    if (action === "public") return null;
+    // What a share may do with its session is asked of `viewerRights`: over HTTP it does nothing but say what it is.
+    if (principal.credential.kind === "share" && action !== "share:read") {
+      return { code: "scope", message: SHARE_ONLY };
+    }
+    if (action === "any") return null;
     const rule: Rule = RULES[action];
     const { user, credential } = principal;
     if (credential.kind === "join") {
@@ -95,9 +100,7 @@ export class Access {
     if (rule.byAgent && credential.kind === "token" && credential.scopes.includes("agent")) {
       if (!agent || credential.agentId === agent.id) return null;
     }
-    if (credential.kind === "share") {
-      return action === "share:read" ? null : { code: "scope", message: SHARE_ONLY };
-    }
+    if (credential.kind === "share") return null;
     if (!passes(credential.scopes, rule)) return { code: "scope", message: scopeMessage(credential.scopes) };
     if (rule.admin && !user.is_admin) {
       return { code: "not_admin", message: "this is for administrators of this gateway" };
