@@ -8,7 +8,7 @@ import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { loggedAudit } from "./audit/audit.ts";
 import { recordInputRefused } from "./audit/input-refused.ts";
-import { Access } from "./auth/access.ts";
+import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
@@ -271,11 +271,16 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
     return agents.map((agent) => containerView(agent, presences.get(agent.id)));
   };
   return {
-    async one(id: string) {
+    async one(id: string, list: AgentListOf) {
       const agent = await store.agents.get(id);
-      return agent && ((await view([agent]))[0] ?? null);
+      const isShown =
+        agent &&
+        (list.all ||
+          agent.user_id === list.userId ||
+          (await store.grants.levelOf(list.userId, agent)) !== null);
+      return isShown ? ((await view([agent]))[0] ?? null) : null;
     },
-    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
     limit: quotas.agents,
   };
 }
