@@ -9,8 +9,9 @@ export interface NewToken {
   prefix: string;
 }
 
-export function makeToken(): NewToken {
-  const token = `rexec_${randomBytes(32).toString("hex")}`;
+/** @param kind what it is beside an API token: `share` makes `rexec_share_…` */
+export function makeToken(kind: "" | "share" = ""): NewToken {
+  const token = `rexec_${kind && `${kind}_`}${randomBytes(32).toString("hex")}`;
   return { token, hash: hashToken(token), prefix: tokenPrefix(token) };
 }
 

@@ -6,6 +6,7 @@ import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { Shares } from "./shares.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -16,6 +17,7 @@ export interface Store {
   readonly agents: Agents;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly shares: Shares;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -41,6 +43,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     agents,
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };
