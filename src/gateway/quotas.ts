@@ -25,6 +25,10 @@ export const DEAD_TOKENS_LISTED = 1_000;
 
 /** Rights that one user may have given. */
 export const GRANTS_OF_USER = 1_000;
+/** Shares of one user that count, those that are over and stay listed, and the viewers of one share. */
+export const SHARES_OF_USER = 100;
+export const DEAD_SHARES_LISTED = 100;
+export const VIEWERS_OF_SHARE = 16;
 /** Groups of a gateway, and the members of one. */
 export const GROUPS = 1_000;
 export const MEMBERS_OF_GROUP = 10_000;

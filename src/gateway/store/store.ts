@@ -9,6 +9,7 @@ import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
@@ -24,6 +25,7 @@ export interface Store {
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
   readonly joins: Joins;
+  readonly shares: Shares;
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
@@ -56,6 +58,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
     joins: new Joins(opened.database),
+    shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
     close: () => opened.close(),
