@@ -7,9 +7,11 @@ import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import type { AuditLog } from "./audit/audit.ts";
+import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
@@ -117,6 +119,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
+      onInputRefused: (agentId, viewer, session, refusal) =>
+        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
     },
     recorder(store, logger),
   );
@@ -133,11 +137,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const authenticator = new Authenticator(
-      store,
-      signIns,
-      [new SessionSource(store, times)],
-      (address, reason) => audit.record({ action: "token.refused", address, details: { reason } }),
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
     );
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
@@ -148,11 +150,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       authenticator,
       access,
       audit,
-      auditTail: auditing.tail,
       operations,
       quotas,
       signIn,
       passwords,
+      auditTail: auditing.tail,
       downloads,
       logger,
     });
@@ -276,6 +278,7 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
       const agent = await store.agents.get(id);
       const isShown =
         agent &&
+        !agent.pending &&
         (list.all ||
           agent.user_id === list.userId ||
           (await store.grants.levelOf(list.userId, agent)) !== null);

@@ -4,9 +4,12 @@ import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
+import { descriptionRoutes } from "./description.ts";
 import { inviteRoutes } from "./invites.ts";
+import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
@@ -15,7 +18,10 @@ import { userRoutes } from "./users.ts";
 
 export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
+  ...registrationRoutes,
   ...agentRoutes,
+  ...descriptionRoutes,
+  ...joinRoutes,
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,

@@ -6,6 +6,7 @@ import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { peerName } from "../../lib/tcp-received.ts";
 import type { LivenessTimes } from "../../link/liveness.ts";
+import { STATUS_PENDING } from "../../protocol/close-codes.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import {
   RESULT_MESSAGE_BYTES,
@@ -95,7 +96,7 @@ export async function upgradeSocket(
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Not the 429s: the log has the reason of those already.
-    if (error.status !== 429) {
+    if (error.status !== 429 && error.status !== STATUS_PENDING) {
       const who = `${networkOf(info.address)} ${error.code}`;
       const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
       gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
@@ -140,6 +141,7 @@ async function admitToAgent(
   const rights = terminal ? await viewerRights(principal, agent, deps) : null;
   if (!rights) {
     await deps.access.require(principal, "agent:connect", agent);
+    if (agent.pending) throw pending();
     await noteHeaders(request.headers, agent, deps);
   }
   using seat = terminal ? await takeSeat(agent, principal, deps) : null;
@@ -188,6 +190,12 @@ async function admitFollower(
   );
   deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
+}
+
+/** The agent dials again until its machine is accepted. */
+function pending(): ApiError {
+  const message = "this machine waits to be accepted: rexec accept";
+  return new ApiError(STATUS_PENDING, "agent_pending", message, { "Retry-After": "5" });
 }
 
 function checkMethod({ method }: Request): void {

@@ -163,11 +163,6 @@ async function connect(file: string): Promise<SQL> {
   }
 }
 
-/** A statement that waits blocks the whole process. */
-async function setPatience(sql: SQL, waits: boolean): Promise<void> {
-  await sql.unsafe(`PRAGMA busy_timeout = ${waits ? BUSY_TIMEOUT_MS : 0}`);
-}
-
 /**
  * Flips a number that is nothing to the tables, so that a full or read-only disk is noticed: SQLite writes nothing where
  * a row becomes what it was.
@@ -184,6 +179,11 @@ async function tryOut(database: Database): Promise<void> {
     }
   });
   if (!Array.isArray(rows) || rows.length !== 1) throw new Error("the store has lost its first migration");
+}
+
+/** A statement that waits blocks the whole process. */
+async function setPatience(sql: SQL, waits: boolean): Promise<void> {
+  await sql.unsafe(`PRAGMA busy_timeout = ${waits ? BUSY_TIMEOUT_MS : 0}`);
 }
 
 /** A database of another program is left alone. */

@@ -4,10 +4,12 @@ import { Agents } from "./agents.ts";
 import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
+import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
@@ -22,6 +24,8 @@ export interface Store {
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
+  readonly joins: Joins;
+  readonly shares: Shares;
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
@@ -53,6 +57,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
+    joins: new Joins(opened.database),
+    shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
     close: () => opened.close(),
