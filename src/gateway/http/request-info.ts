@@ -1,12 +1,15 @@
 /** Where a request comes from and under which address its sender knows the gateway. */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { REQUEST_ID, requestIdOf } from "./request-id.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
 /** The sender of a request, and the address that it used. */
 export interface RequestInfo {
   /** The sender's IP address. */
   address: string;
+  /** A trusted proxy's, or our own. */
+  requestId: string;
   /** Origin and path prefix of this gateway as the sender reaches it, without a trailing slash. */
   publicUrl: string;
   /** Origins of the gateway's own pages. A page of another site cannot have one of them, by DNS rebinding neither. */
@@ -29,7 +32,8 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
   const proxied = options.trusted.has(plainAddress(peer));
   const forwarded = (name: string) => (proxied ? headers.get(name) : null);
   const address = senderOf(forwarded("x-forwarded-for"), plainAddress(peer), options.trusted);
-  if (options.publicUrl) return { address, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
+  const sender = { address, requestId: requestIdOf(forwarded(REQUEST_ID)) };
+  if (options.publicUrl) return { ...sender, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
   const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
   const forwardedProto = forwarded("x-forwarded-proto")?.split(",")[0]?.trim();
   const scheme =
@@ -37,7 +41,7 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
       ? forwardedProto
       : new URL(options.listening).protocol.replace(":", "");
   const publicUrl = HOST.test(host) && hostProblem(host) === null ? `${scheme}://${host}` : options.listening;
-  return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
+  return { ...sender, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
 }
 
 /**
