@@ -1,6 +1,7 @@
 /** Where a request comes from and under which address its sender knows the gateway. */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { addressIn } from "./address.ts";
 import { REQUEST_ID, requestIdOf } from "./request-id.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
@@ -29,9 +30,10 @@ export interface ProxyOptions {
 /** @param peer address of the other end of the TCP connection */
 export function requestInfo(request: Request, peer: string, options: ProxyOptions): RequestInfo {
   const { headers } = request;
-  const proxied = options.trusted.has(plainAddress(peer));
+  const nearest = addressIn(peer) ?? peer;
+  const proxied = options.trusted.has(nearest);
   const forwarded = (name: string) => (proxied ? headers.get(name) : null);
-  const address = senderOf(forwarded("x-forwarded-for"), plainAddress(peer), options.trusted);
+  const address = senderOf(forwarded("x-forwarded-for"), nearest, options.trusted);
   const sender = { address, requestId: requestIdOf(forwarded(REQUEST_ID)) };
   if (options.publicUrl) return { ...sender, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
   const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
@@ -59,12 +61,16 @@ export function hostProblem(host: string | null): string | null {
 /** A name, an IPv4 or bracketed IPv6 address, and a port: nothing that could mean something to a shell or a page. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
 
-/** The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. */
+/**
+ * The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. The same
+ * holds for what is left of an entry that is no address. Empty entries count for nothing (RFC 9110 section 5.6.1).
+ */
 function senderOf(forwardedFor: string | null, peer: string, trusted: TrustedProxies): string {
   let sender = peer;
-  for (const hop of (forwardedFor ?? "").split(",").slice(-MAX_HOPS).reverse()) {
-    const address = plainAddress(hop.trim());
-    if (!isIP(address)) break;
+  const hops = (forwardedFor ?? "").split(",").filter((hop) => hop.trim() !== "");
+  for (const hop of hops.slice(-MAX_HOPS).reverse()) {
+    const address = addressIn(hop);
+    if (address === null) break;
     sender = address;
     if (!trusted.has(address)) break;
   }
@@ -78,9 +84,4 @@ function cannotBeRebound(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const name = new URL(url).hostname.replace(/^\[|\]$/g, "");
   return isIP(name) !== 0 || /(^|\.)localhost$/.test(name) || name === hostname().toLowerCase();
-}
-
-/** An IPv4 address as IPv6 writes it, as IPv4. */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
 }
