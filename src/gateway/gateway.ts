@@ -21,6 +21,7 @@ import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
@@ -58,6 +59,8 @@ export interface GatewayOptions {
   /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
   trustProxy?: readonly string[] | undefined;
   logger: Logger;
+  /** Takes a line for each request; without it none is made. */
+  requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
@@ -186,6 +189,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         v1Only: options.v1Only ?? false,
       },
       proxy: { publicUrl, trusted },
+      requestLog: options.requestLog,
     });
     const adminToken = await firstTokenOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
