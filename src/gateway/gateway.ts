@@ -6,16 +6,23 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
-import { Access } from "./auth/access.ts";
+import { appendEntry } from "./audit/append.ts";
+import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import { recordInputRefused } from "./audit/input-refused.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
+import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { JoinSource } from "./auth/join-source.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -29,6 +36,7 @@ import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
+import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
 /** What `rexec serve` sets by its options. */
@@ -56,10 +64,15 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -79,6 +92,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -92,6 +106,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
@@ -105,22 +121,45 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
+      onInputRefused: (agentId, viewer, session, refusal) =>
+        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
     },
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const audit = loggedAudit(logger);
-    const sources = [new JoinSource(store, audit)];
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins), sources);
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      operations,
+      quotas,
+      signIn,
+      passwords,
+      auditTail: auditing.tail,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -148,7 +187,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       proxy: { publicUrl, trusted },
     });
-    const adminToken = await firstTokenOnce(server, store);
+    const adminToken = await firstTokenOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -164,17 +203,23 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -190,6 +235,7 @@ export async function newAdminToken(dataDir: string): Promise<string> {
   try {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
+    await appendEntry(store.audits, adminTokenEntry(admin));
     return await adminTokenFor(store, admin.id);
   } catch (error) {
     throw explained(error, dataDir);
@@ -207,19 +253,29 @@ function explained(error: unknown, dataDir: string): unknown {
 }
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+async function firstTokenOnce(
+  server: ReturnType<typeof startServer>,
+  store: Store,
+  audit: AuditLog,
+): Promise<string | null> {
   try {
-    return await firstToken(store);
+    return await firstToken(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
 }
 
-async function firstToken(store: Store): Promise<string | null> {
+async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
   if (await store.users.firstAdmin()) return null;
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
+  audit.record(adminTokenEntry(admin));
   return adminTokenFor(store, admin.id);
+}
+
+function adminTokenEntry({ username }: UserRow): AuditEntry {
+  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
 }
 
 async function adminTokenFor(store: Store, userId: string): Promise<string> {
@@ -270,11 +326,17 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
     return agents.map((agent) => containerView(agent, presences.get(agent.id)));
   };
   return {
-    async one(id: string) {
+    async one(id: string, list: AgentListOf) {
       const agent = await store.agents.get(id);
-      return agent && !agent.pending ? ((await view([agent]))[0] ?? null) : null;
+      const isShown =
+        agent &&
+        !agent.pending &&
+        (list.all ||
+          agent.user_id === list.userId ||
+          (await store.grants.levelOf(list.userId, agent)) !== null);
+      return isShown ? ((await view([agent]))[0] ?? null) : null;
     },
-    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
     limit: quotas.agents,
   };
 }
@@ -293,16 +355,10 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(
-  server: ReturnType<typeof startServer>,
-  hub: Hub,
-  store: Store,
-  limitMs: number,
-): Promise<void> {
+async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await store.close();
 }

@@ -23,6 +23,9 @@ export const CLOSE_VIEWER_REPLACED = 4002;
 export const CLOSE_AGENT_OFFLINE = 4003;
 /** The viewer's session ended: its shell exited. */
 export const CLOSE_SESSION_ENDED = 4005;
+/** An administrator or a manager of the machine closed the viewer's connection: final. */
+export const CLOSE_KICKED = 4006;
+export const REASON_KICKED = "your connection was closed by a manager of this machine";
 /** The peer sent too much that could not be understood, or did not read for too long. */
 export const CLOSE_POLICY = 1008;
 /** A message of more bytes than there may be (RFC 6455). */

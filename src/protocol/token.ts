@@ -1,6 +1,6 @@
 /**
  * Tokens: `rexec_` and 64 hex digits, or (from some servers) a JWT that expires. A word in between says that a token is
- * of another kind: `rexec_join_…` registers machines and does nothing else.
+ * of another kind: `rexec_join_…` registers machines, `rexec_share_…` shows one session, and neither does anything else.
  */
 
 const PREFIX = "rexec_";
@@ -9,6 +9,8 @@ const SHOWN = 6;
 
 /** The beginning of a join token. */
 export const JOIN_PREFIX = `${PREFIX}join_`;
+/** The beginning of a share's token. */
+export const SHARE_PREFIX = `${PREFIX}share_`;
 
 /** The part of a token that may be shown and stored: its first 12 characters, behind the word for its kind. */
 export function tokenPrefix(token: string): string {

@@ -20,6 +20,12 @@ export interface ViewerRights {
   readonly exec: boolean;
 }
 
+/** A list of agents: those that the user sees, or of every user. */
+export interface AgentListOf {
+  readonly userId: string;
+  readonly all: boolean;
+}
+
 /** What a share may do with its one session: the name of its scope, and the level that it is. */
 const SHARE_LEVELS: Readonly<Record<string, Level>> = { "share:view": "view", "share:type": "use" };
 
@@ -58,6 +64,10 @@ export class Access {
 
   /** What a viewer's socket of the caller may do at an agent. */
   async viewerRights(principal: Principal, agent: AgentRow): Promise<ViewerRights> {
+    if (principal.credential.kind === "share") {
+      const level = await this.level(principal, agent);
+      return { watch: reaches(level, "view"), use: reaches(level, "use"), exec: false };
+    }
     const [watch, use, exec] = await Promise.all([
       this.may(principal, "agent:watch", agent),
       this.may(principal, "agent:use", agent),
@@ -83,21 +93,31 @@ export class Access {
     );
   }
 
+  /** Whose list of agents a follower is told of: it goes by the user, and by whether it acts as an administrator. */
+  listOf(principal: Principal): AgentListOf {
+    return { userId: principal.user.id, all: isAdministrator(principal) };
+  }
+
   // --- internal ---
 
   async #denial(principal: Principal, action: Action, agent?: AgentRow): Promise<Denial | null> {
     const { user, credential } = principal;
-    if (credential.kind === "join" && action !== "public" && action !== "agents:register") {
+    if (action === "public") return null;
+    if (credential.kind === "join" && action !== "agents:register") {
       return { code: "join_token", message: JOIN_ONLY };
     }
-    if (action === "public" || action === "any") return null;
+    // What a share may do with its session is asked of `viewerRights`: over HTTP it does nothing but say what it is.
+    if (credential.kind === "share" && action !== "share:read") {
+      return { code: "scope", message: SHARE_ONLY };
+    }
+    if (action === "any") return null;
     const rule: Rule = RULES[action];
     if (credential.kind === "join") return null;
     if (agent?.pending && !WHILE_PENDING.has(action)) return { code: "agent_pending", message: PENDING };
     if (rule.byAgent && credential.kind === "token" && credential.scopes.includes("agent")) {
       if (!agent || credential.agentId === agent.id) return null;
     }
-    if (credential.kind === "share") return this.#shareDenial(principal, rule, agent);
+    if (credential.kind === "share") return null;
     if (!passes(credential.scopes, rule)) return { code: "scope", message: scopeMessage(credential.scopes) };
     if (rule.admin && !user.is_admin) {
       return { code: "not_admin", message: "this is for administrators of this gateway" };
@@ -113,11 +133,6 @@ export class Access {
     if (level === null) return { code: "not_yours", message: "this agent belongs to someone else" };
     const message = `this needs the right "${rule.level}" on the agent, and ${user.username} has "${level}"`;
     return { code: "not_yours", message };
-  }
-
-  async #shareDenial(principal: Principal, rule: Rule, agent?: AgentRow): Promise<Denial | null> {
-    const level = agent && rule.level && !rule.byAgent ? await this.level(principal, agent) : null;
-    return rule.level && reaches(level, rule.level) ? null : { code: "scope", message: SHARE_ONLY };
   }
 
   async #userLevel(principal: Principal, agent: AgentRow): Promise<Level | null> {
@@ -153,6 +168,7 @@ const UNRESTRICTED: ReadonlySet<Action> = new Set<Action>([
   "account:manage",
   "tokens:manage",
   "tokens:create",
+  "agents:follow",
   "agents:register",
   "joins:manage",
   "audit:read",

@@ -1,6 +1,6 @@
 /** Making and hashing tokens. A token has 256 random bits, so a plain SHA-256 is enough: there is nothing to guess. */
 import { createHash, randomBytes } from "node:crypto";
-import { JOIN_PREFIX, tokenPrefix } from "../../protocol/token.ts";
+import { JOIN_PREFIX, SHARE_PREFIX, tokenPrefix } from "../../protocol/token.ts";
 
 /** A new token in full. Only its hash and prefix are stored. */
 export interface NewToken {
@@ -12,6 +12,11 @@ export interface NewToken {
 /** A token that registers machines and does nothing else. */
 export function makeJoinToken(): NewToken {
   return newToken(JOIN_PREFIX);
+}
+
+/** A token that shows one session and does nothing else. */
+export function makeShareToken(): NewToken {
+  return newToken(SHARE_PREFIX);
 }
 
 export function makeToken(): NewToken {

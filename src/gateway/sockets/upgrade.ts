@@ -18,9 +18,16 @@ import { LENGTHS } from "../../protocol/values.ts";
 import type { Access, ViewerRights } from "../auth/access.ts";
 import type { Admission, Admissions } from "../auth/admissions.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
+import {
+  type Credentials,
+  chooseSubprotocol,
+  offersV2,
+  pageCredentials,
+  socketCredentials,
+} from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import type { Principal } from "../auth/principal.ts";
+import { requireOwnPage } from "../auth/same-origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
@@ -125,7 +132,9 @@ async function admitToAgent(
   checkMethod(request);
   checkUpgrade(request);
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
-  const credentials = socketCredentials(request, url);
+  const credentials = terminal
+    ? pageCredentials(request, url, info.publicUrl)
+    : socketCredentials(request, url);
   if (terminal) checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
@@ -165,7 +174,7 @@ async function admitFollower(
 ): Promise<void> {
   checkMethod(request);
   checkUpgrade(request);
-  const credentials = socketCredentials(request, url);
+  const credentials = pageCredentials(request, url, info.publicUrl);
   checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   await deps.access.require(principal, "agents:follow");
@@ -179,7 +188,7 @@ async function admitFollower(
     deps.timings,
     onFault(deps, "the socket of a follower failed"),
   );
-  deps.acceptor.follower(connection, principal.user.id);
+  deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
 }
 
@@ -217,6 +226,10 @@ function checkOrigin(
   info: RequestInfo,
   deps: UpgradeDeps,
 ): void {
+  if (credentials?.from === "cookie") {
+    requireOwnPage(request.headers, { ...info, ...deps });
+    return;
+  }
   const origin = request.headers.get("origin");
   if (originAllowed(origin, credentials?.from ?? "query", info.ownOrigins, deps.allowOrigins)) return;
   throw new ApiError(

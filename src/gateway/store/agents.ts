@@ -85,6 +85,11 @@ export class Agents {
     return validRows(agentRow, rows)[0] ?? null;
   }
 
+  /** Agents of all users. */
+  count(): Promise<number> {
+    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM agents`));
+  }
+
   /**
    * In the order of their registration; without those that wait to be accepted, or these alone.
    * @param page null for all, which the user's quota bounds
