@@ -1,6 +1,7 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { DeviceCodes } from "./device-codes.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
@@ -12,6 +13,7 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly deviceCodes: DeviceCodes;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -35,6 +37,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    deviceCodes: new DeviceCodes(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };
