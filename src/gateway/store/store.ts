@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { DeviceCodes } from "./device-codes.ts";
+import { Factors } from "./factors.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
@@ -14,6 +15,7 @@ export interface Store {
   readonly tokens: Tokens;
   readonly agents: Agents;
   readonly deviceCodes: DeviceCodes;
+  readonly factors: Factors;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -38,6 +40,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     tokens: new Tokens(opened.database),
     agents,
     deviceCodes: new DeviceCodes(opened.database),
+    factors: new Factors(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };
