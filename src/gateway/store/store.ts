@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { DeviceCodes } from "./device-codes.ts";
 import { Factors } from "./factors.ts";
+import { Grants } from "./grants.ts";
+import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
@@ -16,6 +18,8 @@ export interface Store {
   readonly agents: Agents;
   readonly deviceCodes: DeviceCodes;
   readonly factors: Factors;
+  readonly groups: Groups;
+  readonly grants: Grants;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -41,6 +45,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     agents,
     deviceCodes: new DeviceCodes(opened.database),
     factors: new Factors(opened.database),
+    groups: new Groups(opened.database),
+    grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };
