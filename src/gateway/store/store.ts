@@ -8,6 +8,7 @@ import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { SignInSteps } from "./sign-in-steps.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -18,6 +19,7 @@ export interface Store {
   readonly agents: Agents;
   readonly deviceCodes: DeviceCodes;
   readonly factors: Factors;
+  readonly signInSteps: SignInSteps;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly othersCanRead: boolean;
@@ -45,6 +47,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     agents,
     deviceCodes: new DeviceCodes(opened.database),
     factors: new Factors(opened.database),
+    signInSteps: new SignInSteps(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
