@@ -7,6 +7,7 @@ import type { Access } from "../auth/access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
 import type { Principal } from "../auth/principal.ts";
+import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
@@ -25,6 +26,7 @@ export interface ApiDeps {
   authenticator: Authenticator;
   access: Access;
   audit: AuditLog;
+  operations: Operations;
   quotas: Quotas;
   deviceFlow: DeviceFlow;
 }

@@ -3,6 +3,7 @@ import { accessRoutes } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { containerRoutes } from "./containers.ts";
 import { deviceRoutes } from "./device.ts";
+import { operationsRoutes } from "./operations.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
@@ -14,4 +15,5 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...accessRoutes,
   ...deviceRoutes,
+  ...operationsRoutes,
 ];

@@ -23,6 +23,8 @@ export interface Store {
   readonly groups: Groups;
   readonly grants: Grants;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }

@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { booleanColumn } from "./columns.ts";
 import type { Database } from "./database.ts";
+import { countOf } from "./page.ts";
 
 const userRow = z.object({
   id: z.string(),
@@ -44,6 +45,10 @@ export class Users {
   async get(id: string): Promise<UserRow | null> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM users WHERE id = ${id}`);
     return z.array(userRow).parse(rows)[0] ?? null;
+  }
+
+  count(): Promise<number> {
+    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM users`));
   }
 
   /** By its id or its user name. */
