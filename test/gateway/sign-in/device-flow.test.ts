@@ -88,7 +88,7 @@ describe("the device flow", () => {
         flow.decide(start.userCode, user, true),
       ]);
       expect(decisions.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected"]);
-      expect(flow.decide(start.userCode, user, true)).rejects.toMatchObject({
+      await expect(flow.decide(start.userCode, user, true)).rejects.toMatchObject({
         status: 404,
         code: "code_unknown",
       });
@@ -122,7 +122,7 @@ describe("the device flow", () => {
     withFlow(
       async (flow, user) => {
         const start = await begin(flow);
-        expect(flow.decide(start.userCode, user, true)).rejects.toMatchObject({ code: "code_unknown" });
+        await expect(flow.decide(start.userCode, user, true)).rejects.toMatchObject({ code: "code_unknown" });
         expect(await flow.redeem(start.deviceCode, HERE)).toMatchObject({ code: "expired_token" });
       },
       { lifetimeMs: -1, intervalS: 0 },
@@ -154,13 +154,16 @@ describe("the device flow", () => {
     withFlow(
       async (flow) => {
         for (let at = 0; at < 3; at += 1) await begin(flow, `2001:db8:1:1::${at}`);
-        expect(begin(flow, "2001:db8:1:1::99")).rejects.toMatchObject({
+        await expect(begin(flow, "2001:db8:1:1::99")).rejects.toMatchObject({
           status: 429,
           code: "too_many_sign_ins",
         });
         await begin(flow, "192.0.2.1");
         await begin(flow, "192.0.2.2");
-        expect(begin(flow, "192.0.2.3")).rejects.toMatchObject({ status: 429, code: "too_many_sign_ins" });
+        await expect(begin(flow, "192.0.2.3")).rejects.toMatchObject({
+          status: 429,
+          code: "too_many_sign_ins",
+        });
       },
       { most: 5, mostOfNetwork: 3 },
     ));
@@ -170,7 +173,7 @@ describe("the device flow", () => {
       async (flow) => {
         await begin(flow);
         await begin(flow);
-        expect(begin(flow)).rejects.toMatchObject({ status: 429, code: "too_many_tries" });
+        await expect(begin(flow)).rejects.toMatchObject({ status: 429, code: "too_many_tries" });
       },
       { requests: { burst: 2, refillMs: 60_000, maxAddresses: 10 } },
     ));
