@@ -7,7 +7,7 @@ import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { loggedAudit } from "./audit/audit.ts";
-import { Access } from "./auth/access.ts";
+import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
@@ -18,6 +18,7 @@ import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -64,6 +65,8 @@ export interface GatewayOptions {
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -83,6 +86,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -116,14 +120,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins), [
-      new SessionSource(store, times),
-    ]);
+    const authenticator = new Authenticator(store, signIns, [new SessionSource(store, times)]);
     const access = new Access(store);
     const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
@@ -134,6 +139,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       authenticator,
       access,
       audit,
+      operations,
       quotas,
       signIn,
       passwords,
@@ -183,7 +189,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -193,6 +201,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
@@ -289,11 +298,16 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
     return agents.map((agent) => containerView(agent, presences.get(agent.id)));
   };
   return {
-    async one(id: string) {
+    async one(id: string, list: AgentListOf) {
       const agent = await store.agents.get(id);
-      return agent && ((await view([agent]))[0] ?? null);
+      const isShown =
+        agent &&
+        (list.all ||
+          agent.user_id === list.userId ||
+          (await store.grants.levelOf(list.userId, agent)) !== null);
+      return isShown ? ((await view([agent]))[0] ?? null) : null;
     },
-    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
     limit: quotas.agents,
   };
 }

@@ -20,6 +20,12 @@ export interface ViewerRights {
   readonly exec: boolean;
 }
 
+/** A list of agents: those that the user sees, or of every user. */
+export interface AgentListOf {
+  readonly userId: string;
+  readonly all: boolean;
+}
+
 /** What a share may do with its one session: the name of its scope, and the level that it is. */
 const SHARE_LEVELS: Readonly<Record<string, Level>> = { "share:view": "view", "share:type": "use" };
 
@@ -79,6 +85,11 @@ export class Access {
     );
   }
 
+  /** Whose list of agents a follower is told of: it goes by the user, and by whether it acts as an administrator. */
+  listOf(principal: Principal): AgentListOf {
+    return { userId: principal.user.id, all: isAdministrator(principal) };
+  }
+
   // --- internal ---
 
   async #denial(principal: Principal, action: Action, agent?: AgentRow): Promise<Denial | null> {
@@ -136,6 +147,7 @@ const UNRESTRICTED: ReadonlySet<Action> = new Set<Action>([
   "account:manage",
   "tokens:manage",
   "tokens:create",
+  "agents:follow",
   "agents:register",
   "joins:manage",
   "audit:read",

@@ -11,6 +11,7 @@ import type { Principal } from "../auth/principal.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { sessionCookie } from "../auth/session-cookie.ts";
 import type { SignIn } from "../auth/sign-in.ts";
+import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -28,6 +29,7 @@ export interface ApiDeps {
   authenticator: Authenticator;
   access: Access;
   audit: AuditLog;
+  operations: Operations;
   quotas: Quotas;
   signIn: SignIn;
   passwords: Passwords;

@@ -4,6 +4,7 @@ import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
 import { containerRoutes } from "./containers.ts";
 import { inviteRoutes } from "./invites.ts";
+import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -22,4 +23,5 @@ export const ROUTES: readonly Route[] = [
   ...userRoutes,
   ...inviteRoutes,
   ...pageRoutes,
+  ...operationsRoutes,
 ];

@@ -6,6 +6,7 @@ import { CLOSE_AGENT_OFFLINE, CLOSE_POLICY, CLOSE_TOO_BIG } from "../../protocol
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import type { AgentListOf } from "../auth/access.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Timings } from "../timings.ts";
@@ -136,9 +137,9 @@ export class SocketAcceptor {
     });
   }
 
-  /** A follower of a user's list of agents. */
-  follower(connection: Connection, userId: string): void {
-    this.#options.feed.accept(connection, userId, () => this.#options.hub.connections.opened(connection));
+  /** A follower of a list of agents. */
+  follower(connection: Connection, list: AgentListOf): void {
+    this.#options.feed.accept(connection, list, () => this.#options.hub.connections.opened(connection));
   }
 
   // --- internal ---

@@ -145,6 +145,18 @@ export class Hub implements AgentDirectory {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
   }
 
+  /** How many there are of all in this process. */
+  census(): { agents: number; viewers: number; sessions: number; ringMemory: number } {
+    const census = { agents: 0, viewers: 0, sessions: 0, ringMemory: 0 };
+    for (const room of this.#rooms.values()) {
+      if (room.uplink) census.agents += 1;
+      census.viewers += room.viewerCount;
+      census.sessions += room.knownSessions;
+      census.ringMemory += room.ringMemory;
+    }
+    return census;
+  }
+
   /** Sockets that are open or closing. */
   get connectionCount(): number {
     return this.connections.count;

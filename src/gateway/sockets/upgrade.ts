@@ -186,7 +186,7 @@ async function admitFollower(
     deps.timings,
     onFault(deps, "the socket of a follower failed"),
   );
-  deps.acceptor.follower(connection, principal.user.id);
+  deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
 }
 

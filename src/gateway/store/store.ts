@@ -21,6 +21,8 @@ export interface Store {
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }

@@ -70,6 +70,10 @@ export class Users {
     return z.array(userRow).parse(rows)[0] ?? null;
   }
 
+  count(): Promise<number> {
+    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM users`));
+  }
+
   /** By its id or its user name. */
   async find(reference: string): Promise<UserRow | null> {
     const rows = await this.#database.run(
