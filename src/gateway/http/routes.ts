@@ -34,4 +34,5 @@ export const ROUTES: readonly Route[] = [
   ...inviteRoutes,
   ...pageRoutes,
   ...auditRoutes,
+  ...operationsRoutes,
 ];
