@@ -2,9 +2,9 @@
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken } from "../gateway/admin-token-file.ts";
+import { backUp } from "../gateway/backup/database-copy.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { QUOTAS } from "../gateway/quotas.ts";
-import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { homeFolder } from "../lib/home.ts";
 import { createLogger, type Logger } from "../lib/log.ts";

@@ -6,6 +6,7 @@ export const adminCommand = withHelp(
     meta: { name: "admin", description: "Look after a gateway and its data folder" },
     subCommands: {
       backup: () => import("./backup.ts").then((module) => module.backupCommand),
+      restore: () => import("./restore.ts").then((module) => module.restoreCommand),
     },
   }),
   {
