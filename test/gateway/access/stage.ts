@@ -15,6 +15,7 @@ export const BODIES: Readonly<Record<string, (stage: Stage) => Promise<unknown>>
   "POST /api/tokens": async () => ({ name: "made", scopes: ["read"] }),
   "POST /api/agents/register": async () => ({ name: "made" }),
   "PATCH /api/agents/:id": async () => ({ description: "changed" }),
+  "POST /api/joins": async () => ({}),
   "POST /api/grants": async (stage) => ({ user: stage.bystander, target: stage.lastAgent, level: "view" }),
   "POST /api/groups": async () => ({ name: `group-${crypto.randomUUID()}` }),
   "POST /api/groups/:group/members": async (stage) => ({ user: stage.bystander }),
@@ -89,6 +90,7 @@ export class Stage {
   async address(path: string, agent: Agent): Promise<string> {
     let filled = path.replace(":id", agent.id).replace(":session", "main");
     if (filled.includes(":token")) filled = filled.replace(":token", (await this.#mint(["read"])).id);
+    if (filled.includes(":join")) filled = filled.replace(":join", await this.#join());
     if (filled.includes(":grant")) filled = filled.replace(":grant", await this.#grant(agent));
     if (filled.includes(":group")) filled = filled.replace(":group", await this.#group());
     if (path.includes("members/:user")) filled = filled.replace(":user", this.bystander);
@@ -144,6 +146,11 @@ export class Stage {
       this.#owner.token,
     );
     return json.id;
+  }
+
+  /** A join token of the owner. */
+  async #join(): Promise<string> {
+    return (await this.#gateway.api("POST", "/api/joins", {}, this.#owner.token)).json.id;
   }
 
   async #group(): Promise<string> {
