@@ -7,6 +7,7 @@ import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
+import { Passkeys } from "./passkeys.ts";
 import { storeProblem } from "./problems.ts";
 import { SignInSteps } from "./sign-in-steps.ts";
 import { Tokens } from "./tokens.ts";
@@ -20,6 +21,7 @@ export interface Store {
   readonly deviceCodes: DeviceCodes;
   readonly factors: Factors;
   readonly signInSteps: SignInSteps;
+  readonly passkeys: Passkeys;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly othersCanRead: boolean;
@@ -50,6 +52,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     deviceCodes: new DeviceCodes(opened.database),
     factors: new Factors(opened.database),
     signInSteps: new SignInSteps(opened.database),
+    passkeys: new Passkeys(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
