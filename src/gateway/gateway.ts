@@ -16,9 +16,10 @@ import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
-import { explained, firstToken } from "./first-admin.ts";
+import { explained, firstAdministrator } from "./first-start.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
@@ -29,12 +30,13 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
-export { newAdminToken } from "./first-admin.ts";
+export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
@@ -55,8 +57,12 @@ export interface GatewayOptions {
   /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
   trustProxy?: readonly string[] | undefined;
   logger: Logger;
+  /** Takes a line for each request; without it none is made. */
+  requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
+  /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
+  deviceFlow?: Partial<DeviceFlowLimits> | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -84,6 +90,8 @@ export interface Gateway {
   readonly publicUrl: string;
   /** The first administrator's token; null but on the very first start. */
   readonly adminToken: string | null;
+  /** The secret of a login link for that administrator, as `loginLinkUrl` takes it; null like the token. */
+  readonly loginLink: string | null;
   /** The folder that downloads come from; null without one. */
   readonly downloads: string | null;
   readonly store: Store;
@@ -153,6 +161,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       signIn,
       passwords,
       auditTail: auditing.tail,
+      deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       downloads,
       logger,
     });
@@ -182,8 +191,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         v1Only: options.v1Only ?? false,
       },
       proxy: { publicUrl, trusted },
+      requestLog: options.requestLog,
     });
-    const adminToken = await firstTokenOnce(server, store, audit);
+    const first = await firstSecretsOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -196,7 +206,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     return {
       url,
       publicUrl: publicUrl ?? url,
-      adminToken,
+      adminToken: first?.token ?? null,
+      loginLink: first?.link ?? null,
       downloads,
       store,
       hub,
@@ -224,14 +235,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
 // --- internal ---
 
-/** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(
-  server: ReturnType<typeof startServer>,
-  store: Store,
-  audit: AuditLog,
-): Promise<string | null> {
+/** Made once the gateway listens: a start that fails must not use up the secrets that are shown once. */
+async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store, audit: AuditLog) {
   try {
-    return await firstToken(store, audit);
+    return await firstAdministrator(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
