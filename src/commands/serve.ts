@@ -15,6 +15,7 @@ import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
+import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
@@ -62,6 +63,7 @@ export const serveCommand = withHelp(
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
       const gateway = await createGateway({
         ...options,
+        audit: { ...options.audit, datagram: unixDatagram },
         downloads,
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,

@@ -2,9 +2,11 @@
  * All settings of `rexec serve`, each declared once. Options, variables, keys of the YAML file, `--print-config`, help and
  * docs/gateway-config.md follow from this table. Where a value goes is in `gateway-options.ts`.
  */
+import { AUDIT_DAYS } from "../audit/retention.ts";
 import { QUOTAS } from "../quotas.ts";
+import { syslogAddress, webhookUrl } from "./collector-kinds.ts";
 import { choice, count, list, origin, path, proxyAddress, publicUrl, text, time, toggle } from "./kinds.ts";
-import { optional, type Setting, setting } from "./setting.ts";
+import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
 const quota = count("N", 1, MAX_QUOTA);
@@ -147,6 +149,32 @@ export const SETTINGS = {
     kind: time("1m", "365d"),
     default: "30d",
     description: "A browser's session ends after this long, whatever its user does",
+  }),
+  auditDays: setting({
+    flag: "audit-days",
+    key: "audit.days",
+    kind: count("DAYS", 1, 36_500),
+    default: String(AUDIT_DAYS),
+    description: "Entries of the audit log are kept for so many days",
+  }),
+  auditSyslog: optional({
+    flag: "audit-syslog",
+    key: "audit.syslog",
+    kind: syslogAddress,
+    description:
+      "Send the audit log to a syslog server: udp://HOST:514, tcp://HOST:601, tls://HOST:6514, unix:///dev/log",
+  }),
+  auditWebhook: optional({
+    flag: "audit-webhook",
+    key: "audit.webhook",
+    kind: webhookUrl,
+    description: "Post the audit log to this URL as JSON, signed with --audit-webhook-secret-file",
+  }),
+  auditWebhookSecret: secret({
+    flag: "audit-webhook-secret",
+    key: "audit.webhook_secret",
+    kind: text("SECRET"),
+    description: "Key of the signature (HMAC-SHA256) of what is posted to --audit-webhook",
   }),
   v1Only: setting({
     flag: "v1-only",
