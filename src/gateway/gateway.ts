@@ -10,12 +10,17 @@ import { loggedAudit } from "./audit/audit.ts";
 import { recordInputRefused } from "./audit/input-refused.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
+import { ShareSource } from "./auth/share-source.ts";
 import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -56,10 +61,14 @@ export interface GatewayOptions {
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -79,6 +88,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -115,13 +125,34 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const authenticator = new Authenticator(store, signIns, [
+      new SessionSource(store, times),
+      new ShareSource(store),
+    ]);
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      operations,
+      quotas,
+      signIn,
+      passwords,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -139,6 +170,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         admissions: hub.admissions,
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
+        audit,
         authenticator,
         access,
         quotas,
@@ -165,7 +197,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -175,6 +209,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);

@@ -17,6 +17,9 @@ export const QUOTAS: Quotas = { agents: 5_000, tokens: 1_000, viewers: 1_000, se
 /** Live tokens of one agent. It needs one, and a second one while it changes from one to the other. */
 export const TOKENS_OF_AN_AGENT = 16;
 
+/** Users of a gateway: also the length of a list without `limit`. */
+export const USERS = 5_000;
+
 /** Revoked and expired tokens that stay listed for each user. Older ones are deleted. */
 export const DEAD_TOKENS_LISTED = 1_000;
 

@@ -63,6 +63,8 @@ export const tokenInfo = z.object({
   token_prefix: exact(LENGTHS.word, 1),
   scopes: lenient(z.nullable(someOf(word, COUNTS.scopes))),
   agent_id: lenient(z.nullable(answerId)),
+  /** Ours: agents that it is restricted to. */
+  only_agents: lenient(someOf(brief(LENGTHS.tag + 4), COUNTS.tags)),
   last_used_at: lenient(z.nullable(time)),
   expires_at: lenient(z.nullable(time)),
   created_at: lenient(time),

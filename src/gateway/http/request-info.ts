@@ -1,6 +1,7 @@
 /** Where a request comes from and under which address its sender knows the gateway. */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { bareHost, isLoopback } from "../../lib/proxy.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
 /** The sender of a request, and the address that it used. */
@@ -11,6 +12,8 @@ export interface RequestInfo {
   publicUrl: string;
   /** Origins of the gateway's own pages. A page of another site cannot have one of them, by DNS rebinding neither. */
   ownOrigins: readonly string[];
+  /** It was sent by a program on this machine to an address of this machine, and no proxy passed it on. */
+  isLocal: boolean;
 }
 
 /** What is known of the way between a sender and this gateway. */
@@ -29,7 +32,10 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
   const proxied = options.trusted.has(plainAddress(peer));
   const forwarded = (name: string) => (proxied ? headers.get(name) : null);
   const address = senderOf(forwarded("x-forwarded-for"), plainAddress(peer), options.trusted);
-  if (options.publicUrl) return { address, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
+  const isLocal = cameFromHere(headers, plainAddress(peer));
+  if (options.publicUrl) {
+    return { address, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl], isLocal };
+  }
   const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
   const forwardedProto = forwarded("x-forwarded-proto")?.split(",")[0]?.trim();
   const scheme =
@@ -37,7 +43,7 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
       ? forwardedProto
       : new URL(options.listening).protocol.replace(":", "");
   const publicUrl = HOST.test(host) && hostProblem(host) === null ? `${scheme}://${host}` : options.listening;
-  return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
+  return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [], isLocal };
 }
 
 /**
@@ -54,6 +60,29 @@ export function hostProblem(host: string | null): string | null {
 
 /** A name, an IPv4 or bracketed IPv6 address, and a port: nothing that could mean something to a shell or a page. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
+
+/**
+ * Looks at the real peer: what a header says of the sender's address anyone may write. A proxy on this machine is such a
+ * peer too; it gives itself away by the headers that it adds, or by a Host that others know. So does a page whose name
+ * was rebound to this machine.
+ */
+function cameFromHere(headers: Headers, peer: string): boolean {
+  if (!isLoopback(peer) || PASSED_ON.some((name) => headers.has(name))) return false;
+  const host = headers.get("host") ?? "";
+  return URL.canParse(`http://${host}/`) && isLoopback(bareHost(new URL(`http://${host}/`)));
+}
+
+/** A proxy adds one of them. */
+const PASSED_ON = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-real-ip",
+  "cf-connecting-ip",
+  "true-client-ip",
+];
 
 /** The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. */
 function senderOf(forwardedFor: string | null, peer: string, trusted: TrustedProxies): string {

@@ -1,10 +1,16 @@
 /** Every declared route of the gateway. A file of routes is in here or it does not exist. */
 import { accessRoutes } from "./access.ts";
+import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
 import { containerRoutes } from "./containers.ts";
+import { inviteRoutes } from "./invites.ts";
+import { operationsRoutes } from "./operations.ts";
+import { pageRoutes } from "./pages/routes.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { userRoutes } from "./users.ts";
 
 export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
@@ -12,4 +18,10 @@ export const ROUTES: readonly Route[] = [
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,
+  ...operationsRoutes,
+  ...signInRoutes,
+  ...accountRoutes,
+  ...userRoutes,
+  ...inviteRoutes,
+  ...pageRoutes,
 ];

@@ -95,17 +95,27 @@ export interface SeatRequest {
   readonly userId: string;
   /** Viewers that the user may have on all agents. */
   readonly userLimit: number;
+  /** With a limit of its own: a share. */
+  readonly credential?: { readonly id: string; readonly limit: number } | undefined;
 }
 
 /** Why there is no seat. */
-export type SeatRefusal = "offline" | "agent_full" | "user_full";
+export type SeatRefusal = "offline" | "agent_full" | "user_full" | "share_full";
 
 /**
  * `created`, `updated` and `deleted` come from the API, `updated` also from the agent; the others come from its link.
- * An agent that is `superseded` stays connected, by another link. One that is `deleted` is not also `disconnected`.
+ * An agent that is `superseded` stays connected, by another link. One that is `deleted` is not also `disconnected`. One
+ * that is `transferred` belongs to `userId` from now on, and connects again.
  */
 export interface AgentEvent {
-  readonly type: "created" | "updated" | "deleted" | "connected" | "superseded" | "disconnected";
+  readonly type:
+    | "created"
+    | "updated"
+    | "deleted"
+    | "connected"
+    | "superseded"
+    | "disconnected"
+    | "transferred";
   readonly agentId: string;
   readonly userId: string;
 }

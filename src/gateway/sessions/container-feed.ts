@@ -27,6 +27,7 @@ const CHANGES = {
   disconnected: "stopped",
   updated: "updated",
   deleted: "deleted",
+  transferred: "created",
 } as const satisfies Record<AgentEvent["type"], string | null>;
 type ContainerChange = NonNullable<(typeof CHANGES)[AgentEvent["type"]]>;
 

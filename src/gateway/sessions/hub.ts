@@ -5,6 +5,7 @@ import {
   CLOSE_GOING_AWAY,
   CLOSE_KICKED,
   REASON_AGENT_DELETED,
+  CLOSE_RETRY,
   REASON_KICKED,
 } from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
@@ -102,6 +103,7 @@ export class Hub implements AgentDirectory {
     if (this.viewerCount(request.agentId) + ofAgent >= MAX_VIEWERS) return "agent_full";
     const ofUser = seats.filter(({ userId }) => userId === request.userId).length;
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
+    if (request.credential && this.#isFull(request.credential)) return "share_full";
     const protocolOf = () => {
       const now = this.#connected(request.agentId);
       return now && (now.speaksV2 ? "v2" : "v1");
@@ -127,6 +129,10 @@ export class Hub implements AgentDirectory {
 
   async publish(event: DirectoryEvent): Promise<void> {
     if (event.type === "deleted") this.agentDeleted(event.agentId);
+    // What is counted by its owner is counted anew when it is back.
+    if (event.type === "transferred") {
+      this.#rooms.get(event.agentId)?.uplink?.connection.close(CLOSE_RETRY, "the agent has another owner");
+    }
     if (event.type === "credential_revoked") {
       this.admissions.credentialRevoked(event.id);
       this.connections.closeOfCredential(event.id);
@@ -153,6 +159,18 @@ export class Hub implements AgentDirectory {
 
   viewerCount(agentId: string): number {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  /** How many there are of all in this process. */
+  census(): { agents: number; viewers: number; sessions: number; ringMemory: number } {
+    const census = { agents: 0, viewers: 0, sessions: 0, ringMemory: 0 };
+    for (const room of this.#rooms.values()) {
+      if (room.uplink) census.agents += 1;
+      census.viewers += room.viewerCount;
+      census.sessions += room.knownSessions;
+      census.ringMemory += room.ringMemory;
+    }
+    return census;
   }
 
   /** Sockets that are open or closing. */
@@ -212,6 +230,11 @@ export class Hub implements AgentDirectory {
   }
 
   // --- internal ---
+
+  #isFull({ id, limit }: NonNullable<SeatRequest["credential"]>): boolean {
+    const seats = [...this.#seats].filter(({ credential }) => credential?.id === id).length;
+    return this.connections.viewersOfCredential(id) + seats >= limit;
+  }
 
   readonly #onFault = (error: unknown): void =>
     reportFault(this.#options.logger, "the tick of the gateway failed", error);

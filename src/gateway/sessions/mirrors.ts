@@ -47,6 +47,18 @@ export class Mirrors {
     return this.#mirrors.get(instance)?.readers.size ?? 0;
   }
 
+  /** Names of the sessions that have a mirror and have not ended. */
+  *running(): Iterable<string> {
+    for (const { info, end } of this.#mirrors.values()) if (!end) yield info.session;
+  }
+
+  /** Bytes of memory of all rings. */
+  get memory(): number {
+    let sum = 0;
+    for (const { ring } of this.#mirrors.values()) sum += ring.memory;
+    return sum;
+  }
+
   /** Whether a session of that name has readers. */
   isWatched(session: string): boolean {
     for (const { info, isWatched } of this.#mirrors.values()) {

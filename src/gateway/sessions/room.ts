@@ -140,6 +140,16 @@ export class Room implements KindHost {
     return this.v1.running;
   }
 
+  /** Running shells that are known without asking the agent: those of v1 messages, and those that have a mirror. */
+  get knownSessions(): number {
+    return new Set([...this.runningShells.map(({ session }) => session), ...this.#mirrors.running()]).size;
+  }
+
+  /** Bytes of memory of the copies of sessions' output. */
+  get ringMemory(): number {
+    return this.#mirrors.memory;
+  }
+
   /** All sessions with the number of their viewers; an agent that speaks v2 is asked. Null where it does not answer. */
   async list(): Promise<SessionInfo[] | null> {
     if (this.uplink && !this.link) return this.runningShells;

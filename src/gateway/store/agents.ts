@@ -81,6 +81,11 @@ export class Agents {
     return validRows(agentRow, rows)[0] ?? null;
   }
 
+  /** Agents of all users. */
+  count(): Promise<number> {
+    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM agents`));
+  }
+
   /** In the order of their registration. @param page null for all, which the user's quota bounds */
   async listOfUser(userId: string, page: Page | null = null): Promise<AgentRow[]> {
     const rows = await this.#database.run(

@@ -12,11 +12,15 @@ export interface OpenedFolder {
   database: Database;
   /** Other accounts can read the folder, which existed before the gateway opened it. */
   othersCanRead: boolean;
+  /** Writes and reads; rejects with SQLite's error, also where another process holds the file for longer than a moment. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Milliseconds that a statement waits for another process, such as a backup, to let go of the file. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** As above, for a check: SQLite waits on our only thread, and everything waits with it. */
+const CHECK_TIMEOUT_MS = 100;
 
 /**
  * Opens `gateway.db` in the folder. Makes a missing folder with mode 0700, files with 0600.
@@ -33,6 +37,7 @@ export async function openFolder(folder: string, exclusive: boolean): Promise<Op
     return {
       database,
       othersCanRead: (statSync(folder).mode & 0o077) !== 0,
+      check: () => tryOut(database),
       async close() {
         await database.close();
         await lock?.close();
@@ -131,6 +136,24 @@ async function connect(file: string): Promise<SQL> {
     await sql.close();
     throw storeProblem(file, error, "bad_database");
   }
+}
+
+/**
+ * Flips a number that is nothing to the tables, so that a full or read-only disk is noticed: SQLite writes nothing where
+ * a row becomes what it was.
+ */
+async function tryOut(database: Database): Promise<void> {
+  const rows: unknown = await database.run(async (sql) => {
+    await sql.unsafe(`PRAGMA busy_timeout = ${CHECK_TIMEOUT_MS}`);
+    try {
+      const [row] = await sql.unsafe("PRAGMA user_version");
+      await sql.unsafe(`PRAGMA user_version = ${row?.user_version === 1 ? 0 : 1}`);
+      return await sql`SELECT version FROM schema_migrations WHERE version = 1`;
+    } finally {
+      await sql.unsafe(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
+  });
+  if (!Array.isArray(rows) || rows.length !== 1) throw new Error("the store has lost its first migration");
 }
 
 /** A database of another program is left alone. */

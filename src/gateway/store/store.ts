@@ -4,9 +4,11 @@ import { Agents } from "./agents.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
+import { OneTimeLinks } from "./one-time-links.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { Shares } from "./shares.ts";
+import { SignInSessions } from "./sign-in-sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -18,7 +20,11 @@ export interface Store {
   readonly groups: Groups;
   readonly grants: Grants;
   readonly shares: Shares;
+  readonly signInSessions: SignInSessions;
+  readonly links: OneTimeLinks;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -44,7 +50,10 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     shares: new Shares(opened.database),
+    signInSessions: new SignInSessions(opened.database),
+    links: new OneTimeLinks(opened.database),
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }
