@@ -8,15 +8,19 @@ import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { shareRoutes } from "./shares.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
+import { viewerRoutes } from "./viewers.ts";
 
 export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
   ...agentRoutes,
   ...containerRoutes,
   ...sessionRoutes,
+  ...shareRoutes,
+  ...viewerRoutes,
   ...accessRoutes,
   ...operationsRoutes,
   ...signInRoutes,

@@ -4,8 +4,8 @@ import {
   CLOSE_DELETED,
   CLOSE_GOING_AWAY,
   CLOSE_KICKED,
-  REASON_AGENT_DELETED,
   CLOSE_RETRY,
+  REASON_AGENT_DELETED,
   REASON_KICKED,
 } from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
