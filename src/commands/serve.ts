@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken } from "../gateway/admin-token-file.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
+import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
 import { SETTINGS } from "../gateway/config/settings.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
@@ -54,10 +55,15 @@ export const serveCommand = withHelp(
       }
       if (typeof args.backup === "string") return writeBackup(dataDir, args.backup);
       raiseOpenFiles();
-      const logger = createLogger(config.get(SETTINGS.logLevel));
+      const logger = loggerOf(config);
       for (const warning of config.warnings) logger.warn(warning);
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
-      const gateway = await createGateway({ ...options, downloads, logger });
+      const gateway = await createGateway({
+        ...options,
+        downloads,
+        logger,
+        requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
+      });
       surviveFaults(logger);
       const signal = nextSignal();
       const shared = sharedUrl(gateway, config.get(SETTINGS.host), options.publicUrl !== undefined);
@@ -73,7 +79,10 @@ export const serveCommand = withHelp(
           `listening on ${host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      announce(firstWords(shared, gateway.adminToken, dataDir, logger));
+      const words = firstWords(shared, gateway.adminToken, dataDir, logger);
+      // A collector of JSON lines gets nothing else.
+      if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
+      else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
       const name = await signal;
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();
@@ -105,6 +114,11 @@ export const serveCommand = withHelp(
 );
 
 // --- internal ---
+
+function loggerOf(config: ServeConfig): Logger {
+  const format = config.get(SETTINGS.logFormat);
+  return createLogger(config.get(SETTINGS.logLevel), undefined, undefined, format);
+}
 
 async function writeBackup(dataDir: string, given: string): Promise<number> {
   if (!given) throw new UsageError("--backup wants a file", "rexec serve --backup /var/backups/rexec.db");

@@ -6,10 +6,13 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
+import { appendEntry } from "./audit/append.ts";
+import type { AuditEntry, AuditLog } from "./audit/audit.ts";
 import { recordInputRefused } from "./audit/input-refused.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
@@ -19,6 +22,7 @@ import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
@@ -34,6 +38,7 @@ import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
+import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 
 /** What `rexec serve` sets by its options. */
@@ -55,6 +60,8 @@ export interface GatewayOptions {
   /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
   trustProxy?: readonly string[] | undefined;
   logger: Logger;
+  /** Takes a line for each request; without it none is made. */
+  requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
@@ -65,6 +72,7 @@ export interface GatewayOptions {
   sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
@@ -102,11 +110,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
   const quotas = { ...QUOTAS, ...options.quotas };
-  const audit = loggedAudit(logger);
   const hub = new Hub(
     {
       timings,
@@ -122,6 +131,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
@@ -133,10 +143,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const authenticator = new Authenticator(store, signIns, [
-      new SessionSource(store, times),
-      new ShareSource(store),
-    ]);
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
@@ -150,6 +160,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       quotas,
       signIn,
       passwords,
+      auditTail: auditing.tail,
       downloads,
       logger,
     });
@@ -180,8 +191,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         v1Only: options.v1Only ?? false,
       },
       proxy: { publicUrl, trusted },
+      requestLog: options.requestLog,
     });
-    const adminToken = await firstTokenOnce(server, store);
+    const adminToken = await firstTokenOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -202,7 +214,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         operations.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
@@ -211,6 +225,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     feed.stop();
     operations.stop();
     hub.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -226,6 +241,7 @@ export async function newAdminToken(dataDir: string): Promise<string> {
   try {
     const admin = await store.users.firstAdmin();
     if (!admin) throw noAdmin(dataDir);
+    await appendEntry(store.audits, adminTokenEntry(admin));
     return await adminTokenFor(store, admin.id);
   } catch (error) {
     throw explained(error, dataDir);
@@ -243,19 +259,29 @@ function explained(error: unknown, dataDir: string): unknown {
 }
 
 /** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+async function firstTokenOnce(
+  server: ReturnType<typeof startServer>,
+  store: Store,
+  audit: AuditLog,
+): Promise<string | null> {
   try {
-    return await firstToken(store);
+    return await firstToken(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
 }
 
-async function firstToken(store: Store): Promise<string | null> {
+async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
   if (await store.users.firstAdmin()) return null;
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
+  audit.record(adminTokenEntry(admin));
   return adminTokenFor(store, admin.id);
+}
+
+function adminTokenEntry({ username }: UserRow): AuditEntry {
+  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
 }
 
 async function adminTokenFor(store: Store, userId: string): Promise<string> {
@@ -310,6 +336,7 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
       const agent = await store.agents.get(id);
       const isShown =
         agent &&
+        !agent.pending &&
         (list.all ||
           agent.user_id === list.userId ||
           (await store.grants.levelOf(list.userId, agent)) !== null);
@@ -334,16 +361,10 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(
-  server: ReturnType<typeof startServer>,
-  hub: Hub,
-  store: Store,
-  limitMs: number,
-): Promise<void> {
+async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await store.close();
 }

@@ -4,7 +4,7 @@
  */
 export function redact(text: string): string {
   return text
-    .replace(/rexec_(?:[a-z]{1,8}_)?[0-9a-f]{6,}/gi, (token) => `${token.slice(0, 12)}…`)
+    .replace(/(rexec_(?:[a-z]+_)?[0-9a-f]{6})[0-9a-f]*/gi, "$1…")
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]*/g, "eyJ…")
     .replace(/(token(?:=|%3d)["']?)(?!rexec_|eyJ…)[^&\s"']+/gi, "$1…")
     .replace(/(bearer +|rexec\.token\.)(?!rexec_|eyJ…)[^\s"',]+/gi, "$1…")

@@ -9,6 +9,8 @@ export const REASON_AGENT_DELETED = "the agent was deleted";
 export const REASON_TOKEN_REVOKED = "the token was revoked";
 export const REASON_TOKEN_EXPIRED = "the token expired";
 export const REASON_ACCESS_ENDED = "the right to this agent was taken away";
+/** The HTTP status of an agent's socket while its machine waits to be accepted ("Locked"): dial again. */
+export const STATUS_PENDING = 423;
 /** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
 export const CLOSE_RETRY = 1012;
 /** A limit is reached: later there may be room ("try again later", IANA's registry). */

@@ -1,9 +1,8 @@
 /** Shares as credentials: `rexec_share_` and 64 hex digits. */
+import { SHARE_PREFIX } from "../../protocol/token.ts";
 import type { Store } from "../store/store.ts";
 import type { CredentialSource, Principal, Refusal } from "./principal.ts";
 import { hashToken } from "./token.ts";
-
-const SHARE_TOKEN = /^rexec_share_/;
 
 /** The source for the tokens of shares. Owned by the authenticator. */
 export class ShareSource implements CredentialSource {
@@ -14,7 +13,7 @@ export class ShareSource implements CredentialSource {
   }
 
   takes(secret: string): boolean {
-    return SHARE_TOKEN.test(secret);
+    return secret.startsWith(SHARE_PREFIX);
   }
 
   /** The caller is the share's maker, with no more than the share allows. */

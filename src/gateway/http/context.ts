@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { AuditLog } from "../audit/audit.ts";
+import type { AuditTail } from "../audit/tail.ts";
 import type { Access } from "../auth/access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
@@ -30,6 +31,7 @@ export interface ApiDeps {
   access: Access;
   audit: AuditLog;
   operations: Operations;
+  auditTail: AuditTail;
   quotas: Quotas;
   signIn: SignIn;
   passwords: Passwords;

@@ -2,10 +2,14 @@
 import { accessRoutes } from "./access.ts";
 import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
+import { descriptionRoutes } from "./description.ts";
 import { inviteRoutes } from "./invites.ts";
+import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { shareRoutes } from "./shares.ts";
@@ -16,7 +20,10 @@ import { viewerRoutes } from "./viewers.ts";
 
 export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
+  ...registrationRoutes,
   ...agentRoutes,
+  ...descriptionRoutes,
+  ...joinRoutes,
   ...containerRoutes,
   ...sessionRoutes,
   ...shareRoutes,
@@ -28,4 +35,5 @@ export const ROUTES: readonly Route[] = [
   ...userRoutes,
   ...inviteRoutes,
   ...pageRoutes,
+  ...auditRoutes,
 ];

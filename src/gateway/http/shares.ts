@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { exact, givenName, LENGTHS } from "../../protocol/values.ts";
 import { isAdministrator } from "../auth/access.ts";
-import { makeToken } from "../auth/token.ts";
+import { makeShareToken } from "../auth/token.ts";
 import { SHARES_OF_USER } from "../quotas.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { isOver, SHARE_LEVELS, type ShareRow } from "../store/shares.ts";
@@ -53,7 +53,7 @@ export const shareRoutes: readonly Route[] = [
       // A guest may do no more than this very credential: one without terminals gives none away.
       await deps.access.require(principal, body.level === "view" ? "agent:watch" : "agent:use", agent);
       const { session, instance } = await runningSession(call);
-      const made = makeToken("share");
+      const made = makeShareToken();
       const share = await deps.store.shares.createWithin(
         made.hash,
         {
@@ -199,7 +199,7 @@ function shareView(share: ShareRow, agentName: string, by: string) {
 
 function record(
   { c, deps, principal }: KnownCall<unknown>,
-  { id, name }: AgentRow,
+  agent: AgentRow,
   share: ShareRow,
   action: string,
 ): void {
@@ -207,7 +207,7 @@ function record(
     action,
     principal,
     address: c.env.address,
-    agent: { id, name },
+    agent,
     session: share.session,
     target: share.name,
     details: { share: share.id, level: share.level, expires: share.expires_at },

@@ -70,7 +70,7 @@ export const viewerRoutes: readonly Route[] = [
         action: holder ? "control.taken" : "control.freed",
         principal,
         address: c.env.address,
-        agent: { id: agent.id, name: agent.name },
+        agent,
         session,
         ...(holder ? { target: holder.name } : {}),
       });
@@ -89,9 +89,9 @@ export const viewerRoutes: readonly Route[] = [
       if (viewer === undefined && session === undefined && body.user === undefined)
         throw new ApiError(400, "bad_body", "say which viewers: viewer, user or session");
       const userId = body.user === undefined ? undefined : await userIdOf(body.user, deps);
-      const { id, name } = agentOf(call);
-      const closed = await deps.directory.closeViewers(id, { viewer, session, userId });
-      return kicked(call, closed, body.revoke, { id, name });
+      const agent = agentOf(call);
+      const closed = await deps.directory.closeViewers(agent.id, { viewer, session, userId });
+      return kicked(call, closed, body.revoke);
     },
   }),
   route({
@@ -162,19 +162,18 @@ async function kicked(
   call: KnownCall<unknown>,
   closed: readonly ViewerPresence[],
   revoke: boolean,
-  agent?: { id: string; name: string },
 ): Promise<Response> {
   const { c, deps, principal } = call;
   const opened = new Map(revoke ? closed.map((viewer) => [viewer.credentialId, viewer]) : []);
   let revoked = 0;
   for (const viewer of opened.values()) if (await revokeCredential(call, viewer)) revoked += 1;
   for (const { id: viewer, user, agentId, sessions } of closed) {
-    const its = agent ?? { id: agentId, name: (await deps.store.agents.get(agentId))?.name ?? "" };
+    const agent = (await deps.store.agents.get(agentId)) ?? { id: agentId, name: "" };
     deps.audit.record({
       action: "viewer.kicked",
       principal,
       address: c.env.address,
-      agent: its,
+      agent,
       ...(sessions[0] === undefined ? {} : { session: sessions[0] }),
       target: user,
       details: { viewer, revoked: revoke },

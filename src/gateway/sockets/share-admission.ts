@@ -53,7 +53,7 @@ interface UseDeps {
 /** The socket is open: that the store fails now is no reason to close it. */
 export async function noteShareUse(
   { principal, address }: ConnectionInfo,
-  { id, name }: AgentRow,
+  agent: AgentRow,
   { audit, store, logger }: UseDeps,
 ): Promise<void> {
   const { credential } = principal;
@@ -62,7 +62,7 @@ export async function noteShareUse(
     action: "share.used",
     principal,
     address,
-    agent: { id, name },
+    agent,
     session,
     target: credential.name,
   });

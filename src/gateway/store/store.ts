@@ -1,11 +1,13 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Audits } from "./audit.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
+import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
-import { openFolder } from "./open.ts";
+import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
@@ -17,11 +19,13 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly audits: Audits;
   readonly groups: Groups;
   readonly grants: Grants;
-  readonly shares: Shares;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
+  readonly joins: Joins;
+  readonly shares: Shares;
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
@@ -38,6 +42,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await guardAudit(opened.database);
     await agents.dropOversized();
   } catch (error) {
     await opened.close().catch(() => {}); // the first error counts
@@ -47,11 +52,13 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    audits: new Audits(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
-    shares: new Shares(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
+    joins: new Joins(opened.database),
+    shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
     close: () => opened.close(),

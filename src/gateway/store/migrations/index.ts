@@ -4,7 +4,9 @@ import ephemeral from "./0002-ephemeral.sql" with { type: "text" };
 import paging from "./0003-paging.sql" with { type: "text" };
 import access from "./0004-access.sql" with { type: "text" };
 import signIn from "./0005-sign-in.sql" with { type: "text" };
+import joins from "./0007-joins.sql" with { type: "text" };
 import shares from "./0008-shares.sql" with { type: "text" };
+import audit from "./0009-audit.sql" with { type: "text" };
 
 /** One step of the schema. Applied once, in a transaction of its own. */
 export interface Migration {
@@ -21,5 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: "paging", sql: paging },
   { version: 4, name: "access", sql: access },
   { version: 5, name: "sign-in", sql: signIn },
+  { version: 7, name: "joins", sql: joins },
   { version: 8, name: "shares", sql: shares },
+  { version: 9, name: "audit", sql: audit },
 ];
