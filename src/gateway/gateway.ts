@@ -33,6 +33,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
@@ -64,6 +65,8 @@ export interface GatewayOptions {
   requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
+  /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
+  deviceFlow?: Partial<DeviceFlowLimits> | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -161,6 +164,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       signIn,
       passwords,
       auditTail: auditing.tail,
+      deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       downloads,
       logger,
     });

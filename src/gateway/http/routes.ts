@@ -5,6 +5,7 @@ import { agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
+import { deviceRoutes } from "./device.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
@@ -29,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   ...shareRoutes,
   ...viewerRoutes,
   ...accessRoutes,
+  ...deviceRoutes,
   ...operationsRoutes,
   ...signInRoutes,
   ...accountRoutes,

@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { Audits } from "./audit.ts";
+import { DeviceCodes } from "./device-codes.ts";
+import { Factors } from "./factors.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
@@ -11,6 +13,7 @@ import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
+import { SignInSteps } from "./sign-in-steps.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -20,6 +23,9 @@ export interface Store {
   readonly tokens: Tokens;
   readonly agents: Agents;
   readonly audits: Audits;
+  readonly deviceCodes: DeviceCodes;
+  readonly factors: Factors;
+  readonly signInSteps: SignInSteps;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
@@ -53,6 +59,9 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     tokens: new Tokens(opened.database),
     agents,
     audits: new Audits(opened.database),
+    deviceCodes: new DeviceCodes(opened.database),
+    factors: new Factors(opened.database),
+    signInSteps: new SignInSteps(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
