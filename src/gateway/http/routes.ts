@@ -13,9 +13,11 @@ import { pageRoutes } from "./pages/routes.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { shareRoutes } from "./shares.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
+import { viewerRoutes } from "./viewers.ts";
 
 export const ROUTES: readonly Route[] = [
   ...accessRoutes,
@@ -31,7 +33,9 @@ export const ROUTES: readonly Route[] = [
   ...pageRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
+  ...shareRoutes,
   ...signInRoutes,
   ...tokenRoutes,
   ...userRoutes,
+  ...viewerRoutes,
 ];
