@@ -7,7 +7,6 @@ import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import type { AuditLog } from "./audit/audit.ts";
-import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
@@ -128,8 +127,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      onInputRefused: (agentId, viewer, session, refusal) =>
-        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
+      audit,
     },
     recorder(store, logger),
   );
@@ -183,7 +181,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         directory,
         admissions: hub.admissions,
-        acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
+        acceptor: new SocketAcceptor({ hub, feed, timings, logger, audit }),
         feed,
         audit,
         authenticator,
@@ -201,6 +199,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
+      audit,
       logger,
       afterMs: timings.ephemeralMs,
     });

@@ -26,7 +26,8 @@ import {
   type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
-import { Room, type RoomOptions } from "./room.ts";
+import { Room } from "./room.ts";
+import type { RoomOptions } from "./room-options.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** Writes down what the agents of this process do. The hub does not wait for it. Times are RFC 3339. */
@@ -191,7 +192,7 @@ export class Hub implements AgentDirectory {
   /** The agent's socket is open: an older one of the same agent is closed. */
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
-    const room = this.#openRoom(agent.id);
+    const room = this.#openRoom(agent);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);
     if (isSuperseding) this.#tell(eventOf("superseded", agent));
@@ -245,10 +246,14 @@ export class Hub implements AgentDirectory {
     return room?.uplink ? room : null;
   }
 
-  #openRoom(agentId: string): Room {
+  #openRoom(agent: AgentRow): Room {
+    const { id: agentId } = agent;
     const known = this.#rooms.get(agentId);
-    if (known) return known;
-    const room = new Room(agentId, this.#options, this.#options.logger, () => {
+    if (known) {
+      known.audit.agent = agent;
+      return known;
+    }
+    const room = new Room(agent, this.#options, this.#options.logger, () => {
       if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
     });
     this.#rooms.set(agentId, room);
