@@ -14,7 +14,7 @@ export { connectionError } from "./connection-error.ts";
 /** A request and the schema of its answer. */
 export interface ApiRequest<T> {
   endpoint: Endpoint;
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   token?: string | undefined;
   body?: object | undefined;
@@ -151,7 +151,9 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
   const isCoded = IS_CODE.test(body?.data?.error ?? "");
   const code = body?.data?.code ?? (isCoded ? body?.data?.error : undefined);
   const said = body?.success ? (isCoded && body.data.message) || body.data.error : describeBody(text);
-  const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}`;
+  // Only its operator can say more of a fault of the server.
+  const id = status >= 500 && body?.data?.request_id ? ` (request ${body.data.request_id})` : "";
+  const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}${id}`;
   const hint =
     status === 401 && isJoinToken(request.token ?? "") ? NEW_JOIN_TOKEN : hintFor(status, code, url);
   return new HttpError(status, message, hint, code);

@@ -17,6 +17,8 @@ export const errorBody = z.object({
   code: lenient(word),
   /** Of some servers, which have the code in `error`. */
   message: lenient(brief(LENGTHS.error)),
+  /** Of ours: what the server's log calls the request. */
+  request_id: lenient(name),
 });
 
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */

@@ -134,6 +134,20 @@ export const SETTINGS = {
     default: "10m",
     description: "Forget agents of CI jobs (start --ephemeral) that left without a word after so long",
   }),
+  sessionIdle: setting({
+    flag: "session-idle",
+    key: "sign_in.session_idle",
+    kind: time("1m", "365d"),
+    default: "7d",
+    description: "A browser's session ends after this long without a request",
+  }),
+  sessionLimit: setting({
+    flag: "session-limit",
+    key: "sign_in.session_limit",
+    kind: time("1m", "365d"),
+    default: "30d",
+    description: "A browser's session ends after this long, whatever its user does",
+  }),
   v1Only: setting({
     flag: "v1-only",
     key: "v1_only",
@@ -147,7 +161,14 @@ export const SETTINGS = {
     kind: choice("debug", "info", "warn", "error", "silent"),
     default: "info",
     lastVariable: "REXEC_LOG",
-    description: "The least important lines that are logged",
+    description: "The least important lines that are logged; debug has one for each request",
+  }),
+  logFormat: setting({
+    flag: "log-format",
+    key: "log.format",
+    kind: choice("text", "json"),
+    default: "text",
+    description: "Lines for people and journals, or one JSON object a line",
   }),
 };
 

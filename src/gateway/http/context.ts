@@ -15,6 +15,7 @@ import type { SignIn } from "../auth/sign-in.ts";
 import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
+import type { DeviceFlow } from "../sign-in/device-flow.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -35,6 +36,7 @@ export interface ApiDeps {
   quotas: Quotas;
   signIn: SignIn;
   passwords: Passwords;
+  deviceFlow: DeviceFlow;
 }
 
 /**

@@ -5,6 +5,7 @@ import { agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
+import { deviceRoutes } from "./device.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
@@ -17,19 +18,20 @@ import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
 
 export const ROUTES: readonly Route[] = [
-  ...tokenRoutes,
-  ...registrationRoutes,
-  ...agentRoutes,
-  ...descriptionRoutes,
-  ...joinRoutes,
-  ...containerRoutes,
-  ...sessionRoutes,
   ...accessRoutes,
-  ...operationsRoutes,
-  ...signInRoutes,
   ...accountRoutes,
-  ...userRoutes,
-  ...inviteRoutes,
-  ...pageRoutes,
+  ...agentRoutes,
   ...auditRoutes,
+  ...containerRoutes,
+  ...descriptionRoutes,
+  ...deviceRoutes,
+  ...inviteRoutes,
+  ...joinRoutes,
+  ...operationsRoutes,
+  ...pageRoutes,
+  ...registrationRoutes,
+  ...sessionRoutes,
+  ...signInRoutes,
+  ...tokenRoutes,
+  ...userRoutes,
 ];

@@ -30,6 +30,7 @@ import type { Principal } from "../auth/principal.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
+import { REQUEST_ID } from "../http/request-id.ts";
 import type { RequestInfo } from "../http/request-info.ts";
 import type { Quotas } from "../quotas.ts";
 import type { SocketAcceptor, V1ViewerRequest } from "../sessions/acceptor.ts";
@@ -86,7 +87,10 @@ export async function upgradeSocket(
     using admission = deps.admissions.begin();
     const sender = { ...info, peer: peerOf(request, server) };
     const open = (connection: Connection, v2: boolean) => {
-      const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
+      const headers = {
+        "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2),
+        [REQUEST_ID]: info.requestId,
+      };
       if (server.upgrade(request, { data: { connection }, headers })) return;
       throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
     };
@@ -98,10 +102,10 @@ export async function upgradeSocket(
     // Not the 429s: the log has the reason of those already.
     if (error.status !== 429 && error.status !== STATUS_PENDING) {
       const who = `${networkOf(info.address)} ${error.code}`;
-      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
+      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message} (request ${info.requestId})`;
       gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
     }
-    return error.toResponse();
+    return error.toResponse(info.requestId);
   }
 }
 

@@ -2,15 +2,19 @@
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
 import { Audits } from "./audit.ts";
+import { DeviceCodes } from "./device-codes.ts";
+import { Factors } from "./factors.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
+import { Passkeys } from "./passkeys.ts";
 import { storeProblem } from "./problems.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
+import { SignInSteps } from "./sign-in-steps.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -20,6 +24,10 @@ export interface Store {
   readonly tokens: Tokens;
   readonly agents: Agents;
   readonly audits: Audits;
+  readonly deviceCodes: DeviceCodes;
+  readonly factors: Factors;
+  readonly signInSteps: SignInSteps;
+  readonly passkeys: Passkeys;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
@@ -53,6 +61,10 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     tokens: new Tokens(opened.database),
     agents,
     audits: new Audits(opened.database),
+    deviceCodes: new DeviceCodes(opened.database),
+    factors: new Factors(opened.database),
+    signInSteps: new SignInSteps(opened.database),
+    passkeys: new Passkeys(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),
