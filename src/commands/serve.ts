@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
+import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
 import { SETTINGS } from "../gateway/config/settings.ts";
 import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
@@ -56,10 +57,15 @@ export const serveCommand = withHelp(
       }
       if (typeof args.backup === "string") return writeBackup(dataDir, args.backup);
       raiseOpenFiles();
-      const logger = createLogger(config.get(SETTINGS.logLevel));
+      const logger = loggerOf(config);
       for (const warning of config.warnings) logger.warn(warning);
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
-      const gateway = await createGateway({ ...options, downloads, logger });
+      const gateway = await createGateway({
+        ...options,
+        downloads,
+        logger,
+        requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
+      });
       surviveFaults(logger);
       const signal = nextSignal();
       const shared = sharedUrl(gateway, config.get(SETTINGS.host), options.publicUrl !== undefined);
@@ -76,7 +82,10 @@ export const serveCommand = withHelp(
         );
       }
       rememberUrl(dataDir, shared, logger);
-      announce(firstWords(shared, gateway, dataDir, logger));
+      const words = firstWords(shared, gateway, dataDir, logger);
+      // A collector of JSON lines gets nothing else.
+      if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
+      else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
       const name = await signal;
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();
@@ -108,6 +117,11 @@ export const serveCommand = withHelp(
 );
 
 // --- internal ---
+
+function loggerOf(config: ServeConfig): Logger {
+  const format = config.get(SETTINGS.logFormat);
+  return createLogger(config.get(SETTINGS.logLevel), undefined, undefined, format);
+}
 
 async function writeBackup(dataDir: string, given: string): Promise<number> {
   if (!given) throw new UsageError("--backup wants a file", "rexec serve --backup /var/backups/rexec.db");

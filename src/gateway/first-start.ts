@@ -2,6 +2,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { RexecError } from "../lib/errors.ts";
+import { appendEntry } from "./audit/append.ts";
+import type { AuditEntry, AuditLog } from "./audit/audit.ts";
 import { LOGIN_LINK_MS, makeLinkSecret } from "./auth/secrets.ts";
 import { makeToken } from "./auth/token.ts";
 import { isDatabaseError } from "./store/open.ts";
@@ -17,9 +19,12 @@ export interface FirstSecrets {
 }
 
 /** Makes the administrator of an empty store; null where there is one. */
-export async function firstAdministrator(store: Store): Promise<FirstSecrets | null> {
+export async function firstAdministrator(store: Store, audit: AuditLog): Promise<FirstSecrets | null> {
   if (await store.users.firstAdmin()) return null;
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
+  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
+  audit.record(adminTokenEntry(admin));
+  audit.record({ action: "login_link.created", target: admin.username });
   return { token: await adminTokenFor(store, admin), link: (await loginLinkFor(store, admin)).secret };
 }
 
@@ -44,6 +49,7 @@ export function newAdminToken(dataDir: string): Promise<string> {
   return inFolder(dataDir, async (store) => {
     const admin = await store.users.activeAdmin();
     if (!admin) throw noAdmin(dataDir);
+    await appendEntry(store.audits, adminTokenEntry(admin));
     return adminTokenFor(store, admin);
   });
 }
@@ -65,6 +71,7 @@ export function newLoginLink(dataDir: string, reference?: string) {
       const hint = `enable the account first: rexec admin users enable ${user.username}`;
       throw new RexecError(`the user ${user.username} is disabled`, { code: "user_disabled", hint });
     }
+    await appendEntry(store.audits, { action: "login_link.created", target: user.username });
     return { ...(await loginLinkFor(store, user)), username: user.username };
   });
 }
@@ -87,6 +94,10 @@ async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>):
   } finally {
     await store.close();
   }
+}
+
+function adminTokenEntry({ username }: UserRow): AuditEntry {
+  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
 }
 
 async function adminTokenFor(store: Store, { id }: UserRow): Promise<string> {

@@ -6,9 +6,12 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
+import type { AuditLog } from "./audit/audit.ts";
+import { recordInputRefused } from "./audit/input-refused.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
@@ -17,6 +20,7 @@ import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { explained, firstAdministrator } from "./first-start.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
@@ -27,6 +31,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -53,8 +58,12 @@ export interface GatewayOptions {
   /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
   trustProxy?: readonly string[] | undefined;
   logger: Logger;
+  /** Takes a line for each request; without it none is made. */
+  requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
+  /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
+  deviceFlow?: Partial<DeviceFlowLimits> | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -63,6 +72,7 @@ export interface GatewayOptions {
   sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
@@ -102,6 +112,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
@@ -115,10 +127,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
+      onInputRefused: (agentId, viewer, session, refusal) =>
+        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
     },
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
@@ -130,9 +145,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const authenticator = new Authenticator(store, signIns, [new SessionSource(store, times)]);
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
-    const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
     const app = createApp({
@@ -145,6 +162,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       quotas,
       signIn,
       passwords,
+      auditTail: auditing.tail,
+      deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       downloads,
       logger,
     });
@@ -174,8 +193,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         v1Only: options.v1Only ?? false,
       },
       proxy: { publicUrl, trusted },
+      requestLog: options.requestLog,
     });
-    const first = await firstSecretsOnce(server, store);
+    const first = await firstSecretsOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -197,7 +217,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         operations.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
@@ -206,6 +228,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     feed.stop();
     operations.stop();
     hub.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -214,9 +237,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 // --- internal ---
 
 /** Made once the gateway listens: a start that fails must not use up the secrets that are shown once. */
-async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store) {
+async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store, audit: AuditLog) {
   try {
-    return await firstAdministrator(store);
+    return await firstAdministrator(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
@@ -262,6 +285,7 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
       const agent = await store.agents.get(id);
       const isShown =
         agent &&
+        !agent.pending &&
         (list.all ||
           agent.user_id === list.userId ||
           (await store.grants.levelOf(list.userId, agent)) !== null);
@@ -286,16 +310,10 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(
-  server: ReturnType<typeof startServer>,
-  hub: Hub,
-  store: Store,
-  limitMs: number,
-): Promise<void> {
+async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await store.close();
 }

@@ -17,6 +17,8 @@ export const errorBody = z.object({
   code: lenient(word),
   /** Of some servers, which have the code in `error`. */
   message: lenient(brief(LENGTHS.error)),
+  /** Of ours: what the server's log calls the request. */
+  request_id: lenient(name),
 });
 
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
@@ -121,6 +123,12 @@ export const registeredBody = z.object({
   /** Ours: the tags that were taken. */
   tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
   warning: lenient(brief(LENGTHS.error)),
+  /** Ours: the machine waits until it is accepted. */
+  pending: lenient(z.boolean()),
+  /** Ours: the server forgets the agent once it stays away. */
+  ephemeral: lenient(z.boolean()),
+  /** Ours: another agent of the account has the same name. */
+  namesake: lenient(z.boolean()),
 });
 export type Registered = z.infer<typeof registeredBody>;
 
@@ -146,6 +154,8 @@ export const agentBody = z.object({
   agent_version: lenient(word),
   /** Ours, of one agent that is not connected: it was a moment ago, and is likely to be again. */
   returning: lenient(z.boolean()),
+  /** Ours: it waits until it is accepted. */
+  pending: lenient(z.boolean()),
 });
 export type Agent = z.infer<typeof agentBody>;
 

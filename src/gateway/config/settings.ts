@@ -161,7 +161,14 @@ export const SETTINGS = {
     kind: choice("debug", "info", "warn", "error", "silent"),
     default: "info",
     lastVariable: "REXEC_LOG",
-    description: "The least important lines that are logged",
+    description: "The least important lines that are logged; debug has one for each request",
+  }),
+  logFormat: setting({
+    flag: "log-format",
+    key: "log.format",
+    kind: choice("text", "json"),
+    default: "text",
+    description: "Lines for people and journals, or one JSON object a line",
   }),
 };
 

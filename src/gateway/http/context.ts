@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { AuditLog } from "../audit/audit.ts";
+import type { AuditTail } from "../audit/tail.ts";
 import type { Access } from "../auth/access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
@@ -14,6 +15,7 @@ import type { SignIn } from "../auth/sign-in.ts";
 import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
+import type { DeviceFlow } from "../sign-in/device-flow.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -30,9 +32,11 @@ export interface ApiDeps {
   access: Access;
   audit: AuditLog;
   operations: Operations;
+  auditTail: AuditTail;
   quotas: Quotas;
   signIn: SignIn;
   passwords: Passwords;
+  deviceFlow: DeviceFlow;
 }
 
 /**

@@ -2,12 +2,16 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { bareHost, isLoopback } from "../../lib/proxy.ts";
+import { addressIn } from "./address.ts";
+import { REQUEST_ID, requestIdOf } from "./request-id.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
 /** The sender of a request, and the address that it used. */
 export interface RequestInfo {
   /** The sender's IP address. */
   address: string;
+  /** A trusted proxy's, or our own. */
+  requestId: string;
   /** Origin and path prefix of this gateway as the sender reaches it, without a trailing slash. */
   publicUrl: string;
   /** Origins of the gateway's own pages. A page of another site cannot have one of them, by DNS rebinding neither. */
@@ -29,13 +33,13 @@ export interface ProxyOptions {
 /** @param peer address of the other end of the TCP connection */
 export function requestInfo(request: Request, peer: string, options: ProxyOptions): RequestInfo {
   const { headers } = request;
-  const proxied = options.trusted.has(plainAddress(peer));
+  const nearest = addressIn(peer) ?? peer;
+  const proxied = options.trusted.has(nearest);
   const forwarded = (name: string) => (proxied ? headers.get(name) : null);
-  const address = senderOf(forwarded("x-forwarded-for"), plainAddress(peer), options.trusted);
-  const isLocal = cameFromHere(headers, plainAddress(peer));
-  if (options.publicUrl) {
-    return { address, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl], isLocal };
-  }
+  const address = senderOf(forwarded("x-forwarded-for"), nearest, options.trusted);
+  const isLocal = cameFromHere(headers, nearest);
+  const sender = { address, requestId: requestIdOf(forwarded(REQUEST_ID)), isLocal };
+  if (options.publicUrl) return { ...sender, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
   const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
   const forwardedProto = forwarded("x-forwarded-proto")?.split(",")[0]?.trim();
   const scheme =
@@ -43,7 +47,7 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
       ? forwardedProto
       : new URL(options.listening).protocol.replace(":", "");
   const publicUrl = HOST.test(host) && hostProblem(host) === null ? `${scheme}://${host}` : options.listening;
-  return { address, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [], isLocal };
+  return { ...sender, publicUrl, ownOrigins: cannotBeRebound(publicUrl) ? [publicUrl] : [] };
 }
 
 /**
@@ -84,12 +88,16 @@ const PASSED_ON = [
   "true-client-ip",
 ];
 
-/** The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. */
+/**
+ * The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. The same
+ * holds for what is left of an entry that is no address. Empty entries count for nothing (RFC 9110 section 5.6.1).
+ */
 function senderOf(forwardedFor: string | null, peer: string, trusted: TrustedProxies): string {
   let sender = peer;
-  for (const hop of (forwardedFor ?? "").split(",").slice(-MAX_HOPS).reverse()) {
-    const address = plainAddress(hop.trim());
-    if (!isIP(address)) break;
+  const hops = (forwardedFor ?? "").split(",").filter((hop) => hop.trim() !== "");
+  for (const hop of hops.slice(-MAX_HOPS).reverse()) {
+    const address = addressIn(hop);
+    if (address === null) break;
     sender = address;
     if (!trusted.has(address)) break;
   }
@@ -103,9 +111,4 @@ function cannotBeRebound(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const name = new URL(url).hostname.replace(/^\[|\]$/g, "");
   return isIP(name) !== 0 || /(^|\.)localhost$/.test(name) || name === hostname().toLowerCase();
-}
-
-/** An IPv4 address as IPv6 writes it, as IPv4. */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
 }

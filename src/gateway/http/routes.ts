@@ -2,10 +2,15 @@
 import { accessRoutes } from "./access.ts";
 import { accountRoutes } from "./account.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
+import { descriptionRoutes } from "./description.ts";
+import { deviceRoutes } from "./device.ts";
 import { inviteRoutes } from "./invites.ts";
+import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
@@ -14,14 +19,19 @@ import { userRoutes } from "./users.ts";
 
 export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
+  ...registrationRoutes,
   ...agentRoutes,
+  ...descriptionRoutes,
+  ...joinRoutes,
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,
+  ...deviceRoutes,
+  ...operationsRoutes,
   ...signInRoutes,
   ...accountRoutes,
   ...userRoutes,
   ...inviteRoutes,
   ...pageRoutes,
-  ...operationsRoutes,
+  ...auditRoutes,
 ];

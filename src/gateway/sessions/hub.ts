@@ -3,8 +3,10 @@ import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import {
   CLOSE_DELETED,
   CLOSE_GOING_AWAY,
+  CLOSE_KICKED,
   CLOSE_RETRY,
   REASON_AGENT_DELETED,
+  REASON_KICKED,
 } from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
 import { Admissions } from "../auth/admissions.ts";
@@ -19,7 +21,9 @@ import {
   type Presence,
   type SeatRefusal,
   type SeatRequest,
+  type ViewerPresence,
   type ViewerSeat,
+  type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
 import { Room, type RoomOptions } from "./room.ts";
@@ -73,6 +77,7 @@ export class Hub implements AgentDirectory {
       },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
+      control: async (session, wish) => this.#connected(agentId)?.audience.control(session, wish) ?? null,
     };
   }
 
@@ -109,6 +114,16 @@ export class Hub implements AgentDirectory {
       },
       [Symbol.dispose]: () => void this.#seats.delete(request),
     };
+  }
+
+  async viewers(agentId: string): Promise<readonly ViewerPresence[]> {
+    return this.#rooms.get(agentId)?.audience.list() ?? [];
+  }
+
+  async closeViewers(agentId: string | null, selection: ViewerSelection): Promise<readonly ViewerPresence[]> {
+    const one = agentId === null ? undefined : this.#rooms.get(agentId);
+    const rooms = agentId === null ? [...this.#rooms.values()] : one ? [one] : [];
+    return rooms.flatMap(({ audience }) => audience.close(selection, CLOSE_KICKED, REASON_KICKED));
   }
 
   async publish(event: DirectoryEvent): Promise<void> {

@@ -67,6 +67,13 @@ export class Mirrors {
     return false;
   }
 
+  /** Another viewer may type there: its size may count. */
+  controlChanged(session: string): void {
+    for (const mirror of this.#mirrors.values()) {
+      if (mirror.info.session === session) mirror.size.apply(performance.now());
+    }
+  }
+
   connect(link: AgentLink): void {
     this.#link = link;
     forEachSafely(this.#mirrors.values(), (mirror) => mirror.connect(link), this.#options.fault);

@@ -22,6 +22,8 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
+  /** What the viewer may do has changed. */
+  onRights?(): void;
   /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
 }
@@ -59,8 +61,7 @@ type State = "opening" | "open" | "closing" | "closed";
 /** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
-  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
-  rights: ViewerRights = NO_RIGHTS;
+  #rights: ViewerRights = NO_RIGHTS;
   readonly #stopMs: number;
   readonly #deadMs: number;
   readonly #liveness: Liveness;
@@ -108,6 +109,18 @@ export class Connection {
   /** To be called once, before the upgrade. */
   listen(events: ConnectionEvents): void {
     this.#events = events;
+  }
+
+  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
+  get rights(): ViewerRights {
+    return this.#rights;
+  }
+
+  set rights(rights: ViewerRights) {
+    const { watch, use, exec } = this.#rights;
+    const isSame = watch === rights.watch && use === rights.use && exec === rights.exec;
+    this.#rights = rights;
+    if (!isSame && this.#state === "open") this.#guarded(() => this.#events?.onRights?.());
   }
 
   get isOpen(): boolean {

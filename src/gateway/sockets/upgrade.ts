@@ -6,6 +6,7 @@ import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { peerName } from "../../lib/tcp-received.ts";
 import type { LivenessTimes } from "../../link/liveness.ts";
+import { STATUS_PENDING } from "../../protocol/close-codes.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import {
   RESULT_MESSAGE_BYTES,
@@ -29,6 +30,7 @@ import type { Principal } from "../auth/principal.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
+import { REQUEST_ID } from "../http/request-id.ts";
 import type { RequestInfo } from "../http/request-info.ts";
 import type { Quotas } from "../quotas.ts";
 import type { SocketAcceptor, V1ViewerRequest } from "../sessions/acceptor.ts";
@@ -85,7 +87,10 @@ export async function upgradeSocket(
     using admission = deps.admissions.begin();
     const sender = { ...info, peer: peerOf(request, server) };
     const open = (connection: Connection, v2: boolean) => {
-      const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
+      const headers = {
+        "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2),
+        [REQUEST_ID]: info.requestId,
+      };
       if (server.upgrade(request, { data: { connection }, headers })) return;
       throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
     };
@@ -95,12 +100,12 @@ export async function upgradeSocket(
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Not the 429s: the log has the reason of those already.
-    if (error.status !== 429) {
+    if (error.status !== 429 && error.status !== STATUS_PENDING) {
       const who = `${networkOf(info.address)} ${error.code}`;
-      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
+      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message} (request ${info.requestId})`;
       gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
     }
-    return error.toResponse();
+    return error.toResponse(info.requestId);
   }
 }
 
@@ -140,6 +145,7 @@ async function admitToAgent(
   const rights = terminal ? await viewerRights(principal, agent, deps) : null;
   if (!rights) {
     await deps.access.require(principal, "agent:connect", agent);
+    if (agent.pending) throw pending();
     await noteHeaders(request.headers, agent, deps);
   }
   using seat = terminal ? await takeSeat(agent, principal, deps) : null;
@@ -188,6 +194,12 @@ async function admitFollower(
   );
   deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
+}
+
+/** The agent dials again until its machine is accepted. */
+function pending(): ApiError {
+  const message = "this machine waits to be accepted: rexec accept";
+  return new ApiError(STATUS_PENDING, "agent_pending", message, { "Retry-After": "5" });
 }
 
 function checkMethod({ method }: Request): void {

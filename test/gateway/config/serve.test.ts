@@ -68,3 +68,34 @@ describe("rexec serve", () => {
     },
   );
 });
+
+test("rexec serve --log-format json writes nothing but JSON lines, where its output is no terminal", async () => {
+  const dataDir = join(home, "json");
+  const args = [binary("rexec"), "serve", "--port", "0", "--data", dataDir, "--log-format", "json"];
+  const child = Bun.spawn([...args, "--log-level", "debug"], {
+    cwd: home,
+    env: { HOME: home, PATH: "/usr/bin:/bin", REXEC_SERVE_PROT: "1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: 20_000,
+  });
+  let said = "";
+  const decoder = new TextDecoder();
+  let asked = false;
+  for await (const chunk of child.stderr) {
+    said += decoder.decode(chunk, { stream: true });
+    const url = /listens on (http:[^ ,"]+)/.exec(said)?.[1];
+    if (url && !asked) {
+      asked = true;
+      await fetch(`${url}/health`);
+    }
+    if (said.includes('"path":"/health"')) child.kill();
+  }
+  const lines = said.trimEnd().split("\n");
+  const objects = lines.map((line) => JSON.parse(line));
+  expect(objects.every(({ time, level, message }) => time && level && message)).toBe(true);
+  expect(objects.map(({ message }) => message).join("\n")).toContain("did you mean REXEC_SERVE_PORT?");
+  expect(objects.find(({ path }) => path === "/health")).toMatchObject({ level: "debug", status: 200 });
+  expect(await child.stdout.text()).toBe("");
+});
