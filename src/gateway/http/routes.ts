@@ -6,10 +6,13 @@ import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
+import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
+import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { passkeyRoutes } from "./passkeys.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -27,11 +30,14 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...accessRoutes,
   ...deviceRoutes,
+  ...factorRoutes,
+  ...passkeyRoutes,
   ...operationsRoutes,
   ...signInRoutes,
   ...accountRoutes,
   ...userRoutes,
   ...inviteRoutes,
   ...pageRoutes,
+  ...factorPageRoutes,
   ...auditRoutes,
 ];
