@@ -21,13 +21,6 @@ import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
 
 export const ROUTES: readonly Route[] = [
-  ...tokenRoutes,
-  ...registrationRoutes,
-  ...agentRoutes,
-  ...descriptionRoutes,
-  ...joinRoutes,
-  ...containerRoutes,
-  ...sessionRoutes,
   ...accessRoutes,
   ...deviceRoutes,
   ...factorRoutes,
@@ -39,5 +32,19 @@ export const ROUTES: readonly Route[] = [
   ...inviteRoutes,
   ...pageRoutes,
   ...factorPageRoutes,
+  ...accountRoutes,
+  ...agentRoutes,
   ...auditRoutes,
+  ...containerRoutes,
+  ...descriptionRoutes,
+  ...deviceRoutes,
+  ...inviteRoutes,
+  ...joinRoutes,
+  ...operationsRoutes,
+  ...pageRoutes,
+  ...registrationRoutes,
+  ...sessionRoutes,
+  ...signInRoutes,
+  ...tokenRoutes,
+  ...userRoutes,
 ];
