@@ -32,6 +32,8 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import { PasskeySignIn } from "./sign-in/passkeys.ts";
+import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -163,6 +165,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       passwords,
       auditTail: auditing.tail,
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
+      secondFactor: new SecondFactor(store),
+      passkeys: new PasskeySignIn(store),
       downloads,
       logger,
     });

@@ -6,10 +6,13 @@ import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
+import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
+import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { passkeyRoutes } from "./passkeys.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -27,10 +30,13 @@ export const ROUTES: readonly Route[] = [
   ...containerRoutes,
   ...descriptionRoutes,
   ...deviceRoutes,
+  ...factorPageRoutes,
+  ...factorRoutes,
   ...inviteRoutes,
   ...joinRoutes,
   ...operationsRoutes,
   ...pageRoutes,
+  ...passkeyRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,
