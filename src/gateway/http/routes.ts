@@ -8,6 +8,7 @@ import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
+import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { registrationRoutes } from "./registration.ts";
@@ -17,7 +18,7 @@ import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
 
-export const ROUTES: readonly Route[] = [
+const DECLARED: readonly Route[] = [
   ...tokenRoutes,
   ...registrationRoutes,
   ...agentRoutes,
@@ -35,3 +36,5 @@ export const ROUTES: readonly Route[] = [
   ...pageRoutes,
   ...auditRoutes,
 ];
+
+export const ROUTES: readonly Route[] = [...DECLARED, openApiRoute(() => ROUTES)];
