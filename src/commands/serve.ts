@@ -1,13 +1,15 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { keepAdminToken } from "../gateway/admin-token-file.ts";
+import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
 import { backUp } from "../gateway/backup/database-copy.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
 import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
 import { SETTINGS } from "../gateway/config/settings.ts";
-import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
+import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { rememberUrl } from "../gateway/known-url.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
@@ -79,7 +81,8 @@ export const serveCommand = withHelp(
           `listening on ${host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      const words = firstWords(shared, gateway.adminToken, dataDir, logger);
+      rememberUrl(dataDir, shared, logger);
+      const words = firstWords(shared, gateway, dataDir, logger);
       // A collector of JSON lines gets nothing else.
       if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
       else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
@@ -143,11 +146,13 @@ function nextSignal(): Promise<NodeJS.Signals> {
 }
 
 /** A token is shown to a terminal alone: what a service prints is kept in a journal. */
-function firstWords(url: string, token: string | null, dataDir: string, logger: Logger): string {
-  if (token === null) return greeting(url);
-  if (process.stdout.isTTY) return welcome(url, token);
+function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logger): string {
+  const { adminToken: token, loginLink } = gateway;
+  if (token === null || loginLink === null) return greeting(url);
+  const link = loginLinkUrl(url, loginLink);
+  if (process.stdout.isTTY) return welcome(url, token, link);
   try {
-    return welcomeWithFile(url, keepAdminToken(dataDir, token));
+    return welcomeWithFile(url, keepAdminToken(dataDir, token), keepLoginLink(dataDir, link));
   } catch (error) {
     if (!(error instanceof RexecError)) throw error;
     logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);

@@ -6,8 +6,7 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { appendEntry } from "./audit/append.ts";
-import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import type { AuditLog } from "./audit/audit.ts";
 import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
@@ -17,8 +16,8 @@ import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
-import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
+import { explained, firstAdministrator } from "./first-start.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import type { RequestLog } from "./http/request-log.ts";
@@ -35,11 +34,10 @@ import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
-import { isDatabaseError } from "./store/open.ts";
-import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
-import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+
+export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
@@ -93,6 +91,8 @@ export interface Gateway {
   readonly publicUrl: string;
   /** The first administrator's token; null but on the very first start. */
   readonly adminToken: string | null;
+  /** The secret of a login link for that administrator, as `loginLinkUrl` takes it; null like the token. */
+  readonly loginLink: string | null;
   /** The folder that downloads come from; null without one. */
   readonly downloads: string | null;
   readonly store: Store;
@@ -195,7 +195,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       proxy: { publicUrl, trusted },
       requestLog: options.requestLog,
     });
-    const adminToken = await firstTokenOnce(server, store, audit);
+    const first = await firstSecretsOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -207,7 +207,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     return {
       url,
       publicUrl: publicUrl ?? url,
-      adminToken,
+      adminToken: first?.token ?? null,
+      loginLink: first?.link ?? null,
       downloads,
       store,
       hub,
@@ -233,70 +234,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/**
- * Makes a new token of the administrator in a data folder, if the first one was lost. A gateway may be running on it.
- * @throws RexecError `no_admin`, or as `openStore`
- */
-export async function newAdminToken(dataDir: string): Promise<string> {
-  if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
-  const store = await openStore(dataDir, false);
-  try {
-    const admin = await store.users.firstAdmin();
-    if (!admin) throw noAdmin(dataDir);
-    await appendEntry(store.audits, adminTokenEntry(admin));
-    return await adminTokenFor(store, admin.id);
-  } catch (error) {
-    throw explained(error, dataDir);
-  } finally {
-    await store.close();
-  }
-}
-
 // --- internal ---
 
-/** A database that fails between opening and serving: a disk that has just filled up. */
-function explained(error: unknown, dataDir: string): unknown {
-  if (!isDatabaseError(error)) return error;
-  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
-}
-
-/** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(
-  server: ReturnType<typeof startServer>,
-  store: Store,
-  audit: AuditLog,
-): Promise<string | null> {
+/** Made once the gateway listens: a start that fails must not use up the secrets that are shown once. */
+async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store, audit: AuditLog) {
   try {
-    return await firstToken(store, audit);
+    return await firstAdministrator(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
-}
-
-async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
-  if (await store.users.firstAdmin()) return null;
-  const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
-  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
-  audit.record(adminTokenEntry(admin));
-  return adminTokenFor(store, admin.id);
-}
-
-function adminTokenEntry({ username }: UserRow): AuditEntry {
-  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
-}
-
-async function adminTokenFor(store: Store, userId: string): Promise<string> {
-  const made = makeToken();
-  await store.tokens.create(made, { userId, name: "admin", scopes: ["*"] });
-  return made.token;
-}
-
-function noAdmin(dataDir: string): RexecError {
-  return new RexecError(`there is no gateway's data in ${dataDir}`, {
-    code: "no_admin",
-    hint: "start the gateway once (rexec serve), or name its folder with --data",
-  });
 }
 
 /** Bun names no file when it cannot read one. */

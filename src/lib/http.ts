@@ -14,7 +14,7 @@ export { connectionError } from "./connection-error.ts";
 /** A request and the schema of its answer. */
 export interface ApiRequest<T> {
   endpoint: Endpoint;
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   token?: string | undefined;
   body?: object | undefined;

@@ -113,7 +113,7 @@ export async function openSession(
     target: user.username,
     details: { method, session: session.id },
   });
-  return { session, cookie: sessionCookieFor(secret, publicUrl, Math.floor(signIn.times.absoluteMs / 1000)) };
+  return { session, cookie: sessionCookieFor(secret, publicUrl, Math.ceil(signIn.times.absoluteMs / 1000)) };
 }
 
 /** Ends the session of the request's cookie, where it has one. @throws ApiError 403 for the page of another site */
