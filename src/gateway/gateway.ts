@@ -15,6 +15,7 @@ import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
+import { ShareSource } from "./auth/share-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { explained, firstAdministrator } from "./first-start.ts";
@@ -145,7 +146,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
     const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
       audit.record({ action: "token.refused", address, details: { reason } }),
     );
@@ -184,6 +185,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         admissions: hub.admissions,
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
+        audit,
         authenticator,
         access,
         quotas,

@@ -176,11 +176,14 @@ export const patchedAgentBody = z.object({
   warning: lenient(brief(LENGTHS.error)),
 });
 
-/** `PATCH /api/agents/{id}` request (`tags` is ours). */
+/** `PATCH /api/agents/{id}` request (`tags` and what follows is ours). */
 export const patchAgentBody = z.object({
   name: z.optional(givenName),
   description: z.optional(exact(LENGTHS.description)),
   tags: z.optional(givenTags),
+  /** Tags to give and to take off; the others stay. Not beside `tags`. */
+  add_tags: z.optional(givenTags),
+  remove_tags: z.optional(givenTags),
 });
 
 /** `GET /api/agents/{id}/status`. All but `status` is there of a connected agent alone. */

@@ -23,7 +23,7 @@ export async function recordInputRefused(
     action: "input.refused",
     principal,
     address,
-    agent: { id: agentId, name: agent?.name ?? "" },
+    agent: agent ?? { id: agentId, name: "" },
     session,
     details: { reason: refusal },
   });

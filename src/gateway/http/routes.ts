@@ -14,27 +14,31 @@ import { pageRoutes } from "./pages/routes.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { shareRoutes } from "./shares.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
+import { viewerRoutes } from "./viewers.ts";
 
 const DECLARED: readonly Route[] = [
-  ...tokenRoutes,
-  ...registrationRoutes,
-  ...agentRoutes,
-  ...descriptionRoutes,
-  ...joinRoutes,
-  ...containerRoutes,
-  ...sessionRoutes,
   ...accessRoutes,
-  ...deviceRoutes,
-  ...operationsRoutes,
-  ...signInRoutes,
   ...accountRoutes,
-  ...userRoutes,
-  ...inviteRoutes,
-  ...pageRoutes,
+  ...agentRoutes,
   ...auditRoutes,
+  ...containerRoutes,
+  ...descriptionRoutes,
+  ...deviceRoutes,
+  ...inviteRoutes,
+  ...joinRoutes,
+  ...operationsRoutes,
+  ...pageRoutes,
+  ...registrationRoutes,
+  ...sessionRoutes,
+  ...shareRoutes,
+  ...signInRoutes,
+  ...tokenRoutes,
+  ...userRoutes,
+  ...viewerRoutes,
 ];
 
 export const ROUTES: readonly Route[] = [...DECLARED, openApiRoute(() => ROUTES)];
