@@ -9,9 +9,12 @@ import { SETTINGS } from "../gateway/config/settings.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
+import { isHungUp } from "../pty/libc.ts";
+import { inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
@@ -60,12 +63,14 @@ export const serveCommand = withHelp(
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
       const gateway = await createGateway({
         ...options,
+        sockets: { listenOn, keepSocket },
+        inherited: inheritedSocket(process.env) ?? undefined,
         downloads,
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });
       surviveFaults(logger);
-      const signal = nextSignal();
+      const signal = nextSignal(() => gateway.reloadTls());
       const shared = sharedUrl(gateway, config.get(SETTINGS.host), options.publicUrl !== undefined);
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
       if (!gateway.downloads) {
@@ -109,6 +114,7 @@ export const serveCommand = withHelp(
       "Each setting is also a variable, REXEC_SERVE_PUBLIC_URL for --public-url, and a key of the YAML file: options count before " +
         "variables, these before the file. --print-config shows all of them.",
       "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
+      "A renewed certificate is taken over by itself, and at SIGHUP: new connections get it, open ones stay.",
     ],
   },
 );
@@ -128,8 +134,12 @@ async function writeBackup(dataDir: string, given: string): Promise<number> {
   return 0;
 }
 
-/** The first SIGINT or SIGTERM; the second one ends the process on the spot. */
-function nextSignal(): Promise<NodeJS.Signals> {
+/**
+ * The first SIGINT or SIGTERM, or SIGHUP of a terminal that was closed; the second one ends the process on the spot.
+ * @param reload for SIGHUP otherwise
+ */
+function nextSignal(reload: () => void): Promise<NodeJS.Signals> {
+  const terminals = [0, 1, 2].filter(isTerminal);
   const { promise, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   let asked = false;
   const take = (name: NodeJS.Signals, number: number) => {
@@ -139,6 +149,7 @@ function nextSignal(): Promise<NodeJS.Signals> {
   };
   process.on("SIGINT", () => take("SIGINT", 2));
   process.on("SIGTERM", () => take("SIGTERM", 15));
+  process.on("SIGHUP", () => (terminals.some(isHungUp) ? take("SIGHUP", 1) : reload()));
   return promise;
 }
 

@@ -1,5 +1,5 @@
 /** Puts the gateway together, starts it and stops it. */
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
@@ -16,6 +16,7 @@ import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import type { ListenerOptions, SocketTools } from "./listener.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -30,6 +31,8 @@ import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+import type { TlsFiles } from "./tls/tls-pair.ts";
+import { TlsReload } from "./tls/tls-reload.ts";
 
 /** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
@@ -41,8 +44,11 @@ export interface GatewayOptions {
   dataDir: string;
   /** The URL that agents and viewers use, if requests do not show it (behind a proxy). */
   publicUrl?: string | undefined;
-  /** Paths of PEM files. */
-  tls?: { cert: string; key: string } | undefined;
+  /** They are followed: new connections get a renewed certificate. */
+  tls?: TlsFiles | undefined;
+  /** A socket that listens already, in place of `host` and `port`; it needs `sockets`. */
+  inherited?: (NonNullable<ListenerOptions["inherited"]> & { readonly host: string }) | undefined;
+  sockets?: SocketTools | undefined;
   /** Folders to look for the agent's executables in; the first one that has any is served. */
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
@@ -81,6 +87,8 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  reloadTls(): void;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -92,7 +100,6 @@ export interface Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, host = "127.0.0.1", port = 8080 } = options;
   const timings = { ...TIMINGS, ...options.timings };
-  const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
@@ -111,6 +118,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  let tls: TlsReload | null = null;
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
@@ -126,10 +134,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
     const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
+    const { inherited } = options;
+    tls = options.tls ? followTls(options.tls, timings, logger, () => server.renew()) : null;
     const server = startServer({
       host,
       port,
-      tls,
+      tls: () => tls?.current ?? null,
+      inherited,
+      tools: options.sockets,
       app,
       connections: hub.connections,
       logger,
@@ -157,7 +169,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       afterMs: timings.ephemeralMs,
     });
-    const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
+    const url = `${tls ? "https" : "http"}://${reachable(inherited?.host ?? host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
       url,
@@ -166,7 +178,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      reloadTls: () => tls?.reload(),
       stop() {
+        tls?.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, store, timings.stopMs);
@@ -175,6 +189,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
     };
   } catch (error) {
+    tls?.stop();
     feed.stop();
     hub.stop();
     await store.close().catch(() => {}); // what went wrong first counts
@@ -237,21 +252,9 @@ function noAdmin(dataDir: string): RexecError {
   });
 }
 
-/** Bun names no file when it cannot read one. */
-function readableTls({ cert, key }: { cert: string; key: string }) {
-  for (const path of [cert, key]) {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch (error) {
-      const hint = "--tls-cert and --tls-key are paths of PEM files that this user may read";
-      throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
-        code: "bad_tls",
-        hint,
-        cause: error,
-      });
-    }
-  }
-  return { cert: Bun.file(cert), key: Bun.file(key) };
+function followTls(files: TlsFiles, timings: Timings, logger: Logger, apply: () => void): TlsReload {
+  const { tlsPollMs: pollMs, tlsSettleMs: settleMs } = timings;
+  return new TlsReload({ files, apply, logger, pollMs, settleMs });
 }
 
 function hasDownloads(folder: string): boolean {
