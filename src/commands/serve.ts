@@ -1,12 +1,14 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { keepAdminToken } from "../gateway/admin-token-file.ts";
+import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
 import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
 import { SETTINGS } from "../gateway/config/settings.ts";
-import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
+import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { rememberUrl } from "../gateway/known-url.ts";
 import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
@@ -61,30 +63,32 @@ export const serveCommand = withHelp(
       const logger = loggerOf(config);
       for (const warning of config.warnings) logger.warn(warning);
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
+      const inherited = inheritedSocket(process.env) ?? undefined;
+      const host = inherited?.host ?? config.get(SETTINGS.host);
       const gateway = await createGateway({
         ...options,
         sockets: { listenOn, keepSocket },
-        inherited: inheritedSocket(process.env) ?? undefined,
+        inherited,
         downloads,
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });
       surviveFaults(logger);
       const signal = nextSignal(() => gateway.reloadTls());
-      const shared = sharedUrl(gateway, config.get(SETTINGS.host), options.publicUrl !== undefined);
+      const shared = sharedUrl(gateway, host, options.publicUrl !== undefined);
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
       if (!gateway.downloads) {
         logger.warn(
           "no agent executables to hand out (bun run build makes them, --downloads names their folder)",
         );
       }
-      const host = config.get(SETTINGS.host);
       if (!options.tls && !isLoopback(host.toLowerCase()) && !gateway.publicUrl.startsWith("https:")) {
         logger.warn(
           `listening on ${host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      const words = firstWords(shared, gateway.adminToken, dataDir, logger);
+      rememberUrl(dataDir, shared, logger);
+      const words = firstWords(shared, gateway, dataDir, logger);
       // A collector of JSON lines gets nothing else.
       if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
       else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
@@ -154,11 +158,13 @@ function nextSignal(reload: () => void): Promise<NodeJS.Signals> {
 }
 
 /** A token is shown to a terminal alone: what a service prints is kept in a journal. */
-function firstWords(url: string, token: string | null, dataDir: string, logger: Logger): string {
-  if (token === null) return greeting(url);
-  if (process.stdout.isTTY) return welcome(url, token);
+function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logger): string {
+  const { adminToken: token, loginLink } = gateway;
+  if (token === null || loginLink === null) return greeting(url);
+  const link = loginLinkUrl(url, loginLink);
+  if (process.stdout.isTTY) return welcome(url, token, link);
   try {
-    return welcomeWithFile(url, keepAdminToken(dataDir, token));
+    return welcomeWithFile(url, keepAdminToken(dataDir, token), keepLoginLink(dataDir, link));
   } catch (error) {
     if (!(error instanceof RexecError)) throw error;
     logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);

@@ -21,6 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nc: "netcat-openbsd",
   nginx: "nginx-light",
   perl: "perl-base",
+  promtool: "prometheus",
   mount: "mount",
   umount: "mount",
   unshare: "util-linux",

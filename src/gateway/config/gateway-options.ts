@@ -35,6 +35,7 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
       viewers: config.get(S.maxViewers),
       sessions: config.get(S.maxSessions),
     },
+    sessionTimes: { idleMs: config.get(S.sessionIdle), absoluteMs: config.get(S.sessionLimit) },
     v1Only: config.get(S.v1Only),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
   };

@@ -134,6 +134,20 @@ export const SETTINGS = {
     default: "10m",
     description: "Forget agents of CI jobs (start --ephemeral) that left without a word after so long",
   }),
+  sessionIdle: setting({
+    flag: "session-idle",
+    key: "sign_in.session_idle",
+    kind: time("1m", "365d"),
+    default: "7d",
+    description: "A browser's session ends after this long without a request",
+  }),
+  sessionLimit: setting({
+    flag: "session-limit",
+    key: "sign_in.session_limit",
+    kind: time("1m", "365d"),
+    default: "30d",
+    description: "A browser's session ends after this long, whatever its user does",
+  }),
   v1Only: setting({
     flag: "v1-only",
     key: "v1_only",

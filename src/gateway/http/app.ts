@@ -25,12 +25,12 @@ export interface AppOptions extends ApiDeps {
 
 export function createApp(options: AppOptions): Hono<Env> {
   const app = new Hono<Env>();
-  const started = Date.now();
   app.use(
     secureHeaders({
       strictTransportSecurity: false, // the operator, or a proxy, decides about TLS
       xFrameOptions: "DENY",
-      referrerPolicy: "no-referrer",
+      // With "no-referrer" a browser would send the Origin of the gateway's own forms as "null".
+      referrerPolicy: "same-origin",
     }),
   );
   app.use("/api/*", noStore);
@@ -50,9 +50,6 @@ export function createApp(options: AppOptions): Hono<Env> {
     }),
   );
   app.get("/", (c) => homePage(c.env.publicUrl));
-  app.get("/health", (c) =>
-    c.json({ status: "ok", version: VERSION, uptime_seconds: Math.floor((Date.now() - started) / 1000) }),
-  );
   const downloads = new DownloadFolder(options.downloads);
   app.get("/api/version", (c) => {
     const agent = downloads.agentVersion();

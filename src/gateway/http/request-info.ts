@@ -1,6 +1,7 @@
 /** Where a request comes from and under which address its sender knows the gateway. */
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { bareHost, isLoopback } from "../../lib/proxy.ts";
 import { addressIn } from "./address.ts";
 import { REQUEST_ID, requestIdOf } from "./request-id.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
@@ -15,6 +16,8 @@ export interface RequestInfo {
   publicUrl: string;
   /** Origins of the gateway's own pages. A page of another site cannot have one of them, by DNS rebinding neither. */
   ownOrigins: readonly string[];
+  /** It was sent by a program on this machine to an address of this machine, and no proxy passed it on. */
+  isLocal: boolean;
 }
 
 /** What is known of the way between a sender and this gateway. */
@@ -34,7 +37,8 @@ export function requestInfo(request: Request, peer: string, options: ProxyOption
   const proxied = options.trusted.has(nearest);
   const forwarded = (name: string) => (proxied ? headers.get(name) : null);
   const address = senderOf(forwarded("x-forwarded-for"), nearest, options.trusted);
-  const sender = { address, requestId: requestIdOf(forwarded(REQUEST_ID)) };
+  const isLocal = cameFromHere(headers, nearest);
+  const sender = { address, requestId: requestIdOf(forwarded(REQUEST_ID)), isLocal };
   if (options.publicUrl) return { ...sender, publicUrl: options.publicUrl, ownOrigins: [options.publicUrl] };
   const host = forwarded("x-forwarded-host") ?? headers.get("host") ?? "";
   const forwardedProto = forwarded("x-forwarded-proto")?.split(",")[0]?.trim();
@@ -60,6 +64,29 @@ export function hostProblem(host: string | null): string | null {
 
 /** A name, an IPv4 or bracketed IPv6 address, and a port: nothing that could mean something to a shell or a page. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
+
+/**
+ * Looks at the real peer: what a header says of the sender's address anyone may write. A proxy on this machine is such a
+ * peer too; it gives itself away by the headers that it adds, or by a Host that others know. So does a page whose name
+ * was rebound to this machine.
+ */
+function cameFromHere(headers: Headers, peer: string): boolean {
+  if (!isLoopback(peer) || PASSED_ON.some((name) => headers.has(name))) return false;
+  const host = headers.get("host") ?? "";
+  return URL.canParse(`http://${host}/`) && isLoopback(bareHost(new URL(`http://${host}/`)));
+}
+
+/** A proxy adds one of them. */
+const PASSED_ON = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-real-ip",
+  "cf-connecting-ip",
+  "true-client-ip",
+];
 
 /**
  * The right-most address that no trusted proxy has: what stands to the left of it, the sender may have made up. The same

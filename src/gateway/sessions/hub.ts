@@ -1,6 +1,13 @@
 /** The agents whose links are in this process, each in its room. */
 import { forEachSafely, reportFault } from "../../lib/fault.ts";
-import { CLOSE_DELETED, CLOSE_GOING_AWAY, REASON_AGENT_DELETED } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_GOING_AWAY,
+  CLOSE_KICKED,
+  CLOSE_RETRY,
+  REASON_AGENT_DELETED,
+  REASON_KICKED,
+} from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
 import { Admissions } from "../auth/admissions.ts";
 import { Connections } from "../sockets/connections.ts";
@@ -14,7 +21,9 @@ import {
   type Presence,
   type SeatRefusal,
   type SeatRequest,
+  type ViewerPresence,
   type ViewerSeat,
+  type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
 import { Room, type RoomOptions } from "./room.ts";
@@ -68,6 +77,7 @@ export class Hub implements AgentDirectory {
       },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
+      control: async (session, wish) => this.#connected(agentId)?.audience.control(session, wish) ?? null,
     };
   }
 
@@ -106,8 +116,22 @@ export class Hub implements AgentDirectory {
     };
   }
 
+  async viewers(agentId: string): Promise<readonly ViewerPresence[]> {
+    return this.#rooms.get(agentId)?.audience.list() ?? [];
+  }
+
+  async closeViewers(agentId: string | null, selection: ViewerSelection): Promise<readonly ViewerPresence[]> {
+    const one = agentId === null ? undefined : this.#rooms.get(agentId);
+    const rooms = agentId === null ? [...this.#rooms.values()] : one ? [one] : [];
+    return rooms.flatMap(({ audience }) => audience.close(selection, CLOSE_KICKED, REASON_KICKED));
+  }
+
   async publish(event: DirectoryEvent): Promise<void> {
     if (event.type === "deleted") this.agentDeleted(event.agentId);
+    // What is counted by its owner is counted anew when it is back.
+    if (event.type === "transferred") {
+      this.#rooms.get(event.agentId)?.uplink?.connection.close(CLOSE_RETRY, "the agent has another owner");
+    }
     if (event.type === "credential_revoked") {
       this.admissions.credentialRevoked(event.id);
       this.connections.closeOfCredential(event.id);
@@ -134,6 +158,18 @@ export class Hub implements AgentDirectory {
 
   viewerCount(agentId: string): number {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  /** How many there are of all in this process. */
+  census(): { agents: number; viewers: number; sessions: number; ringMemory: number } {
+    const census = { agents: 0, viewers: 0, sessions: 0, ringMemory: 0 };
+    for (const room of this.#rooms.values()) {
+      if (room.uplink) census.agents += 1;
+      census.viewers += room.viewerCount;
+      census.sessions += room.knownSessions;
+      census.ringMemory += room.ringMemory;
+    }
+    return census;
   }
 
   /** Sockets that are open or closing. */

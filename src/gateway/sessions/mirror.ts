@@ -27,6 +27,8 @@ export interface MirrorOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  /** Whether the viewer has a say in the size of the session. */
+  counts(session: string, viewer: string): boolean;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
   /** It is of no use any more. */
@@ -60,6 +62,7 @@ export class Mirror implements LinkChannel, ReadSource {
     this.size = new SessionSize(info, options.timings.sizeGraceMs, {
       send: (size) => this.#sendSize(size),
       changed: (size, by) => this.#resized(size, by),
+      counts: (viewer) => options.counts(info.session, viewer),
     });
     this.#options = options;
     this.ring = new ByteRing(options.ringBytes);

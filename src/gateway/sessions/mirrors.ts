@@ -47,12 +47,31 @@ export class Mirrors {
     return this.#mirrors.get(instance)?.readers.size ?? 0;
   }
 
+  /** Names of the sessions that have a mirror and have not ended. */
+  *running(): Iterable<string> {
+    for (const { info, end } of this.#mirrors.values()) if (!end) yield info.session;
+  }
+
+  /** Bytes of memory of all rings. */
+  get memory(): number {
+    let sum = 0;
+    for (const { ring } of this.#mirrors.values()) sum += ring.memory;
+    return sum;
+  }
+
   /** Whether a session of that name has readers. */
   isWatched(session: string): boolean {
     for (const { info, isWatched } of this.#mirrors.values()) {
       if (isWatched && info.session === session) return true;
     }
     return false;
+  }
+
+  /** Another viewer may type there: its size may count. */
+  controlChanged(session: string): void {
+    for (const mirror of this.#mirrors.values()) {
+      if (mirror.info.session === session) mirror.size.apply(performance.now());
+    }
   }
 
   connect(link: AgentLink): void {

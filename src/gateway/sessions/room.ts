@@ -16,7 +16,9 @@ import type { Timings } from "../timings.ts";
 import { V1Adapter } from "../v1/adapter.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { Attendance } from "./attendance.ts";
+import { Audience } from "./audience.ts";
 import type { KindHost } from "./channel-kind.ts";
+import { Controls, type InputRefusal } from "./control.ts";
 import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
 import type { Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
@@ -24,6 +26,8 @@ import { Peer } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
 import type { Uplink } from "./uplink.ts";
+import { ViewerIds } from "./viewer-ids.ts";
+import { sharedSession } from "./viewer-name.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface RoomOptions {
@@ -37,6 +41,8 @@ export interface RoomOptions {
   logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;
+  /** A viewer typed where it may not, for the first time. */
+  onInputRefused(agentId: string, viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
 }
 
 /** Owned by the hub, from the agent's connecting until it is away for good and its last viewer has left. */
@@ -46,6 +52,10 @@ export class Room implements KindHost {
   readonly snapshots: SnapshotBudget;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
+  /** Which viewers may type. */
+  readonly controls: Controls;
+  readonly audience: Audience;
+  readonly viewerIds: ViewerIds;
   /** Viewers that speak rexec.v1, and all that an agent says by it. */
   readonly v1: V1Adapter;
   /** Viewers that speak rexec.v2. */
@@ -56,6 +66,7 @@ export class Room implements KindHost {
   stats: AgentStats | null = null;
   readonly #mirrors: Mirrors;
   readonly #kinds: Kinds;
+  readonly #options: RoomOptions;
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
   #absence: Timer | null = null;
@@ -65,9 +76,13 @@ export class Room implements KindHost {
     this.agentId = agentId;
     this.timings = options.timings;
     this.snapshots = options.snapshots;
+    this.#options = options;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
+    this.controls = new Controls(options.timings.sizeGraceMs, (session) => this.#controlChanged(session));
+    this.audience = new Audience(this, (peer) => this.#kinds.attach.sessionsOf(peer));
+    this.viewerIds = new ViewerIds(options.timings.viewerGraceMs);
     this.v1 = new V1Adapter(this, options.timings, logger);
     this.#kinds = kindsFor(this);
     this.census = new SessionCensus(options.sessions, {
@@ -77,6 +92,7 @@ export class Room implements KindHost {
     this.#mirrors = new Mirrors({
       ...options,
       onSize: (session, size) => this.v1.resized(session, size),
+      counts: (session, viewer) => this.controls.counts(session, viewer),
       fault: this.fault,
     });
   }
@@ -122,6 +138,16 @@ export class Room implements KindHost {
   /** The shells that v1 messages told of and that run. An agent that speaks v1 gives them no instance of their own. */
   get runningShells(): SessionInfo[] {
     return this.v1.running;
+  }
+
+  /** Running shells that are known without asking the agent: those of v1 messages, and those that have a mirror. */
+  get knownSessions(): number {
+    return new Set([...this.runningShells.map(({ session }) => session), ...this.#mirrors.running()]).size;
+  }
+
+  /** Bytes of memory of the copies of sessions' output. */
+  get ringMemory(): number {
+    return this.#mirrors.memory;
   }
 
   /** All sessions with the number of their viewers; an agent that speaks v2 is asked. Null where it does not answer. */
@@ -181,7 +207,18 @@ export class Room implements KindHost {
     this.forgetIfEmpty();
   }
 
+  /** What a v2 viewer may do has changed. */
+  rightsChanged(peer: Peer): void {
+    const { use, exec } = peer.connection.rights;
+    if (!use) this.controls.lost(peer.id);
+    if (!exec) this.#kinds.run.forbid(peer, "you may not run commands on this machine any more");
+    this.#kinds.attach.rightsChanged(peer);
+  }
+
   // --- for the kinds of channels ---
+
+  readonly inputRefused = (viewer: ConnectionInfo, session: string, refusal: InputRefusal): void =>
+    this.#options.onInputRefused(this.agentId, viewer, session, refusal);
 
   opened(): void {
     this.v1.updateFlow();
@@ -219,6 +256,7 @@ export class Room implements KindHost {
     this.#end(code, reason);
     this.#clearAbsence();
     this.attendance.close();
+    this.controls.close();
     this.#onEmpty();
   }
 
@@ -226,10 +264,16 @@ export class Room implements KindHost {
   forgetIfEmpty(): void {
     if (this.uplink || this.#absence || this.viewerCount > 0) return;
     this.attendance.close();
+    this.controls.close();
     this.#onEmpty();
   }
 
   // --- internal ---
+
+  #controlChanged(session: string): void {
+    this.#mirrors.controlChanged(session);
+    this.#kinds.attach.controlChanged(session);
+  }
 
   async #ask(): Promise<SessionInfo[] | null> {
     return (await this.link?.list()) ?? null;
@@ -253,7 +297,9 @@ export class Room implements KindHost {
 
   async #answerList(peer: Peer): Promise<void> {
     const sessions = await this.list();
-    if (sessions) peer.send({ type: "sessions", sessions });
+    const share = sharedSession(peer.connection.info.principal);
+    const seen = share ? sessions?.filter(({ instance }) => instance === share.instance) : sessions;
+    if (seen) peer.send({ type: "sessions", sessions: seen });
     else peer.send({ type: "refused", code: "lost", message: "the agent does not answer" });
   }
 

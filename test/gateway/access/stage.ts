@@ -15,6 +15,7 @@ export const BODIES: Readonly<Record<string, (stage: Stage) => Promise<unknown>>
   "POST /api/tokens": async () => ({ name: "made", scopes: ["read"] }),
   "POST /api/agents/register": async () => ({ name: "made" }),
   "PATCH /api/agents/:id": async () => ({ description: "changed" }),
+  "POST /api/joins": async () => ({}),
   "POST /api/grants": async (stage) => ({ user: stage.bystander, target: stage.lastAgent, level: "view" }),
   "POST /api/groups": async () => ({ name: `group-${crypto.randomUUID()}` }),
   "POST /api/groups/:group/members": async (stage) => ({ user: stage.bystander }),
@@ -26,7 +27,6 @@ export class Stage {
   readonly #owner: { userId: string; token: string };
   readonly #member: { userId: string; token: string };
   readonly #granted: Record<"view" | "use" | "manage", { userId: string; token: string }>;
-  readonly #other: Agent;
   /** The user name of one more member. */
   readonly bystander: string;
   lastAgent = "";
@@ -36,14 +36,12 @@ export class Stage {
     owner: { userId: string; token: string },
     member: { userId: string; token: string },
     granted: Stage["granted"],
-    other: Agent,
     bystander: string,
   ) {
     this.#gateway = gateway;
     this.#owner = owner;
     this.#member = member;
     this.#granted = granted;
-    this.#other = other;
     this.bystander = bystander;
   }
 
@@ -56,8 +54,7 @@ export class Stage {
       manage: await gateway.stranger(),
     };
     const bystander = await gateway.gateway.store.users.get((await gateway.stranger()).userId);
-    const other = await registered(gateway, owner.token);
-    return new Stage(gateway, owner, member, granted, other, bystander?.username ?? "");
+    return new Stage(gateway, owner, member, granted, bystander?.username ?? "");
   }
 
   get granted() {
@@ -89,6 +86,7 @@ export class Stage {
   async address(path: string, agent: Agent): Promise<string> {
     let filled = path.replace(":id", agent.id).replace(":session", "main");
     if (filled.includes(":token")) filled = filled.replace(":token", (await this.#mint(["read"])).id);
+    if (filled.includes(":join")) filled = filled.replace(":join", await this.#join());
     if (filled.includes(":grant")) filled = filled.replace(":grant", await this.#grant(agent));
     if (filled.includes(":group")) filled = filled.replace(":group", await this.#group());
     if (path.includes("members/:user")) filled = filled.replace(":user", this.bystander);
@@ -98,14 +96,14 @@ export class Stage {
   async caller(name: string): Promise<Caller> {
     const tokens: Record<string, Caller> = {
       nobody: async () => null,
-      member: async () => this.#member.token,
-      view: async () => this.#granted.view.token,
-      use: async () => this.#granted.use.token,
-      manage: async () => this.#granted.manage.token,
-      owner: async () => this.#owner.token,
-      admin: async () => this.#gateway.token,
+      member: () => this.#fullTokenOf(this.#member.userId),
+      view: () => this.#fullTokenOf(this.#granted.view.userId),
+      use: () => this.#fullTokenOf(this.#granted.use.userId),
+      manage: () => this.#fullTokenOf(this.#granted.manage.userId),
+      owner: () => this.#fullTokenOf(this.#owner.userId),
+      admin: async () => this.#fullTokenOf((await this.#gateway.gateway.store.users.firstAdmin())?.id ?? ""),
       "own agent": async ({ token }) => token,
-      "other agent": async () => this.#other.token,
+      "other agent": async () => (await registered(this.#gateway, this.#owner.token)).token,
       revoked: async () => {
         const made = await this.#mint(["*"]);
         await this.#gateway.gateway.store.tokens.revoke(made.id);
@@ -119,8 +117,14 @@ export class Stage {
   }
 
   async scoped(scope: string): Promise<Caller> {
-    const { token } = await this.#mint([scope]);
-    return async () => token;
+    return async () => (await this.#mint([scope])).token;
+  }
+
+  /** A new one, since a route may revoke the token that it is asked with. */
+  async #fullTokenOf(userId: string): Promise<string> {
+    const made = makeToken();
+    await this.#gateway.gateway.store.tokens.create(made, { userId, name: "theirs", scopes: ["*"] });
+    return made.token;
   }
 
   /** A token of the owner. */
@@ -144,6 +148,11 @@ export class Stage {
       this.#owner.token,
     );
     return json.id;
+  }
+
+  /** A join token of the owner. */
+  async #join(): Promise<string> {
+    return (await this.#gateway.api("POST", "/api/joins", {}, this.#owner.token)).json.id;
   }
 
   async #group(): Promise<string> {
