@@ -43,6 +43,7 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
       webhook: webhookOf(config),
     },
     v1Only: config.get(S.v1Only),
+    metricsToken: config.get(S.metricsToken),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
   };
 }

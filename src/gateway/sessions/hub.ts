@@ -104,6 +104,7 @@ export class Hub implements AgentDirectory {
     if (this.viewerCount(request.agentId) + ofAgent >= MAX_VIEWERS) return "agent_full";
     const ofUser = seats.filter(({ userId }) => userId === request.userId).length;
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
+    if (request.credential && this.#isFull(request.credential)) return "share_full";
     const protocolOf = () => {
       const now = this.#connected(request.agentId);
       return now && (now.speaksV2 ? "v2" : "v1");
@@ -230,6 +231,11 @@ export class Hub implements AgentDirectory {
   }
 
   // --- internal ---
+
+  #isFull({ id, limit }: NonNullable<SeatRequest["credential"]>): boolean {
+    const seats = [...this.#seats].filter(({ credential }) => credential?.id === id).length;
+    return this.connections.viewersOfCredential(id) + seats >= limit;
+  }
 
   readonly #onFault = (error: unknown): void =>
     reportFault(this.#options.logger, "the tick of the gateway failed", error);
