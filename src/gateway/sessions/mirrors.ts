@@ -42,15 +42,15 @@ export class Mirrors {
     return mirror;
   }
 
-  /** The number of a session's readers. */
-  readersOf(instance: string): number {
-    return this.#mirrors.get(instance)?.readers.size ?? 0;
+  /** The number of a session's viewers. */
+  viewersOf(instance: string): number {
+    return this.#mirrors.get(instance)?.viewers ?? 0;
   }
 
-  /** Whether a session of that name has readers. */
+  /** Whether a session of that name has viewers. */
   isWatched(session: string): boolean {
-    for (const { info, isWatched } of this.#mirrors.values()) {
-      if (isWatched && info.session === session) return true;
+    for (const { info, viewers } of this.#mirrors.values()) {
+      if (viewers > 0 && info.session === session) return true;
     }
     return false;
   }

@@ -236,7 +236,7 @@ export class Room implements KindHost {
   }
 
   #viewersOf({ instance, session }: SessionInfo): number {
-    return this.#mirrors.readersOf(instance) + this.v1.viewersOf(session).length;
+    return this.#mirrors.viewersOf(instance) + this.v1.viewersOf(session).length;
   }
 
   #connectViewers(link: AgentLink): void {
