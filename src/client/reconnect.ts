@@ -4,7 +4,12 @@ import type { Clock } from "../lib/clock.ts";
 import { dialLimit, pauseLeft } from "../lib/dialing.ts";
 import { ExitCode, messageOf, RexecError } from "../lib/errors.ts";
 import type { LinkSocket, SocketClose } from "../link/socket.ts";
-import { CLOSE_DELETED, CLOSE_VIEWER_REPLACED, tokenEnd } from "../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_VIEWER_REPLACED,
+  REASON_ACCESS_ENDED,
+  tokenEnd,
+} from "../protocol/close-codes.ts";
 import { isFinal, openViewer, type ViewerTarget } from "./viewer.ts";
 
 /** An outage shorter than this is not worth a word, ms. */
@@ -97,7 +102,7 @@ export async function keepConnected<T>(first: LinkSocket, kept: Kept<T>): Promis
   }
 }
 
-/** A closed connection. @throws RexecError `viewer_replaced`, `agent_deleted`, `token_revoked`, `token_expired` */
+/** A closed connection. @throws RexecError `viewer_replaced`, `agent_deleted`, `access_ended`, `token_revoked`, `token_expired` */
 export function lostBy({ code, reason }: SocketClose): Lost {
   if (code === CLOSE_VIEWER_REPLACED) {
     throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
@@ -108,6 +113,13 @@ export function lostBy({ code, reason }: SocketClose): Lost {
       throw new RexecError(`the token ${end === "revoked" ? "was revoked" : "expired"}`, {
         code: `token_${end}`,
         hint: "log in with another one: rexec login (or set REXEC_TOKEN)",
+        exitCode: ExitCode.rejected,
+      });
+    }
+    if (reason === REASON_ACCESS_ENDED) {
+      throw new RexecError("your right to this agent was taken away", {
+        code: "access_ended",
+        hint: "ask an administrator of the gateway, or the owner of the agent",
         exitCode: ExitCode.rejected,
       });
     }

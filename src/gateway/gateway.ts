@@ -6,6 +6,8 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
+import { loggedAudit } from "./audit/audit.ts";
+import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { makeToken } from "./auth/token.ts";
@@ -21,6 +23,7 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { isDatabaseError } from "./store/open.ts";
 import { storeProblem } from "./store/problems.ts";
@@ -111,8 +114,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const access = new Access(store);
+    const audit = loggedAudit(logger);
+    startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, quotas, downloads, logger });
+    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -131,6 +137,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
         feed,
         authenticator,
+        access,
         quotas,
         timings,
         logger,

@@ -19,3 +19,9 @@ export const TOKENS_OF_AN_AGENT = 16;
 
 /** Revoked and expired tokens that stay listed for each user. Older ones are deleted. */
 export const DEAD_TOKENS_LISTED = 1_000;
+
+/** Rights that one user may have given. */
+export const GRANTS_OF_USER = 1_000;
+/** Groups of a gateway, and the members of one. */
+export const GROUPS = 1_000;
+export const MEMBERS_OF_GROUP = 10_000;

@@ -8,6 +8,7 @@ export const CLOSE_DELETED = 4004;
 export const REASON_AGENT_DELETED = "the agent was deleted";
 export const REASON_TOKEN_REVOKED = "the token was revoked";
 export const REASON_TOKEN_EXPIRED = "the token expired";
+export const REASON_ACCESS_ENDED = "the right to this agent was taken away";
 /** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
 export const CLOSE_RETRY = 1012;
 /** A limit is reached: later there may be room ("try again later", IANA's registry). */

@@ -89,6 +89,10 @@ export const createTokenBody = z.object({
   name: givenName,
   scopes: z.optional(listOf(z.string(), COUNTS.scopes)),
   expires_in: z.nullish(z.int().check(z.positive(), z.maximum(3650))),
+  /** Ours: added to `expires_in`, for tokens of hours. */
+  expires_in_seconds: z.nullish(z.int().check(z.positive(), z.maximum(315_360_000))),
+  /** Ours: agents that the token is restricted to, ids and `tag:NAME`. */
+  only_agents: z.optional(listOf(exact(LENGTHS.tag + 4, 1), COUNTS.tags)),
   /** Ours: the one agent that a token with the scope `agent` connects. */
   agent_id: z.nullish(exact(LENGTHS.word)),
 });

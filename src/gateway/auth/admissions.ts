@@ -15,7 +15,7 @@ export class Admissions {
     return admission;
   }
 
-  tokenRevoked(id: string): void {
+  credentialRevoked(id: string): void {
     for (const admission of this.#pending) admission.refuse(id, ["token_revoked", "this token was revoked"]);
   }
 
@@ -38,8 +38,8 @@ export class Admission implements Disposable {
   }
 
   /** @throws ApiError 401, 404 where the token or the agent has gone since the admission began */
-  check(tokenId: string, agentId?: string): void {
-    const token = this.#refused.get(tokenId);
+  check(credentialId: string, agentId?: string): void {
+    const token = this.#refused.get(credentialId);
     const agent = agentId === undefined ? undefined : this.#refused.get(agentId);
     if (token) throw new ApiError(401, ...token);
     if (agent) throw new ApiError(404, ...agent);

@@ -8,16 +8,14 @@ import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import { HTTP_BODY_BYTES } from "../../protocol/limits.ts";
-import { agentRoutes } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
-import { containerRoutes } from "./containers.ts";
 import type { ApiDeps, Env } from "./context.ts";
 import { DownloadFolder } from "./download-folder.ts";
 import { downloadRoutes } from "./downloads.ts";
 import { homePage } from "./home.ts";
 import { installerFor } from "./installer.ts";
-import { sessionRoutes } from "./sessions.ts";
-import { tokenRoutes } from "./tokens.ts";
+import { mount } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 
 /** What the routes are made with. */
 export interface AppOptions extends ApiDeps {
@@ -71,10 +69,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     }),
   );
   app.route("/", downloadRoutes(downloads));
-  app.route("/api", tokenRoutes(options));
-  app.route("/api", agentRoutes(options));
-  app.route("/api", containerRoutes(options));
-  app.route("/api", sessionRoutes(options));
+  mount(app, ROUTES, options);
   app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
   app.onError((error, c) => explain(error, c, options.logger));
   return app;

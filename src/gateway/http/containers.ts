@@ -1,59 +1,71 @@
 /** `/api/containers`: agents as the stock CLI and dashboard know them, under `agent:UUID`. */
-import { type Context, Hono } from "hono";
-import { bareAgentId, containerId } from "../../protocol/ids.ts";
-import { requireAgent } from "../auth/authenticate.ts";
-import type { OwnAgentPermission, Permission } from "../auth/scopes.ts";
-import type { AgentRow } from "../store/agents.ts";
+import { containerId } from "../../protocol/ids.ts";
 import { containerView } from "./agent-view.ts";
-import { removeAgent } from "./agents.ts";
+import { removeAgent, visibleAgents } from "./agents.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiDeps, authenticate, type Env, findAgent } from "./context.ts";
+import { PAGE_QUERY } from "./paging.ts";
+import { agentOf, type Route, route } from "./route.ts";
 
-export function containerRoutes(deps: ApiDeps): Hono<Env> {
-  const { directory } = deps;
-  const routes = new Hono<Env>();
-
-  routes.get("/containers/:id", async (c) => {
-    const agent = await agentOf(c, deps, "agents:read");
-    const link = await directory.link(agent.id);
-    return c.json(containerView(agent, link?.presence));
-  });
-
-  routes.delete("/containers/:id", async (c) => {
-    const agent = await agentOf(c, deps, "agents:write", "agents:unregister");
-    await removeAgent(agent, deps);
-    return c.json({ id: containerId(agent.id), message: "agent deleted" });
-  });
-
-  /** Ends all shells of an agent, which stays connected. */
-  routes.post("/containers/:id/stop", async (c) => {
-    const agent = await agentOf(c, deps, "agents:use");
-    await (await directory.link(agent.id))?.stopShells();
-    return c.json({ id: containerId(agent.id), status: "stopped", message: "all shells were told to end" });
-  });
-
+export const containerRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/api/containers",
+    action: "agents:list",
+    summary: "List the agents in the form of the stock dashboard",
+    query: PAGE_QUERY,
+    async handle({ c, deps, principal }) {
+      const agents = await visibleAgents(c, deps, principal);
+      const presences = await deps.directory.presences(agents.map(({ id }) => id));
+      return c.json({ containers: agents.map((agent) => containerView(agent, presences.get(agent.id))) });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/api/containers/:id",
+    action: "agent:view",
+    summary: "Show an agent in the form of the stock dashboard",
+    async handle(call) {
+      const agent = agentOf(call);
+      const link = await call.deps.directory.link(agent.id);
+      return call.c.json(containerView(agent, link?.presence));
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/api/containers/:id",
+    action: "agent:unregister",
+    summary: "Remove an agent, and end its connections",
+    async handle(call) {
+      const agent = agentOf(call);
+      await removeAgent(agent, call.principal, call.c.env.address, call.deps);
+      return call.c.json({ id: containerId(agent.id), message: "agent deleted" });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/api/containers/:id/stop",
+    action: "agent:use",
+    summary: "End all shells of an agent, which stays connected",
+    async handle(call) {
+      const agent = agentOf(call);
+      await (await call.deps.directory.link(agent.id))?.stopShells();
+      const message = "all shells were told to end";
+      return call.c.json({ id: containerId(agent.id), status: "stopped", message });
+    },
+  }),
   /** There is nothing to start: a shell starts with its first viewer, and an agent on its own machine. */
-  routes.post("/containers/:id/start", async (c) => {
-    const agent = await agentOf(c, deps, "agents:use");
-    if (await directory.link(agent.id)) return c.json({ id: containerId(agent.id), status: "running" });
-    const message = "the agent is offline: start it on its machine (rexec-agent start)";
-    throw new ApiError(409, "agent_offline", message);
-  });
-
-  return routes;
-}
-
-// --- internal ---
-
-/** @throws ApiError 401, 403, 404, 429 */
-async function agentOf(
-  c: Context<Env>,
-  deps: ApiDeps,
-  permission: Permission,
-  asAgent?: OwnAgentPermission,
-): Promise<AgentRow> {
-  const principal = await authenticate(c, deps);
-  const agent = await findAgent(deps.store, bareAgentId(c.req.param("id") ?? ""));
-  requireAgent(principal, agent, permission, asAgent);
-  return agent;
-}
+  route({
+    method: "POST",
+    path: "/api/containers/:id/start",
+    action: "agent:use",
+    summary: "Say whether an agent is connected: it cannot be started from here",
+    async handle(call) {
+      const agent = agentOf(call);
+      if (await call.deps.directory.link(agent.id)) {
+        return call.c.json({ id: containerId(agent.id), status: "running" });
+      }
+      const message = "the agent is offline: start it on its machine (rexec-agent start)";
+      throw new ApiError(409, "agent_offline", message);
+    },
+  }),
+];

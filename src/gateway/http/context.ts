@@ -2,8 +2,11 @@
 import type { Context } from "hono";
 import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
-import type { Authenticator, Principal } from "../auth/authenticate.ts";
+import type { AuditLog } from "../audit/audit.ts";
+import type { Access } from "../auth/access.ts";
+import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
+import type { Principal } from "../auth/principal.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -19,6 +22,8 @@ export interface ApiDeps {
   store: Store;
   directory: AgentDirectory;
   authenticator: Authenticator;
+  access: Access;
+  audit: AuditLog;
   quotas: Quotas;
 }
 

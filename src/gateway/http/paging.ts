@@ -7,6 +7,12 @@ import type { Env } from "./context.ts";
 /** Largest page. */
 export const MAX_PAGE = 500;
 
+/** What a list takes. */
+export const PAGE_QUERY = {
+  limit: `Rows of a page, 1 to ${MAX_PAGE}; without it the whole list`,
+  cursor: "From the Link header of the page before",
+};
+
 /** The page that a request asks for. */
 export interface PageWish {
   /** Rows, 1 to `MAX_PAGE`. */

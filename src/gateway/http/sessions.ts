@@ -1,49 +1,44 @@
 /** `/api/agents/{id}/sessions`: the shells and commands that run on an agent. */
-import { type Context, Hono } from "hono";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import { requireAgent } from "../auth/authenticate.ts";
-import type { Permission } from "../auth/scopes.ts";
 import type { AgentHandle } from "../sessions/agent-directory.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiDeps, authenticate, type Env, findAgent } from "./context.ts";
+import { agentOf, type KnownCall, type Route, route } from "./route.ts";
 
-export function sessionRoutes(deps: ApiDeps): Hono<Env> {
-  const routes = new Hono<Env>();
+export const sessionRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/api/agents/:id/sessions",
+    action: "agent:sessions",
+    summary: "List the shells and commands of an agent",
+    async handle(call) {
+      return call.c.json({ sessions: await list(await linkOf(call)) });
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/api/agents/:id/sessions/:session",
+    action: "agent:use",
+    summary: "End a session",
+    async handle(call) {
+      const link = await linkOf(call);
+      const name = call.param("session");
+      const sessions = await list(link);
+      if (!sessions.some(({ session, ended_at }) => session === name && ended_at === null))
+        throw new ApiError(404, "session_not_found", "no such session is running");
+      await link.kill(name);
+      return call.c.json({ message: "session ended" });
+    },
+  }),
+];
 
-  routes.get("/agents/:id/sessions", async (c) => {
-    const link = await linkOf(c, deps, c.req.param("id"), "agents:read");
-    return c.json({ sessions: await list(link) });
-  });
-
-  routes.delete("/agents/:id/sessions/:session", async (c) => {
-    const link = await linkOf(c, deps, c.req.param("id"), "agents:use");
-    const name = c.req.param("session");
-    const sessions = await list(link);
-    if (!sessions.some(({ session, ended_at }) => session === name && ended_at === null))
-      throw new ApiError(404, "session_not_found", "no such session is running");
-    await link.kill(name);
-    return c.json({ message: "session ended" });
-  });
-
-  return routes;
-}
-
-// --- internal ---
-
-/** @throws ApiError 401, 403, 404, 429; an agent's own token is none for this */
-async function linkOf(
-  c: Context<Env>,
-  deps: ApiDeps,
-  id: string,
-  permission: Permission,
-): Promise<AgentHandle> {
-  const principal = await authenticate(c, deps);
-  const agent = await findAgent(deps.store, id);
-  requireAgent(principal, agent, permission, "agents:use");
-  const link = await deps.directory.link(agent.id);
+/** The link of the agent in the path. @throws ApiError 404 */
+export async function linkOf(call: KnownCall<unknown>): Promise<AgentHandle> {
+  const link = await call.deps.directory.link(agentOf(call).id);
   if (!link) throw new ApiError(404, "agent_offline", "the agent is offline");
   return link;
 }
+
+// --- internal ---
 
 /** @throws ApiError 504 */
 async function list(link: AgentHandle): Promise<SessionInfo[]> {

@@ -1,96 +1,141 @@
 /** `/api/tokens`, and the user of a token: `/api/profile`. */
-import { Hono } from "hono";
 import { createTokenBody } from "../../protocol/http.ts";
-import { requireAgent, requirePermission } from "../auth/authenticate.ts";
+import { isAdministrator } from "../auth/access.ts";
+import { tagOf } from "../auth/agent-selector.ts";
+import type { Principal } from "../auth/principal.ts";
 import { isScope, mayGrant, SCOPES } from "../auth/scopes.ts";
 import { makeToken } from "../auth/token.ts";
 import { TOKENS_OF_AN_AGENT } from "../quotas.ts";
 import type { TokenRow } from "../store/tokens.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiDeps, authenticate, type Env, findAgent, isId, readBody } from "./context.ts";
-import { pageOf, pageWish } from "./paging.ts";
+import { type ApiDeps, findAgent, isId } from "./context.ts";
+import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { type Route, route } from "./route.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-export function tokenRoutes(deps: ApiDeps): Hono<Env> {
-  const { store, directory, quotas } = deps;
-  const routes = new Hono<Env>();
-
-  routes.get("/profile", async (c) => {
-    const principal = await authenticate(c, deps);
-    requirePermission(principal, "profile:read");
-    return c.json({ user: principal.user });
-  });
-
-  // Any token may ask whether it is one.
-  routes.get("/tokens/validate", async (c) => {
-    const { user, token } = await authenticate(c, deps);
-    return c.json({
-      valid: true,
-      user_id: user.id,
-      username: user.username,
-      email: user.email,
-      tier: user.tier,
-      scopes: token.scopes,
-      agent_id: token.agent_id ?? undefined,
-    });
-  });
-
-  routes.get("/tokens", async (c) => {
-    const principal = await authenticate(c, deps);
-    requirePermission(principal, "tokens:manage");
-    const wish = pageWish(c);
-    const rows = await store.tokens.listOfUser(principal.user.id, wish && { ...wish, limit: wish.limit + 1 });
-    return c.json({ tokens: pageOf(c, rows, wish).map(tokenView) });
-  });
-
-  routes.post("/tokens", async (c) => {
-    const principal = await authenticate(c, deps);
-    const { name, scopes = ["*"], expires_in, agent_id } = await readBody(c, createTokenBody);
-    // A token that may register an agent, and so gets a token for it, may also make another one for it.
-    const isForAgent = scopes.length === 1 && scopes[0] === "agent";
-    requirePermission(principal, isForAgent ? "agents:write" : "tokens:manage");
-    checkScopes(scopes, principal.token.scopes, agent_id ?? null);
-    if (agent_id) requireAgent(principal, await findAgent(store, agent_id), "agents:write");
-    const made = makeToken();
-    const grant = {
-      userId: principal.user.id,
-      agentId: agent_id ?? null,
-      name,
-      scopes,
-      expiresAt: expires_in ? new Date(Date.now() + expires_in * DAY_MS).toISOString() : null,
-    };
-    const most = agent_id ? TOKENS_OF_AN_AGENT : quotas.tokens;
-    const token = await store.tokens.createWithin(made, grant, most);
-    if (!token) {
-      const owner = agent_id ? "this agent" : "this account";
-      throw new ApiError(
-        403,
-        "token_limit_reached",
-        `${owner} has ${most} tokens, and may have no more: revoke one`,
-      );
-    }
-    const message = "keep it now: it is shown this once";
-    return c.json({ ...tokenView(token), token: made.token, expires_at: token.expires_at, message }, 201);
-  });
-
-  routes.delete("/tokens/:id", async (c) => {
-    const principal = await authenticate(c, deps);
-    requirePermission(principal, "tokens:manage");
-    const id = c.req.param("id").toLowerCase();
-    const token = isId(id) ? await store.tokens.get(id) : null;
-    if (!token) throw new ApiError(404, "token_not_found", "no such token");
-    if (token.user_id !== principal.user.id)
-      throw new ApiError(403, "not_yours", "this token belongs to someone else");
-    await store.tokens.revoke(token.id);
-    await directory.publish({ type: "token_revoked", tokenId: token.id });
-    return c.json({ message: "token revoked" });
-  });
-
-  return routes;
-}
+export const tokenRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/api/profile",
+    action: "profile:read",
+    summary: "Show the user of the credential",
+    handle: ({ c, principal }) => c.json({ user: principal.user }),
+  }),
+  route({
+    method: "GET",
+    path: "/api/tokens/validate",
+    action: "any",
+    summary: "Say what a token is: any token may ask",
+    handle({ c, principal: { user, credential } }) {
+      return c.json({
+        valid: true,
+        user_id: user.id,
+        username: user.username,
+        email: user.email,
+        tier: user.tier,
+        scopes: credential.scopes,
+        agent_id: credential.agentId ?? undefined,
+      });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/api/tokens",
+    action: "tokens:manage",
+    summary: "List the user's tokens, without their secrets",
+    query: PAGE_QUERY,
+    async handle({ c, deps, principal }) {
+      const wish = pageWish(c);
+      const page = wish && { ...wish, limit: wish.limit + 1 };
+      const rows = await deps.store.tokens.listOfUser(principal.user.id, page);
+      return c.json({ tokens: pageOf(c, rows, wish).map(tokenView) });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/api/tokens",
+    action: "tokens:create",
+    summary: "Make a token; it is shown this once",
+    body: createTokenBody,
+    status: 201,
+    async handle({ c, deps, principal, body }) {
+      const { name, scopes = ["*"], expires_in, expires_in_seconds, agent_id, only_agents = [] } = body;
+      await checkWish(principal, scopes, agent_id ?? null, only_agents, deps);
+      const made = makeToken();
+      const lifeMs = (expires_in ?? 0) * DAY_MS + (expires_in_seconds ?? 0) * 1_000;
+      const grant = {
+        userId: principal.user.id,
+        agentId: agent_id ?? null,
+        name,
+        scopes,
+        only: only_agents,
+        expiresAt: lifeMs > 0 ? new Date(Date.now() + lifeMs).toISOString() : null,
+      };
+      const most = agent_id ? TOKENS_OF_AN_AGENT : deps.quotas.tokens;
+      const token = await deps.store.tokens.createWithin(made, grant, most);
+      if (!token) {
+        const owner = agent_id ? "this agent" : "this account";
+        throw new ApiError(
+          403,
+          "token_limit_reached",
+          `${owner} has ${most} tokens, and may have no more: revoke one`,
+        );
+      }
+      const details = { scopes: scopes.join(" "), expires: token.expires_at };
+      deps.audit.record({
+        action: "token.created",
+        principal,
+        address: c.env.address,
+        target: name,
+        details,
+      });
+      const message = "keep it now: it is shown this once";
+      return c.json({ ...tokenView(token), token: made.token, expires_at: token.expires_at, message }, 201);
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/api/tokens/:token",
+    action: "tokens:manage",
+    summary: "Revoke a token, and close the sockets that were opened with it",
+    async handle({ c, deps, principal, param }) {
+      const id = param("token").toLowerCase();
+      const token = isId(id) ? await deps.store.tokens.get(id) : null;
+      if (!token) throw new ApiError(404, "token_not_found", "no such token");
+      if (token.user_id !== principal.user.id && !isAdministrator(principal))
+        throw new ApiError(403, "not_yours", "this token belongs to someone else");
+      await deps.store.tokens.revoke(token.id);
+      await deps.directory.publish({ type: "credential_revoked", id: token.id });
+      deps.audit.record({ action: "token.revoked", principal, address: c.env.address, target: token.name });
+      return c.json({ message: "token revoked" });
+    },
+  }),
+];
 
 // --- internal ---
+
+/** @throws ApiError 400, 403, 404 */
+async function checkWish(
+  principal: Principal,
+  scopes: readonly string[],
+  agentId: string | null,
+  only: readonly string[],
+  { access, store }: ApiDeps,
+): Promise<void> {
+  // A token that may register an agent, and so gets a token for it, may also make another one for it.
+  const isForAgent = scopes.length === 1 && scopes[0] === "agent";
+  if (!isForAgent) await access.require(principal, "tokens:manage");
+  checkScopes(scopes, principal.credential.scopes, agentId);
+  if (agentId) await access.require(principal, "agent:manage", await findAgent(store, agentId));
+  if (only.length === 0) return;
+  if (isForAgent) throw new ApiError(400, "bad_restriction", "an agent's token is restricted to its agent");
+  for (const selector of only) {
+    const tag = tagOf(selector);
+    if (tag === "") throw new ApiError(400, "bad_restriction", "a tag has a name: tag:prod");
+    if (tag === null) await access.require(principal, "agent:view", await findAgent(store, selector));
+  }
+}
 
 /** @throws ApiError 400, 403 */
 function checkScopes(scopes: readonly string[], own: readonly string[], agentId: string | null): void {
@@ -118,6 +163,7 @@ function tokenView(token: TokenRow) {
     token_prefix: token.token_prefix,
     scopes: token.scopes,
     agent_id: token.agent_id ?? undefined,
+    only_agents: token.only_agents.length > 0 ? token.only_agents : undefined,
     created_at: token.created_at,
     last_used_at: token.last_used_at ?? undefined,
     expires_at: token.expires_at ?? undefined,

@@ -60,13 +60,20 @@ export interface AgentEvent {
   readonly userId: string;
 }
 
-/** A token counts no more: sockets that were opened with it are to be closed. */
-export interface TokenRevoked {
-  readonly type: "token_revoked";
-  readonly tokenId: string;
+/** A credential counts no more: sockets that were opened with it are to be closed. */
+export interface CredentialRevoked {
+  readonly type: "credential_revoked";
+  readonly id: string;
 }
 
-export type DirectoryEvent = AgentEvent | TokenRevoked;
+/** Rights have changed: open sockets of viewers are to be checked again. Null: of every user, over every agent. */
+export interface AccessChanged {
+  readonly type: "access_changed";
+  readonly userId: string | null;
+  readonly agentId: string | null;
+}
+
+export type DirectoryEvent = AgentEvent | CredentialRevoked | AccessChanged;
 
 /** Which agents are connected, and how to reach them. One for each gateway; callers must expect each answer late. */
 export interface AgentDirectory {
@@ -78,7 +85,7 @@ export interface AgentDirectory {
   isReturning(agent: Pick<AgentRow, "id" | "last_ping">): Promise<boolean>;
   /** Checks presence and limits and takes the seat in one step, so that requests at the same moment cannot pass a limit together. */
   takeSeat(request: SeatRequest): Promise<ViewerSeat | SeatRefusal>;
-  /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `token_revoked` the token's. */
+  /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `credential_revoked` the credential's. */
   publish(event: DirectoryEvent): Promise<void>;
   /** Returns a function that unsubscribes. A listener may not wait; one that throws is logged. */
   subscribe(listener: (event: DirectoryEvent) => void): () => void;

@@ -321,6 +321,6 @@ export class Attachment implements PeerChannel, Reader {
 }
 
 /** As the viewer is told. */
-function otherOf({ userName: name, openedAt: since }: ConnectionInfo) {
-  return { name, since };
+function otherOf({ principal: { user }, openedAt: since }: ConnectionInfo) {
+  return { name: user.username, since };
 }

@@ -62,7 +62,7 @@ export class ContainerFeed {
     this.#source = source;
     this.#onError = onError;
     this.#unsubscribe = directory.subscribe((event) => {
-      if (event.type !== "token_revoked") this.#changed(event);
+      if ("agentId" in event && event.type !== "access_changed") this.#changed(event);
     });
   }
 

@@ -108,9 +108,9 @@ export class Hub implements AgentDirectory {
 
   async publish(event: DirectoryEvent): Promise<void> {
     if (event.type === "deleted") this.agentDeleted(event.agentId);
-    if (event.type === "token_revoked") {
-      this.admissions.tokenRevoked(event.tokenId);
-      this.connections.closeOfToken(event.tokenId);
+    if (event.type === "credential_revoked") {
+      this.admissions.credentialRevoked(event.id);
+      this.connections.closeOfCredential(event.id);
     }
     this.#tell(event);
   }

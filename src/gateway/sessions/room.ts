@@ -107,7 +107,7 @@ export class Room implements KindHost {
     this.v1.connect(uplink);
     if (uplink.link) this.#connectViewers(uplink.link);
     else this.#dismissViewers();
-    this.census.connect(uplink.connection.info.userId);
+    this.census.connect(uplink.connection.info.principal.user.id);
     this.#tellViewers();
   }
 

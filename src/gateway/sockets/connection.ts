@@ -3,6 +3,8 @@ import type { ServerWebSocket } from "bun";
 import type { Received } from "../../lib/tcp-received.ts";
 import { Liveness, type LivenessTimes } from "../../link/liveness.ts";
 import { CLOSE_FAULT } from "../../protocol/close-codes.ts";
+import type { ViewerRights } from "../auth/access.ts";
+import type { Principal } from "../auth/principal.ts";
 import type { Timings } from "../timings.ts";
 import { Intake, type Message } from "./intake.ts";
 
@@ -32,13 +34,13 @@ export interface ConnectionInfo {
   isAgent: boolean;
   /** Bytes of the largest frame that such a peer has a use for. */
   largestFrame: number;
-  tokenId: string;
-  userId: string;
-  userName: string;
+  principal: Principal;
   /** Unix milliseconds. */
   openedAt: number;
-  /** Unix milliseconds, or null for a token that does not expire. */
-  tokenExpiresAt: number | null;
+  /** Of the credential: Unix milliseconds, or null where it does not expire. */
+  expiresAt: number | null;
+  /** Of a viewer: the agent that it looks at. */
+  agentId: string | null;
 }
 
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */
@@ -50,11 +52,15 @@ const QUIET_BYTES = 64 * 1024;
 /** Pings that are answered while something always waits: each pong is one more of those. */
 const PINGS_UNREAD = 256;
 
+const NO_RIGHTS: ViewerRights = { watch: false, use: false, exec: false };
+
 type State = "opening" | "open" | "closing" | "closed";
 
 /** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
+  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
+  rights: ViewerRights = NO_RIGHTS;
   readonly #stopMs: number;
   readonly #deadMs: number;
   readonly #liveness: Liveness;

@@ -27,9 +27,14 @@ export class Connections {
     return sum;
   }
 
+  /** Viewers that are connected. */
+  get viewers(): Iterable<Connection> {
+    return this.#viewers;
+  }
+
   viewersOfUser(userId: string): number {
     let count = 0;
-    for (const { info } of this.#viewers) if (info.userId === userId) count += 1;
+    for (const { info } of this.#viewers) if (info.principal.user.id === userId) count += 1;
     return count;
   }
 
@@ -43,10 +48,11 @@ export class Connections {
     this.#viewers.delete(connection);
   }
 
-  /** Closes all sockets that were opened with a token. */
-  closeOfToken(tokenId: string): void {
+  /** Closes all sockets that were opened with a credential. */
+  closeOfCredential(id: string): void {
     for (const connection of this.#all) {
-      if (connection.info.tokenId === tokenId) connection.close(CLOSE_DELETED, REASON_TOKEN_REVOKED);
+      if (connection.info.principal.credential.id === id)
+        connection.close(CLOSE_DELETED, REASON_TOKEN_REVOKED);
     }
   }
 
@@ -54,9 +60,8 @@ export class Connections {
   tick(now: number, onFault: (error: unknown) => void): void {
     const time = Date.now();
     const look = (connection: Connection) => {
-      const { tokenExpiresAt } = connection.info;
-      if (tokenExpiresAt !== null && tokenExpiresAt <= time)
-        connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
+      const { expiresAt } = connection.info;
+      if (expiresAt !== null && expiresAt <= time) connection.close(CLOSE_DELETED, REASON_TOKEN_EXPIRED);
       connection.tick(now);
     };
     forEachSafely(this.#all, look, onFault);

@@ -14,10 +14,12 @@ import {
   VIEWER_MESSAGE_BYTES,
 } from "../../protocol/limits.ts";
 import { LENGTHS } from "../../protocol/values.ts";
+import type { Access, ViewerRights } from "../auth/access.ts";
 import type { Admission, Admissions } from "../auth/admissions.ts";
-import { type Authenticator, type Principal, requireAgent, requirePermission } from "../auth/authenticate.ts";
+import type { Authenticator } from "../auth/authenticate.ts";
 import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
+import type { Principal } from "../auth/principal.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import type { RequestInfo } from "../http/request-info.ts";
@@ -43,6 +45,7 @@ export interface UpgradeDeps {
   acceptor: SocketAcceptor;
   feed: ContainerFeed;
   authenticator: Authenticator;
+  access: Access;
   quotas: Quotas;
   timings: Timings;
   logger: Logger;
@@ -125,20 +128,24 @@ async function admitToAgent(
   if (terminal) checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
-  requireAgent(principal, agent, terminal ? "agents:use" : "agents:connect");
-  if (!terminal) await noteHeaders(request.headers, agent, deps);
+  const rights = terminal ? await viewerRights(principal, agent, deps) : null;
+  if (!rights) {
+    await deps.access.require(principal, "agent:connect", agent);
+    await noteHeaders(request.headers, agent, deps);
+  }
   using seat = terminal ? await takeSeat(agent, principal, deps) : null;
   // No await from here on: nothing that is checked now can change before the socket is open and counted.
-  admission.check(principal.token.id, agent.id);
+  admission.check(principal.credential.id, agent.id);
   if (seat?.protocol === null) throw noSeat("offline", deps);
   // A viewer's rexec.v2 cannot be served by an agent that speaks rexec.v1 only.
   const v2 = !deps.v1Only && offersV2(request.headers) && seat?.protocol !== "v1";
   const connection = new Connection(
-    describe(info, principal, roleOf(terminal !== undefined, v2)),
+    describe(info, principal, roleOf(terminal ? agent : null, v2)),
     deps.timings,
     onFault(deps, `the socket of ${terminal ? "a viewer" : "the agent"} of ${agent.id} failed`),
     liveness(deps, v2),
   );
+  if (rights) connection.rights = rights;
   if (!terminal) deps.acceptor.agent(connection, agent, v2);
   else if (v2) deps.acceptor.v2Viewer(connection, agent, viewerId(url, LENGTHS.id));
   else deps.acceptor.v1Viewer(connection, agent, v1ViewerRequest(url));
@@ -159,14 +166,14 @@ async function admitFollower(
   const credentials = socketCredentials(request, url);
   checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
-  requirePermission(principal, "agents:read");
-  admission.check(principal.token.id);
+  await deps.access.require(principal, "agents:follow");
+  admission.check(principal.credential.id);
   if (!deps.feed.hasRoomFor(principal.user.id)) {
     const message = `an account can have ${MAX_FOLLOWERS_OF_USER} of these connections, all together ${MAX_FOLLOWERS}`;
     throw new ApiError(429, "too_many_followers", message, { "Retry-After": "30" });
   }
   const connection = new Connection(
-    describe(info, principal, { isAgent: false, largestFrame: SMALL_MESSAGE_BYTES }),
+    describe(info, principal, { isAgent: false, largestFrame: SMALL_MESSAGE_BYTES, agentId: null }),
     deps.timings,
     onFault(deps, "the socket of a follower failed"),
   );
@@ -228,28 +235,40 @@ function noSeat(refusal: SeatRefusal, { quotas }: UpgradeDeps): ApiError {
   return new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
 }
 
-function describe(
-  info: Sender,
-  { user, token }: Principal,
-  its: Pick<ConnectionInfo, "isAgent" | "largestFrame">,
-): ConnectionInfo {
-  const tokenExpiresAt = token.expires_at === null ? null : Date.parse(token.expires_at);
+function describe(info: Sender, principal: Principal, its: Role): ConnectionInfo {
+  const { expiresAt } = principal.credential;
   return {
     ...its,
     address: info.address,
     peer: info.peer,
-    tokenId: token.id,
-    userId: user.id,
-    userName: user.username,
+    principal,
     openedAt: Date.now(),
-    tokenExpiresAt,
+    expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
   };
 }
 
-/** An agent's messages of v1 have results of commands in them, whatever else it speaks. */
-function roleOf(isViewer: boolean, v2: boolean): Pick<ConnectionInfo, "isAgent" | "largestFrame"> {
-  if (!isViewer) return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES };
-  return { isAgent: false, largestFrame: v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES };
+/** What a socket is for. */
+type Role = Pick<ConnectionInfo, "isAgent" | "largestFrame" | "agentId">;
+
+/**
+ * An agent's messages of v1 have results of commands in them, whatever else it speaks.
+ * @param viewed the agent that a viewer looks at; null for an agent's own socket
+ */
+function roleOf(viewed: AgentRow | null, v2: boolean): Role {
+  if (!viewed) return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES, agentId: null };
+  const largestFrame = v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES;
+  return { isAgent: false, largestFrame, agentId: viewed.id };
+}
+
+/** @throws ApiError 403 for a viewer that could do nothing */
+async function viewerRights(
+  principal: Principal,
+  agent: AgentRow,
+  { access }: UpgradeDeps,
+): Promise<ViewerRights> {
+  const rights = await access.viewerRights(principal, agent);
+  if (!rights.watch && !rights.exec) await access.require(principal, "agent:watch", agent);
+  return rights;
 }
 
 function viewerId({ searchParams }: URL, most: number): string {

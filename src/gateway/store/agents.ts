@@ -2,9 +2,11 @@
 import * as z from "zod/mini";
 import { type SystemInfo, systemInfo } from "../../protocol/v1.ts";
 import { brief, COUNTS, LENGTHS, someOf } from "../../protocol/values.ts";
+import { tagNeedle, tagOf } from "../auth/agent-selector.ts";
 import type { NewToken } from "../auth/token.ts";
 import { booleanColumn, jsonColumn, MAX_JSON, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
+import { grantedTo } from "./grants.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
@@ -87,6 +89,23 @@ export class Agents {
     return validRows(agentRow, rows);
   }
 
+  /**
+   * As `listOfUser`, with the agents of others that the user has a right to.
+   * @param whose `all`: those of every user; `only`: restricted to these ids and tags, empty for no restriction
+   */
+  async listVisible(
+    whose: { userId: string; all: boolean; only: readonly string[] },
+    page: Page | null = null,
+  ): Promise<AgentRow[]> {
+    const rows = await this.#database.run((sql) => {
+      const seen = whose.all
+        ? sql`1 = 1`
+        : sql`(user_id = ${whose.userId} OR ${grantedTo(sql, whose.userId)})`;
+      return sql`SELECT * FROM agents WHERE ${seen} AND ${among(sql, whose.only)} ${inOrder(sql, page)}`;
+    });
+    return validRows(agentRow, rows);
+  }
+
   /** True where another agent of the user has that name. */
   async hasNamesake({ id, user_id, name }: Pick<AgentRow, "id" | "user_id" | "name">): Promise<boolean> {
     const rows: unknown = await this.#database.run(
@@ -165,6 +184,16 @@ export class Agents {
 }
 
 // --- internal ---
+
+/** The condition for agents that one of the selectors names. */
+function among(sql: Queryable, only: readonly string[]) {
+  if (only.length === 0) return sql`1 = 1`;
+  const each = only.map((selector) => {
+    const tag = tagOf(selector);
+    return tag === null ? sql`id = ${selector}` : sql`REPLACE(tags, ${tagNeedle(tag)}, '') <> tags`;
+  });
+  return sql`(${each.reduce((all, next) => sql`${all} OR ${next}`)})`;
+}
 
 async function erase(sql: Queryable, id: string): Promise<void> {
   await sql`DELETE FROM tokens WHERE agent_id = ${id}`;

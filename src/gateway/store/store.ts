@@ -1,6 +1,8 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Grants } from "./grants.ts";
+import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
@@ -12,6 +14,8 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly groups: Groups;
+  readonly grants: Grants;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -35,6 +39,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    groups: new Groups(opened.database),
+    grants: new Grants(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };

@@ -7,6 +7,9 @@ import { jsonColumn, validRows } from "./columns.ts";
 import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 
+/** Characters of a selector: `tag:` and a tag. */
+const ONLY_LENGTH = LENGTHS.tag + 4;
+
 const tokenRow = z.object({
   id: z.string(),
   user_id: z.string(),
@@ -22,6 +25,11 @@ const tokenRow = z.object({
   expires_at: z.nullable(z.string()),
   revoked_at: z.nullable(z.string()),
   last_used_at: z.nullable(z.string()),
+  /** Agents that it is restricted to: ids and `tag:NAME`. Damaged text restricts it to none. */
+  only_agents: z.pipe(
+    jsonColumn(someOf(brief(ONLY_LENGTH), COUNTS.tags)),
+    z.transform((only) => only ?? ["nothing"]),
+  ),
 });
 export type TokenRow = z.infer<typeof tokenRow>;
 
@@ -33,6 +41,8 @@ export interface TokenGrant {
   name: string;
   scopes: readonly string[];
   expiresAt?: string | null;
+  /** Agents that it is restricted to: ids and `tag:NAME`; default none, for no restriction. */
+  only?: readonly string[];
 }
 
 /** The table of tokens. Owned by the store; methods reject with the database's error. */
@@ -118,7 +128,13 @@ export async function insertToken(sql: Queryable, token: NewToken, grant: TokenG
     expires_at: grant.expiresAt ?? null,
     revoked_at: null,
     last_used_at: null,
+    only_agents: [...(grant.only ?? [])],
   };
-  await sql`INSERT INTO tokens ${sql({ ...row, scopes: JSON.stringify(row.scopes) })}`;
+  const columns = {
+    ...row,
+    scopes: JSON.stringify(row.scopes),
+    only_agents: JSON.stringify(row.only_agents),
+  };
+  await sql`INSERT INTO tokens ${sql(columns)}`;
   return row;
 }

@@ -46,6 +46,14 @@ export class Users {
     return z.array(userRow).parse(rows)[0] ?? null;
   }
 
+  /** By its id or its user name. */
+  async find(reference: string): Promise<UserRow | null> {
+    const rows = await this.#database.run(
+      (sql) => sql`SELECT * FROM users WHERE id = ${reference} OR username = ${reference} LIMIT 1`,
+    );
+    return z.array(userRow).parse(rows)[0] ?? null;
+  }
+
   /** The administrator that the first start made, or null before it. */
   async firstAdmin(): Promise<UserRow | null> {
     const rows = await this.#database.run(

@@ -1,0 +1,149 @@
+/** Decides what a caller may do: the one place that compares users, scopes, rights and agents. */
+import { ApiError } from "../http/api-error.ts";
+import type { AgentRow } from "../store/agents.ts";
+import type { Page } from "../store/page.ts";
+import type { Store } from "../store/store.ts";
+import { selects } from "./agent-selector.ts";
+import type { Principal } from "./principal.ts";
+import { type Action, type Level, passes, RULES, type Rule, reaches } from "./scopes.ts";
+
+/** Why something is refused. */
+interface Denial {
+  code: "scope" | "not_yours" | "not_admin" | "restricted";
+  message: string;
+}
+
+/** What a viewer's socket may do: look at sessions; type, open and end them; run commands. */
+export interface ViewerRights {
+  readonly watch: boolean;
+  readonly use: boolean;
+  readonly exec: boolean;
+}
+
+/** What a share may do with its one session: the name of its scope, and the level that it is. */
+const SHARE_LEVELS: Readonly<Record<string, Level>> = { "share:view": "view", "share:type": "use" };
+
+/** One for the gateway. Methods reject with the store's error. */
+export class Access {
+  readonly #store: Pick<Store, "agents" | "grants">;
+
+  constructor(store: Pick<Store, "agents" | "grants">) {
+    this.#store = store;
+  }
+
+  async may(principal: Principal, action: Action, agent?: AgentRow): Promise<boolean> {
+    return (await this.#denial(principal, action, agent)) === null;
+  }
+
+  /**
+   * @param agent the agent that it is about; required for an action that needs a level
+   * @throws ApiError 403
+   */
+  async require(principal: Principal, action: Action, agent?: AgentRow): Promise<void> {
+    const denial = await this.#denial(principal, action, agent);
+    if (denial) throw new ApiError(403, denial.code, denial.message);
+  }
+
+  /** What the caller may do with the agent at most, by its user's rights and its own restrictions; null for nothing. */
+  async level(principal: Principal, agent: AgentRow): Promise<Level | null> {
+    const { credential } = principal;
+    if (credential.kind === "join") return null;
+    if (credential.agentId !== null && credential.agentId !== agent.id) return null;
+    if (!selects(credential.only, agent)) return null;
+    const level = await this.#userLevel(principal, agent);
+    if (credential.kind !== "share") return level;
+    const most = SHARE_LEVELS[credential.scopes[0] ?? ""] ?? null;
+    return most !== null && reaches(level, most) ? most : null;
+  }
+
+  /** What a viewer's socket of the caller may do at an agent. */
+  async viewerRights(principal: Principal, agent: AgentRow): Promise<ViewerRights> {
+    const [watch, use, exec] = await Promise.all([
+      this.may(principal, "agent:watch", agent),
+      this.may(principal, "agent:use", agent),
+      this.may(principal, "agent:exec", agent),
+    ]);
+    return { watch, use, exec };
+  }
+
+  /** A page of the agents that the caller sees: its user's own, and those that it has a right to. */
+  async visibleAgents(principal: Principal, page: Page | null = null): Promise<AgentRow[]> {
+    const { user, credential } = principal;
+    if (credential.agentId !== null) {
+      const agent = await this.#store.agents.get(credential.agentId);
+      return agent ? [agent] : [];
+    }
+    return this.#store.agents.listVisible(
+      { userId: user.id, all: isAdministrator(principal), only: credential.only },
+      page,
+    );
+  }
+
+  // --- internal ---
+
+  async #denial(principal: Principal, action: Action, agent?: AgentRow): Promise<Denial | null> {
+    if (action === "public" || action === "any") return null;
+    const rule: Rule = RULES[action];
+    const { user, credential } = principal;
+    if (credential.kind === "join") {
+      return action === "agents:register" ? null : { code: "scope", message: JOIN_ONLY };
+    }
+    if (rule.byAgent && credential.kind === "token" && credential.scopes.includes("agent")) {
+      if (!agent || credential.agentId === agent.id) return null;
+    }
+    if (credential.kind === "share") return this.#shareDenial(principal, rule, agent);
+    if (!passes(credential.scopes, rule)) return { code: "scope", message: scopeMessage(credential.scopes) };
+    if (rule.admin && !user.is_admin) {
+      return { code: "not_admin", message: "this is for administrators of this gateway" };
+    }
+    if (!rule.level) {
+      const widens = credential.only.length > 0 && UNRESTRICTED.has(action);
+      return widens ? { code: "restricted", message: RESTRICTED } : null;
+    }
+    if (!agent) throw new Error(`the action ${action} is about an agent`);
+    if (!selects(credential.only, agent)) return { code: "restricted", message: RESTRICTED };
+    const level = await this.#userLevel(principal, agent);
+    if (reaches(level, rule.level)) return null;
+    if (level === null) return { code: "not_yours", message: "this agent belongs to someone else" };
+    const message = `this needs the right "${rule.level}" on the agent, and ${user.username} has "${level}"`;
+    return { code: "not_yours", message };
+  }
+
+  async #shareDenial(principal: Principal, rule: Rule, agent?: AgentRow): Promise<Denial | null> {
+    const level = agent && rule.level && !rule.byAgent ? await this.level(principal, agent) : null;
+    return rule.level && reaches(level, rule.level) ? null : { code: "scope", message: SHARE_ONLY };
+  }
+
+  async #userLevel(principal: Principal, agent: AgentRow): Promise<Level | null> {
+    if (agent.user_id === principal.user.id || isAdministrator(principal)) return "manage";
+    return this.#store.grants.levelOf(principal.user.id, agent);
+  }
+}
+
+/** An administrator, with a credential that lets it act as one. */
+export function isAdministrator({ user, credential }: Principal): boolean {
+  return user.is_admin && passes(credential.scopes, RULES.admin);
+}
+
+// --- internal ---
+
+const JOIN_ONLY = "this is a join token: it can register machines, and nothing else";
+const SHARE_ONLY = "this token shares one session: it can show that session, and nothing else";
+const RESTRICTED = "this token is restricted to other agents";
+
+/** What a restricted token may not do, since it would reach beyond its agents. */
+const UNRESTRICTED: ReadonlySet<Action> = new Set<Action>([
+  "account:manage",
+  "tokens:manage",
+  "tokens:create",
+  "agents:register",
+  "joins:manage",
+  "audit:read",
+  "admin",
+]);
+
+function scopeMessage(scopes: readonly string[]): string {
+  return scopes.includes("agent")
+    ? "this is an agent's token: it can connect and describe its own agent, and nothing else"
+    : `this token's scopes (${scopes.join(", ") || "none"}) do not allow that`;
+}
