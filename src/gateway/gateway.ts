@@ -16,6 +16,7 @@ import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { type RecordingService, startRecordings } from "./recordings/start.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -57,6 +58,11 @@ export interface GatewayOptions {
   scrollback?: number | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
+  /** Where recordings are kept: a folder or `s3://BUCKET/PREFIX`; default: `recordings` in the data folder. */
+  recordings?: string | undefined;
+  /** Ended recordings are removed, the oldest first, after so many days and beyond so many bytes; 0 for never. */
+  recordingsDays?: number | undefined;
+  recordingsBytes?: number | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
@@ -94,6 +100,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const audit = loggedAudit(logger);
+  const recordings = await startRecordings({ ...options, store, audit });
   const quotas = { ...QUOTAS, ...options.quotas };
   const hub = new Hub(
     {
@@ -102,6 +110,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       scrollback,
       screens,
       snapshots: new SnapshotBudget(),
+      recordings: recordings.making,
       logger,
       sessions: new SessionQuota(quotas.sessions),
     },
@@ -115,10 +124,19 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
     const access = new Access(store);
-    const audit = loggedAudit(logger);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
-    const app = createApp({ store, directory, authenticator, access, audit, quotas, downloads, logger });
+    const app = createApp({
+      store,
+      directory,
+      authenticator,
+      access,
+      audit,
+      quotas,
+      recordings,
+      downloads,
+      logger,
+    });
     const allowOrigins = options.allowOrigins ?? [];
 
     const trusted = new TrustedProxies(options.trustProxy);
@@ -165,7 +183,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stop() {
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, store, timings.stopMs);
+        stopping ??= stop(server, hub, recordings, store, timings.stopMs);
         screens.stop();
         return stopping;
       },
@@ -173,6 +191,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   } catch (error) {
     feed.stop();
     hub.stop();
+    await recordings.stop();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
@@ -294,6 +313,7 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
 async function stop(
   server: ReturnType<typeof startServer>,
   hub: Hub,
+  recordings: RecordingService,
   store: Store,
   limitMs: number,
 ): Promise<void> {
@@ -302,5 +322,6 @@ async function stop(
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
+  await recordings.stop();
   await store.close();
 }

@@ -8,6 +8,7 @@ import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { Quotas } from "../quotas.ts";
+import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
@@ -25,6 +26,7 @@ export interface ApiDeps {
   access: Access;
   audit: AuditLog;
   quotas: Quotas;
+  recordings: RecordingService;
 }
 
 /** @throws ApiError 401, 429 */

@@ -1,13 +1,8 @@
 /** asciicast v2, written event by event into blocks. https://docs.asciinema.org/manual/asciicast/v2/ */
+import type { EventCode } from "../../protocol/cast.ts";
 import type { AppendFile } from "./append-file.ts";
 import { BLOCK_BYTES, type BlockPool } from "./blocks.ts";
 import { ESCAPED_BYTES, type Escaper } from "./escaper.ts";
-
-/**
- * Codes of events: output, stderr of a command, input, a marker, a size and the end ("x", as asciicast v3 has it). Players
- * leave out what they do not know.
- */
-export type EventCode = "o" | "e" | "i" | "m" | "r" | "x";
 
 /** Most bytes of one recording that wait for the disk. */
 const WAITING_BYTES = 4 * 1024 * 1024;

@@ -1,9 +1,10 @@
 /** One recording: a cast and its index, both in the folder of recordings while it grows. */
 import { errnoOf } from "../../lib/errors.ts";
+import type { EventCode } from "../../protocol/cast.ts";
 import type { TerminalSize } from "../../screen/engine.ts";
 import { AppendFile, type DiskGate } from "./append-file.ts";
 import type { BlockPool } from "./blocks.ts";
-import { CastWriter, type EventCode } from "./cast.ts";
+import { CastWriter } from "./cast.ts";
 import type { Escaper } from "./escaper.ts";
 import { type KeyEntry, keyLine } from "./index-file.ts";
 

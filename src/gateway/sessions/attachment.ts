@@ -16,6 +16,7 @@ import type { AgentLink } from "./agent-link.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Reader } from "./reader.ts";
+import type { Recorded, SessionRecordings } from "./session-recordings.ts";
 import { ViewerInput } from "./viewer-input.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
@@ -29,6 +30,8 @@ export interface AttachmentDeps {
   /** The viewers that it has already. */
   others(info: Attached["info"]): readonly ConnectionInfo[];
   onGone(attachment: Attachment): void;
+  agentId: string;
+  recordings: SessionRecordings | null;
   snapshots: SnapshotBudget;
   /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
   screenEveryMs: number;
@@ -211,6 +214,10 @@ export class Attachment implements PeerChannel, Reader {
     this.#peer.send({ type: "size", channel: this.#wish.channel, ...size, by });
   }
 
+  recorded(on: boolean): void {
+    this.#peer.send({ type: "recorded", channel: this.#wish.channel, on });
+  }
+
   refused(message: Refused): void {
     if (this.#over) return;
     const { channel } = this.#wish;
@@ -232,12 +239,20 @@ export class Attachment implements PeerChannel, Reader {
     const start = this.#cursor?.sent ?? mirror.ring.start;
     const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
     const others = first ? this.#deps.others(info).slice(0, COUNTS.others).map(otherOf) : undefined;
-    this.#peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created, others });
+    const recorded = this.#deps.recordings?.isRecorded(info.instance, this.#recorded) || undefined;
+    const starts: [number, number] = [start, 0];
+    this.#peer.send({ type: "attached", channel, info: known, starts, input, created, others, recorded });
     this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
     if (this.#size) mirror.size.measured(this.viewer, this.#size);
     this.#awaitsScreen = output && resume === null;
     if (output) mirror.join(this, resume);
+    this.#deps.recordings?.joined(mirror, this.#recorded, created);
+  }
+
+  get #recorded(): Recorded {
+    const { principal, address } = this.connection;
+    return { agentId: this.#deps.agentId, principal, address, asks: this.#wish.record };
   }
 
   /** Where its output goes on, or null for a new look. A viewer that started the session reads it from its first byte on. */
@@ -254,6 +269,7 @@ export class Attachment implements PeerChannel, Reader {
     // Ahead of the bytes: a program that they start has to find the size of the viewer that typed.
     this.#mirror?.size.typed(this.viewer);
     if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
+    else if (this.#mirror) this.#deps.recordings?.typed(this.#mirror.info.instance, bytes);
   }
 
   #ack(consumed: number, limit: number): void {

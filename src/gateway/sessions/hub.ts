@@ -154,6 +154,7 @@ export class Hub implements AgentDirectory {
   /** The agent's socket is open: an older one of the same agent is closed. */
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
+    this.#options.recordings?.agentConnected(agent);
     const room = this.#openRoom(agent.id);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);

@@ -52,4 +52,6 @@ export interface Reader extends ReaderPlace {
   refused(message: Extract<ChannelMessage, { type: "refused" }>): void;
   /** The mirror is let go of: nothing follows. Viewers are told by their room. */
   forgotten?(): void;
+  /** From now on the session is recorded, or is not. */
+  recorded?(on: boolean): void;
 }

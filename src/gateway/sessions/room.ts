@@ -23,6 +23,7 @@ import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** What is the same for all agents of a gateway. */
@@ -34,6 +35,8 @@ export interface RoomOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  /** Left out where nothing is recorded. */
+  recordings?: SessionRecordings | undefined;
   logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;
@@ -44,6 +47,7 @@ export class Room implements KindHost {
   readonly agentId: string;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
+  readonly recordings: SessionRecordings | null;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
   /** Viewers that speak rexec.v1, and all that an agent says by it. */
@@ -65,6 +69,7 @@ export class Room implements KindHost {
     this.agentId = agentId;
     this.timings = options.timings;
     this.snapshots = options.snapshots;
+    this.recordings = options.recordings ?? null;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());

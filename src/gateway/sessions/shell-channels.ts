@@ -36,6 +36,8 @@ export class ShellChannels implements ChannelKind<Attach> {
         return host.mirrorOf(info);
       },
       others: (info) => this.#othersAt(info),
+      recordings: host.recordings,
+      agentId: host.agentId,
       onGone: (gone) => this.#attachments.delete(gone),
       snapshots: host.snapshots,
       screenEveryMs: host.timings.screenEveryMs,

@@ -41,6 +41,13 @@ export type AgentDetails = Pick<
   "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags" | "ephemeral"
 >;
 
+/** Whose agents are seen. `all`: those of every user; `only`: these ids and tags, empty for no restriction. */
+export interface Sight {
+  userId: string;
+  all: boolean;
+  only: readonly string[];
+}
+
 /** The table of agents. Owned by the store; methods reject with the database's error. */
 export class Agents {
   readonly #database: Database;
@@ -93,16 +100,10 @@ export class Agents {
    * As `listOfUser`, with the agents of others that the user has a right to.
    * @param whose `all`: those of every user; `only`: restricted to these ids and tags, empty for no restriction
    */
-  async listVisible(
-    whose: { userId: string; all: boolean; only: readonly string[] },
-    page: Page | null = null,
-  ): Promise<AgentRow[]> {
-    const rows = await this.#database.run((sql) => {
-      const seen = whose.all
-        ? sql`1 = 1`
-        : sql`(user_id = ${whose.userId} OR ${grantedTo(sql, whose.userId)})`;
-      return sql`SELECT * FROM agents WHERE ${seen} AND ${among(sql, whose.only)} ${inOrder(sql, page)}`;
-    });
+  async listVisible(whose: Sight, page: Page | null = null): Promise<AgentRow[]> {
+    const rows = await this.#database.run(
+      (sql) => sql`SELECT * FROM agents WHERE ${visibleTo(sql, whose)} ${inOrder(sql, page)}`,
+    );
     return validRows(agentRow, rows);
   }
 
@@ -181,6 +182,12 @@ export class Agents {
       return Array.isArray(rows) && rows.length > 0;
     });
   }
+}
+
+/** The condition for agents that are seen. */
+export function visibleTo(sql: Queryable, { userId, all, only }: Sight) {
+  const seen = all ? sql`1 = 1` : sql`(user_id = ${userId} OR ${grantedTo(sql, userId)})`;
+  return sql`${seen} AND ${among(sql, only)}`;
 }
 
 // --- internal ---

@@ -6,6 +6,8 @@ import { Groups } from "./groups.ts";
 import { migrate } from "./migrate.ts";
 import { openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
+import { RecordingPolicies } from "./recording-policies.ts";
+import { RecordingRows } from "./recordings.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -16,6 +18,8 @@ export interface Store {
   readonly agents: Agents;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly recordings: RecordingRows;
+  readonly recordingPolicies: RecordingPolicies;
   readonly othersCanRead: boolean;
   close(): Promise<void>;
 }
@@ -41,6 +45,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     agents,
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    recordings: new RecordingRows(opened.database),
+    recordingPolicies: new RecordingPolicies(opened.database),
     othersCanRead: opened.othersCanRead,
     close: () => opened.close(),
   };

@@ -3,6 +3,7 @@ import initial from "./0001-initial.sql" with { type: "text" };
 import ephemeral from "./0002-ephemeral.sql" with { type: "text" };
 import paging from "./0003-paging.sql" with { type: "text" };
 import access from "./0004-access.sql" with { type: "text" };
+import recordings from "./0010-recordings.sql" with { type: "text" };
 
 /** One step of the schema. Applied once, in a transaction of its own. */
 export interface Migration {
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: "ephemeral", sql: ephemeral },
   { version: 3, name: "paging", sql: paging },
   { version: 4, name: "access", sql: access },
+  { version: 10, name: "recordings", sql: recordings },
 ];
