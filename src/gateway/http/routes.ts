@@ -2,6 +2,8 @@
 import { accessRoutes } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { containerRoutes } from "./containers.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { tokenRoutes } from "./tokens.ts";
@@ -12,4 +14,6 @@ export const ROUTES: readonly Route[] = [
   ...containerRoutes,
   ...sessionRoutes,
   ...accessRoutes,
+  ...recordingRoutes,
+  ...recordingPolicyRoutes,
 ];

@@ -28,16 +28,25 @@ export async function lineAt(
 ): Promise<{ at: number; ms: number } | null> {
   // From the byte before: `at` may be the beginning of a line itself.
   const from = Math.max(0, at - 1);
-  const bytes = new Uint8Array(
-    await storage.part(id, "cast", from, Math.min(size, from + 2 * LINE_BYTES)).arrayBuffer(),
-  );
-  let start = at === 0 ? 0 : bytes.indexOf(LINE_FEED) + 1;
-  if (at > 0 && start === 0) return null;
+  for (const length of [LINE_BYTES / 8, 2 * LINE_BYTES]) {
+    const part = storage.part(id, "cast", from, Math.min(size, from + length));
+    const found = firstEvent(new Uint8Array(await part.arrayBuffer()), at === 0);
+    if (found) return { at: from + found.at, ms: found.ms };
+  }
+  return null;
+}
+
+// --- internal ---
+
+/** @param isLine a line begins with these bytes; else behind the first line feed */
+function firstEvent(bytes: Uint8Array, isLine: boolean): { at: number; ms: number } | null {
+  let start = isLine ? 0 : bytes.indexOf(LINE_FEED) + 1;
+  if (!isLine && start === 0) return null;
   for (;;) {
     const end = bytes.indexOf(LINE_FEED, start);
     if (end < 0) return null;
     const event = eventOf(Buffer.from(bytes.subarray(start, end)).toString());
-    if (event) return { at: from + start, ms: event[0] * 1000 };
+    if (event) return { at: start, ms: event[0] * 1000 };
     start = end + 1;
   }
 }

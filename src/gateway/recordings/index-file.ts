@@ -16,30 +16,31 @@ const keyEntry = z.object({
 });
 export type KeyEntry = z.infer<typeof keyEntry>;
 
-/** An index that is read, bytes: some 20,000 keyframes. Of a longer one the beginning counts. */
-const MOST_INDEX_BYTES = 64 * 1024 * 1024;
+/** A marker of the cast, so that a list of them reads no events. `t` as above. */
+const markEntry = z.object({ t: z.number().check(z.minimum(0)), m: z.string() });
 
-export function keyLine(entry: KeyEntry): string {
-  return `${JSON.stringify(entry)}\n`;
+/** A line of the index. */
+export type IndexEntry = KeyEntry | z.infer<typeof markEntry>;
+
+const entry = z.union([keyEntry, markEntry]);
+
+export function indexLine(line: IndexEntry): string {
+  return `${JSON.stringify(line)}\n`;
 }
 
-/** All whole lines. @param size of the cast: entries behind its end do not count */
-export function parseIndex(text: string, size: number): KeyEntry[] {
-  const entries: KeyEntry[] = [];
-  for (const line of text.slice(0, MOST_INDEX_BYTES).split("\n")) {
-    const entry = parsed(line);
-    const last = entries.at(-1);
-    if (!entry || entry.at > size || (last && (entry.t < last.t || entry.at < last.at))) continue;
-    entries.push(entry);
-  }
-  return entries;
+/** All whole lines. @param size of the cast: keyframes behind its end do not count */
+export function parseIndex(text: string, size: number): IndexEntry[] {
+  return text.split("\n").flatMap((line) => {
+    const found = parsed(line);
+    return !found || ("at" in found && found.at > size) ? [] : [found];
+  });
 }
 
 // --- internal ---
 
-function parsed(line: string): KeyEntry | null {
+function parsed(line: string): IndexEntry | null {
   try {
-    const checked = keyEntry.safeParse(JSON.parse(line));
+    const checked = entry.safeParse(JSON.parse(line));
     return checked.success ? checked.data : null;
   } catch {
     return null; // the last line of a gateway that ended while it wrote

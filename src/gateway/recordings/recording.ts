@@ -6,7 +6,7 @@ import { AppendFile, type DiskGate } from "./append-file.ts";
 import type { BlockPool } from "./blocks.ts";
 import { CastWriter } from "./cast.ts";
 import type { Escaper } from "./escaper.ts";
-import { type KeyEntry, keyLine } from "./index-file.ts";
+import { indexLine, type KeyEntry } from "./index-file.ts";
 
 /** What all recordings of a gateway share. */
 export interface Recorders {
@@ -93,7 +93,9 @@ export class Recording {
   /** An event with a text of its own. */
   event(code: EventCode, text: string): void {
     if (this.#closing) return;
-    if (this.#goOn()) this.#writer.event(this.elapsed, code, text);
+    const at = this.elapsed;
+    if (this.#goOn() && this.#writer.event(at, code, text) && code === "m")
+      this.#index.append(Buffer.from(indexLine({ t: at, m: text })));
     this.#touch();
   }
 
@@ -143,7 +145,10 @@ export class Recording {
     }
     if (this.#missing === 0) return true;
     const text = markerOf(this.#missing, this.#reason);
-    if (!this.#writer.event(this.elapsed, "m", text)) return false;
+    const at = this.elapsed;
+    if (!this.#writer.event(at, "m", text)) return false;
+    this.#index.retry();
+    this.#index.append(Buffer.from(indexLine({ t: at, m: text })));
     this.#missing = 0;
     return true;
   }
@@ -193,7 +198,7 @@ export class Recording {
   #writeKeys(): void {
     for (let key = this.#pending[0]; key && key.at <= this.#cast.length; key = this.#pending[0]) {
       this.#pending.shift();
-      this.#index.append(Buffer.from(keyLine(key)));
+      this.#index.append(Buffer.from(indexLine(key)));
     }
   }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { messageOf, RexecError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { AuditLog } from "../audit/audit.ts";
+import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
 import { Recordings } from "./recordings.ts";
@@ -29,6 +30,8 @@ export interface RecordingService {
   storageOf(row: RecordingRow): RecordingStorage;
   /** Removes a recording that has ended: its files, then its row. False where it is gone already. */
   remove(row: RecordingRow): Promise<boolean>;
+  /** Agents whose tags change count by their new ones. */
+  follow(directory: Pick<AgentDirectory, "subscribe">): void;
   /** Ends all recordings. Never rejects. */
   stop(): Promise<void>;
 }
@@ -47,6 +50,18 @@ export async function startRecordings(options: RecordingOptions): Promise<Record
     async remove(row) {
       await folder.remove(row.id);
       return store.recordings.remove(row.id);
+    },
+    follow(directory) {
+      directory.subscribe((event) => {
+        if (event.type !== "updated") return;
+        const known = async () => {
+          const agent = await store.agents.get(event.agentId);
+          if (agent) making.agentConnected(agent);
+        };
+        known().catch((error: unknown) =>
+          logger.error(`cannot read the tags of an agent: ${messageOf(error)}`),
+        );
+      });
     },
     stop: () => making.close(),
   };

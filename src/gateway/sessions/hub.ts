@@ -66,6 +66,9 @@ export class Hub implements AgentDirectory {
         if (!room) return null;
         return room.list();
       },
+      record: async (session, viewer) =>
+        (await this.#connected(agentId)?.record(session, viewer)) ?? "missing",
+      stopRecording: async (session) => (await this.#connected(agentId)?.stopRecording(session)) ?? "missing",
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
     };

@@ -23,7 +23,7 @@ import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
-import type { SessionRecordings } from "./session-recordings.ts";
+import type { Recorded, SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** What is the same for all agents of a gateway. */
@@ -136,6 +136,20 @@ export class Room implements KindHost {
     return sessions?.map((info) => ({ ...info, viewers: this.#viewersOf(info) })) ?? null;
   }
 
+  /** Records a session that runs, on request. */
+  async record(session: string, viewer: Recorded): Promise<"started" | "missing" | "refused"> {
+    const info = await this.#running(session);
+    if (!info) return "missing";
+    if (!this.link || info.kind !== "shell") return "refused";
+    return this.recordings?.start(this.mirrorOf(info), viewer) ? "started" : "refused";
+  }
+
+  async stopRecording(session: string): Promise<"stopped" | "missing" | "refused"> {
+    const info = await this.#running(session);
+    if (!info) return "missing";
+    return this.recordings?.stop(info.instance) ? "stopped" : "refused";
+  }
+
   /** Ends a session of the agent. */
   kill(session: string): void {
     if (this.link) this.link.control({ type: "kill", session });
@@ -238,6 +252,11 @@ export class Room implements KindHost {
 
   async #ask(): Promise<SessionInfo[] | null> {
     return (await this.link?.list()) ?? null;
+  }
+
+  async #running(session: string): Promise<SessionInfo | null> {
+    const sessions = await this.list();
+    return sessions?.find((info) => info.session === session && info.ended_at === null) ?? null;
   }
 
   #viewersOf({ instance, session }: SessionInfo): number {
