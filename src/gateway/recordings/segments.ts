@@ -76,7 +76,8 @@ export class Segments {
   }
 
   async #entries(): Promise<IndexEntry[]> {
-    const size = (await this.#storage.size(this.#row.id, "idx")) ?? 0;
+    const size = await this.#storage.size(this.#row.id, "idx");
+    if (size === null) return []; // a short one has no keyframe
     const text = await this.#storage.part(this.#row.id, "idx", 0, Math.min(size, MOST_INDEX_BYTES)).text();
     return parseIndex(text, this.#size);
   }
