@@ -19,6 +19,14 @@ export function parseCount(option: string, text: string, least: number, most: nu
   throw new UsageError(`--${option} cannot be "${text}"`, `it is a number from ${least} to ${most}`);
 }
 
+/** Bytes, with K, M, G or T for powers of 1024. */
+export function parseBytes(option: string, text: string): number {
+  const [, count, unit = ""] = /^(\d{1,12})([KMGT]?)i?B?$/i.exec(text) ?? [];
+  const bytes = Number(count) * 1024 ** " KMGT".indexOf(unit.toUpperCase() || " ");
+  if (count !== undefined && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`--${option} cannot be "${text}"`, "it is a number of bytes: 500M, 10G");
+}
+
 /** Of those that speak rexec.v2; who speaks v1 is asked more seldom. */
 export function parseLiveness(ping: string, dead: string): { v2PingMs: number; v2DeadMs: number } {
   const [v2PingMs, v2DeadMs] = [parseTime("ping-interval", ping), parseTime("dead-after", dead)];

@@ -14,6 +14,7 @@ import { raiseOpenFiles } from "../pty/open-files.ts";
 import { announce, defineCommand, repeatable, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import {
+  parseBytes,
   parseCount,
   parseForgetting,
   parseLiveness,
@@ -78,6 +79,23 @@ export const serveCommand = withHelp(
         valueHint: "LINES",
         default: "1000",
         description: "Lines above the screen that a new viewer gets",
+      },
+      recordings: {
+        type: "string",
+        valueHint: "PLACE",
+        description: "Folder of recordings, or s3://BUCKET/PREFIX (default: DATA/recordings)",
+      },
+      "recordings-days": {
+        type: "string",
+        valueHint: "N",
+        default: "0",
+        description: "Remove recordings after so many days; 0 for never",
+      },
+      "recordings-bytes": {
+        type: "string",
+        valueHint: "SIZE",
+        default: "0",
+        description: "Remove the oldest recordings beyond so much, such as 10G; 0 for never",
       },
       "max-agents": {
         type: "string",
@@ -158,6 +176,9 @@ export const serveCommand = withHelp(
         trustProxy: parseProxies(args["trust-proxy"]),
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
+        recordings: args.recordings,
+        recordingsDays: parseCount("recordings-days", args["recordings-days"], 0, 36_500),
+        recordingsBytes: parseBytes("recordings-bytes", args["recordings-bytes"]),
         quotas: {
           agents: parseCount("max-agents", args["max-agents"], 1, MAX_QUOTA),
           tokens: parseCount("max-tokens", args["max-tokens"], 1, MAX_QUOTA),

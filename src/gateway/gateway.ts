@@ -318,11 +318,12 @@ async function stop(
   store: Store,
   limitMs: number,
 ): Promise<void> {
+  const recorded = recordings.stop();
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
-  await recordings.stop();
+  await Promise.race([recorded, limit]); // a disk that hangs holds no gateway
   await store.close();
 }
