@@ -1,9 +1,11 @@
 /** `rexec serve`: the self-hosted gateway. */
+
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken } from "../gateway/admin-token-file.ts";
 import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
 import { QUOTAS } from "../gateway/quotas.ts";
+import { bucketKeys } from "../gateway/recordings/bucket.ts";
 import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { homeFolder } from "../lib/home.ts";
@@ -177,6 +179,7 @@ export const serveCommand = withHelp(
         ringBudget: parseCount("ring-budget", args["ring-budget"], 4, 1024 * 1024) * 1024 * 1024,
         scrollback: parseCount("scrollback", args.scrollback, 0, 100_000),
         recordings: args.recordings,
+        bucketKeys: bucketKeys(process.env),
         recordingsDays: parseCount("recordings-days", args["recordings-days"], 0, 36_500),
         recordingsBytes: parseBytes("recordings-bytes", args["recordings-bytes"]),
         quotas: {

@@ -16,6 +16,7 @@ import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import type { BucketKeys } from "./recordings/bucket.ts";
 import { type RecordingService, startRecordings } from "./recordings/start.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
@@ -63,6 +64,10 @@ export interface GatewayOptions {
   /** Ended recordings are removed, the oldest first, after so many days and beyond so many bytes; 0 for never. */
   recordingsDays?: number | undefined;
   recordingsBytes?: number | undefined;
+  /** For a bucket of recordings. */
+  bucketKeys?: BucketKeys | null | undefined;
+  /** Bytes that may wait for a bucket that takes none; default 8 GiB. */
+  recordingsSpool?: number | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */

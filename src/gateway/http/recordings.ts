@@ -1,4 +1,5 @@
 /** `/api/recordings`: recordings are listed, watched, downloaded and removed. */
+import { messageOf } from "../../lib/errors.ts";
 import {
   recordingBody,
   recordingListBody,
@@ -154,7 +155,9 @@ async function allowed(call: KnownCall<unknown>, action: Action): Promise<Record
 
 async function fileOf({ deps }: KnownCall<unknown>, row: RecordingRow) {
   const storage = deps.recordings.storageOf(row);
-  const size = await storage.size(row.id, "cast");
+  const size = await storage.size(row.id, "cast").catch((error: unknown) => {
+    throw new ApiError(502, "storage_unreachable", `the storage of recordings fails: ${messageOf(error)}`);
+  });
   if (size === null) throw new ApiError(404, "recording_missing", "the file of this recording is missing");
   return { storage, size };
 }

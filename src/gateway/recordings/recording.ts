@@ -13,6 +13,8 @@ export interface Recorders {
   readonly pool: BlockPool;
   readonly gate: DiskGate;
   readonly escaper: Escaper;
+  /** Why nothing may be recorded now; null where it may. */
+  blocked(): string | null;
 }
 
 /** What became of it. */
@@ -43,6 +45,7 @@ export class Recording {
   readonly #index: AppendFile;
   readonly #writer: CastWriter;
   readonly #header: object;
+  readonly #blocked: () => string | null;
   #pending: KeyEntry[] = [];
   /** Bytes that are missing, and not told in the recording yet. */
   #missing = 0;
@@ -54,12 +57,13 @@ export class Recording {
   #closing: Promise<Summary> | null = null;
 
   /** @param path of the cast without its ending */
-  constructor(id: string, path: string, header: object, { pool, gate, escaper }: Recorders) {
+  constructor(id: string, path: string, header: object, { pool, gate, escaper, blocked }: Recorders) {
     this.id = id;
     this.#cast = new AppendFile(`${path}.cast`, gate, (error) => this.#failed(error));
     this.#index = new AppendFile(`${path}.idx`, gate, () => {}); // it is found without, more slowly
     this.#writer = new CastWriter(this.#cast, pool, escaper);
     this.#header = header;
+    this.#blocked = blocked;
     this.#writer.header(header);
     this.#touch();
   }
@@ -137,6 +141,7 @@ export class Recording {
 
   /** Tells what is missing, once there is room again. False where there is none. */
   #goOn(): boolean {
+    if (this.#blocked() !== null) return false;
     if (this.#cast.hasFailed) {
       if (performance.now() < this.#retryAt) return false;
       this.#retryAt = performance.now() + RETRY_MS;
@@ -154,7 +159,7 @@ export class Recording {
   }
 
   get #reason(): string {
-    return this.#diskError ?? "the storage is too slow";
+    return this.#blocked() ?? this.#diskError ?? "the storage is too slow";
   }
 
   #miss(bytes: number): void {

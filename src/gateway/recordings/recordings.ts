@@ -28,6 +28,8 @@ export interface RecordingsOptions {
   folder: string;
   audit: AuditLog;
   logger: Logger;
+  /** Why nothing may be recorded now; null where it may. */
+  blocked?: (() => string | null) | undefined;
   /** A recording has ended, and its files are closed. */
   onFinished?: ((row: RecordingRow) => void) | undefined;
 }
@@ -54,7 +56,7 @@ type AgentFacts = Pick<AgentRow, "id" | "name" | "tags">;
 export class Recordings implements SessionRecordings {
   readonly policies = new Policies();
   readonly #options: RecordingsOptions;
-  readonly #shared: Recorders = { pool: new BlockPool(), gate: new DiskGate(), escaper: new Escaper() };
+  readonly #shared: Recorders;
   readonly #agents = new Map<string, AgentFacts>();
   /** By the instance of the session. */
   readonly #active = new Map<string, Active>();
@@ -63,6 +65,8 @@ export class Recordings implements SessionRecordings {
 
   constructor(options: RecordingsOptions) {
     this.#options = options;
+    const blocked = options.blocked ?? (() => null);
+    this.#shared = { pool: new BlockPool(), gate: new DiskGate(), escaper: new Escaper(), blocked };
   }
 
   /** The number of recordings that are being made. */

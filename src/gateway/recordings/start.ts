@@ -7,17 +7,24 @@ import type { AuditLog } from "../audit/audit.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
+import { type BucketKeys, RecordingBucket } from "./bucket.ts";
 import { Recordings } from "./recordings.ts";
 import { recover } from "./recover.ts";
+import { Retention } from "./retention.ts";
 import { RecordingFolder, type RecordingStorage } from "./storage.ts";
+import { Uploader } from "./uploader.ts";
 
 /** What a gateway's recordings are made with. */
 export interface RecordingOptions {
   dataDir: string;
   /** A folder or `s3://BUCKET/PREFIX`; default: `recordings` in the data folder. */
   recordings?: string | undefined;
+  /** 0 for all. */
   recordingsDays?: number | undefined;
   recordingsBytes?: number | undefined;
+  /** See `UploaderOptions`. */
+  recordingsSpool?: number | undefined;
+  bucketKeys?: BucketKeys | null | undefined;
   store: Store;
   audit: AuditLog;
   logger: Logger;
@@ -26,6 +33,7 @@ export interface RecordingOptions {
 /** Recordings that are made, and those that are kept. Owned by the gateway, which stops it after the sockets. */
 export interface RecordingService {
   readonly making: Recordings;
+  readonly retention: Retention;
   /** Where the files of this recording are. */
   storageOf(row: RecordingRow): RecordingStorage;
   /** Removes a recording that has ended: its files, then its row. False where it is gone already. */
@@ -36,21 +44,36 @@ export interface RecordingService {
   stop(): Promise<void>;
 }
 
-/** @throws RexecError `bad_recordings`: the folder cannot be made; or the store's error */
+/** @throws RexecError `bad_recordings`: the folder cannot be made, or names no bucket; or the store's error */
 export async function startRecordings(options: RecordingOptions): Promise<RecordingService> {
-  const { store, audit, logger } = options;
-  const folder = new RecordingFolder(openedFolder(options.recordings ?? join(options.dataDir, "recordings")));
+  const { store, audit, logger, recordings: place = join(options.dataDir, "recordings") } = options;
+  const bucket = place.startsWith("s3:") ? new RecordingBucket(place, options.bucketKeys ?? null) : null;
+  const folder = new RecordingFolder(openedFolder(bucket ? join(options.dataDir, "recordings") : place));
   const found = await recover(store, folder);
   if (found.length > 0) logger.warn(`${found.length} recordings of an earlier gateway end where it ended`);
-  const making = new Recordings({ store, folder: folder.folder, audit, logger });
+  const uploader =
+    bucket && new Uploader({ store, folder, bucket, logger, spoolBytes: options.recordingsSpool });
+  const making = new Recordings({
+    store,
+    folder: folder.folder,
+    audit,
+    logger,
+    blocked: () => uploader?.blocked ?? null,
+    onFinished: ({ bytes }) => uploader?.ended(bytes),
+  });
   await making.reload();
+  const storageOf = ({ place: where }: RecordingRow) => (where === "bucket" ? (bucket ?? folder) : folder);
+  const remove = async (row: RecordingRow) => {
+    await storageOf(row).remove(row.id);
+    return store.recordings.remove(row.id);
+  };
+  const { recordingsDays: days = 0, recordingsBytes: bytes = 0 } = options;
+  const retention = new Retention({ days, bytes, store, remove, audit, logger });
   return {
     making,
-    storageOf: () => folder,
-    async remove(row) {
-      await folder.remove(row.id);
-      return store.recordings.remove(row.id);
-    },
+    retention,
+    storageOf,
+    remove,
     follow(directory) {
       directory.subscribe((event) => {
         if (event.type !== "updated") return;
@@ -58,12 +81,14 @@ export async function startRecordings(options: RecordingOptions): Promise<Record
           const agent = await store.agents.get(event.agentId);
           if (agent) making.agentConnected(agent);
         };
-        known().catch((error: unknown) =>
-          logger.error(`cannot read the tags of an agent: ${messageOf(error)}`),
-        );
+        known().catch((error: unknown) => logger.error(`cannot read an agent's tags: ${messageOf(error)}`));
       });
     },
-    stop: () => making.close(),
+    async stop() {
+      uploader?.stop();
+      await making.close();
+      await retention.stop();
+    },
   };
 }
 

@@ -13,7 +13,8 @@ import { until } from "../../support/wait.ts";
 
 test("a recording survives kill -9 of the gateway up to its last flush, and goes on as another part", async () => {
   await using serve = await new ServeProcess().start();
-  const api = (method: string, path: string, body?: unknown) => call(serve.url, method, path, body, serve.token);
+  const api = (method: string, path: string, body?: unknown) =>
+    call(serve.url, method, path, body, serve.token);
   const list = async () => recordingListBody.parse((await api("GET", "/api/recordings")).json).recordings;
   const { json } = await api("POST", "/api/agents/register", { name: "box", os: "linux", arch: "amd64" });
   await api("PUT", "/api/recording-policies", { kind: "all", mode: "always" });
@@ -42,7 +43,11 @@ test("a recording survives kill -9 of the gateway up to its last flush, and goes
   const ended = async () => (await list()).find(({ state }) => state === "complete");
   const second = await until(ended, 10_000, "its end");
   const interrupted = (await list()).find(({ id }) => id === first.id);
-  expect(interrupted).toMatchObject({ state: "interrupted", note: "the gateway ended without warning", part: 1 });
+  expect(interrupted).toMatchObject({
+    state: "interrupted",
+    note: "the gateway ended without warning",
+    part: 1,
+  });
   expect(interrupted?.duration).toBeGreaterThan(0);
   expect(castOf(first.id)).toEndWith("\n");
   expect(castOf(first.id).length).toBe(interrupted?.bytes ?? 0);

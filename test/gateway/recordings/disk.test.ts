@@ -1,73 +1,87 @@
 /** A disk that is full, slow or gone costs the recording, and never the session. */
 import { expect, test } from "bun:test";
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DiskGate } from "../../../src/gateway/recordings/append-file.ts";
 import { BLOCK_BYTES, BlockPool } from "../../../src/gateway/recordings/blocks.ts";
 import { Escaper } from "../../../src/gateway/recordings/escaper.ts";
-import { Recording, type Recorders } from "../../../src/gateway/recordings/recording.ts";
+import { type Recorders, Recording } from "../../../src/gateway/recordings/recording.ts";
 import { eventsIn } from "../../../src/protocol/cast.ts";
 import { testUnless, testWith, whyNoMount, whyNotRoot } from "../../support/needs.ts";
 import { outputOf, recordingStage } from "../../support/recording-stage.ts";
 import { until } from "../../support/wait.ts";
 
 function recorders(pool = new BlockPool()): Recorders {
-  return { pool, gate: new DiskGate(), escaper: new Escaper() };
+  return { pool, gate: new DiskGate(), escaper: new Escaper(), blocked: () => null };
 }
 
 const HEADER = { version: 2, width: 80, height: 24 };
 
-testWith("mkfifo")("a storage that takes nothing bounds the memory, and the cut is told once it goes on", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "rexec-slow-"));
-  const path = join(folder, "slow");
-  Bun.spawnSync(["mkfifo", `${path}.cast`]);
-  // Both ends are open: writes wait once the pipe is full.
-  const reader = openSync(`${path}.cast`, constants.O_RDWR | constants.O_NONBLOCK);
-  const pool = new BlockPool();
-  const recording = new Recording("slow", path, HEADER, recorders(pool));
-  const piece = Buffer.from("0123456789abcdef\r\n".repeat(2_000));
-  const started = performance.now();
-  for (let turn = 0; turn < 1_000; turn += 1) {
-    recording.output("o", piece);
-    if (turn % 100 === 0) await Bun.sleep(1);
-  }
-  expect(performance.now() - started).toBeLessThan(2_000);
-  expect(pool.used * BLOCK_BYTES).toBeLessThanOrEqual(5 * 1024 * 1024);
-  expect(recording.cut?.reason).toBe("the storage is too slow");
-  // The storage goes on.
-  const read: Buffer[] = [];
-  const drain = setInterval(() => {
-    const buffer = Buffer.alloc(1024 * 1024);
-    try {
-      for (let n = readSync(reader, buffer); n > 0; n = readSync(reader, buffer)) read.push(Buffer.from(buffer.subarray(0, n)));
-    } catch {
-      // empty for now
+testWith("mkfifo")(
+  "a storage that takes nothing bounds the memory, and the cut is told once it goes on",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-slow-"));
+    const path = join(folder, "slow");
+    Bun.spawnSync(["mkfifo", `${path}.cast`]);
+    // Both ends are open: writes wait once the pipe is full.
+    const reader = openSync(`${path}.cast`, constants.O_RDWR | constants.O_NONBLOCK);
+    const pool = new BlockPool();
+    const recording = new Recording("slow", path, HEADER, recorders(pool));
+    const piece = Buffer.from("0123456789abcdef\r\n".repeat(2_000));
+    const started = performance.now();
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      recording.output("o", piece);
+      if (turn % 100 === 0) await Bun.sleep(1);
     }
-  }, 5);
-  try {
-    await until(
-      () => {
-        recording.output("o", Buffer.from("again\r\n"));
-        return !recording.isBehind;
-      },
-      10_000,
-      "the recording to go on",
-    );
-    const { cut } = await recording.close();
-    await until(() => Buffer.concat(read).includes("again"), 5_000, "the rest");
-    const events = eventsIn(Buffer.concat(read).toString());
-    const marker = events.find(([, code]) => code === "m");
-    expect(marker?.[2]).toContain("the storage is too slow");
-    expect(cut?.bytes).toBeGreaterThan(1_000_000);
-    const output = events.reduce((sum, [, code, data]) => sum + (code === "o" ? data.length : 0), 0);
-    expect(output + (cut?.bytes ?? 0)).toBeGreaterThanOrEqual(1_000 * piece.length);
-  } finally {
-    clearInterval(drain);
-    closeSync(reader);
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(pool.used * BLOCK_BYTES).toBeLessThanOrEqual(5 * 1024 * 1024);
+    expect(recording.cut?.reason).toBe("the storage is too slow");
+    // The storage goes on.
+    const read: Buffer[] = [];
+    const drain = setInterval(() => {
+      const buffer = Buffer.alloc(1024 * 1024);
+      try {
+        for (let n = readSync(reader, buffer); n > 0; n = readSync(reader, buffer))
+          read.push(Buffer.from(buffer.subarray(0, n)));
+      } catch {
+        // empty for now
+      }
+    }, 5);
+    try {
+      await until(
+        () => {
+          recording.output("o", Buffer.from("again\r\n"));
+          return !recording.isBehind;
+        },
+        10_000,
+        "the recording to go on",
+      );
+      const { cut } = await recording.close();
+      await until(() => Buffer.concat(read).includes("again"), 5_000, "the rest");
+      const events = eventsIn(Buffer.concat(read).toString());
+      const marker = events.find(([, code]) => code === "m");
+      expect(marker?.[2]).toContain("the storage is too slow");
+      expect(cut?.bytes).toBeGreaterThan(1_000_000);
+      const output = events.reduce((sum, [, code, data]) => sum + (code === "o" ? data.length : 0), 0);
+      expect(output + (cut?.bytes ?? 0)).toBeGreaterThanOrEqual(1_000 * piece.length);
+    } finally {
+      clearInterval(drain);
+      closeSync(reader);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);
 
 test("a folder that is gone is told as the reason", async () => {
   const recording = new Recording("gone", "/nonexistent/folder/gone", HEADER, recorders());
@@ -81,7 +95,10 @@ test("blocks of many recordings are bounded together", async () => {
   const folder = mkdtempSync(join(tmpdir(), "rexec-many-"));
   const shared = recorders(new BlockPool(4));
   try {
-    const all = Array.from({ length: 20 }, (_, n) => new Recording(`${n}`, join(folder, `${n}`), HEADER, shared));
+    const all = Array.from(
+      { length: 20 },
+      (_, n) => new Recording(`${n}`, join(folder, `${n}`), HEADER, shared),
+    );
     for (const recording of all) recording.output("o", Buffer.from("first\r\n"));
     expect(shared.pool.used).toBeLessThanOrEqual(4);
     const ends = await Promise.all(all.map((recording) => recording.close()));

@@ -51,7 +51,10 @@ test("each segment's screen is that of a replay from the beginning", async () =>
   }
   expect(segments.at(-1)?.events.at(-1)?.[0]).toBe(index.duration);
   const whole = (list: readonly CastEvent[]) =>
-    list.filter(([, code]) => code === "o").map(([, , data]) => data).join("");
+    list
+      .filter(([, code]) => code === "o")
+      .map(([, , data]) => data)
+      .join("");
   expect(whole(segments.flatMap((segment) => segment.events))).toBe(whole(events));
 }, 60_000);
 
