@@ -7,6 +7,9 @@
 #
 #   curl -fsSL https://rexec.pipeops.io/install-agent.sh | REXEC_TOKEN=rexec_… sudo --preserve-env=REXEC_TOKEN bash
 #
+# A gateway makes the token with `rexec join create`, which prints these lines too: it registers this machine, and does
+# nothing else.
+#
 # POSIX sh: dash, bash and busybox run it. Everything is in functions, and the last line calls main: a download that is
 # cut short runs nothing. Until all is well nothing is final: a run that fails puts back what was there before.
 set -eu
@@ -23,8 +26,8 @@ Installs rexec-agent, registers this machine with a Rexec server, and starts the
 As root for the whole machine, as anybody else for that account alone. Run it again to upgrade.
 
 usage: install-agent.sh [options]
-  -t, --token TOKEN    API token; better by REXEC_TOKEN, since others can see a command line
-                       (through sudo: REXEC_TOKEN=… sudo --preserve-env=REXEC_TOKEN sh).
+  -t, --token TOKEN    join token (rexec join create) or API token; better by REXEC_TOKEN, since others can see a
+                       command line (through sudo: REXEC_TOKEN=… sudo --preserve-env=REXEC_TOKEN sh).
                        Without one the agent is installed, and neither registered nor started
   -n, --name NAME      name of this machine (default: its hostname)
   -l, --labels LIST    comma-separated labels
@@ -186,7 +189,7 @@ check_sudo() {
     pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || break
   done
   [ -z "$dropped" ] || fail "sudo dropped REXEC_TOKEN: without it this machine would be installed and not registered" \
-    "name it to sudo: curl -fsSL $api/install-agent.sh | REXEC_TOKEN=rexec_… sudo --preserve-env=$dropped sh"
+    "name it to sudo: curl -fsSL $api/install-agent.sh | REXEC_TOKEN=rexec_join_… sudo --preserve-env=$dropped sh"
 }
 
 # What goes into the configuration file must not be able to break out of its quotes.
@@ -194,6 +197,11 @@ check_values() {
   if [ -n "$agent_id" ] && [ -z "$token" ]; then
     usage_error "--agent-id needs the agent's --token too"
   fi
+  case $agent_id,$token in
+  ?*,rexec_join_*)
+    usage_error "--agent-id takes the agent's own token, and this is a join token, which registers a new agent"
+    ;;
+  esac
   case $agent_id in
   *[!A-Za-z0-9_.:-]*) usage_error "\"$agent_id\" is no agent id" ;;
   esac
@@ -834,14 +842,24 @@ await_connection() {
       say "ready: this machine is connected to $(setting api_url)"
       return
       ;;
+    *'"pending": true'* | *'"pending":true'*)
+      say "installed: $(last_error "$state")"
+      say "it connects by itself once it is accepted"
+      return
+      ;;
     esac
     tries=$((tries + 1))
     if [ "$tries" -gt "$CONNECT_SECONDS" ]; then break; fi
     sleep 1
   done
-  why=$(printf '%s\n' "$state" | sed -n 's/.*"message": *"\(.*\)".*/\1/p' | head -n 1)
+  why=$(last_error "$state")
   fail "the agent did not connect within $CONNECT_SECONDS seconds${why:+: $why}" \
     "to look into it, install it with --no-service and run: rexec-agent doctor"
+}
+
+# Why the agent is not connected, by what its status says.
+last_error() {
+  printf '%s\n' "$1" | sed -n 's/.*"message": *"\(.*\)".*/\1/p' | head -n 1
 }
 
 # --- uninstall ---

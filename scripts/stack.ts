@@ -201,7 +201,9 @@ class Listener {
     for await (const chunk of stream) {
       const text = decoder.decode(chunk, { stream: true });
       this.#said = (this.#said + text).slice(-64 * 1024);
-      appendFileSync(log, text.replaceAll(/(rexec_[0-9a-f]{6})[0-9a-f]+/g, "$1…"), { mode: 0o600 });
+      appendFileSync(log, text.replaceAll(/(rexec_(?:[a-z]+_)?[0-9a-f]{6})[0-9a-f]+/g, "$1…"), {
+        mode: 0o600,
+      });
     }
   }
 }

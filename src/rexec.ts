@@ -21,6 +21,7 @@ const main = withHelp(
       login: () => import("./commands/login.ts").then((module) => module.loginCommand),
       logout: () => import("./commands/logout.ts").then((module) => module.logoutCommand),
       use: () => import("./commands/use.ts").then((module) => module.useCommand),
+      passwd: () => import("./commands/passwd.ts").then((module) => module.passwdCommand),
       whoami: () => import("./commands/whoami.ts").then((module) => module.whoamiCommand),
       ls: () => import("./commands/ls.ts").then((module) => module.lsCommand),
       connect: () => import("./commands/connect.ts").then((module) => module.connectCommand),
@@ -28,7 +29,11 @@ const main = withHelp(
       sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
+      token: () => import("./commands/token.ts").then((module) => module.tokenCommand),
+      grant: () => import("./commands/grant.ts").then((module) => module.grantCommand),
+      group: () => import("./commands/group.ts").then((module) => module.groupCommand),
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
+      admin: () => import("./commands/admin/index.ts").then((module) => module.adminCommand),
       agent,
       complete: () => import("./commands/completion/ask.ts").then((module) => module.completeCommand),
       completion: () => import("./commands/completion/command.ts").then((module) => module.completionCommand),
@@ -44,7 +49,7 @@ const main = withHelp(
       ["rexec serve", "Host a gateway of your own"],
     ],
     notes: [
-      "--config belongs to the agent commands, --host, --insecure and --ca-file to those that talk to a server.",
+      "--config belongs to the agent commands and to serve, --host, --insecure and --ca-file to those that talk to a server.",
     ],
   },
 );

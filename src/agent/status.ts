@@ -30,6 +30,7 @@ export class StatusBoard {
   #state: UplinkState | null = null;
   #connectedAt: Date | null = null;
   #isV2 = false;
+  #isPending = false;
   #lastError: AgentStatus["last_error"] = null;
 
   constructor(subject: Subject) {
@@ -39,6 +40,8 @@ export class StatusBoard {
   state(state: UplinkState): void {
     this.#state = state;
     this.#connectedAt = state.phase === "connected" ? new Date() : null;
+    // While it dials again, it still is.
+    if (state.phase !== "dialling") this.#isPending = state.phase === "waiting" && state.isPending === true;
     const failure = reasonOf(state);
     if (failure) this.#lastError = { message: redact(failure), at: new Date().toISOString() };
   }
@@ -65,6 +68,7 @@ export class StatusBoard {
       shell,
       connection: CONNECTION[this.#state?.phase ?? "dialling"],
       connected_since: connected?.toISOString() ?? null,
+      pending: this.#isPending,
       protocol: connected ? (this.#isV2 ? "rexec.v2" : "rexec.v1") : null,
       sessions: sessions(),
       restart: restart(),

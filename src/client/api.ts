@@ -72,6 +72,30 @@ export async function identify(server: Server): Promise<Identity> {
  * @returns false where the server does not list it (a session token, an agent's)
  */
 export async function revokeOwnToken(server: Server): Promise<boolean> {
+  try {
+    return await revokeListed(server);
+  } catch (error) {
+    // A token that may not manage tokens may still give itself up.
+    if (error instanceof HttpError && error.status === 403 && (await revokeCurrent(server))) return true;
+    throw error;
+  }
+}
+
+// --- internal ---
+
+/** False where the server has no such call, or the credential is none of that kind. */
+async function revokeCurrent(server: Server): Promise<boolean> {
+  const path = "/api/tokens/current/revoke";
+  try {
+    await requestJson({ ...server, method: "POST", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
+    return true;
+  } catch (error) {
+    if (error instanceof HttpError && [403, 404, 405].includes(error.status)) return false;
+    throw error;
+  }
+}
+
+async function revokeListed(server: Server): Promise<boolean> {
   const { tokens } = await requestJson({
     ...server,
     method: "GET",
@@ -85,8 +109,6 @@ export async function revokeOwnToken(server: Server): Promise<boolean> {
   await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
   return true;
 }
-
-// --- internal ---
 
 /** Whether the profile may say more than `/api/tokens/validate`, which answered with that status. */
 function knowsLess(status: number, token: string): boolean {

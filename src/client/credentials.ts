@@ -5,19 +5,13 @@ import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { ExitCode, errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import { resolveEndpoint } from "../lib/net.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
+import { asAccount, beside, type Login, login, without } from "./accounts.ts";
 import type { Server } from "./api.ts";
+
+export type { Login } from "./accounts.ts";
 
 /** The public service. */
 export const DEFAULT_HOST = "https://rexec.pipeops.io";
-
-const login = z.looseObject({
-  token: z.string().check(z.minLength(1)),
-  username: z.optional(z.string()),
-  /** Plain http over a network was allowed at login. */
-  insecure: z.optional(z.boolean()),
-  ca_file: z.optional(z.string()),
-});
-export type Login = z.infer<typeof login>;
 
 const credentials = z.looseObject({
   /** The server that is meant where none is named. */
@@ -62,34 +56,63 @@ export function isExposed(path: string): boolean {
   return stat !== undefined && (stat.mode & 0o077) !== 0;
 }
 
-/** Remembers a login and makes its server the current one. */
+/** Remembers a login and makes its server the current one. Another account there stays, as one of the others. */
 export function saveLogin(path: string, host: string, entry: Login): void {
   const all = readCredentials(path);
-  save(path, { ...all, current: host, hosts: { ...all.hosts, [host]: entry } });
+  save(path, { ...all, current: host, hosts: { ...all.hosts, [host]: beside(entry, all.hosts[host]) } });
 }
 
-/** Makes a server of the file the current one. */
-export function saveCurrent(path: string, host: string): void {
-  save(path, { ...readCredentials(path), current: host });
+/** Makes a server of the file the current one, and the account there where one is named. */
+export function saveCurrent(path: string, host: string, username: string | null = null): void {
+  const all = readCredentials(path);
+  const entry = all.hosts[host];
+  const chosen = entry && username !== null ? asAccount(entry, username) : null;
+  save(path, { ...all, current: host, hosts: chosen ? { ...all.hosts, [host]: chosen } : all.hosts });
 }
 
-/** Forgets a login; the file goes with the last one. */
-export function removeLogin(path: string, host: string): void {
+/**
+ * Forgets an account at a server: the current one there, or the one that is named. The server goes with its last
+ * account, the file with its last server.
+ * @returns the login there from now on; null where the server is forgotten
+ */
+export function removeLogin(path: string, host: string, username?: string): Login | null {
   const { current, ...all } = readCredentials(path);
-  const hosts = Object.fromEntries(Object.entries(all.hosts).filter(([name]) => name !== host));
+  const entry = all.hosts[host];
+  const left = entry ? without(entry, username) : null;
+  const others = Object.entries(all.hosts).filter(([name]) => name !== host);
+  const hosts = left ? { ...all.hosts, [host]: left } : Object.fromEntries(others);
   const names = Object.keys(hosts);
   if (names.length === 0) {
     rmSync(path, { force: true });
-    return;
+    return null;
   }
-  const next = current && current !== host ? current : names[0];
+  const next = current && (left || current !== host) ? current : names[0];
   save(path, { ...all, ...(next ? { current: next } : {}), hosts });
+  return left;
 }
 
 /** The server that is meant: the option, REXEC_HOST, REXEC_API, the last login, the public service. */
 export function chooseHost(choice: ServerChoice, file: Credentials, env: Environment): string {
   const named = choice.host || env.REXEC_HOST || env.REXEC_API;
-  return named ? (knownHost(named, file) ?? named) : file.current || DEFAULT_HOST;
+  return named ? (knownLogin(named, file)?.host ?? named) : file.current || DEFAULT_HOST;
+}
+
+/**
+ * The server of the file that is meant, and the account there where one is named: `NAME`, `USER@NAME`.
+ * @returns null where it is none of them, or could be several
+ */
+export function knownLogin(
+  text: string,
+  file: Credentials,
+): { host: string; username: string | null; login: Login } | null {
+  const host = knownHost(text, file);
+  const entry = host === null ? undefined : file.hosts[host];
+  if (host !== null && entry) return { host, username: null, login: entry };
+  const at = text.lastIndexOf("@");
+  const there = at > 0 ? knownLogin(text.slice(at + 1), file) : null;
+  const username = text.slice(0, Math.max(0, at));
+  const chosen = there && there.username === null ? asAccount(there.login, username) : null;
+  return there && chosen ? { host: there.host, username, login: chosen } : null;
 }
 
 /**
@@ -114,7 +137,8 @@ export function knownHost(text: string, file: Credentials): string | null {
  */
 export function chooseEndpoint(choice: ServerChoice, file: Credentials, env: Environment) {
   const url = chooseHost(choice, file, env);
-  const known = file.hosts[hostKey(url)];
+  const named = choice.host || env.REXEC_HOST || env.REXEC_API;
+  const known = (named && knownLogin(named, file)?.login) || file.hosts[hostKey(url)];
   const insecure = choice.insecure || truthy(env.REXEC_INSECURE) || known?.insecure === true;
   const caFile = choice.caFile || env.REXEC_CA_FILE || known?.ca_file;
   const endpoint = resolveEndpoint({ url, insecure, caFile, env });

@@ -53,9 +53,17 @@ export async function* awaitedStdin(hint: string): AsyncGenerator<Uint8Array> {
 
 /** The first line of a piped stdin, trimmed; empty where there is none. */
 export async function secretFromPipe(what: string): Promise<string> {
+  return (await linesFromPipe(what))[0] ?? "";
+}
+
+/** The lines of a piped stdin, trimmed. */
+export async function linesFromPipe(what: string): Promise<string[]> {
   const tooLarge = () => new RexecError(`${what} on stdin is far too long`, { code: "bad_secret" });
   const bytes = await readAll(awaitedStdin(`waiting for ${what} on stdin`), LONGEST_SECRET, tooLarge);
-  return (Buffer.from(bytes).toString("utf8").split("\n", 1)[0] ?? "").trim();
+  return Buffer.from(bytes)
+    .toString("utf8")
+    .split("\n")
+    .map((line) => line.trim());
 }
 
 /**
@@ -63,23 +71,37 @@ export async function secretFromPipe(what: string): Promise<string> {
  * @throws RexecError `cancelled` (exit code 130) on Ctrl-C, or where the terminal goes
  */
 export async function askSecret(question: string): Promise<string> {
+  return (await askSecretUntil(question, new AbortController().signal)) ?? "";
+}
+
+/**
+ * As `askSecret`, until the signal is aborted.
+ * @returns null where the signal came first
+ */
+export async function askSecretUntil(question: string, signal: AbortSignal): Promise<string | null> {
   const restore = () => {
     process.stdin.setRawMode(false);
   };
+  const aborted = new Promise<null>((resolve) =>
+    signal.addEventListener("abort", () => resolve(null), { once: true }),
+  );
   process.stdin.setRawMode(true);
   process.once("exit", restore);
   const onSignal = () => process.exit(128 + 15);
   process.once("SIGTERM", onSignal);
+  const input = stdinBytes();
   let typed = "";
   try {
     // Not before the echo is off: a script that waits for the question may answer within the same millisecond.
     await writeErr(`${printable(question)} (not shown): `);
-    for await (const chunk of stdinBytes()) {
-      const state = edit(typed, Buffer.from(chunk).toString("utf8"));
+    for (;;) {
+      const next = signal.aborted ? null : await Promise.race([input.next(), aborted]);
+      if (next === null) return null;
+      if (next.done) throw cancelled();
+      const state = edit(typed, Buffer.from(next.value).toString("utf8"));
       if (state.done) return state.typed.trim();
       typed = state.typed;
     }
-    throw cancelled();
   } finally {
     restore();
     process.off("exit", restore);

@@ -4,15 +4,20 @@ import { bareHost, isLoopback } from "../lib/proxy.ts";
 import { quoteWord } from "../lib/quote.ts";
 
 /**
- * The first start at a terminal: the one place where the token itself is shown.
+ * The first start at a terminal: the one place where the secrets themselves are shown.
  * @param url how agents and people reach the gateway
+ * @param link address that signs the administrator in
  */
-export function welcome(url: string, token: string): string {
+export function welcome(url: string, token: string, link: string): string {
   const words = wordsFor(url);
   return `
 Gateway ready at ${url}
 
-This is the administrator's token. It is shown this once: keep it.
+Sign in with a browser. This link works once, for 10 minutes; ${programName()} admin login-link makes another one:
+
+  ${link}
+
+This is the administrator's token, for the command line. It is shown this once: keep it.
 
   ${token}
 
@@ -34,17 +39,18 @@ Or, where rexec-agent is there already:
 `;
 }
 
-/** The first start as a service, or into a pipe: what is printed ends up in a journal, so the token is in a file. */
-export function welcomeWithFile(url: string, path: string): string {
+/** The first start as a service, or into a pipe: what is printed ends up in a journal, so the secrets are in files. */
+export function welcomeWithFile(url: string, path: string, linkPath?: string): string {
   const words = wordsFor(url);
   const shown = printable(path);
   const file = shown === path ? quoteWord(path) : "FILE";
+  const link = linkPath === undefined ? "" : LINK_IN_FILE(printable(linkPath));
   return `
 Gateway ready at ${url}
 
 The administrator's token is in ${shown}, which its owner alone can read.
 Keep it elsewhere, and remove the file.
-
+${link}
 Log in, here:
 
   ${words.insecure}${programName()} login --host ${words.host} < ${file}
@@ -71,12 +77,19 @@ Gateway ready at ${url}
 
 Add a machine:  ${install} | REXEC_TOKEN=… sh
 As root:        ${install} | REXEC_TOKEN=… sudo --preserve-env=REXEC_TOKEN sh
+Sign in:        ${url}/sign-in
+No password:    ${programName()} admin login-link (with the same --data)
 Lost the token: ${programName()} serve --new-admin-token (with the same --data)
 
 `;
 }
 
 // --- internal ---
+
+const LINK_IN_FILE = (path: string) => `
+A link that signs the administrator in with a browser is in ${path}.
+It works once, for 10 minutes; ${programName()} admin login-link makes another one.
+`;
 
 interface Words {
   host: string;

@@ -1,4 +1,5 @@
-import { type Credentials, chooseHost, hostKey, knownHost, saveCurrent } from "../client/credentials.ts";
+import { accountsOf } from "../client/accounts.ts";
+import { type Credentials, chooseHost, hostKey, knownLogin, saveCurrent } from "../client/credentials.ts";
 import { renderTable } from "../client/table.ts";
 import { ExitCode, RexecError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
@@ -13,17 +14,18 @@ export const useCommand = withHelp(
         type: "positional",
         required: false,
         valueHint: "HOST",
-        description: "Its address, its name, or the beginning of its name (default: list them)",
+        description:
+          "Its address, its name, or the beginning of its name; of several accounts there USER@NAME (default: list them)",
       },
       json: { type: "boolean", description: "List them as a JSON array" },
     },
     async run({ args }) {
       const file = loadCredentials();
       if (args.server === undefined) return list(file, args.json === true);
-      const host = knownHost(args.server, file);
-      if (host === null) throw unknown(args.server, file);
-      saveCurrent(credentialsPath(), host);
-      say(`using ${host}`);
+      const chosen = knownLogin(args.server, file);
+      if (chosen === null) throw unknown(args.server, file);
+      saveCurrent(credentialsPath(), chosen.host, chosen.username);
+      say(`using ${chosen.host}${chosen.username === null ? "" : ` as ${chosen.username}`}`);
       const { REXEC_HOST, REXEC_API, REXEC_TOKEN } = process.env;
       if (REXEC_HOST || REXEC_API)
         say(`note: ${REXEC_HOST ? "REXEC_HOST" : "REXEC_API"} is set and counts before it`);
@@ -34,6 +36,7 @@ export const useCommand = withHelp(
     examples: [
       ["rexec use", "List the servers; * is the one that commands talk to"],
       ["rexec use staging", "From now on that one"],
+      ["rexec use bob@staging", "Another account of yours there"],
       ["rexec ls --host staging", "Another one for one command"],
     ],
     notes: ["rexec login adds a server and makes it the current one, rexec logout forgets one."],
@@ -44,11 +47,13 @@ export const useCommand = withHelp(
 
 async function list(file: Credentials, json: boolean): Promise<void> {
   const current = hostKey(chooseHost({}, file, process.env));
-  const servers = Object.entries(file.hosts).map(([host, { username }]) => ({
-    host,
-    username: username ?? null,
-    current: host === current,
-  }));
+  const servers = Object.entries(file.hosts).flatMap(([host, entry]) =>
+    accountsOf(entry).map(({ username, isCurrent }) => ({
+      host,
+      username,
+      current: isCurrent && host === current,
+    })),
+  );
   if (json) return writeJson(servers);
   if (servers.length === 0) return say("not logged in anywhere: run rexec login --host URL");
   const rows = servers.map((one) => [

@@ -6,15 +6,23 @@ import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { loggedAudit } from "./audit/audit.ts";
-import { Access } from "./auth/access.ts";
+import type { AuditLog } from "./audit/audit.ts";
+import { recordInputRefused } from "./audit/input-refused.ts";
+import { type AuditOptions, startAudit } from "./audit/service.ts";
+import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
+import { JoinSource } from "./auth/join-source.ts";
+import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
-import { makeToken } from "./auth/token.ts";
+import { SessionSource } from "./auth/session-source.ts";
+import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
+import { explained, firstAdministrator } from "./first-start.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import type { BucketKeys } from "./recordings/bucket.ts";
 import { type RecordingService, startRecordings } from "./recordings/start.ts";
@@ -25,12 +33,13 @@ import { ContainerFeed } from "./sessions/container-feed.ts";
 import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
+import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
-import { isDatabaseError } from "./store/open.ts";
-import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+
+export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
 export interface GatewayOptions {
@@ -51,12 +60,18 @@ export interface GatewayOptions {
   /** Reverse proxies whose X-Forwarded-For, -Proto and -Host count: see `TrustedProxies`. */
   trustProxy?: readonly string[] | undefined;
   logger: Logger;
+  /** Takes a line for each request; without it none is made. */
+  requestLog?: RequestLog | undefined;
   timings?: Partial<Timings> | undefined;
   failedLogins?: RateLimitOptions | undefined;
+  /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
+  deviceFlow?: Partial<DeviceFlowLimits> | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
   scrollback?: number | undefined;
+  /** How long browser sessions last; default `SESSION_TIMES`. */
+  sessionTimes?: Partial<SessionTimes> | undefined;
   /** How much one user may have; default `QUOTAS`. */
   quotas?: Partial<Quotas> | undefined;
   /** Where recordings are kept: a folder or `s3://BUCKET/PREFIX`; default: `recordings` in the data folder. */
@@ -68,8 +83,11 @@ export interface GatewayOptions {
   bucketKeys?: BucketKeys | null | undefined;
   /** Bytes that may wait for a bucket that takes none; default 8 GiB. */
   recordingsSpool?: number | undefined;
+  audit?: AuditOptions | undefined;
   /** Speak rexec.v1 with all peers, whatever they offer. */
   v1Only?: boolean | undefined;
+  /** A token that may read /metrics and nothing else. Without one, administrators and this machine may. */
+  metricsToken?: string | undefined;
   /** Replaces the directory of agents, which knows those of this process only, by one around it. */
   directory?: ((local: AgentDirectory) => AgentDirectory) | undefined;
 }
@@ -84,11 +102,14 @@ export interface Gateway {
   readonly publicUrl: string;
   /** The first administrator's token; null but on the very first start. */
   readonly adminToken: string | null;
+  /** The secret of a login link for that administrator, as `loginLinkUrl` takes it; null like the token. */
+  readonly loginLink: string | null;
   /** The folder that downloads come from; null without one. */
   readonly downloads: string | null;
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
 }
@@ -102,11 +123,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const timings = { ...TIMINGS, ...options.timings };
   const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
+  const auditing = startAudit(store, options.dataDir, logger, options.audit);
+  const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
-  const audit = loggedAudit(logger);
-  const recordings = await startRecordings({ ...options, store, audit });
+  const recordings = await startRecordings({ ...options, store, audit }).catch(async (error: unknown) => {
+    await auditing.close();
+    await store.close();
+    throw error;
+  });
   const quotas = { ...QUOTAS, ...options.quotas };
   const hub = new Hub(
     {
@@ -118,17 +144,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       recordings: recordings.making,
       logger,
       sessions: new SessionQuota(quotas.sessions),
+      onInputRefused: (agentId, viewer, session, refusal) =>
+        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
     },
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
   recordings.follow(directory);
+  auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
+  const signIns = new RateLimit(options.failedLogins);
+  const { metricsToken } = options;
+  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
-    const authenticator = new Authenticator(store, new RateLimit(options.failedLogins));
+    const passwords = new Passwords();
+    const times = { ...SESSION_TIMES, ...options.sessionTimes };
+    const signIn = new SignIn({ store, directory, passwords, times });
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
+      audit.record({ action: "token.refused", address, details: { reason } }),
+    );
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
@@ -138,8 +176,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       authenticator,
       access,
       audit,
+      operations,
       quotas,
       recordings,
+      signIn,
+      passwords,
+      auditTail: auditing.tail,
+      deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       downloads,
       logger,
     });
@@ -169,8 +212,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         v1Only: options.v1Only ?? false,
       },
       proxy: { publicUrl, trusted },
+      requestLog: options.requestLog,
     });
-    const adminToken = await firstTokenOnce(server, store);
+    const first = await firstSecretsOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
@@ -182,80 +226,44 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     return {
       url,
       publicUrl: publicUrl ?? url,
-      adminToken,
+      adminToken: first?.token ?? null,
+      loginLink: first?.link ?? null,
       downloads,
       store,
       hub,
+      operations,
       stop() {
+        operations.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, recordings, store, timings.stopMs);
+        stopping ??= stop(server, hub, recordings, timings.stopMs)
+          .then(() => auditing.close())
+          .finally(() => store.close());
         screens.stop();
         return stopping;
       },
     };
   } catch (error) {
     feed.stop();
+    operations.stop();
     hub.stop();
     await recordings.stop();
+    await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
 }
 
-/**
- * Makes a new token of the administrator in a data folder, if the first one was lost. A gateway may be running on it.
- * @throws RexecError `no_admin`, or as `openStore`
- */
-export async function newAdminToken(dataDir: string): Promise<string> {
-  if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
-  const store = await openStore(dataDir, false);
-  try {
-    const admin = await store.users.firstAdmin();
-    if (!admin) throw noAdmin(dataDir);
-    return await adminTokenFor(store, admin.id);
-  } catch (error) {
-    throw explained(error, dataDir);
-  } finally {
-    await store.close();
-  }
-}
-
 // --- internal ---
 
-/** A database that fails between opening and serving: a disk that has just filled up. */
-function explained(error: unknown, dataDir: string): unknown {
-  if (!isDatabaseError(error)) return error;
-  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
-}
-
-/** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(server: ReturnType<typeof startServer>, store: Store): Promise<string | null> {
+/** Made once the gateway listens: a start that fails must not use up the secrets that are shown once. */
+async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store, audit: AuditLog) {
   try {
-    return await firstToken(store);
+    return await firstAdministrator(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
-}
-
-async function firstToken(store: Store): Promise<string | null> {
-  if (await store.users.firstAdmin()) return null;
-  const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
-  return adminTokenFor(store, admin.id);
-}
-
-async function adminTokenFor(store: Store, userId: string): Promise<string> {
-  const made = makeToken();
-  await store.tokens.create(made, { userId, name: "admin", scopes: ["*"] });
-  return made.token;
-}
-
-function noAdmin(dataDir: string): RexecError {
-  return new RexecError(`there is no gateway's data in ${dataDir}`, {
-    code: "no_admin",
-    hint: "start the gateway once (rexec serve), or name its folder with --data",
-  });
 }
 
 /** Bun names no file when it cannot read one. */
@@ -293,11 +301,17 @@ function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas
     return agents.map((agent) => containerView(agent, presences.get(agent.id)));
   };
   return {
-    async one(id: string) {
+    async one(id: string, list: AgentListOf) {
       const agent = await store.agents.get(id);
-      return agent && ((await view([agent]))[0] ?? null);
+      const isShown =
+        agent &&
+        !agent.pending &&
+        (list.all ||
+          agent.user_id === list.userId ||
+          (await store.grants.levelOf(list.userId, agent)) !== null);
+      return isShown ? ((await view([agent]))[0] ?? null) : null;
     },
-    all: async (userId: string) => view(await store.agents.listOfUser(userId)),
+    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
     limit: quotas.agents,
   };
 }
@@ -320,7 +334,6 @@ async function stop(
   server: ReturnType<typeof startServer>,
   hub: Hub,
   recordings: RecordingService,
-  store: Store,
   limitMs: number,
 ): Promise<void> {
   const recorded = recordings.stop();
@@ -330,5 +343,4 @@ async function stop(
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
   await Promise.race([recorded, limit]); // a disk that hangs holds no gateway
-  await store.close();
 }

@@ -7,7 +7,9 @@ import type { Logger } from "../lib/log.ts";
 import { HTTP_BODY_BYTES, LARGEST_FRAME_BYTES } from "../protocol/limits.ts";
 import { ApiError } from "./http/api-error.ts";
 import type { createApp } from "./http/app.ts";
-import { hostProblem, type ProxyOptions, requestInfo } from "./http/request-info.ts";
+import { REQUEST_ID } from "./http/request-id.ts";
+import { hostProblem, type ProxyOptions, type RequestInfo, requestInfo } from "./http/request-info.ts";
+import { noteRequest, type RequestLog } from "./http/request-log.ts";
 import { Listener } from "./listener.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import type { Connections } from "./sockets/connections.ts";
@@ -23,6 +25,7 @@ export interface ServerOptions {
   connections: Connections;
   upgrade: UpgradeDeps;
   proxy: Omit<ProxyOptions, "listening">;
+  requestLog: RequestLog | undefined;
   logger: Logger;
 }
 
@@ -34,7 +37,7 @@ export function startServer(options: ServerOptions): Listener {
 // --- internal ---
 
 function listen(options: ServerOptions, port: number): Server<SocketData> {
-  const { app, proxy, logger } = options;
+  const { proxy } = options;
   try {
     return Bun.serve<SocketData>({
       hostname: options.host,
@@ -45,26 +48,55 @@ function listen(options: ServerOptions, port: number): Server<SocketData> {
       idleTimeout: REQUEST_S,
       async fetch(request, server) {
         server.timeout(request, ANSWER_S);
-        const problem = hostProblem(request.headers.get("host"));
-        if (problem) return new ApiError(400, "bad_host", problem).toResponse();
-        // Without a Host (HTTP/1.0) Bun gives the path alone.
-        const url = new URL(URL.canParse(request.url) ? request.url : `${server.url.origin}${request.url}`);
+        const startedAt = performance.now();
         const peer = server.requestIP(request)?.address ?? "unknown";
         const info = requestInfo(request, peer, { ...proxy, listening: server.url.origin });
-        if (isSocketPath(url.pathname)) return upgradeSocket(request, url, server, info, options.upgrade);
-        return app.fetch(forRoutes(request, url), info);
-      },
-      error(error) {
-        const why = messageOf(error);
-        const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3 } as const;
-        gather(logger, cause, `a request failed: ${why}`);
-        return new ApiError(500, "internal", "the gateway has a problem of its own").toResponse();
+        const response = await answer(request, server, info, options);
+        response?.headers.set(REQUEST_ID, info.requestId);
+        if (options.requestLog) {
+          const path = pathOf(request);
+          noteRequest(
+            options.requestLog,
+            { method: request.method, path, status: response?.status ?? 101 },
+            info,
+            startedAt,
+          );
+        }
+        return response;
       },
       websocket: socketHandler(options.connections),
     });
   } catch (error) {
     throw explain(error, options);
   }
+}
+
+/** Never rejects. Undefined for a request that has become a socket. */
+async function answer(
+  request: Request,
+  server: Server<SocketData>,
+  info: RequestInfo,
+  { app, upgrade, logger }: ServerOptions,
+): Promise<Response | undefined> {
+  try {
+    const problem = hostProblem(request.headers.get("host"));
+    if (problem) return new ApiError(400, "bad_host", problem).toResponse(info.requestId);
+    // Without a Host (HTTP/1.0) Bun gives the path alone.
+    const url = new URL(URL.canParse(request.url) ? request.url : `${server.url.origin}${request.url}`);
+    if (isSocketPath(url.pathname)) return await upgradeSocket(request, url, server, info, upgrade);
+    return await app.fetch(forRoutes(request, url), info);
+  } catch (error) {
+    const why = messageOf(error);
+    const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3 } as const;
+    gather(logger, cause, `a request failed: ${why} (request ${info.requestId})`);
+    return new ApiError(500, "internal", PROBLEM).toResponse(info.requestId);
+  }
+}
+
+const PROBLEM = "the gateway has a problem of its own; its log says which";
+
+function pathOf({ url }: Request): string {
+  return URL.canParse(url) ? new URL(url).pathname : (url.split("?", 1)[0] ?? "");
 }
 
 /** Seconds without a byte of a request that is not whole, or between two of them. */

@@ -3,6 +3,7 @@ import type * as z from "zod/mini";
 import { errorBody } from "../protocol/http.ts";
 import { HTTP_ANSWER_BYTES, HTTP_REFUSAL_BYTES } from "../protocol/limits.ts";
 import { parseJson, reasonOf } from "../protocol/parse.ts";
+import { isJoinToken } from "../protocol/token.ts";
 import { connectionError } from "./connection-error.ts";
 import { ExitCode, RexecError } from "./errors.ts";
 import { tokenPlace } from "./hints.ts";
@@ -13,7 +14,7 @@ export { connectionError } from "./connection-error.ts";
 /** A request and the schema of its answer. */
 export interface ApiRequest<T> {
   endpoint: Endpoint;
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   token?: string | undefined;
   body?: object | undefined;
@@ -150,8 +151,12 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
   const isCoded = IS_CODE.test(body?.data?.error ?? "");
   const code = body?.data?.code ?? (isCoded ? body?.data?.error : undefined);
   const said = body?.success ? (isCoded && body.data.message) || body.data.error : describeBody(text);
-  const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}`;
-  return new HttpError(status, message, hintFor(status, code, url), code);
+  // Only its operator can say more of a fault of the server.
+  const id = status >= 500 && body?.data?.request_id ? ` (request ${body.data.request_id})` : "";
+  const message = `${url.host} answered ${status} to ${request.method} ${request.path}: ${said}${id}`;
+  const hint =
+    status === 401 && isJoinToken(request.token ?? "") ? NEW_JOIN_TOKEN : hintFor(status, code, url);
+  return new HttpError(status, message, hint, code);
 }
 
 /** An `error` that is a code and no sentence, such as `agent_limit_reached`. */
@@ -165,6 +170,8 @@ function hintFor(status: number, code: string | undefined, url: URL): string | u
   const byCode = HINTS_BY_CODE[code ?? ""] ?? (code?.endsWith("_limit_reached") ? LIMIT_HINT : undefined);
   return byCode ?? HINTS[status] ?? (status >= 500 ? HINTS[500] : undefined);
 }
+
+const NEW_JOIN_TOKEN = "make another join token where you are logged in (rexec join create) and use that one";
 
 /** The codes of a 401. */
 const TOKEN_STATES: Record<string, string | undefined> = {
@@ -183,6 +190,13 @@ const HINTS_BY_CODE: Record<string, string | undefined> = {
     "ask for a larger plan",
   scope: "this token's scopes do not allow that: use a token with the right scope, of the same account",
   not_yours: "use a token of the account that owns it",
+  join_token:
+    "it registers a machine, there: rexec-agent register; for anything else use an API token, or rexec login",
+  join_name: "give a name that fits with --name, or use a join token without --name",
+  join_tags:
+    "leave those out of --tags: the owner of the agent gives them (rexec tag, or join create --tags)",
+  join_pending_limit: "accept or remove some of those that wait: rexec ls --pending, rexec accept, rexec rm",
+  agent_pending: "accept it first: rexec accept NAME (rexec ls --pending lists those that wait)",
   agent_offline: "start its agent there: rexec-agent start",
   agent_not_found: "rexec ls lists the agents that there are; check the --host address too",
 };

@@ -9,6 +9,8 @@ export const REASON_AGENT_DELETED = "the agent was deleted";
 export const REASON_TOKEN_REVOKED = "the token was revoked";
 export const REASON_TOKEN_EXPIRED = "the token expired";
 export const REASON_ACCESS_ENDED = "the right to this agent was taken away";
+/** The HTTP status of an agent's socket while its machine waits to be accepted ("Locked"): dial again. */
+export const STATUS_PENDING = 423;
 /** Nothing is wrong, but this connection cannot go on as it is: connect again ("service restart", IANA's registry). */
 export const CLOSE_RETRY = 1012;
 /** A limit is reached: later there may be room ("try again later", IANA's registry). */
@@ -21,6 +23,9 @@ export const CLOSE_VIEWER_REPLACED = 4002;
 export const CLOSE_AGENT_OFFLINE = 4003;
 /** The viewer's session ended: its shell exited. */
 export const CLOSE_SESSION_ENDED = 4005;
+/** An administrator or a manager of the machine closed the viewer's connection: final. */
+export const CLOSE_KICKED = 4006;
+export const REASON_KICKED = "your connection was closed by a manager of this machine";
 /** The peer sent too much that could not be understood, or did not read for too long. */
 export const CLOSE_POLICY = 1008;
 /** A message of more bytes than there may be (RFC 6455). */

@@ -17,6 +17,8 @@ export const errorBody = z.object({
   code: lenient(word),
   /** Of some servers, which have the code in `error`. */
   message: lenient(brief(LENGTHS.error)),
+  /** Of ours: what the server's log calls the request. */
+  request_id: lenient(name),
 });
 
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
@@ -63,6 +65,8 @@ export const tokenInfo = z.object({
   token_prefix: exact(LENGTHS.word, 1),
   scopes: lenient(z.nullable(someOf(word, COUNTS.scopes))),
   agent_id: lenient(z.nullable(answerId)),
+  /** Ours: agents that it is restricted to. */
+  only_agents: lenient(someOf(brief(LENGTHS.tag + 4), COUNTS.tags)),
   last_used_at: lenient(z.nullable(time)),
   expires_at: lenient(z.nullable(time)),
   created_at: lenient(time),
@@ -119,6 +123,12 @@ export const registeredBody = z.object({
   /** Ours: the tags that were taken. */
   tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
   warning: lenient(brief(LENGTHS.error)),
+  /** Ours: the machine waits until it is accepted. */
+  pending: lenient(z.boolean()),
+  /** Ours: the server forgets the agent once it stays away. */
+  ephemeral: lenient(z.boolean()),
+  /** Ours: another agent of the account has the same name. */
+  namesake: lenient(z.boolean()),
 });
 export type Registered = z.infer<typeof registeredBody>;
 
@@ -144,6 +154,8 @@ export const agentBody = z.object({
   agent_version: lenient(word),
   /** Ours, of one agent that is not connected: it was a moment ago, and is likely to be again. */
   returning: lenient(z.boolean()),
+  /** Ours: it waits until it is accepted. */
+  pending: lenient(z.boolean()),
 });
 export type Agent = z.infer<typeof agentBody>;
 

@@ -1,10 +1,26 @@
-/** Tokens: `rexec_` and 64 hex digits, or (from some servers) a JWT that expires. */
+/**
+ * Tokens: `rexec_` and 64 hex digits, or (from some servers) a JWT that expires. A word in between says that a token is
+ * of another kind: `rexec_join_…` registers machines, `rexec_share_…` shows one session, and neither does anything else.
+ */
 
-const PREFIX_LENGTH = 12;
+const PREFIX = "rexec_";
+/** Characters of the secret that may be shown. */
+const SHOWN = 6;
 
-/** The part of a token that may be shown and stored: its first 12 characters. */
+/** The beginning of a join token. */
+export const JOIN_PREFIX = `${PREFIX}join_`;
+/** The beginning of a share's token. */
+export const SHARE_PREFIX = `${PREFIX}share_`;
+
+/** The part of a token that may be shown and stored: its first 12 characters, behind the word for its kind. */
 export function tokenPrefix(token: string): string {
-  return token.slice(0, PREFIX_LENGTH);
+  const [kind = ""] = /^rexec_[a-z]+_/.exec(token) ?? [];
+  return token.slice(0, (kind.length || PREFIX.length) + SHOWN);
+}
+
+/** True for a token that registers machines and does nothing else. */
+export function isJoinToken(token: string): boolean {
+  return token.startsWith(JOIN_PREFIX);
 }
 
 /** When a JWT expires (Unix milliseconds), null where the token is no JWT or has no `exp`. Nothing is verified. */

@@ -26,7 +26,12 @@ export class SkippedModes {
 
   /** Takes skipped output, in pieces of any size, in order. */
   take(bytes: Uint8Array): void {
-    const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (this.#cut === "" && !STARTS.some((start) => buffer.includes(start))) {
+      this.#end = endOf(this.#end, bytes);
+      return;
+    }
+    const piece = buffer.toString("latin1");
     const text = this.#cut === "" ? piece : this.#cut + piece;
     let end = 0;
     SEQUENCE.lastIndex = 0;
@@ -106,6 +111,9 @@ const COMPLETE = /^\x1b(?:\[[ -?]*[@-~]|[()].|[^[\]()])/;
  */
 const SEQUENCE =
   /\x1b(?:\[(?:\?([\d;]+)([hl])|[\d;]*(?:[rhl]| q|"q)|[<>=][\d;]{0,32}[umn]|!p)|[=>cno]|[()*+][ -~]|\](?:0|1|2|4|8|1[0-2]|104|11[0-2])(?:;[^\x07\x1b]{0,256})?(?:\x07|\x1b\\))|[\x0e\x0f]/g;
+
+/** Bytes that a sequence begins with, ESC and the shifts: a search for them is several times as fast as `SEQUENCE`. */
+const STARTS = [0x1b, 0x0e, 0x0f];
 
 /** The start of the last sequence. An ESC at the very end may be half of a string's terminator. */
 function openAt(text: string): number {

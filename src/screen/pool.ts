@@ -69,6 +69,13 @@ export class ScreenPool {
     return this.#threads.size;
   }
 
+  /** Tasks that wait for their thread. */
+  get waiting(): number {
+    let sum = 0;
+    for (const { waiting } of this.#threads) sum += waiting;
+    return sum;
+  }
+
   /** Bytes of all kept snapshots. */
   get keptBytes(): number {
     return this.#keptBytes;

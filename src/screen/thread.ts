@@ -71,6 +71,11 @@ export class ScreenThread {
     return this.#ended;
   }
 
+  /** Tasks that wait for the one that runs. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** @throws ScreenLost */
   run(task: ScreenTask): Promise<ScreenAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<ScreenAnswer>();

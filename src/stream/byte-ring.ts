@@ -42,6 +42,11 @@ export class ByteRing {
     return this.#capacity;
   }
 
+  /** Bytes of memory: no more than the capacity. */
+  get memory(): number {
+    return this.#buffer.length;
+  }
+
   /** Adds bytes at the end; the oldest make room. */
   append(bytes: Uint8Array): void {
     const kept = bytes.length > this.#capacity ? bytes.subarray(bytes.length - this.#capacity) : bytes;

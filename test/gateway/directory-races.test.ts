@@ -28,6 +28,8 @@ function heldDirectory(method: "takeSeat" | "presences") {
       isReturning: (agent) => local.isReturning(agent),
       takeSeat: (request) =>
         method === "takeSeat" ? held(local.takeSeat(request)) : local.takeSeat(request),
+      viewers: (id) => local.viewers(id),
+      closeViewers: (id, selection) => local.closeViewers(id, selection),
       publish: (event) => local.publish(event),
       subscribe: (listener) => local.subscribe(listener),
     }),

@@ -20,6 +20,7 @@ export function lateDirectory(ms: number): (local: AgentDirectory) => AgentDirec
     record: (session, viewer) => late(() => link.record(session, viewer)),
     stopRecording: (session) => late(() => link.stopRecording(session)),
     stopShells: () => late(() => link.stopShells()),
+    control: (session, wish) => late(() => link.control(session, { ...wish })),
   });
   return (local) => ({
     async link(agentId) {
@@ -29,6 +30,9 @@ export function lateDirectory(ms: number): (local: AgentDirectory) => AgentDirec
     presences: async (agentIds) => structuredClone(await late(() => local.presences([...agentIds]))),
     isReturning: ({ id, last_ping }) => late(() => local.isReturning({ id, last_ping })),
     takeSeat: (request) => late(() => local.takeSeat({ ...request })),
+    viewers: async (agentId) => structuredClone(await late(() => local.viewers(agentId))),
+    closeViewers: async (agentId, selection) =>
+      structuredClone(await late(() => local.closeViewers(agentId, { ...selection }))),
     publish: (event) => late(() => local.publish({ ...event })),
     subscribe: (listener) =>
       local.subscribe((event: DirectoryEvent) => void setTimeout(() => listener(structuredClone(event)), ms)),

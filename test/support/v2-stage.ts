@@ -10,6 +10,8 @@ export interface V2Stage extends AsyncDisposable {
   agentId: string;
   /** Not connected yet. @param base another way to the gateway: a proxy's address */
   viewer(options?: V2ViewerOptions, base?: () => string): V2Viewer;
+  /** Of another user. */
+  viewerOf(token: string, options?: V2ViewerOptions): V2Viewer;
 }
 
 export async function v2Stage(
@@ -28,6 +30,8 @@ export async function v2Stage(
     agentId: registered.id,
     viewer: (viewerOptions, viewerBase = () => gateway.url) =>
       new V2Viewer(() => `${viewerBase()}/ws/agent/${registered.id}/terminal`, gateway.token, viewerOptions),
+    viewerOf: (token, viewerOptions) =>
+      new V2Viewer(() => `${gateway.url}/ws/agent/${registered.id}/terminal`, token, viewerOptions),
     async [Symbol.asyncDispose]() {
       await agent[Symbol.asyncDispose]();
       await gateway[Symbol.asyncDispose]();

@@ -3,6 +3,7 @@
 import { hostname } from "node:os";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { isPathSegment } from "../../protocol/path.ts";
+import { isJoinToken } from "../../protocol/token.ts";
 import { type ConfigFile, findConfig, newConfigPath, readConfig } from "./file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,8 +40,11 @@ export interface LoadedConfig {
   readonly path: string;
   readonly host: string;
   readonly hostOrigin: Origin;
+  /** What the agent connects with: never a join token. */
   readonly token: string | null;
   readonly tokenOrigin: Exclude<Origin, "default"> | null;
+  /** What counts before `token` where this machine registers, and nowhere else. */
+  readonly joinToken: string | null;
   readonly insecure: boolean;
   readonly caFile: string | undefined;
   readonly autoUpdate: boolean;
@@ -98,7 +102,12 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     DEFAULT_HOST,
     "default" as const,
   ];
-  const [token, tokenOrigin] = pick(options.token, env.REXEC_TOKEN, settings.token) ?? [null, null];
+  const [given = ""] = pick(options.token, env.REXEC_TOKEN, settings.token) ?? [];
+  const [token, tokenOrigin] = pick(
+    noJoinToken(options.token),
+    noJoinToken(env.REXEC_TOKEN),
+    noJoinToken(settings.token),
+  ) ?? [null, null];
   return {
     file,
     path: found ?? newConfigPath(env, process.getuid?.() === 0, options.systemConfig),
@@ -106,6 +115,7 @@ export function loadConfig(options: ConfigOptions): LoadedConfig {
     hostOrigin,
     token: token?.trim() ?? null,
     tokenOrigin,
+    joinToken: isJoinToken(given.trim()) ? given.trim() : null,
     insecure: options.insecure === true || isOn(env.REXEC_INSECURE) || settings.insecure === true,
     caFile: env.REXEC_CA_FILE || settings.ca_file,
     region: (env.REXEC_REGION || settings.region)?.trim() || undefined,
@@ -138,8 +148,12 @@ export function requireAgentId({ file, path }: LoadedConfig): { file: ConfigFile
 export function requireRegistered(loaded: LoadedConfig, limits: AgentLimits = {}): AgentConfig {
   const { file, agentId } = requireAgentId(loaded);
   const { settings } = file;
-  if (!loaded.token)
-    throw notSetUp("token_missing", `no token: neither REXEC_TOKEN is set nor does ${loaded.path} hold one`);
+  if (!loaded.token) {
+    const why = loaded.joinToken
+      ? "there is only a join token, which registers a machine and connects none"
+      : `neither REXEC_TOKEN is set nor does ${loaded.path} hold one`;
+    throw notSetUp("token_missing", `no token: ${why}`);
+  }
   const { token } = loaded;
   return configOf(loaded, { token, agentId, name: settings.name ?? hostname() }, limits);
 }
@@ -196,6 +210,10 @@ function pick(
   if (option) return [option, "option"];
   if (variable) return [variable, "environment"];
   return setting ? [setting, "file"] : null;
+}
+
+function noJoinToken(token: string | undefined): string | undefined {
+  return token && isJoinToken(token.trim()) ? undefined : token;
 }
 
 /** An address in one form: `https://Host:443/` and `https://host` are one server. */

@@ -1,16 +1,8 @@
 /** The agent's configuration file: where it is, what it says, and which line is wrong. */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  openSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import type { Document } from "yaml";
+import { readBoundedFile } from "../../lib/bounded-file.ts";
 import { errnoOf, messageOf, RexecError } from "../../lib/errors.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { jsonErrorOffset, lineAt } from "./json-position.ts";
@@ -118,7 +110,7 @@ function isReadable(path: string): boolean {
 
 function readText(path: string): string | null {
   try {
-    return readBounded(path).replace(/^\uFEFF/, "");
+    return readBoundedFile(path, MOST_BYTES).replace(/^\uFEFF/, "");
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return null;
     throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
@@ -131,22 +123,6 @@ function readText(path: string): string | null {
 
 /** A configuration has a few hundred bytes; what goes on past this is none. */
 const MOST_BYTES = 1024 * 1024;
-
-/** A FIFO or a device in its place does not hold this up. */
-function readBounded(path: string): string {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (fstatSync(fd).isFIFO()) throw new Error("it is no regular file");
-    const bytes = Buffer.alloc(MOST_BYTES + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read)
-      read = readSync(fd, bytes, length, bytes.length - length, null);
-    if (length > MOST_BYTES) throw new Error(`it has more than ${MOST_BYTES} bytes`);
-    return bytes.toString("utf8", 0, length);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 const READ_HINTS: Record<string, string | undefined> = {
   EACCES: "run this as the file's owner (sudo), or name another file with --config",

@@ -51,6 +51,8 @@ export const agentStatus = z.object({
   shell: z.string(),
   connection: z.enum(["connected", "connecting", "waiting", "stopped"]),
   connected_since: z.nullable(z.string()),
+  /** The server does not let it in until its machine is accepted there. */
+  pending: z.optional(z.boolean()),
   /** What is spoken with the server. */
   protocol: z.nullable(z.enum(["rexec.v1", "rexec.v2"])),
   sessions: z.int(),

@@ -29,6 +29,8 @@ export type Launched = { pid: number; logLines: string[]; logProblem: string | n
   | { outcome: "connected"; text: string | null }
   /** It runs, and tries again. */
   | { outcome: "waiting"; reason: string }
+  /** It runs, and its machine is to be accepted at the server. */
+  | { outcome: "pending"; reason: string }
   | { outcome: "ended"; exitCode: number; report: Extract<Report, { state: "failed" }> | null }
 );
 
@@ -58,6 +60,7 @@ export async function launch({ command, env, log, waitMs, onWaiting }: LaunchReq
   const end = await Promise.race([heard.end, late]);
   clearTimeout(timer);
   if (end === "connected") return { ...about(), outcome: "connected", text: heard.text() };
+  if (end === "pending") return { ...about(), outcome: "pending", reason: heard.reason() ?? "" };
   if (end === null) {
     const reason = heard.reason() ?? `it is still connecting after ${waitMs / 1000} s`;
     return { ...about(), outcome: "waiting", reason };
@@ -93,25 +96,28 @@ function listen(pipe: number | null | undefined, onWaiting: (reason: string) => 
   let reason: string | null = null;
   let said: string | null = null;
   let failure: Extract<Report, { state: "failed" }> | null = null;
-  const take = (line: string): boolean => {
+  /** The news that ends the wait, or null. */
+  const take = (line: string): "connected" | "pending" | null => {
     const word = report.safeParse(parse(line));
-    if (!word.success) return false;
+    if (!word.success) return null;
+    const { state } = word.data;
     if (word.data.state === "failed") failure = word.data;
-    if (word.data.state === "waiting") {
-      if (reason === null) onWaiting(word.data.reason);
-      reason = word.data.reason;
-    }
+    if (word.data.state === "waiting" && reason === null) onWaiting(word.data.reason);
+    if ("reason" in word.data) reason = word.data.reason;
     if (word.data.state === "connected") said = word.data.text ?? null;
-    return word.data.state === "connected";
+    return state === "connected" || state === "pending" ? state : null;
   };
   const read = async () => {
     let text = "";
     for await (const bytes of Bun.file(pipe ?? -1).stream()) {
       const lines = (text + Buffer.from(bytes).toString()).split("\n");
       text = lines.pop() ?? "";
-      if (lines.some(take)) return "connected";
+      for (const line of lines) {
+        const news = take(line);
+        if (news) return news;
+      }
     }
-    return "ended";
+    return "ended" as const;
   };
   return { end: read(), reason: () => reason, text: () => said, failure: () => failure };
 }

@@ -16,6 +16,8 @@ export const report = z.discriminatedUnion("state", [
   z.object({ state: z.literal("connected"), text: z.optional(z.string()) }),
   /** Not connected yet; it goes on trying. */
   z.object({ state: z.literal("waiting"), reason: z.string() }),
+  /** The server does not let it in until its machine is accepted there; it goes on trying. */
+  z.object({ state: z.literal("pending"), reason: z.string() }),
   /** It ends. */
   z.object({
     state: z.literal("failed"),
@@ -45,6 +47,8 @@ export class Reporter {
 
   state(state: UplinkState): void {
     if (state.phase === "connected") this.connected();
+    else if (state.phase === "waiting" && state.isPending)
+      this.#last({ state: "pending", reason: state.reason });
     else if (state.phase === "waiting" && state.delayMs > 0)
       this.#send({ state: "waiting", reason: state.reason });
   }

@@ -4,6 +4,7 @@ import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { tokenPlace } from "../../lib/hints.ts";
 import { type Endpoint, resolveEndpoint } from "../../lib/net.ts";
 import { pathSegment } from "../../protocol/path.ts";
+import { isJoinToken } from "../../protocol/token.ts";
 import type { ConfigFile } from "../config/file.ts";
 import { type Former, ownToken, revokeFormer } from "../config/own-token.ts";
 import { assertWritable, saveConfig } from "../config/save.ts";
@@ -53,6 +54,7 @@ export interface RefreshOutcome {
 export async function refreshToken(request: RefreshRequest): Promise<RefreshOutcome> {
   const { file, token: given, agent, agentId } = request;
   checkToken(given);
+  if (isJoinToken(given)) throw joinToken();
   const endpoint = resolveEndpoint({
     url: request.host,
     insecure: request.insecure,
@@ -86,6 +88,16 @@ export function checkToken(token: string): void {
 }
 
 // --- internal ---
+
+function joinToken(): RexecError {
+  return new RexecError(
+    "that is a join token, which registers a machine and connects none; the old one was kept",
+    {
+      code: "bad_token",
+      hint: "to make this machine a new agent with it: rexec-agent register --force --token TOKEN",
+    },
+  );
+}
 
 /** An agent's own token may not read the profile, and a server may not know our shorter question: one yes is enough. */
 async function assertUsable(endpoint: Endpoint, agentId: string, token: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** Why a server wants nothing of this agent, for the person who reads the log: what to run next. */
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { tokenPlace } from "../../lib/hints.ts";
+import { quoteWord } from "../../lib/quote.ts";
 import { tokenEnd } from "../../protocol/close-codes.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
 
@@ -9,6 +10,8 @@ export interface RefusalSubject {
   host: string;
   agentId: string;
   token: string;
+  /** The agent's; its id where it is not given. */
+  name?: string;
 }
 
 /** The error for 401, 403 and 404, which are final; null for any other status. */
@@ -36,6 +39,11 @@ export function refusalError(status: number, subject: RefusalSubject): RexecErro
     );
   }
   return null;
+}
+
+/** Why an agent is not let in yet, and what lets it in. */
+export function pendingReason({ host, name, agentId }: RefusalSubject): string {
+  return `this machine waits to be accepted at ${host}: rexec accept ${quoteWord(name || agentId)}`;
 }
 
 /** The error for an agent that was deleted, or whose token was revoked or expired, while it was connected. */

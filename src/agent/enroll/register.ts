@@ -7,6 +7,7 @@ import { type Endpoint, resolveEndpoint } from "../../lib/net.ts";
 import { distro, goArch, goOs } from "../../lib/platform.ts";
 import { patchedAgentBody, type Registered, registeredBody } from "../../protocol/http.ts";
 import { pathSegment } from "../../protocol/path.ts";
+import { isJoinToken } from "../../protocol/token.ts";
 import { isRegisteredHost, type LoadedConfig } from "../config/config.ts";
 import { emptyConfig } from "../config/file.ts";
 import { ownToken, type TokenOwner } from "../config/own-token.ts";
@@ -44,6 +45,8 @@ export interface RegisterOutcome {
   warnings: string[];
   /** The token that the agent has from now on. */
   token: string;
+  /** The machine waits at the server until it is accepted. */
+  isPending: boolean;
 }
 
 /**
@@ -58,7 +61,7 @@ export async function registerAgent(request: RegisterRequest): Promise<RegisterO
     caFile: loaded.caFile,
     env,
   });
-  const token = loaded.token || (await request.askToken());
+  const token = loaded.joinToken || loaded.token || (await request.askToken());
   checkToken(token);
   // Found out before the server makes an agent that could not be used.
   assertWritable(loaded.path);
@@ -74,9 +77,12 @@ interface Known {
   editToken: string;
   /** The token to keep. */
   token: string;
-  /** What is wrong with that. */
-  warning: string | null;
+  /** For the person to read. */
+  warnings: string[];
 }
+
+const JOIN_TOKEN_UNUSED =
+  "this machine is registered already: the join token was not used (register --force makes it a new agent)";
 
 function currentFile(loaded: LoadedConfig) {
   return loaded.file ?? emptyConfig(loaded.path);
@@ -86,17 +92,23 @@ function currentFile(loaded: LoadedConfig) {
 async function findKnown(
   { loaded }: RegisterRequest,
   endpoint: Endpoint,
-  token: string,
+  given: string,
 ): Promise<Known | null> {
   const agentId = loaded.file?.settings.agent_id;
   const stored = loaded.file?.settings.token;
   if (!agentId || !(isRegisteredHost(loaded) || loaded.file?.settings.api_url === undefined)) return null;
+  const isJoin = isJoinToken(given);
+  // A join token reads nothing: the machine's own token says whether it is known.
+  const token = isJoin ? loaded.token : given;
+  if (token === null) return null;
   const status = await statusOf(endpoint, `/api/agents/${pathSegment(agentId)}`, token);
   if (status === 200) {
     const owner = { endpoint, agentId, name: loaded.file?.settings.name ?? agentId };
-    return { agentId, editToken: token, ...(await tokenToKeep(owner, stored, token)) };
+    const kept = await tokenToKeep(owner, stored, token);
+    const unused = isJoin ? [JOIN_TOKEN_UNUSED] : [];
+    return { agentId, editToken: token, token: kept.token, warnings: [...unused, ...kept.warnings] };
   }
-  if (status === 404) return null;
+  if (status === 404 || isJoin) return null;
   if (status === 401) {
     throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
       code: "http_401",
@@ -105,7 +117,7 @@ async function findKnown(
     });
   }
   // 403. The agent's own token may connect it and nothing else; another one belongs to another account.
-  return token === stored ? { agentId, editToken: token, token, warning: null } : null;
+  return token === stored ? { agentId, editToken: token, token, warnings: [] } : null;
 }
 
 /** The stored token as long as it is valid, else one that is made with the given one; neither may do more than needed. */
@@ -114,7 +126,7 @@ async function tokenToKeep(owner: TokenOwner, stored: string | undefined, given:
     stored !== undefined &&
     (stored === given || (await statusOf(owner.endpoint, "/api/tokens/validate", stored)) !== 401);
   const { token, warning } = await ownToken(owner, given === stored || !isValid ? given : stored);
-  return { token, warning };
+  return { token, warnings: warning ? [warning] : [] };
 }
 
 async function update(request: RegisterRequest, endpoint: Endpoint, known: Known): Promise<RegisterOutcome> {
@@ -122,7 +134,7 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
   const settings = loaded.file?.settings ?? {};
   const shell = request.shell ?? settings.shell ?? request.defaults.shell;
   const changes = { name, description, tags };
-  const warnings = known.warning ? [known.warning] : [];
+  const warnings = [...known.warnings];
   if (Object.values(changes).some((value) => value !== undefined)) {
     warnings.push(...(await tellServer(endpoint, known, defined(changes))));
   }
@@ -140,6 +152,7 @@ async function update(request: RegisterRequest, endpoint: Endpoint, known: Known
     path: loaded.path,
     warnings,
     token: known.token,
+    isPending: false,
   };
 }
 
@@ -200,10 +213,13 @@ async function registerNew(
     },
     schema: registeredBody,
   });
-  const warnings = registered.warning ? [registered.warning] : [];
+  // Of one that waits, the server's words are for an agent that does not know what that means.
+  const warnings = registered.warning && !registered.pending ? [registered.warning] : [];
   const { id } = registered;
-  warnings.push(...(await notTaken(endpoint, id, token, { name, tags }, registered)));
-  if (!registered.warning) warnings.push(...(await namesakes(endpoint, token, { id, name })));
+  const asker = isJoinToken(token) ? ownTokenOf(registered, endpoint) : token;
+  warnings.push(...(await notTaken(endpoint, id, asker, { name, tags }, registered)));
+  if (!registered.warning) warnings.push(...(await namesakes(endpoint, asker, { id, name })));
+  if (registered.ephemeral) warnings.push(EPHEMERAL);
   const kept = registered.token ?? (await exchanged(endpoint, registered, token, warnings));
   saveConfig(currentFile(loaded), {
     api_url: endpointText(endpoint),
@@ -221,7 +237,23 @@ async function registerNew(
     path: loaded.path,
     warnings,
     token: kept,
+    isPending: registered.pending === true,
   };
+}
+
+const EPHEMERAL =
+  "the join token is for machines that come and go: the server forgets this one once it has been away for a while";
+
+/**
+ * What a join token got. It is never kept in the place of the agent's own.
+ * @throws RexecError `no_agent_token`
+ */
+export function ownTokenOf({ token }: Registered, { base }: Endpoint): string {
+  if (token !== undefined) return token;
+  throw new RexecError(`${base.origin} registered this machine and gave it no token`, {
+    code: "no_agent_token",
+    hint: "look at the server's log; a token of the account can register it in place of the join token",
+  });
 }
 
 /** The server made an agent, and no token for it. */

@@ -8,12 +8,14 @@ import type { Endpoint } from "../../lib/net.ts";
 import { distro, goArch, goOs } from "../../lib/platform.ts";
 import { agentListBody, registeredBody } from "../../protocol/http.ts";
 import { pathSegment } from "../../protocol/path.ts";
+import { isJoinToken } from "../../protocol/token.ts";
+import { ownTokenOf } from "../enroll/register.ts";
 import type { Job } from "./job.ts";
 
 /** An agent to be registered for one job. */
 export interface RegistrationRequest {
   endpoint: Endpoint;
-  /** Of the account: an agent's own may not register. */
+  /** A join token, or one of the account: an agent's own may not register. */
   token: string;
   job: Job;
   /** The name was given by a person, who is to find it under that. */
@@ -55,8 +57,9 @@ export async function register(request: RegistrationRequest): Promise<Registrati
     },
     schema: registeredBody,
   });
-  const agent = { agentId: made.id, name: made.name || job.name, token: made.token ?? token };
-  return { ...agent, ...(await tellApart(request, agent)) };
+  const own = isJoinToken(token) ? ownTokenOf(made, endpoint) : (made.token ?? token);
+  const agent = { agentId: made.id, name: made.name || job.name, token: own };
+  return { ...agent, ...(await tellApart(request, agent, made.namesake)) };
 }
 
 /**
@@ -71,7 +74,7 @@ export async function unregister(
 ): Promise<string | null> {
   const path = `/api/agents/${pathSegment(agent.agentId)}`;
   const deadline = performance.now() + timeoutMs;
-  const tokens = [...new Set([token, agent.token])];
+  const tokens = [...new Set([...(isJoinToken(token) ? [] : [token]), agent.token])];
   let why = "";
   for (let attempt = 0; ; attempt += 1) {
     const left = deadline - performance.now();
@@ -105,18 +108,14 @@ const RETRY_MS = 300;
  * a piece of its id behind a name that we made; a name that a person gave stays, and the id is what is printed.
  */
 async function tellApart(
-  { endpoint, token, isNamed }: RegistrationRequest,
-  { agentId, name }: { agentId: string; name: string },
+  { endpoint, token: given, isNamed }: RegistrationRequest,
+  { agentId, name, token: own }: { agentId: string; name: string; token: string },
+  namesake: boolean | undefined,
 ): Promise<{ name: string; reference: string }> {
+  // A join token reads nothing: its server has said whether there is another one.
+  const token = isJoinToken(given) ? own : given;
   try {
-    const agents = await requestJson({
-      endpoint,
-      method: "GET",
-      path: "/api/agents",
-      token,
-      schema: agentListBody,
-    });
-    if (!agents.some((other) => other.id !== agentId && other.name === name))
+    if (!(namesake ?? (await hasNamesakeListed(endpoint, token, { agentId, name }))))
       return { name, reference: name };
     if (isNamed) return { name, reference: agentId };
     const longer = `${name.slice(0, 119)}-${agentId.slice(0, 8)}`;
@@ -133,4 +132,14 @@ async function tellApart(
   } catch {
     return { name, reference: agentId };
   }
+}
+
+async function hasNamesakeListed(
+  endpoint: Endpoint,
+  token: string,
+  { agentId, name }: { agentId: string; name: string },
+): Promise<boolean> {
+  const schema = agentListBody;
+  const agents = await requestJson({ endpoint, method: "GET", path: "/api/agents", token, schema });
+  return agents.some((other) => other.id !== agentId && other.name === name);
 }

@@ -56,7 +56,7 @@ const SECRET_NAME =
  * Google, OpenAI and the like, our own); a JWT; a private key; an address with a password in it.
  */
 const SECRET_VALUE =
-  /\b(?:gh[pousr]_\w{20}|github_pat_\w{20}|gl[a-z]{2,5}-[\w-]{16}|xox[a-z]-\w|A(?:KIA|SIA)[0-9A-Z]{16}\b|npm_\w{30}|AIza[\w-]{30}|sk-[\w-]{20}|rexec_[0-9a-f]{16}|eyJ[\w-]{8,}\.[\w-]+\.)|-----BEGIN [A-Z ]*PRIVATE KEY|:\/\/[^\s/:@]*:[^\s/@]+@/;
+  /\b(?:gh[pousr]_\w{20}|github_pat_\w{20}|gl[a-z]{2,5}-[\w-]{16}|xox[a-z]-\w|A(?:KIA|SIA)[0-9A-Z]{16}\b|npm_\w{30}|AIza[\w-]{30}|sk-[\w-]{20}|rexec_(?:[a-z]+_)?[0-9a-f]{16}|eyJ[\w-]{8,}\.[\w-]+\.)|-----BEGIN [A-Z ]*PRIVATE KEY|:\/\/[^\s/:@]*:[^\s/@]+@/;
 
 /** A value that means nothing but itself: no path, no plain word, not short. */
 const TELLING = /^(?=.*\d)(?=.*[a-z])[^\s/]\S{11,}$/i;

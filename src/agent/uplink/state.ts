@@ -7,8 +7,8 @@
 import { type BackoffOptions, backoffDelay, RECONNECT } from "../../lib/backoff.ts";
 import { dialLimit, pauseLeft } from "../../lib/dialing.ts";
 import type { RexecError } from "../../lib/errors.ts";
-import { CLOSE_DELETED, CLOSE_SUPERSEDED } from "../../protocol/close-codes.ts";
-import { deletedError, type RefusalSubject, refusalError } from "../enroll/refusal.ts";
+import { CLOSE_DELETED, CLOSE_SUPERSEDED, STATUS_PENDING } from "../../protocol/close-codes.ts";
+import { deletedError, pendingReason, type RefusalSubject, refusalError } from "../enroll/refusal.ts";
 
 /** Where the token goes: the query form only where a server did not take the header, and that is allowed. */
 export type Auth = "header" | "query";
@@ -21,7 +21,8 @@ export type Auth = "header" | "query";
 export type UplinkState =
   | ({ phase: "dialling" } & Carried)
   | ({ phase: "connected"; since: number } & Carried)
-  | ({ phase: "waiting"; delayMs: number; reason: string } & Carried)
+  /** `isPending`: the machine waits to be accepted, which may take days. */
+  | ({ phase: "waiting"; delayMs: number; reason: string; isPending?: true } & Carried)
   | { phase: "stopped"; error: RexecError | null };
 
 interface Carried {
@@ -64,6 +65,9 @@ export interface UplinkContext {
 
 /** How long one waits that was replaced by another connection of the same agent, ms: minutes, so that there is no duel. */
 export const SUPERSEDED_WAIT_MS = [120_000, 300_000] as const;
+
+/** How long one waits between two tries that is not accepted yet, ms: it is to be there seconds after it is. */
+export const PENDING_WAIT_MS = [2_000, 5_000] as const;
 
 /** While a viewer waits. The same as a viewer's own, which is cut off more often. */
 export const RESUME: BackoffOptions = { baseMs: 250, capMs: 1_000, healthyAfterMs: 0 };
@@ -151,14 +155,17 @@ function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkStat
           "query",
         );
       }
+      if (end.status === STATUS_PENDING) {
+        const pause = again(between(PENDING_WAIT_MS, random), pendingReason(context.subject));
+        return pause.phase === "waiting" ? { ...pause, isPending: true } : pause;
+      }
       return refusalOr(end.status, context.subject, retry);
     case "closed":
       if (end.code === CLOSE_DELETED)
         return { phase: "stopped", error: deletedError(context.subject, end.reason) };
       if (end.code === CLOSE_SUPERSEDED) {
-        const [least, most] = SUPERSEDED_WAIT_MS;
         return again(
-          least + random() * (most - least),
+          between(SUPERSEDED_WAIT_MS, random),
           end.reason.startsWith("superseded")
             ? end.reason
             : `superseded by ${end.reason || "another connection of this agent id"}`,
@@ -168,6 +175,10 @@ function afterEnd(state: Live, event: Ended, context: UplinkContext): UplinkStat
     default:
       return retry(end.reason);
   }
+}
+
+function between([least, most]: readonly [number, number], random: () => number): number {
+  return least + random() * (most - least);
 }
 
 function refusalOr(

@@ -58,7 +58,12 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
   const host = target.endpoint.base.host;
   const context = (): UplinkContext => ({
     ...options.context,
-    subject: { host: target.endpoint.base.origin, agentId: target.agentId, token: credential.token },
+    subject: {
+      host: target.endpoint.base.origin,
+      agentId: target.agentId,
+      token: credential.token,
+      name: target.about.name,
+    },
   });
   let state: UplinkState = INITIAL;
   const enter = (next: UplinkState) => {
@@ -68,12 +73,15 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
   };
   const go = (event: UplinkEvent) => enter(transition(state, event, context()));
   onState?.(state);
+  let wasPending = false;
   for (;;) {
     if (signal.aborted) go({ type: "stop" });
     const { phase } = current(state);
     if (phase === "stopped") return finish(state);
     if (phase === "dialling")
-      logger.info(`connecting to ${host} as "${target.about.name}" (${target.agentId})`);
+      logger[wasPending ? "debug" : "info"](
+        `connecting to ${host} as "${target.about.name}" (${target.agentId})`,
+      );
     const dialled = clock.now();
     let open = false;
     const opened = (line: Line, isV2: boolean) => {
@@ -122,9 +130,13 @@ export async function runUplink(options: UplinkOptions): Promise<void> {
     }
     enter(next);
     if (next.phase !== "waiting") continue;
+    // Every few seconds, for days perhaps: told once.
+    const isTold = wasPending && next.isPending === true;
+    wasPending = next.isPending === true;
     const seconds =
       next.delayMs < 10_000 ? (next.delayMs / 1000).toFixed(1) : Math.round(next.delayMs / 1000);
-    logger.warn(next.delayMs > 0 ? `${next.reason}; next try in ${seconds} s` : next.reason);
+    const line = next.delayMs > 0 ? `${next.reason}; next try in ${seconds} s` : next.reason;
+    logger[isTold ? "debug" : "warn"](next.isPending ? next.reason : line);
     await clock.sleep(next.delayMs, turn.signal);
     const wasPaused = pause.isOn;
     await pause.passed();

@@ -5,7 +5,7 @@
  * at each byte once and remembers no more than the modes there are.
  */
 import { ALTERNATE_SCREENS, TERMINAL_MODES } from "../../protocol/terminal-modes.ts";
-import { COMPLETE, CONTROLS, HAS_CONTROL, SEQUENCE } from "./screen-sequences.ts";
+import { COMPLETE, CONTROLS, HAS_CONTROL, SEQUENCE, STARTS } from "./screen-sequences.ts";
 import { ScreenStrings } from "./screen-strings.ts";
 
 /** A longer sequence is none that we follow. */
@@ -83,7 +83,12 @@ export class ScreenModes {
     if (bytes.length === 0) return;
     this.#openCharacter = endsInside(bytes);
     this.#startsLine = bytes.at(-1) === 0x0a;
-    const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    // Nothing is open, and nothing begins: looking for that is several times as fast.
+    const { isOpen, isAjar } = this.#strings;
+    const isPlain = this.#cut === "" && !this.#long && !isOpen && !isAjar;
+    if (isPlain && !STARTS.some((start) => buffer.includes(start))) return;
+    const piece = buffer.toString("latin1");
     const text = this.#cut === "" ? piece : this.#cut + piece;
     if (this.#long) this.#long = !/[@-~\x18\x1a\x1b]/.test(piece);
     let from = this.#strings.isOpen ? this.#strings.goOn(text, 0) : 0;

@@ -7,6 +7,8 @@
  */
 export const SEQUENCE =
   /\x1b[\x00-\x17\x7f]*(?:\[[\x00-\x17\x7f]*(?:\?([\d;:\x00-\x17\x7f]+)([hl])|([<>=])([\d;:\x00-\x17\x7f]*)([umn])|([\d;:\x00-\x17\x7f]*)( q|"q|[rhlgstu])|!p)|[=>cHno|}~78]|([()*+])([^\x1b])|([PX^_\]]))|[\x0e\x0f]/g;
+/** Bytes that one of these begins with: ESC and the shifts. */
+export const STARTS = [0x1b, 0x0e, 0x0f];
 /** Take effect in the middle of a sequence, and are no part of it. */
 export const CONTROLS = /[\x00-\x17\x7f]+/g;
 export const HAS_CONTROL = /[\x00-\x17\x7f]/;

@@ -37,6 +37,7 @@ export async function startDaemon({ config, args, waitMs }: DaemonRequest): Prom
     onWaiting: (reason) => say(`not connected yet: ${reason}`),
   });
   if (launched.logProblem) say(`warning: ${launched.logProblem}`);
+  if (launched.outcome === "pending") return tellPending(launched, log.path);
   if (launched.outcome !== "connected") throw failure(launched, log.path);
   say(`started "${config.name}" in the background (pid ${launched.pid}), connected to ${config.host}`);
   say(`log: ${log.path}`);
@@ -75,7 +76,18 @@ export function wordsOf(args: Readonly<Record<string, unknown>>): string[] {
   });
 }
 
-export function failure(launched: Exclude<Launched, { outcome: "connected" }>, log: string): RexecError {
+/** It runs, and its machine is to be accepted first. @returns the exit code */
+export function tellPending({ pid, reason }: Extract<Launched, { outcome: "pending" }>, log: string): number {
+  say(`started in the background (pid ${pid}); it connects once it is accepted`);
+  say(reason);
+  say(`log: ${log}`);
+  return 0;
+}
+
+export function failure(
+  launched: Exclude<Launched, { outcome: "connected" | "pending" }>,
+  log: string,
+): RexecError {
   say(`the last lines of ${log}:`);
   for (const line of launched.logLines.length > 0 ? launched.logLines : ["(none)"]) say(`  ${line}`);
   if (launched.outcome === "waiting") {

@@ -43,7 +43,7 @@ export const ephemeralArgs = {
   token: {
     type: "string",
     valueHint: "TOKEN",
-    description: "With --ephemeral: token of the account (better: set REXEC_TOKEN)",
+    description: "With --ephemeral: join token, or API token of the account (better: set REXEC_TOKEN)",
   },
   host: {
     type: "string",

@@ -19,7 +19,7 @@ import { quoteWord } from "../../lib/quote.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { announce, programName, say, writeOut } from "../_cli.ts";
 import { surviveFaults } from "../_faults.ts";
-import { failure, ownCommand, wordsOf } from "./_daemon.ts";
+import { failure, ownCommand, tellPending, wordsOf } from "./_daemon.ts";
 import { defaultName, nameOf, tagsOf } from "./_description.ts";
 import type { EphemeralArgs } from "./_ephemeral-args.ts";
 import { actAsOwner } from "./_options.ts";
@@ -43,7 +43,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
   if (named) actAsOwner(resolve(named));
   const env = { ...process.env };
   const loaded = loadConfig({ ...args, env, onlyNamed: true });
-  const token = tokenOf(loaded.token);
+  const token = tokenOf(loaded.joinToken ?? loaded.token);
   if (args.token)
     logger.warn("--token can be read by everybody on this machine (ps): set REXEC_TOKEN instead");
   const sifted = siftEnvironment(env, args["keep-env"] === true, words(args["pass-env"]));
@@ -118,6 +118,7 @@ function newId(): string {
 
 async function report(launched: Launched, log: string): Promise<number> {
   if (launched.logProblem) say(`warning: ${launched.logProblem}`);
+  if (launched.outcome === "pending") return tellPending(launched, log);
   if (launched.outcome !== "connected") throw failure(launched, log);
   await writeOut(launched.text ?? "");
   say(`it runs in the background (pid ${launched.pid}), log: ${log}`);
@@ -137,7 +138,7 @@ function tokenOf(token: string | null): string {
     token ? "that is no API token: it has a space or a strange character in it" : "no token",
     {
       code: token ? "bad_token" : "token_missing",
-      hint: "set REXEC_TOKEN, from a secret of the CI system: an API token of the account",
+      hint: "set REXEC_TOKEN, from a secret of the CI system: a join token (rexec join create --ephemeral)",
       exitCode: ExitCode.notSetUp,
     },
   );

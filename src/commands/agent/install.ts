@@ -63,6 +63,7 @@ async function tellLinger(run: Run): Promise<void> {
 function connectionLine(status: AgentStatus | null, host: string): string {
   if (status === null) return "the agent does not say yet whether it is connected";
   if (status.connection === "connected") return `connected to ${status.host} as "${status.name}"`;
+  if (status.pending) return `not connected yet: ${status.last_error?.message ?? "it waits to be accepted"}`;
   const why = status.last_error ? `: ${status.last_error.message}` : "";
   return `not connected to ${host} yet${why}; it goes on trying`;
 }

@@ -22,7 +22,7 @@ export const refreshTokenCommand = withHelp(
     async run({ args }) {
       const loaded = loadAgentConfig(args, agentLogger(args));
       const { file, agentId } = requireAgentId(loaded);
-      const given = loaded.tokenOrigin === "file" ? null : loaded.token;
+      const given = loaded.joinToken ?? (loaded.tokenOrigin === "file" ? null : loaded.token);
       const token = given ?? (await askToken(loaded.host));
       const agent = await findAgent(runtimePlaces(loaded.path, process.env));
       const { host, insecure, caFile } = loaded;

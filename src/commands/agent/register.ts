@@ -3,6 +3,7 @@ import { type RegisterOutcome, registerAgent } from "../../agent/enroll/register
 import { currentAccount } from "../../agent/machine/child-env.ts";
 import { chooseShell, resolveShell } from "../../agent/machine/shell.ts";
 import { tokenPlace } from "../../lib/hints.ts";
+import { quoteWord } from "../../lib/quote.ts";
 import { isJwt } from "../../protocol/token.ts";
 import { defineCommand, mayBeEmpty, repeatable, say, withHelp } from "../_cli.ts";
 import { defaultName, descriptionOf, nameOf, tagsOf } from "./_description.ts";
@@ -42,7 +43,7 @@ export const registerCommand = withHelp(
       token: {
         type: "string",
         valueHint: "TOKEN",
-        description: "Auth token (or set REXEC_TOKEN; else it is asked for, unseen)",
+        description: "Join token or API token (or set REXEC_TOKEN; else it is asked for, unseen)",
       },
       host: {
         type: "string",
@@ -103,5 +104,6 @@ function report(outcome: RegisterOutcome, host: string): void {
     say("warning: this is a login token (JWT), which expires after 24 hours");
     say(`  make an API token (${tokenPlace(host)}) and run: rexec-agent register --token TOKEN`);
   }
+  if (outcome.isPending) say(`it connects once it is accepted: rexec accept ${quoteWord(name)}`);
   say(kind === "registered" ? "next: rexec-agent start" : "next: rexec-agent restart, if the agent runs");
 }

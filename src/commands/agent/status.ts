@@ -1,4 +1,5 @@
 import type { LoadedConfig } from "../../agent/config/config.ts";
+import type { AgentStatus } from "../../agent/control/messages.ts";
 import { type FoundAgent, findAgent } from "../../agent/daemon/find.ts";
 import { type Unit, unitOf } from "../../agent/daemon/supervisor.ts";
 import { knownPlaces } from "../../agent/ephemeral/place.ts";
@@ -76,7 +77,7 @@ function liveRows({ agent, unit, loaded }: Facts): [string, string][] {
   const since = status.connected_since;
   return [
     ["Running", "✓ Yes"],
-    ["Connected", since ? `✓ Yes, since ${ago(since)} (${status.protocol})` : `✗ No (${status.connection})`],
+    ["Connected", since ? `✓ Yes, since ${ago(since)} (${status.protocol})` : notConnected(status)],
     ["Sessions", String(status.sessions)],
     [
       "Last error",
@@ -94,6 +95,10 @@ function liveRows({ agent, unit, loaded }: Facts): [string, string][] {
         ]
       : []),
   ];
+}
+
+function notConnected({ pending, connection }: AgentStatus): string {
+  return pending ? "✗ Not yet: it waits to be accepted" : `✗ No (${connection})`;
 }
 
 const RUN_WORDS = {
@@ -122,6 +127,7 @@ function allOf(facts: Facts): object {
     answers: status !== null,
     connected: status?.connected_since !== null && status !== null,
     connected_since: status?.connected_since ?? null,
+    pending: status?.pending ?? null,
     connection: status?.connection ?? null,
     protocol: status?.protocol ?? null,
     sessions: status?.sessions ?? null,

@@ -1,9 +1,15 @@
 /** What is kept of the things that people and machines did. */
-import type { Logger } from "../../lib/log.ts";
 import type { Principal } from "../auth/principal.ts";
 
 /** `thing.happened`; sign-ins have no thing. */
 export type AuditAction = string;
+
+/** The agent that something was done to. */
+export interface AuditedAgent {
+  readonly id: string;
+  readonly name: string;
+  readonly user_id?: string | undefined;
+}
 
 /** One thing that happened. Never holds a secret. */
 export interface AuditEntry {
@@ -12,7 +18,8 @@ export interface AuditEntry {
   readonly principal?: Principal | undefined;
   /** The sender's IP address. */
   readonly address?: string | undefined;
-  readonly agent?: { readonly id: string; readonly name: string } | undefined;
+  /** An `AgentRow`, or as much of it as is known: `user_id` is its owner, who sees the entry too. */
+  readonly agent?: AuditedAgent | undefined;
   readonly session?: string | undefined;
   /** What it was done to: a name or an id, at most 256 characters. */
   readonly target?: string | undefined;
@@ -22,14 +29,4 @@ export interface AuditEntry {
 /** Keeps entries, in order. `record` never throws and never waits. Owned by the gateway. */
 export interface AuditLog {
   record(entry: AuditEntry): void;
-}
-
-/** Writes entries into the gateway's log. */
-export function loggedAudit(logger: Logger): AuditLog {
-  return {
-    record({ action, principal, agent, target }) {
-      const words = [action, principal?.user.username, agent?.name, target].filter(Boolean);
-      logger.debug(`audit: ${words.join(" ")}`);
-    },
-  };
 }

@@ -9,7 +9,7 @@ import { type Action, type Level, passes, RULES, type Rule, reaches } from "./sc
 
 /** Why something is refused. */
 interface Denial {
-  code: "scope" | "not_yours" | "not_admin" | "restricted";
+  code: "scope" | "not_yours" | "not_admin" | "restricted" | "agent_pending" | "join_token";
   message: string;
 }
 
@@ -18,6 +18,12 @@ export interface ViewerRights {
   readonly watch: boolean;
   readonly use: boolean;
   readonly exec: boolean;
+}
+
+/** A list of agents: those that the user sees, or of every user. */
+export interface AgentListOf {
+  readonly userId: string;
+  readonly all: boolean;
 }
 
 /** What a share may do with its one session: the name of its scope, and the level that it is. */
@@ -58,6 +64,10 @@ export class Access {
 
   /** What a viewer's socket of the caller may do at an agent. */
   async viewerRights(principal: Principal, agent: AgentRow): Promise<ViewerRights> {
+    if (principal.credential.kind === "share") {
+      const level = await this.level(principal, agent);
+      return { watch: reaches(level, "view"), use: reaches(level, "use"), exec: false };
+    }
     const [watch, use, exec] = await Promise.all([
       this.may(principal, "agent:watch", agent),
       this.may(principal, "agent:use", agent),
@@ -66,32 +76,48 @@ export class Access {
     return { watch, use, exec };
   }
 
-  /** A page of the agents that the caller sees: its user's own, and those that it has a right to. */
-  async visibleAgents(principal: Principal, page: Page | null = null): Promise<AgentRow[]> {
+  /**
+   * A page of the agents that the caller sees: its user's own, and those that it has a right to.
+   * @param pending those that wait to be accepted, and no others
+   */
+  async visibleAgents(principal: Principal, page: Page | null = null, pending = false): Promise<AgentRow[]> {
     const { user, credential } = principal;
     if (credential.agentId !== null) {
-      const agent = await this.#store.agents.get(credential.agentId);
-      return agent ? [agent] : [];
+      const agent = pending ? null : await this.#store.agents.get(credential.agentId);
+      return agent && !agent.pending ? [agent] : [];
     }
     return this.#store.agents.listVisible(
       { userId: user.id, all: isAdministrator(principal), only: credential.only },
       page,
+      pending,
     );
+  }
+
+  /** Whose list of agents a follower is told of: it goes by the user, and by whether it acts as an administrator. */
+  listOf(principal: Principal): AgentListOf {
+    return { userId: principal.user.id, all: isAdministrator(principal) };
   }
 
   // --- internal ---
 
   async #denial(principal: Principal, action: Action, agent?: AgentRow): Promise<Denial | null> {
-    if (action === "public" || action === "any") return null;
-    const rule: Rule = RULES[action];
     const { user, credential } = principal;
-    if (credential.kind === "join") {
-      return action === "agents:register" ? null : { code: "scope", message: JOIN_ONLY };
+    if (action === "public") return null;
+    if (credential.kind === "join" && action !== "agents:register") {
+      return { code: "join_token", message: JOIN_ONLY };
     }
+    // What a share may do with its session is asked of `viewerRights`: over HTTP it does nothing but say what it is.
+    if (credential.kind === "share" && action !== "share:read") {
+      return { code: "scope", message: SHARE_ONLY };
+    }
+    if (action === "any") return null;
+    const rule: Rule = RULES[action];
+    if (credential.kind === "join") return null;
+    if (agent?.pending && !WHILE_PENDING.has(action)) return { code: "agent_pending", message: PENDING };
     if (rule.byAgent && credential.kind === "token" && credential.scopes.includes("agent")) {
       if (!agent || credential.agentId === agent.id) return null;
     }
-    if (credential.kind === "share") return this.#shareDenial(principal, rule, agent);
+    if (credential.kind === "share") return null;
     if (!passes(credential.scopes, rule)) return { code: "scope", message: scopeMessage(credential.scopes) };
     if (rule.admin && !user.is_admin) {
       return { code: "not_admin", message: "this is for administrators of this gateway" };
@@ -109,13 +135,9 @@ export class Access {
     return { code: "not_yours", message };
   }
 
-  async #shareDenial(principal: Principal, rule: Rule, agent?: AgentRow): Promise<Denial | null> {
-    const level = agent && rule.level && !rule.byAgent ? await this.level(principal, agent) : null;
-    return rule.level && reaches(level, rule.level) ? null : { code: "scope", message: SHARE_ONLY };
-  }
-
   async #userLevel(principal: Principal, agent: AgentRow): Promise<Level | null> {
     if (agent.user_id === principal.user.id || isAdministrator(principal)) return "manage";
+    if (agent.pending) return null;
     return this.#store.grants.levelOf(principal.user.id, agent);
   }
 }
@@ -129,13 +151,24 @@ export function isAdministrator({ user, credential }: Principal): boolean {
 
 const JOIN_ONLY = "this is a join token: it can register machines, and nothing else";
 const SHARE_ONLY = "this token shares one session: it can show that session, and nothing else";
+const PENDING = "this machine waits to be accepted: rexec accept";
 const RESTRICTED = "this token is restricted to other agents";
+
+/** What may be done to an agent that waits, by its owner and itself. `agent:connect` is put off, not refused: `upgrade.ts`. */
+const WHILE_PENDING: ReadonlySet<Action> = new Set<Action>([
+  "agent:view",
+  "agent:accept",
+  "agent:describe",
+  "agent:unregister",
+  "agent:connect",
+]);
 
 /** What a restricted token may not do, since it would reach beyond its agents. */
 const UNRESTRICTED: ReadonlySet<Action> = new Set<Action>([
   "account:manage",
   "tokens:manage",
   "tokens:create",
+  "agents:follow",
   "agents:register",
   "joins:manage",
   "audit:read",

@@ -42,6 +42,9 @@ export class Authenticator {
       return this.#refuse(address, "token_unknown", message);
     }
     if (!isPrincipal(found)) return this.#refuse(address, found.code, found.message);
+    if (found.user.disabled_at !== null && !isAgentsOwn(found)) {
+      return this.#refuse(address, "user_disabled", "the account of this token is disabled");
+    }
     await source?.used?.(found.credential, address);
     return found;
   }
@@ -57,6 +60,11 @@ export class Authenticator {
 }
 
 // --- internal ---
+
+/** An agent of a disabled user goes on: it is a machine that others may need. */
+function isAgentsOwn({ credential }: Principal): boolean {
+  return credential.kind === "token" && credential.agentId !== null && credential.scopes.includes("agent");
+}
 
 function unauthorized(code: string, message: string): ApiError {
   return new ApiError(401, code, message, { "WWW-Authenticate": 'Bearer realm="rexec"' });

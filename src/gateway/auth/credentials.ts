@@ -1,11 +1,13 @@
 /** Where a request carries its token, and which subprotocol its socket speaks. */
 import { SUBPROTOCOL_V1, TOKEN_SUBPROTOCOL_PREFIX } from "../../protocol/v1.ts";
 import { SUBPROTOCOL_V2 } from "../../protocol/v2/frames.ts";
+import { isSessionSecret } from "./secrets.ts";
+import { sessionCookie } from "./session-cookie.ts";
 
 /** A token and where it stood. */
 export interface Credentials {
   token: string;
-  from: "header" | "subprotocol" | "query";
+  from: "header" | "subprotocol" | "query" | "cookie";
 }
 
 /** Characters. A longer token is refused before it is hashed. */
@@ -26,6 +28,14 @@ export function socketCredentials(request: Request, url: URL): Credentials | nul
   if (subprotocol) return { token: subprotocol, from: "subprotocol" };
   const query = withinLimit(url.searchParams.get("token") ?? undefined);
   return query ? { token: query, from: "query" } : null;
+}
+
+/** As `socketCredentials`; without a token, the cookie of a browser. For sockets that a page may open. */
+export function pageCredentials(request: Request, url: URL, publicUrl: string): Credentials | null {
+  const token = socketCredentials(request, url);
+  if (token) return token;
+  const cookie = sessionCookie(request.headers, publicUrl);
+  return cookie === null ? null : { token: cookie, from: "cookie" };
 }
 
 /**
@@ -60,6 +70,7 @@ function isTokenSubprotocol(name: string): boolean {
   return name.startsWith(TOKEN_SUBPROTOCOL_PREFIX);
 }
 
+/** The secret of a browser's session counts in its cookie alone. */
 function withinLimit(token: string | undefined): string | null {
-  return token && token.length <= MAX_TOKEN_LENGTH ? token : null;
+  return token && token.length <= MAX_TOKEN_LENGTH && !isSessionSecret(token) ? token : null;
 }

@@ -1,4 +1,5 @@
-/** Which web pages may open a viewer socket. */
+/** Which web pages may open a viewer socket with a token. */
+import type { Credentials } from "./credentials.ts";
 
 /**
  * Refuses the page of another site, which may have got hold of a token or use DNS rebinding. Scripts and the CLI send no
@@ -7,7 +8,7 @@
  */
 export function originAllowed(
   origin: string | null,
-  tokenFrom: "header" | "subprotocol" | "query",
+  tokenFrom: Credentials["from"],
   own: readonly string[],
   allowed: readonly string[],
 ): boolean {

@@ -20,6 +20,8 @@ export interface Credential {
   readonly only: readonly string[];
   /** The one session of a share. */
   readonly session: string | null;
+  /** Of a share: the session's instance, since a session that is started anew under the same name is another one. */
+  readonly instance?: string | null;
   /** RFC 3339; null for one that does not expire. */
   readonly expiresAt: string | null;
 }

@@ -13,12 +13,20 @@ export interface RateLimitOptions {
 
 export const FAILED_LOGINS: RateLimitOptions = { burst: 10, refillMs: 6_000, maxAddresses: 10_000 };
 
+/**
+ * Attempts to sign in by a password. An account has more than an address: one address alone cannot keep a user out.
+ */
+export const SIGN_INS_OF_ADDRESS: RateLimitOptions = { burst: 10, refillMs: 6_000, maxAddresses: 10_000 };
+export const SIGN_INS_OF_ACCOUNT: RateLimitOptions = { burst: 20, refillMs: 5_000, maxAddresses: 10_000 };
+
 /** A token bucket for each address (an IPv6 network of 64 bits counts as one). Bounded by `maxAddresses`. */
 export class RateLimit {
   readonly #options: RateLimitOptions;
   readonly #now: () => number;
   /** In the order of their last failure. */
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  #failures = 0;
 
   constructor(options: RateLimitOptions = FAILED_LOGINS, now: () => number = () => performance.now()) {
     this.#options = options;
@@ -29,9 +37,15 @@ export class RateLimit {
     return this.#buckets.size;
   }
 
+  /** Failures of all addresses since the start. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Counts a failure of this address. @returns 0, or the seconds to wait where there were too many */
   failed(address: string): number {
     const { burst, refillMs, maxAddresses } = this.#options;
+    this.#failures += 1;
     const key = networkOf(address);
     const now = this.#now();
     const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
@@ -44,5 +58,11 @@ export class RateLimit {
       this.#buckets.delete(oldest);
     }
     return refused ? Math.max(1, Math.ceil(((1 - tokens) * refillMs) / 1000)) : 0;
+  }
+
+  /** Takes back a failure that was counted before its outcome was known. */
+  succeeded(address: string): void {
+    const bucket = this.#buckets.get(networkOf(address));
+    if (bucket) bucket.tokens = Math.min(this.#options.burst, bucket.tokens + 1);
   }
 }

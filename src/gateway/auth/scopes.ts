@@ -57,7 +57,11 @@ export const RULES = {
   "agent:use": { scopes: ["user", "use"], level: "use" },
   "agent:exec": { scopes: ["user", "use", "exec"], level: "use" },
   "agent:share": { scopes: ["user", "use", "manage"], level: "use" },
+  /** Read what a share shows: by that share alone, which may do nothing else here. */
+  "share:read": { scopes: [] },
   "agent:manage": { scopes: ["user", "manage", "admin"], level: "manage" },
+  /** Let a machine in that waits. */
+  "agent:accept": { scopes: ["user", "manage", "admin"], level: "manage" },
   "agent:describe": { scopes: ["user", "manage", "admin"], level: "manage", byAgent: true },
   "agent:unregister": { scopes: ["user", "manage", "admin"], level: "manage", byAgent: true },
   /** Be the agent at the other end. */

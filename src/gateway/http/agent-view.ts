@@ -1,7 +1,7 @@
 /** An agent as the API shows it: what is stored, and what is known of its connection right now. */
 import { containerId } from "../../protocol/ids.ts";
 import type { Presence } from "../sessions/agent-directory.ts";
-import type { AgentRow } from "../store/agents.ts";
+import { type AgentRow, shownTags } from "../store/agents.ts";
 
 /** One entry of `GET /api/agents`. */
 export function agentView(agent: AgentRow, presence?: Presence) {
@@ -14,7 +14,9 @@ export function agentView(agent: AgentRow, presence?: Presence) {
     arch: agent.arch,
     shell: agent.shell,
     distro: agent.distro || undefined,
-    tags: agent.tags,
+    tags: shownTags(agent),
+    /** Those of its tags that it gave itself, and that decide nothing. */
+    own_tags: agent.own_tags.length > 0 ? agent.own_tags : undefined,
     user_id: agent.user_id,
     status: presence ? "online" : agent.connected_at ? "offline" : "registered",
     created_at: agent.created_at,
@@ -24,6 +26,7 @@ export function agentView(agent: AgentRow, presence?: Presence) {
     system_info: systemInfo ?? undefined,
     stats: presence?.stats ?? undefined,
     ephemeral: agent.ephemeral || undefined,
+    pending: agent.pending || undefined,
   };
 }
 

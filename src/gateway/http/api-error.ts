@@ -14,10 +14,10 @@ export class ApiError extends Error {
     this.headers = headers;
   }
 
-  /** `{"error", "code"}` */
-  toResponse(): Response {
+  /** `{"error", "code", "request_id"}` */
+  toResponse(requestId: string): Response {
     return Response.json(
-      { error: this.message, code: this.code },
+      { error: this.message, code: this.code, request_id: requestId },
       { status: this.status, headers: { "Cache-Control": "no-store", ...this.headers } },
     );
   }

@@ -25,34 +25,31 @@ export interface AppOptions extends ApiDeps {
 
 export function createApp(options: AppOptions): Hono<Env> {
   const app = new Hono<Env>();
-  const started = Date.now();
   app.use(
     secureHeaders({
       strictTransportSecurity: false, // the operator, or a proxy, decides about TLS
       xFrameOptions: "DENY",
-      referrerPolicy: "no-referrer",
+      // With "no-referrer" a browser would send the Origin of the gateway's own forms as "null".
+      referrerPolicy: "same-origin",
     }),
   );
   app.use("/api/*", noStore);
   app.use(
     bodyLimit({
       maxSize: HTTP_BODY_BYTES,
-      onError: () => refuse(413, "too_large", `a body may have ${HTTP_BODY_BYTES} bytes`),
+      onError: (c) => refuse(c, 413, "too_large", `a body may have ${HTTP_BODY_BYTES} bytes`),
     }),
   );
   app.use(
     methodNotAllowed({
       app,
       onMethodNotAllowed: (c, methods) =>
-        refuse(405, "method_not_allowed", `${c.req.method} is not for this address`, {
+        refuse(c, 405, "method_not_allowed", `${c.req.method} is not for this address`, {
           Allow: methods.join(", "),
         }),
     }),
   );
   app.get("/", (c) => homePage(c.env.publicUrl));
-  app.get("/health", (c) =>
-    c.json({ status: "ok", version: VERSION, uptime_seconds: Math.floor((Date.now() - started) / 1000) }),
-  );
   const downloads = new DownloadFolder(options.downloads);
   app.get("/api/version", (c) => {
     const agent = downloads.agentVersion();
@@ -70,7 +67,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   );
   app.route("/", downloadRoutes(downloads));
   mount(app, ROUTES, options);
-  app.notFound(() => refuse(404, "not_found", "there is nothing at this address"));
+  app.notFound((c) => refuse(c, 404, "not_found", "there is nothing at this address"));
   app.onError((error, c) => explain(error, c, options.logger));
   return app;
 }
@@ -82,15 +79,22 @@ async function noStore(c: Context<Env>, next: () => Promise<void>): Promise<void
   c.header("Cache-Control", "no-store");
 }
 
-function refuse(status: number, code: string, message: string, headers?: Record<string, string>): Response {
-  return new ApiError(status, code, message, headers).toResponse();
+function refuse(
+  c: Context<Env>,
+  status: number,
+  code: string,
+  message: string,
+  headers?: Record<string, string>,
+): Response {
+  return new ApiError(status, code, message, headers).toResponse(c.env.requestId);
 }
 
 function explain(error: Error, c: Context<Env>, logger: Logger): Response {
-  if (error instanceof ApiError) return error.toResponse();
+  if (error instanceof ApiError) return error.toResponse(c.env.requestId);
   // The client left in the middle of its body. It reads no answer.
-  if (error.name === "AbortError") return refuse(400, "body_cut", "the request ended before its body");
+  if (error.name === "AbortError") return refuse(c, 400, "body_cut", "the request ended before its body");
   const cause = { level: "error", kind: "failed requests", who: messageOf(error), atOnce: 3 } as const;
-  gather(logger, cause, `${c.req.method} ${c.req.path}: ${messageOf(error)}`);
-  return refuse(500, "internal", "the gateway has a problem of its own; its log says which");
+  const line = `${c.req.method} ${c.req.path}: ${messageOf(error)} (request ${c.env.requestId})`;
+  gather(logger, cause, line);
+  return refuse(c, 500, "internal", "the gateway has a problem of its own; its log says which");
 }

@@ -3,13 +3,20 @@ import type { Context } from "hono";
 import type * as z from "zod/mini";
 import { parseJson, reasonOf } from "../../protocol/parse.ts";
 import type { AuditLog } from "../audit/audit.ts";
+import type { AuditTail } from "../audit/tail.ts";
 import type { Access } from "../auth/access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import { bearerToken } from "../auth/credentials.ts";
+import type { Passwords } from "../auth/passwords.ts";
 import type { Principal } from "../auth/principal.ts";
+import { requireOwnPage } from "../auth/same-origin.ts";
+import { sessionCookie } from "../auth/session-cookie.ts";
+import type { SignIn } from "../auth/sign-in.ts";
+import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
+import type { DeviceFlow } from "../sign-in/device-flow.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -25,13 +32,27 @@ export interface ApiDeps {
   authenticator: Authenticator;
   access: Access;
   audit: AuditLog;
+  operations: Operations;
+  auditTail: AuditTail;
   quotas: Quotas;
   recordings: RecordingService;
+  signIn: SignIn;
+  passwords: Passwords;
+  deviceFlow: DeviceFlow;
 }
 
-/** @throws ApiError 401, 429 */
-export function authenticate(c: Context<Env>, { authenticator }: ApiDeps): Promise<Principal> {
-  return authenticator.authenticate(bearerToken(c.req.raw.headers), c.env.address);
+/**
+ * The caller, by its bearer token or, without one, by the cookie of its browser. What changes something needs a page of
+ * this gateway in the second case.
+ * @throws ApiError 401, 403, 429
+ */
+export async function authenticate(c: Context<Env>, { authenticator }: ApiDeps): Promise<Principal> {
+  const { headers, method } = c.req.raw;
+  const bearer = bearerToken(headers);
+  if (bearer !== null) return authenticator.authenticate(bearer, c.env.address);
+  const cookie = sessionCookie(headers, c.env.publicUrl);
+  if (cookie !== null && !SAFE_METHODS.has(method)) requireOwnPage(headers, c.env);
+  return authenticator.authenticate(cookie, c.env.address);
 }
 
 /** The JSON body, checked. @throws ApiError 400 */
@@ -56,5 +77,7 @@ export function isId(text: string): boolean {
 }
 
 // --- internal ---
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -46,7 +46,9 @@ export function pageOf<T extends Position>(c: Context<Env>, rows: readonly T[], 
   if (!wish || !last || rows.length <= page.length) return page;
   const url = new URL(c.req.url);
   const path = `${new URL(c.env.publicUrl).pathname.replace(/\/$/, "")}${url.pathname}`;
-  const query = new URLSearchParams({ limit: String(wish.limit), cursor: cursorOf(last) });
+  const query = url.searchParams;
+  query.set("limit", String(wish.limit));
+  query.set("cursor", cursorOf(last));
   c.header("Link", `<${path}?${query}>; rel="next"`);
   return page;
 }

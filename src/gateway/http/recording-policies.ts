@@ -54,9 +54,9 @@ export const recordingPolicyRoutes: readonly Route[] = [
     action: "agent:sessions",
     summary: "Say whether the caller's sessions on this agent are recorded, by all policies together",
     async handle(call) {
-      const { id: agentId, tags } = agentOf(call);
+      const { id: agentId, tags, own_tags: ownTags } = agentOf(call);
       const userId = call.principal.user.id;
-      return call.c.json(call.deps.recordings.making.policies.decide({ agentId, tags, userId }));
+      return call.c.json(call.deps.recordings.making.policies.decide({ agentId, tags, ownTags, userId }));
     },
   }),
   route({

@@ -3,11 +3,11 @@ import { BlockList, isIP } from "node:net";
 import { RexecError } from "../../lib/errors.ts";
 
 /** Names for the ranges that most proxies are in. */
-const RANGES: Readonly<Record<string, readonly string[]>> = {
-  loopback: ["127.0.0.0/8", "::1/128"],
-  /** RFC 1918, RFC 4193, RFC 6598 and link-local addresses. */
-  private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"],
-};
+const RANGES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["loopback", ["127.0.0.0/8", "::1/128"]],
+  // RFC 1918, RFC 4193, RFC 6598 and link-local addresses.
+  ["private", ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"]],
+]);
 
 /** The addresses and networks of `--trust-proxy`. One for a gateway. */
 export class TrustedProxies {
@@ -18,7 +18,8 @@ export class TrustedProxies {
    * @throws RexecError `bad_proxy` for anything else
    */
   constructor(words: readonly string[] = []) {
-    for (const word of words) for (const network of RANGES[word.toLowerCase()] ?? [word]) this.#add(network);
+    for (const word of words)
+      for (const network of RANGES.get(word.toLowerCase()) ?? [word]) this.#add(network);
   }
 
   has(address: string): boolean {

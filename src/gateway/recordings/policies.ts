@@ -4,7 +4,10 @@ import type { PolicyMode, PolicyRow } from "../store/recording-policies.ts";
 /** What counts of a session. */
 export interface PolicySubject {
   agentId: string;
+  /** That it was given. */
   tags: readonly string[];
+  /** That it gave itself: they can have its sessions recorded, and keep none from being. */
+  ownTags: readonly string[];
   userId: string;
 }
 
@@ -37,14 +40,15 @@ export class Policies {
 
 // --- internal ---
 
-function isAbout({ kind, target }: PolicyRow, { agentId, tags, userId }: PolicySubject): boolean {
+function isAbout({ kind, target, mode }: PolicyRow, subject: PolicySubject): boolean {
+  const { agentId, tags, ownTags, userId } = subject;
   switch (kind) {
     case "all":
       return true;
     case "agent":
       return target === agentId;
     case "tag":
-      return tags.includes(target);
+      return tags.includes(target) || (mode === "always" && ownTags.includes(target));
     case "user":
       return target === userId;
   }

@@ -50,7 +50,7 @@ interface Active {
   tell(on: boolean): void;
 }
 
-type AgentFacts = Pick<AgentRow, "id" | "name" | "tags">;
+type AgentFacts = Pick<AgentRow, "id" | "name" | "tags" | "own_tags">;
 
 /** Owned by the gateway, which stops it after the sockets. See `SessionRecordings`. */
 export class Recordings implements SessionRecordings {
@@ -87,9 +87,9 @@ export class Recordings implements SessionRecordings {
 
   // --- what rooms tell ---
 
-  agentConnected({ id, name, tags }: AgentRow): void {
+  agentConnected({ id, name, tags, own_tags }: AgentRow): void {
     this.#agents.delete(id);
-    this.#agents.set(id, { id, name, tags });
+    this.#agents.set(id, { id, name, tags, own_tags });
     const [oldest] = this.#agents.keys();
     if (this.#agents.size > MOST_AGENTS && oldest !== undefined) this.#agents.delete(oldest);
   }
@@ -153,8 +153,8 @@ export class Recordings implements SessionRecordings {
   // --- internal ---
 
   #decide({ agentId, principal }: Recorded): Decision {
-    const tags = this.#agents.get(agentId)?.tags ?? [];
-    return this.policies.decide({ agentId, tags, userId: principal.user.id });
+    const { tags = [], own_tags: ownTags = [] } = this.#agents.get(agentId) ?? {};
+    return this.policies.decide({ agentId, tags, ownTags, userId: principal.user.id });
   }
 
   #record(mirror: Mirror, viewer: Recorded, created: boolean): boolean {

@@ -30,6 +30,8 @@ const KEYFRAME_LEAST_MS = 1_000;
 const FLOOD_BYTES = 1024 * 1024;
 /** What is granted to the agent where no viewer sets the pace, bytes. */
 const WINDOW_BYTES = 1024 * 1024;
+/** A recording that is stopped waits so long for the screen that it begins with, ms. */
+const FIRST_SCREEN_MS = 2_000;
 const PIECE_BYTES = 64 * 1024;
 
 /** Owned by the room's recordings, from `start` to the end of the session or `stop`. Offsets in bytes. */
@@ -46,6 +48,8 @@ export class SessionRecorder implements Reader {
   #keyOffset = 0;
   #window = { since: 0, offset: 0 };
   #drawing = false;
+  /** It ends once it has its first screen, or at this time. */
+  #ending: Timer | null = null;
 
   constructor(mirror: RecordedMirror, recording: Recording, onEnd: (end: RecordedEnd) => void) {
     this.viewer = `recording ${recording.id}`;
@@ -78,7 +82,10 @@ export class SessionRecorder implements Reader {
 
   /** No more is recorded. @param interrupted why, where it is not meant to end here */
   stop(interrupted: string | null = null): void {
-    this.#end({ exit_code: null, signal: null, interrupted });
+    const end = () => this.#end({ exit_code: null, signal: null, interrupted });
+    if (this.#sent !== null || interrupted !== null) return end();
+    // Its screen is being drawn: without it the recording would be empty.
+    this.#ending ??= setTimeout(end, FIRST_SCREEN_MS);
   }
 
   // --- the mirror ---
@@ -105,6 +112,7 @@ export class SessionRecorder implements Reader {
     this.#recording.output("o", bytes);
     this.#begin(offset);
     this.advance();
+    if (this.#ending) this.stop();
   }
 
   resized(size: TerminalSize): void {
@@ -159,6 +167,7 @@ export class SessionRecorder implements Reader {
   #end(end: RecordedEnd): void {
     if (this.#over) return;
     this.#over = true;
+    if (this.#ending) clearTimeout(this.#ending);
     this.#mirror.leave(this, true);
     if (end.exit_code !== null || end.signal !== null)
       this.#recording.event("x", end.signal ?? String(end.exit_code));

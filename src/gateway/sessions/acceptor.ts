@@ -6,6 +6,7 @@ import { CLOSE_AGENT_OFFLINE, CLOSE_POLICY, CLOSE_TOO_BIG } from "../../protocol
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import type { AgentListOf } from "../auth/access.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Timings } from "../timings.ts";
@@ -14,6 +15,7 @@ import { Viewer } from "../v1/viewer.ts";
 import type { ContainerFeed } from "./container-feed.ts";
 import type { Hub } from "./hub.ts";
 import type { Peer } from "./peer.ts";
+import type { Room } from "./room.ts";
 import { Uplink } from "./uplink.ts";
 
 /** What a viewer that speaks rexec.v1 asks for. */
@@ -78,6 +80,7 @@ export class SocketAcceptor {
     const { name, say } = this.#viewerLog(agent, connection);
     const sessionId = request.newSession ? splitSessionId(request.id) : MAIN_SESSION;
     const room = () => hub.room(agent.id);
+    let isIn = false;
     let invalid = 0;
     const countInvalid = (reason: string) => {
       invalid += 1;
@@ -89,26 +92,33 @@ export class SocketAcceptor {
         hub.connections.opened(connection, true);
         const here = room();
         if (!here?.uplink) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
+        if (!this.#claim(here, request.id, connection)) return;
+        isIn = true;
         say("connects", `${name} connected (${request.execOnly ? "commands only" : sessionId})`);
         here.v1.enter(viewer, request.execOnly ? null : sessionId);
       },
       onText: (text) => {
         const here = room();
-        if (!here || isTooLarge(connection, text.length)) return;
+        if (!here || !isIn || isTooLarge(connection, text.length)) return;
         const parsed = parseViewerMessage(text);
         if (parsed.ok) fromViewer(here.v1, viewer, parsed.value);
         else if (parsed.problem === "invalid") countInvalid(parsed.reason);
       },
       onBytes: (bytes) => {
         const here = room();
-        if (here && !isTooLarge(connection, bytes.length)) input(here.v1, viewer, bytes);
+        if (here && isIn && !isTooLarge(connection, bytes.length)) input(here.v1, viewer, bytes);
       },
       onDrain: () => {
         viewer.check(performance.now());
         room()?.v1.updateFlow();
       },
+      onRights: () => {
+        if (!connection.rights.use) room()?.controls.lost(viewer.id);
+      },
       onClose: (code, reason) => {
-        room()?.v1.leave(viewer, GOODBYES.has(code));
+        const here = room();
+        here?.v1.leave(viewer, GOODBYES.has(code));
+        if (isIn) here?.viewerIds.release(viewer.id, GOODBYES.has(code), performance.now());
         say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
     });
@@ -123,25 +133,37 @@ export class SocketAcceptor {
         hub.connections.opened(connection, true);
         const room = hub.room(agent.id);
         if (!room?.speaksV2) return connection.close(CLOSE_AGENT_OFFLINE, "the agent is offline");
+        if (!this.#claim(room, id, connection)) return;
         say("connects", `${name} connected (rexec.v2)`);
         peer = room.peerEntered(id, connection);
       },
       onText: (text) => peer?.text(text),
       onBytes: (bytes) => peer?.bytes(bytes),
       onDrain: () => peer?.drained(),
+      onRights: () => peer && hub.room(agent.id)?.rightsChanged(peer),
       onClose: (code, reason) => {
-        if (peer) hub.room(agent.id)?.peerLeft(peer, GOODBYES.has(code));
+        const room = hub.room(agent.id);
+        const isGoodbye = GOODBYES.has(code);
+        if (peer) room?.viewerIds.release(id, isGoodbye, performance.now());
+        if (peer) room?.peerLeft(peer, isGoodbye);
         say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
     });
   }
 
-  /** A follower of a user's list of agents. */
-  follower(connection: Connection, userId: string): void {
-    this.#options.feed.accept(connection, userId, () => this.#options.hub.connections.opened(connection));
+  /** A follower of a list of agents. */
+  follower(connection: Connection, list: AgentListOf): void {
+    this.#options.feed.accept(connection, list, () => this.#options.hub.connections.opened(connection));
   }
 
   // --- internal ---
+
+  /** False where the viewer's id is another user's: it is closed then. */
+  #claim(room: Room, id: string, connection: Connection): boolean {
+    if (room.viewerIds.claim(id, connection.info, performance.now())) return true;
+    connection.close(CLOSE_POLICY, "another user's viewer has this id");
+    return false;
+  }
 
   /** Lines about viewers are gathered: a viewer may come and go as often as it likes. */
   #viewerLog({ id, name }: AgentRow, { info }: Connection) {

@@ -22,6 +22,54 @@ export interface Presence {
   readonly stats: AgentStats | null;
 }
 
+/** A viewer that is connected. */
+export interface ViewerPresence {
+  /** The client's own. */
+  readonly id: string;
+  readonly agentId: string;
+  readonly userId: string;
+  /** As other viewers are shown it. */
+  readonly user: string;
+  readonly address: string;
+  /** RFC 3339. */
+  readonly since: string;
+  readonly protocol: "v1" | "v2";
+  /** `view` looks only, `exec` runs commands only. */
+  readonly access: "view" | "use" | "exec";
+  /** Names of the sessions that it looks at; none for one that only runs commands. */
+  readonly sessions: readonly string[];
+  /** Those in which it alone may type. */
+  readonly controls: readonly string[];
+  /** What its socket was opened with. */
+  readonly credentialId: string;
+  /** It came by a share. */
+  readonly isShared: boolean;
+}
+
+/** Viewers of an agent: those that fit all that is given. */
+export interface ViewerSelection {
+  readonly viewer?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly session?: string | undefined;
+}
+
+/** Who is to type in a session. */
+export interface ControlWish {
+  readonly mode: "everybody" | "only";
+  /** With `only`: the viewer; null for the newest of the user's own. */
+  readonly viewer: string | null;
+  /** The user that asks. */
+  readonly userId: string;
+  /** Also where another user's viewer has control, and for another user's viewer. */
+  readonly force: boolean;
+}
+
+/** Who types from now on (null: everybody), or why nothing was changed. */
+export type ControlOutcome =
+  | { readonly holder: { readonly viewer: string; readonly name: string } | null }
+  | { readonly refused: "controlled"; readonly by: string }
+  | { readonly refused: "no_viewer" | "not_yours" | "read_only" };
+
 /** A connected agent. It outlives the agent's link: calls then do nothing, and `sessions` resolves to null. */
 export interface AgentHandle {
   /** As of the moment when the directory was asked. */
@@ -35,6 +83,8 @@ export interface AgentHandle {
   stopRecording(session: string): Promise<"stopped" | "missing" | "refused">;
   /** Tells the agent to end all its shells. */
   stopShells(): Promise<void>;
+  /** Lets one viewer of a session type alone, or everybody again. Null once the agent is away. */
+  control(session: string, wish: ControlWish): Promise<ControlOutcome | null>;
 }
 
 /** A viewer's place at an agent, counted against all limits. Dispose of it once the viewer's socket is open or refused. */
@@ -56,10 +106,18 @@ export type SeatRefusal = "offline" | "agent_full" | "user_full";
 
 /**
  * `created`, `updated` and `deleted` come from the API, `updated` also from the agent; the others come from its link.
- * An agent that is `superseded` stays connected, by another link. One that is `deleted` is not also `disconnected`.
+ * An agent that is `superseded` stays connected, by another link. One that is `deleted` is not also `disconnected`. One
+ * that is `transferred` belongs to `userId` from now on, and connects again.
  */
 export interface AgentEvent {
-  readonly type: "created" | "updated" | "deleted" | "connected" | "superseded" | "disconnected";
+  readonly type:
+    | "created"
+    | "updated"
+    | "deleted"
+    | "connected"
+    | "superseded"
+    | "disconnected"
+    | "transferred";
   readonly agentId: string;
   readonly userId: string;
 }
@@ -89,6 +147,14 @@ export interface AgentDirectory {
   isReturning(agent: Pick<AgentRow, "id" | "last_ping">): Promise<boolean>;
   /** Checks presence and limits and takes the seat in one step, so that requests at the same moment cannot pass a limit together. */
   takeSeat(request: SeatRequest): Promise<ViewerSeat | SeatRefusal>;
+  /** The viewers that are connected to an agent, also while that is away for a moment. */
+  viewers(agentId: string): Promise<readonly ViewerPresence[]>;
+  /**
+   * Closes viewers' sockets at once.
+   * @param agentId null for all agents
+   * @returns whose they were
+   */
+  closeViewers(agentId: string | null, selection: ViewerSelection): Promise<readonly ViewerPresence[]>;
   /** Resolves once the event has had its effect: `deleted` ends the agent's sockets, `credential_revoked` the credential's. */
   publish(event: DirectoryEvent): Promise<void>;
   /** Returns a function that unsubscribes. A listener may not wait; one that throws is logged. */

@@ -9,42 +9,31 @@ import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/
 import { COUNTS } from "../../protocol/values.ts";
 import type { TerminalSize } from "../../screen/engine.ts";
 import type { Snapshot } from "../../screen/screen.ts";
-import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
+import { type Attach, attachForAgent } from "./attach-wish.ts";
+import type { AttachmentDeps } from "./attachment-deps.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Reader } from "./reader.ts";
-import type { Recorded, SessionRecordings } from "./session-recordings.ts";
+import type { Typing } from "./typing.ts";
 import { ViewerInput } from "./viewer-input.ts";
+import { viewerName } from "./viewer-name.ts";
 
-type Attach = Extract<OpenerMessage, { type: "attach" }>;
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
-
-/** What an attachment may use of its room. */
-export interface AttachmentDeps {
-  /** The mirror of what the agent has attached us to. */
-  mirror(info: Attached["info"]): Mirror;
-  /** The viewers that it has already. */
-  others(info: Attached["info"]): readonly ConnectionInfo[];
-  onGone(attachment: Attachment): void;
-  agentId: string;
-  recordings: SessionRecordings | null;
-  snapshots: SnapshotBudget;
-  /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
-  screenEveryMs: number;
-}
 
 /** A v2 viewer's channel for a session. Owned by `ShellChannels`, from its opening to the end of either side. */
 export class Attachment implements PeerChannel, Reader {
   readonly viewer: string;
   hold: boolean;
-  readonly #peer: Peer;
+  readonly peer: Peer;
   readonly #wish: Attach;
   readonly #deps: AttachmentDeps;
   readonly #input: ViewerInput;
+  /** Whether it may type; as it was asked for until the agent has answered. */
+  readonly typing: Typing;
   readonly #wire = new AckGauge();
   readonly #packer: Packer;
   #size: TerminalSize | null;
@@ -55,21 +44,24 @@ export class Attachment implements PeerChannel, Reader {
   #granted = 0;
   /** What is left of a snapshot to be sent. */
   #snapshot: { whole: Snapshot; position: number } | null = null;
-  readonly #pump = () => this.#peer.ready(this);
+  readonly #pump = () => this.peer.ready(this);
   #awaitsScreen = false;
   #screenAt = Number.NEGATIVE_INFINITY;
   #retry: Timer | null = null;
   #over = false;
 
   constructor(peer: Peer, wish: Attach, deps: AttachmentDeps) {
-    this.#peer = peer;
+    this.peer = peer;
     this.#wish = wish;
     this.#deps = deps;
     this.viewer = wish.viewer;
     this.hold = wish.hold;
     this.#packer = new Packer(wish.zstd ? zstd : null);
+    this.typing = deps.typing(wish.session);
     this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
     this.#input = new ViewerInput({
+      shiftAt: (instance) => deps.shifts.of(instance, this.viewer),
+      onShift: (shift) => deps.shifts.keep(this.#mirror?.info.instance ?? "", this.viewer, shift),
       onAttached: (message) => this.#attached(message),
       onRefused: (message) => this.refused(message),
       onAck: (consumed, limit) => this.#acknowledge(consumed, limit),
@@ -77,7 +69,7 @@ export class Attachment implements PeerChannel, Reader {
   }
 
   get connection(): ConnectionInfo {
-    return this.#peer.connection.info;
+    return this.peer.connection.info;
   }
 
   get sent(): number | null {
@@ -96,6 +88,11 @@ export class Attachment implements PeerChannel, Reader {
     return this.#over;
   }
 
+  /** The session that it asked for. */
+  get session(): string {
+    return this.#wish.session;
+  }
+
   /** The session that it has asked for and not been answered about. */
   get opening(): string | null {
     return this.#mirror ? null : this.#wish.session;
@@ -105,28 +102,16 @@ export class Attachment implements PeerChannel, Reader {
 
   /** The agent is there (again). */
   connect(link: AgentLink): void {
-    const { session, create, instance = this.#mirror?.info.instance } = this.#wish;
     this.#input.open(link, (channel) =>
-      link.control({
-        type: "attach",
-        channel,
-        session,
-        create: create && !this.#mirror,
-        ...(instance === undefined ? {} : { instance }),
-        output: false,
-        hold: false,
-        viewer: this.viewer,
-        ...(this.#size ?? {}),
-        ...this.#start,
-      }),
-    );
-  }
-
-  /** What counts where a shell is started for this viewer. */
-  get #start(): Partial<Attach> {
-    const { term, colorterm, command, shown } = this.#wish;
-    return Object.fromEntries(
-      Object.entries({ term, colorterm, command, shown }).filter(([, value]) => value !== undefined),
+      link.control(
+        attachForAgent(this.#wish, {
+          channel,
+          instance: this.#wish.instance ?? this.#mirror?.info.instance,
+          isFirst: !this.#mirror,
+          size: this.#size,
+          isReadOnly: this.typing.isReadOnly,
+        }),
+      ),
     );
   }
 
@@ -139,11 +124,11 @@ export class Attachment implements PeerChannel, Reader {
   control(message: OpenerMessage): void {
     if (message.type === "resize") {
       this.#size = { cols: message.cols, rows: message.rows };
-      this.#mirror?.size.measured(this.viewer, this.#size);
+      this.#measure();
     } else if (message.type === "hold") {
       this.hold = message.hold;
       this.#mirror?.update();
-    }
+    } else if (message.type === "control" && this.#mirror) this.#deps.control(message.mode);
   }
 
   frame(frame: Frame): void {
@@ -187,7 +172,7 @@ export class Attachment implements PeerChannel, Reader {
   // --- the mirror ---
 
   advance(): void {
-    this.#peer.ready(this);
+    this.peer.ready(this);
   }
 
   show(snapshot: Snapshot): void {
@@ -201,32 +186,45 @@ export class Attachment implements PeerChannel, Reader {
     this.#screenAt = performance.now();
     this.#cursor = new StreamCursor(ring, offset, limit);
     const { channel } = this.#wish;
-    this.#peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped, drawn });
+    this.peer.send({ type: "screen", channel, offset, bytes: bytes.length, cols, rows, skipped, drawn });
     this.#dropSnapshot();
     if (bytes.length > 0) {
       this.#snapshot = { whole: snapshot, position: 0 };
       this.#deps.snapshots.hold(snapshot);
     }
-    this.#peer.ready(this);
+    this.peer.ready(this);
   }
 
   resized(size: TerminalSize, by: string): void {
-    this.#peer.send({ type: "size", channel: this.#wish.channel, ...size, by });
+    this.peer.send({ type: "size", channel: this.#wish.channel, ...size, by });
   }
 
   recorded(on: boolean): void {
-    this.#peer.send({ type: "recorded", channel: this.#wish.channel, on });
+    this.peer.send({ type: "recorded", channel: this.#wish.channel, on });
   }
 
   refused(message: Refused): void {
     if (this.#over) return;
-    const { channel } = this.#wish;
-    this.#peer.send({ ...message, channel });
-    this.#peer.forget(channel);
+    const { channel, create } = this.#wish;
+    const told = message.code === "gone" && create ? this.typing.noSession(message) : message;
+    this.peer.send({ ...told, channel });
+    this.peer.forget(channel);
     this.close(true);
   }
 
+  /** What its viewer may do has changed, or which viewer of the session may type. */
+  accessChanged(): void {
+    if (!this.#mirror) return;
+    this.typing.tell();
+    if (!this.typing.isReadOnly) this.#measure();
+    else this.#mirror.size.left(this.viewer, true);
+  }
+
   // --- internal ---
+
+  #measure(): void {
+    if (this.#size && !this.typing.isReadOnly) this.#mirror?.size.measured(this.viewer, this.#size);
+  }
 
   #attached(message: Attached): void {
     const { channel, output } = this.#wish;
@@ -239,20 +237,16 @@ export class Attachment implements PeerChannel, Reader {
     const start = this.#cursor?.sent ?? mirror.ring.start;
     const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
     const others = first ? this.#deps.others(info).slice(0, COUNTS.others).map(otherOf) : undefined;
-    const recorded = this.#deps.recordings?.isRecorded(info.instance, this.#recorded) || undefined;
+    const recorded = this.#deps.recording.isRecorded(info.instance);
     const starts: [number, number] = [start, 0];
-    this.#peer.send({ type: "attached", channel, info: known, starts, input, created, others, recorded });
+    this.peer.send({ type: "attached", channel, info: known, starts, input, created, others, recorded });
     this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
-    if (this.#size) mirror.size.measured(this.viewer, this.#size);
+    this.typing.tell();
+    this.#measure();
     this.#awaitsScreen = output && resume === null;
     if (output) mirror.join(this, resume);
-    this.#deps.recordings?.joined(mirror, this.#recorded, created);
-  }
-
-  get #recorded(): Recorded {
-    const { principal, address } = this.connection;
-    return { agentId: this.#deps.agentId, principal, address, asks: this.#wish.record };
+    this.#deps.recording.joined(mirror, created);
   }
 
   /** Where its output goes on, or null for a new look. A viewer that started the session reads it from its first byte on. */
@@ -262,24 +256,26 @@ export class Attachment implements PeerChannel, Reader {
   }
 
   #acknowledge(consumed: number, limit: number): void {
-    this.#peer.frame({ kind: "ack", stream: Stream.input, channel: this.#wish.channel, consumed, limit });
+    this.peer.frame({ kind: "ack", stream: Stream.input, channel: this.#wish.channel, consumed, limit });
   }
 
   #type(offset: number, bytes: Uint8Array): void {
+    const isAdmitted = this.typing.admits(bytes);
     // Ahead of the bytes: a program that they start has to find the size of the viewer that typed.
-    this.#mirror?.size.typed(this.viewer);
-    if (!this.#input.relay(offset, bytes)) this.#peer.broken("input beyond the limit");
-    else if (this.#mirror) this.#deps.recordings?.typed(this.#mirror.info.instance, bytes);
+    if (isAdmitted) this.#mirror?.size.typed(this.viewer);
+    const isWithin = isAdmitted ? this.#input.relay(offset, bytes) : this.#input.drop(offset, bytes);
+    if (!isWithin) this.peer.broken("input beyond the limit");
+    else if (isAdmitted) this.#deps.recording.typed(this.#mirror, bytes);
   }
 
   #ack(consumed: number, limit: number): void {
     if (!this.#cursor) this.#granted = Math.max(this.#granted, limit);
     else if (!this.#cursor.ack(consumed, limit)) {
-      this.#peer.broken(`it consumed ${consumed} bytes of ${this.#cursor.sent}`);
+      this.peer.broken(`it consumed ${consumed} bytes of ${this.#cursor.sent}`);
       return;
     }
     this.#wire.consumed(consumed, performance.now());
-    this.#peer.ready(this);
+    this.peer.ready(this);
     this.#mirror?.update();
   }
 
@@ -312,7 +308,7 @@ export class Attachment implements PeerChannel, Reader {
     } else
       this.#retry ??= setTimeout(() => {
         this.#retry = null;
-        this.#peer.ready(this);
+        this.peer.ready(this);
       }, wait);
   }
 
@@ -320,9 +316,9 @@ export class Attachment implements PeerChannel, Reader {
   #sendEnd(mirror: Mirror, cursor: StreamCursor): void {
     if (!mirror.end || cursor.sent < mirror.ring.end) return;
     const { channel } = this.#wish;
-    this.#peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
-    this.#peer.send({ type: "ended", channel, ...mirror.end });
-    this.#peer.forget(channel);
+    this.peer.frame({ kind: "fin", stream: Stream.output, channel, offset: cursor.sent });
+    this.peer.send({ type: "ended", channel, ...mirror.end });
+    this.peer.forget(channel);
     this.close(true);
   }
 
@@ -332,11 +328,11 @@ export class Attachment implements PeerChannel, Reader {
     if (this.#retry) clearTimeout(this.#retry);
     this.#dropSnapshot();
     this.#mirror?.leave(this, announced);
-    this.#deps.onGone(this);
+    this.#deps.onGone(announced);
   }
 }
 
 /** As the viewer is told. */
-function otherOf({ principal: { user }, openedAt: since }: ConnectionInfo) {
-  return { name: user.username, since };
+function otherOf({ principal, openedAt: since }: ConnectionInfo) {
+  return { name: viewerName(principal), since };
 }

@@ -4,6 +4,8 @@ import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
+import type { Audience } from "./audience.ts";
+import type { Controls, InputRefusal } from "./control.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Request } from "./session-census.ts";
@@ -16,6 +18,9 @@ export interface KindHost {
   readonly recordings: SessionRecordings | null;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
+  /** Which viewers may type. */
+  readonly controls: Controls;
+  readonly audience: Audience;
   /** Null while the agent is away. */
   readonly link: AgentLink | null;
   /** A channel was opened: the agent has to be read for it. */
@@ -25,6 +30,8 @@ export interface KindHost {
   mirrorOf(info: SessionInfo): Mirror;
   /** The v1 viewers of a session. */
   otherViewers(session: string): readonly ConnectionInfo[];
+  /** A viewer typed where it may not, for the first time. */
+  inputRefused(viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
   /** A channel threw. */
   fault(error: unknown): void;
 }

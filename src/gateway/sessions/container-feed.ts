@@ -4,8 +4,9 @@
  */
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import { containerId } from "../../protocol/ids.ts";
+import type { AgentListOf } from "../auth/access.ts";
 import type { Connection } from "../sockets/connection.ts";
-import type { AgentDirectory, AgentEvent } from "./agent-directory.ts";
+import type { AccessChanged, AgentDirectory, AgentEvent } from "./agent-directory.ts";
 
 /** Followers of one user. */
 export const MAX_FOLLOWERS_OF_USER = 32;
@@ -26,20 +27,22 @@ const CHANGES = {
   disconnected: "stopped",
   updated: "updated",
   deleted: "deleted",
+  transferred: "created",
 } as const satisfies Record<AgentEvent["type"], string | null>;
 type ContainerChange = NonNullable<(typeof CHANGES)[AgentEvent["type"]]>;
 
-/** Looks agents up. Both methods resolve to entries of `GET /api/containers`. */
+/** Looks agents up: entries of `GET /api/containers`. */
 export interface ContainerSource {
-  /** Null for an agent that does not exist. */
-  one(agentId: string): Promise<object | null>;
-  all(userId: string): Promise<object[]>;
+  /** Null for an agent that does not exist, or that the list does not show. */
+  one(agentId: string, list: AgentListOf): Promise<object | null>;
+  all(list: AgentListOf): Promise<object[]>;
   /** Agents that a user may have. */
   readonly limit: number;
 }
 
-/** The followers of one user. */
+/** The followers of one list of agents. */
 interface Audience {
+  readonly list: AgentListOf;
   /** True for a follower that needs the whole list. */
   readonly followers: Map<Connection, boolean>;
   readonly changes: Map<string, ContainerChange>;
@@ -62,15 +65,19 @@ export class ContainerFeed {
     this.#source = source;
     this.#onError = onError;
     this.#unsubscribe = directory.subscribe((event) => {
-      if ("agentId" in event && event.type !== "access_changed") this.#changed(event);
+      if (event.type === "access_changed") this.#accessChanged(event);
+      else if (event.type !== "credential_revoked") this.#changed(event);
     });
   }
 
   /** False if the user, or the gateway, has too many followers already. */
   hasRoomFor(userId: string): boolean {
     let all = 0;
-    for (const { followers } of this.#audiences.values()) all += followers.size;
-    const own = this.#audiences.get(userId)?.followers.size ?? 0;
+    let own = 0;
+    for (const { followers, list } of this.#audiences.values()) {
+      all += followers.size;
+      if (list.userId === userId) own += followers.size;
+    }
     return own < MAX_FOLLOWERS_OF_USER && all < MAX_FOLLOWERS;
   }
 
@@ -78,7 +85,7 @@ export class ContainerFeed {
    * Makes the connection a follower, from its opening on.
    * @param onOpen called when the socket is open
    */
-  accept(connection: Connection, userId: string, onOpen: () => void): void {
+  accept(connection: Connection, list: AgentListOf, onOpen: () => void): void {
     let words = 0;
     const listen = () => {
       words += 1;
@@ -87,13 +94,14 @@ export class ContainerFeed {
     connection.listen({
       onOpen: () => {
         onOpen();
-        this.#audience(userId).followers.set(connection, true);
-        this.#schedule(userId, 0);
+        const audience = this.#audience(list);
+        audience.followers.set(connection, true);
+        this.#schedule(audience, 0);
       },
       onText: listen,
       onBytes: listen,
-      onDrain: () => this.#schedule(userId, EVERY_MS),
-      onClose: () => this.#left(connection, userId),
+      onDrain: () => this.#schedule(this.#audience(list), EVERY_MS),
+      onClose: () => this.#left(connection, list),
     });
   }
 
@@ -106,50 +114,60 @@ export class ContainerFeed {
 
   // --- internal ---
 
-  #changed({ type, userId, agentId }: AgentEvent): void {
+  /** The agent may be in the list of any audience: `ContainerSource.one` tells. */
+  #changed({ type, agentId }: AgentEvent): void {
     const change = CHANGES[type];
-    const audience = this.#audiences.get(userId);
-    if (!audience || !change) return;
-    const before = audience.changes.get(agentId);
-    audience.changes.delete(agentId);
-    // Still unknown to the followers, whatever it has done since.
-    const isNew = before === "created" && change !== "deleted";
-    audience.changes.set(agentId, isNew ? "created" : change);
-    this.#schedule(userId, EVERY_MS);
+    if (!change) return;
+    for (const audience of this.#audiences.values()) {
+      const before = audience.changes.get(agentId);
+      audience.changes.delete(agentId);
+      // Still unknown to the followers, whatever it has done since.
+      const isNew = before === "created" && change !== "deleted";
+      audience.changes.set(agentId, isNew ? "created" : change);
+      this.#schedule(audience, EVERY_MS);
+    }
   }
 
-  #audience(userId: string): Audience {
-    const known = this.#audiences.get(userId);
+  #accessChanged({ userId }: AccessChanged): void {
+    for (const audience of this.#audiences.values()) {
+      if (userId !== null && audience.list.userId !== userId) continue;
+      for (const connection of audience.followers.keys()) audience.followers.set(connection, true);
+      this.#schedule(audience, EVERY_MS);
+    }
+  }
+
+  #audience(list: AgentListOf): Audience {
+    const key = keyOf(list);
+    const known = this.#audiences.get(key);
     if (known) return known;
-    const audience: Audience = { followers: new Map(), changes: new Map(), timer: null };
-    this.#audiences.set(userId, audience);
+    const audience: Audience = { list, followers: new Map(), changes: new Map(), timer: null };
+    this.#audiences.set(key, audience);
     return audience;
   }
 
-  #left(connection: Connection, userId: string): void {
-    const audience = this.#audiences.get(userId);
+  #left(connection: Connection, list: AgentListOf): void {
+    const audience = this.#audiences.get(keyOf(list));
     if (!audience?.followers.delete(connection) || audience.followers.size > 0) return;
     if (audience.timer) clearTimeout(audience.timer);
-    this.#audiences.delete(userId);
+    this.#audiences.delete(keyOf(list));
   }
 
-  #schedule(userId: string, ms: number): void {
-    const audience = this.#audiences.get(userId);
-    if (!audience || audience.timer) return;
+  #schedule(audience: Audience, ms: number): void {
+    if (audience.timer || audience.followers.size === 0) return;
     audience.timer = setTimeout(() => {
-      void this.#send(userId, audience)
+      void this.#send(audience)
         .catch((error: unknown) => {
           for (const connection of audience.followers.keys()) audience.followers.set(connection, true);
           this.#onError(error);
         })
         .finally(() => {
           audience.timer = null;
-          if (audience.changes.size > 0) this.#schedule(userId, EVERY_MS);
+          if (audience.changes.size > 0) this.#schedule(audience, EVERY_MS);
         });
     }, ms);
   }
 
-  async #send(userId: string, audience: Audience): Promise<void> {
+  async #send(audience: Audience): Promise<void> {
     const { followers } = audience;
     const changes = [...audience.changes];
     audience.changes.clear();
@@ -160,14 +178,14 @@ export class ContainerFeed {
     }
     const current = [...followers.keys()].filter((connection) => followers.get(connection) === false);
     if (current.length > 0) {
-      const frames = await Promise.all(changes.map(([id, change]) => this.#frame(id, change)));
-      for (const frame of frames) for (const connection of current) connection.send(frame);
+      const frames = await Promise.all(changes.map(([id, change]) => this.#frame(id, change, audience.list)));
+      for (const frame of frames) if (frame) for (const connection of current) connection.send(frame);
     }
     const behind = [...followers.keys()].filter(
       (connection) => followers.get(connection) && connection.buffered === 0,
     );
     if (behind.length === 0) return;
-    const containers = await this.#source.all(userId);
+    const containers = await this.#source.all(audience.list);
     const { limit } = this.#source;
     const list = event("list", { containers, count: containers.length, limit });
     for (const connection of behind) {
@@ -177,13 +195,19 @@ export class ContainerFeed {
     }
   }
 
-  async #frame(agentId: string, change: ContainerChange): Promise<string> {
-    const container = change === "deleted" ? null : await this.#source.one(agentId);
-    return container ? event(change, container) : event("deleted", { id: containerId(agentId) });
+  /** Null for a change that the followers have no business with. A deletion is told to all: the id alone says nothing. */
+  async #frame(agentId: string, change: ContainerChange, list: AgentListOf): Promise<string | null> {
+    if (change === "deleted") return event("deleted", { id: containerId(agentId) });
+    const container = await this.#source.one(agentId, list);
+    return container && event(change, container);
   }
 }
 
 // --- internal ---
+
+function keyOf({ userId, all }: AgentListOf): string {
+  return all ? `all ${userId}` : userId;
+}
 
 function event(type: ContainerChange | "list", container: object): string {
   return JSON.stringify({ type, container, timestamp: new Date().toISOString() });

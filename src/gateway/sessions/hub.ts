@@ -1,6 +1,13 @@
 /** The agents whose links are in this process, each in its room. */
 import { forEachSafely, reportFault } from "../../lib/fault.ts";
-import { CLOSE_DELETED, CLOSE_GOING_AWAY, REASON_AGENT_DELETED } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_DELETED,
+  CLOSE_GOING_AWAY,
+  CLOSE_KICKED,
+  CLOSE_RETRY,
+  REASON_AGENT_DELETED,
+  REASON_KICKED,
+} from "../../protocol/close-codes.ts";
 import { encodeBare, type SystemInfo } from "../../protocol/v1.ts";
 import { Admissions } from "../auth/admissions.ts";
 import { Connections } from "../sockets/connections.ts";
@@ -14,10 +21,14 @@ import {
   type Presence,
   type SeatRefusal,
   type SeatRequest,
+  type ViewerPresence,
   type ViewerSeat,
+  type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
-import { Room, type RoomOptions } from "./room.ts";
+import { record, stopRecording } from "./recording-requests.ts";
+import { Room } from "./room.ts";
+import type { RoomOptions } from "./room-options.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** Writes down what the agents of this process do. The hub does not wait for it. Times are RFC 3339. */
@@ -66,11 +77,17 @@ export class Hub implements AgentDirectory {
         if (!room) return null;
         return room.list();
       },
-      record: async (session, viewer) =>
-        (await this.#connected(agentId)?.record(session, viewer)) ?? "missing",
-      stopRecording: async (session) => (await this.#connected(agentId)?.stopRecording(session)) ?? "missing",
+      record: async (session, viewer) => {
+        const room = this.#connected(agentId);
+        return room ? record(room, session, viewer) : "missing";
+      },
+      stopRecording: async (session) => {
+        const room = this.#connected(agentId);
+        return room ? stopRecording(room, session) : "missing";
+      },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
+      control: async (session, wish) => this.#connected(agentId)?.audience.control(session, wish) ?? null,
     };
   }
 
@@ -109,8 +126,22 @@ export class Hub implements AgentDirectory {
     };
   }
 
+  async viewers(agentId: string): Promise<readonly ViewerPresence[]> {
+    return this.#rooms.get(agentId)?.audience.list() ?? [];
+  }
+
+  async closeViewers(agentId: string | null, selection: ViewerSelection): Promise<readonly ViewerPresence[]> {
+    const one = agentId === null ? undefined : this.#rooms.get(agentId);
+    const rooms = agentId === null ? [...this.#rooms.values()] : one ? [one] : [];
+    return rooms.flatMap(({ audience }) => audience.close(selection, CLOSE_KICKED, REASON_KICKED));
+  }
+
   async publish(event: DirectoryEvent): Promise<void> {
     if (event.type === "deleted") this.agentDeleted(event.agentId);
+    // What is counted by its owner is counted anew when it is back.
+    if (event.type === "transferred") {
+      this.#rooms.get(event.agentId)?.uplink?.connection.close(CLOSE_RETRY, "the agent has another owner");
+    }
     if (event.type === "credential_revoked") {
       this.admissions.credentialRevoked(event.id);
       this.connections.closeOfCredential(event.id);
@@ -137,6 +168,18 @@ export class Hub implements AgentDirectory {
 
   viewerCount(agentId: string): number {
     return this.#rooms.get(agentId)?.viewerCount ?? 0;
+  }
+
+  /** How many there are of all in this process. */
+  census(): { agents: number; viewers: number; sessions: number; ringMemory: number } {
+    const census = { agents: 0, viewers: 0, sessions: 0, ringMemory: 0 };
+    for (const room of this.#rooms.values()) {
+      if (room.uplink) census.agents += 1;
+      census.viewers += room.viewerCount;
+      census.sessions += room.knownSessions;
+      census.ringMemory += room.ringMemory;
+    }
+    return census;
   }
 
   /** Sockets that are open or closing. */

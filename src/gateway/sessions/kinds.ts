@@ -17,6 +17,7 @@ type ByOpening = { readonly [Type in keyof Openings]: ChannelKind<Openings[Type]
 /** All channels of an agent's viewers. Owned by the room. */
 export interface Kinds extends ByOpening {
   readonly attach: ShellChannels;
+  readonly run: Relays<Extract<Opening, { type: "run" }>>;
 }
 
 export function kindsFor(host: KindHost): Kinds {

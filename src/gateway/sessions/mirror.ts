@@ -28,6 +28,8 @@ export interface MirrorOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  /** Whether the viewer has a say in the size of the session. */
+  counts(session: string, viewer: string): boolean;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
   /** It is of no use any more. */
@@ -61,6 +63,7 @@ export class Mirror implements LinkChannel, ReadSource {
     this.size = new SessionSize(info, options.timings.sizeGraceMs, {
       send: (size) => this.#sendSize(size),
       changed: (size, by) => this.#resized(size, by),
+      counts: (viewer) => options.counts(info.session, viewer),
     });
     this.#options = options;
     this.ring = new ByteRing(options.ringBytes);
@@ -80,13 +83,6 @@ export class Mirror implements LinkChannel, ReadSource {
 
   get isWatched(): boolean {
     return this.readers.size > 0;
-  }
-
-  /** Readers that are viewers. */
-  get viewers(): number {
-    let count = 0;
-    for (const { isRecorder } of this.readers) if (!isRecorder) count += 1;
-    return count;
   }
 
   // --- the agent's leg ---

@@ -44,15 +44,34 @@ export class Mirrors {
 
   /** The number of a session's viewers. */
   viewersOf(instance: string): number {
-    return this.#mirrors.get(instance)?.viewers ?? 0;
+    return viewersIn(this.#mirrors.get(instance));
+  }
+
+  /** Names of the sessions that have a mirror and have not ended. */
+  *running(): Iterable<string> {
+    for (const { info, end } of this.#mirrors.values()) if (!end) yield info.session;
+  }
+
+  /** Bytes of memory of all rings. */
+  get memory(): number {
+    let sum = 0;
+    for (const { ring } of this.#mirrors.values()) sum += ring.memory;
+    return sum;
   }
 
   /** Whether a session of that name has viewers. */
   isWatched(session: string): boolean {
-    for (const { info, viewers } of this.#mirrors.values()) {
-      if (viewers > 0 && info.session === session) return true;
+    for (const mirror of this.#mirrors.values()) {
+      if (mirror.info.session === session && viewersIn(mirror) > 0) return true;
     }
     return false;
+  }
+
+  /** Another viewer may type there: its size may count. */
+  controlChanged(session: string): void {
+    for (const mirror of this.#mirrors.values()) {
+      if (mirror.info.session === session) mirror.size.apply(performance.now());
+    }
   }
 
   connect(link: AgentLink): void {
@@ -73,4 +92,11 @@ export class Mirrors {
   forget(): void {
     for (const mirror of [...this.#mirrors.values()]) mirror.forget();
   }
+}
+
+// --- internal ---
+
+/** Readers that are no recorders. */
+function viewersIn(mirror: Mirror | undefined): number {
+  return [...(mirror?.readers ?? [])].filter(({ isRecorder }) => !isRecorder).length;
 }

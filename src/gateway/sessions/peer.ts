@@ -13,6 +13,7 @@ import {
 import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../sockets/connection.ts";
 import { RequestRate } from "./request-rate.ts";
+import { sharedSession } from "./viewer-name.ts";
 
 /** A viewer's channel, with the output that it has for the viewer. Owned by its `Peer`. */
 export interface PeerChannel extends Channel<OpenerMessage>, FrameSource {}
@@ -144,7 +145,7 @@ export class Peer {
         this.#open(message);
         return true;
       case "kill":
-        if (this.#isWelcome()) this.#events.onKill(message.session);
+        if (this.#may("use", "end sessions") && this.#isWelcome()) this.#events.onKill(message.session);
         return true;
       case "list":
         if (this.#isWelcome()) this.#events.onList(this);
@@ -171,7 +172,29 @@ export class Peer {
         "bad_message",
         "viewer is not the id that this connection was opened with (?id=)",
       );
-    else this.#link.set(channel, this.#events.onOpen(this, message));
+    else if (message.type === "attach") this.#attach(message);
+    else if (this.#may("exec", "run commands", channel))
+      this.#link.set(channel, this.#events.onOpen(this, message));
+  }
+
+  /** By a share a viewer finds the one session, whose name may be another's by now, and starts none. */
+  #attach(message: Extract<OpenerMessage, { type: "attach" }>): void {
+    const share = sharedSession(this.connection.info.principal);
+    const wrong = share && message.session !== share.session ? "this share is for another session" : null;
+    const why = this.connection.rights.watch ? wrong : "you may not look at the sessions of this machine";
+    if (why) this.#refuse(message.channel, "not_allowed", why);
+    else {
+      const its = share ? { ...message, create: false, instance: share.instance } : message;
+      this.#link.set(message.channel, this.#events.onOpen(this, its));
+    }
+  }
+
+  /** What only a viewer may do that may use the whole machine. */
+  #may(right: "use" | "exec", what: string, channel?: number): boolean {
+    const { rights, info } = this.connection;
+    if (rights[right] && !sharedSession(info.principal)) return true;
+    this.#refuse(channel, "not_allowed", `you may not ${what} on this machine`);
+    return false;
   }
 
   #detach(number: number): void {
@@ -201,7 +224,7 @@ export class Peer {
 
   #refuse(
     channel: number | undefined,
-    code: "bad_message" | "too_many_channels" | "failed",
+    code: "bad_message" | "too_many_channels" | "failed" | "not_allowed",
     message: string,
   ): void {
     this.send({ type: "refused", ...(channel === undefined ? {} : { channel }), code, message });

@@ -84,6 +84,17 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
     this.#peer.forget(this.#opening.channel);
   }
 
+  /** Its viewer may not have it any more: the agent ends it. */
+  forbid(message: string): void {
+    this.#peer.send({ type: "refused", channel: this.#opening.channel, code: "not_allowed", message });
+    this.#peer.forget(this.#opening.channel);
+    this.close(true);
+  }
+
+  get peer(): Peer {
+    return this.#peer;
+  }
+
   /** The viewer is gone for good: the agent need not keep anything for it. */
   detach(): void {
     this.#link?.control({ type: "detach", channel: this.#channel });
@@ -164,6 +175,12 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
       relay.connect(link);
     } else queueMicrotask(() => relay.lost());
     return relay;
+  }
+
+  /** Ends all that the viewer has. @param message why */
+  forbid(peer: Peer, message: string): void {
+    const its = [...this.#relays].filter((relay) => relay.peer === peer);
+    forEachSafely(its, (relay) => relay.forbid(message), this.#host.fault);
   }
 
   /** Nothing: viewers ask again for what they had. */

@@ -18,16 +18,17 @@ export const RING_BUDGET_BYTES = 256 * 1024 * 1024;
 
 /** One for a gateway. Bytes. */
 export class RingBudget {
-  readonly #bytes: number;
+  /** What all rings may have. */
+  readonly bytes: number;
   readonly #owners = new Set<RingOwner>();
 
   constructor(bytes = RING_BUDGET_BYTES) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
   }
 
   /** What each ring may have now. */
   get share(): number {
-    const even = Math.floor(this.#bytes / Math.max(1, this.#owners.size));
+    const even = Math.floor(this.bytes / Math.max(1, this.#owners.size));
     return Math.min(RING_BYTES, Math.max(MIN_RING_BYTES, even));
   }
 
@@ -37,7 +38,7 @@ export class RingBudget {
 
   add(owner: RingOwner): void {
     this.#owners.add(owner);
-    while (this.#owners.size * RING_BYTES > this.#bytes) {
+    while (this.#owners.size * RING_BYTES > this.bytes) {
       const idle = this.#longestUnwatched(owner);
       if (!idle) break;
       this.#owners.delete(idle);

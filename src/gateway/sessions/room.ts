@@ -9,38 +9,25 @@ import {
 } from "../../protocol/close-codes.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import type { ScreenPool } from "../../screen/pool.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import { V1Adapter } from "../v1/adapter.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { Attendance } from "./attendance.ts";
+import { Audience } from "./audience.ts";
 import type { KindHost } from "./channel-kind.ts";
+import { Controls, type InputRefusal } from "./control.ts";
 import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
 import type { Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
-import type { RingBudget } from "./ring-budget.ts";
-import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
-import type { Recorded, SessionRecordings } from "./session-recordings.ts";
+import type { RoomOptions } from "./room-options.ts";
+import { type Request, SessionCensus } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
-
-/** What is the same for all agents of a gateway. */
-export interface RoomOptions {
-  timings: Timings;
-  budget: RingBudget;
-  /** Lines of a screen's past. */
-  scrollback: number;
-  /** Where screens are drawn. */
-  screens: ScreenPool;
-  snapshots: SnapshotBudget;
-  /** Left out where nothing is recorded. */
-  recordings?: SessionRecordings | undefined;
-  logger: Logger;
-  /** How many sessions a user may have. */
-  sessions: SessionQuota;
-}
+import { ViewerIds } from "./viewer-ids.ts";
+import { sharedSession } from "./viewer-name.ts";
 
 /** Owned by the hub, from the agent's connecting until it is away for good and its last viewer has left. */
 export class Room implements KindHost {
@@ -50,6 +37,10 @@ export class Room implements KindHost {
   readonly recordings: SessionRecordings | null;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
+  /** Which viewers may type. */
+  readonly controls: Controls;
+  readonly audience: Audience;
+  readonly viewerIds: ViewerIds;
   /** Viewers that speak rexec.v1, and all that an agent says by it. */
   readonly v1: V1Adapter;
   /** Viewers that speak rexec.v2. */
@@ -60,6 +51,7 @@ export class Room implements KindHost {
   stats: AgentStats | null = null;
   readonly #mirrors: Mirrors;
   readonly #kinds: Kinds;
+  readonly #options: RoomOptions;
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
   #absence: Timer | null = null;
@@ -70,9 +62,13 @@ export class Room implements KindHost {
     this.timings = options.timings;
     this.snapshots = options.snapshots;
     this.recordings = options.recordings ?? null;
+    this.#options = options;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
+    this.controls = new Controls(options.timings.sizeGraceMs, (session) => this.#controlChanged(session));
+    this.audience = new Audience(this, (peer) => this.#kinds.attach.sessionsOf(peer));
+    this.viewerIds = new ViewerIds(options.timings.viewerGraceMs);
     this.v1 = new V1Adapter(this, options.timings, logger);
     this.#kinds = kindsFor(this);
     this.census = new SessionCensus(options.sessions, {
@@ -82,6 +78,7 @@ export class Room implements KindHost {
     this.#mirrors = new Mirrors({
       ...options,
       onSize: (session, size) => this.v1.resized(session, size),
+      counts: (session, viewer) => this.controls.counts(session, viewer),
       fault: this.fault,
     });
   }
@@ -129,25 +126,21 @@ export class Room implements KindHost {
     return this.v1.running;
   }
 
+  /** Running shells that are known without asking the agent: those of v1 messages, and those that have a mirror. */
+  get knownSessions(): number {
+    return new Set([...this.runningShells.map(({ session }) => session), ...this.#mirrors.running()]).size;
+  }
+
+  /** Bytes of memory of the copies of sessions' output. */
+  get ringMemory(): number {
+    return this.#mirrors.memory;
+  }
+
   /** All sessions with the number of their viewers; an agent that speaks v2 is asked. Null where it does not answer. */
   async list(): Promise<SessionInfo[] | null> {
     if (this.uplink && !this.link) return this.runningShells;
     const sessions = await this.#ask();
     return sessions?.map((info) => ({ ...info, viewers: this.#viewersOf(info) })) ?? null;
-  }
-
-  /** Records a session that runs, on request. */
-  async record(session: string, viewer: Recorded): Promise<"started" | "missing" | "refused"> {
-    const info = await this.#running(session);
-    if (!info) return "missing";
-    if (!this.link || info.kind !== "shell") return "refused";
-    return this.recordings?.start(this.mirrorOf(info), viewer) ? "started" : "refused";
-  }
-
-  async stopRecording(session: string): Promise<"stopped" | "missing" | "refused"> {
-    const info = await this.#running(session);
-    if (!info) return "missing";
-    return this.recordings?.stop(info.instance) ? "stopped" : "refused";
   }
 
   /** Ends a session of the agent. */
@@ -200,7 +193,18 @@ export class Room implements KindHost {
     this.forgetIfEmpty();
   }
 
+  /** What a v2 viewer may do has changed. */
+  rightsChanged(peer: Peer): void {
+    const { use, exec } = peer.connection.rights;
+    if (!use) this.controls.lost(peer.id);
+    if (!exec) this.#kinds.run.forbid(peer, "you may not run commands on this machine any more");
+    this.#kinds.attach.rightsChanged(peer);
+  }
+
   // --- for the kinds of channels ---
+
+  readonly inputRefused = (viewer: ConnectionInfo, session: string, refusal: InputRefusal): void =>
+    this.#options.onInputRefused(this.agentId, viewer, session, refusal);
 
   opened(): void {
     this.v1.updateFlow();
@@ -238,6 +242,7 @@ export class Room implements KindHost {
     this.#end(code, reason);
     this.#clearAbsence();
     this.attendance.close();
+    this.controls.close();
     this.#onEmpty();
   }
 
@@ -245,18 +250,19 @@ export class Room implements KindHost {
   forgetIfEmpty(): void {
     if (this.uplink || this.#absence || this.viewerCount > 0) return;
     this.attendance.close();
+    this.controls.close();
     this.#onEmpty();
   }
 
   // --- internal ---
 
-  async #ask(): Promise<SessionInfo[] | null> {
-    return (await this.link?.list()) ?? null;
+  #controlChanged(session: string): void {
+    this.#mirrors.controlChanged(session);
+    this.#kinds.attach.controlChanged(session);
   }
 
-  async #running(session: string): Promise<SessionInfo | null> {
-    const sessions = await this.list();
-    return sessions?.find((info) => info.session === session && info.ended_at === null) ?? null;
+  async #ask(): Promise<SessionInfo[] | null> {
+    return (await this.link?.list()) ?? null;
   }
 
   #viewersOf({ instance, session }: SessionInfo): number {
@@ -277,7 +283,9 @@ export class Room implements KindHost {
 
   async #answerList(peer: Peer): Promise<void> {
     const sessions = await this.list();
-    if (sessions) peer.send({ type: "sessions", sessions });
+    const share = sharedSession(peer.connection.info.principal);
+    const seen = share ? sessions?.filter(({ instance }) => instance === share.instance) : sessions;
+    if (seen) peer.send({ type: "sessions", sessions: seen });
     else peer.send({ type: "refused", code: "lost", message: "the agent does not answer" });
   }
 

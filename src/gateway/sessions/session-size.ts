@@ -8,6 +8,8 @@ export interface SessionSizeEvents {
   send(size: TerminalSize): void;
   /** The session has another size. @param by the viewer whose size it is; empty for the agent's */
   changed(size: TerminalSize, by: string): void;
+  /** Whether the viewer has a say in it. */
+  counts(viewer: string): boolean;
 }
 
 /** Time in which a program notices that its size changed, milliseconds. */
@@ -71,7 +73,7 @@ export class SessionSize {
 
   /** Chooses the size again. Call it every tick, since grace periods end. */
   apply(now: number): void {
-    const best = this.#claims.current(now);
+    const best = this.#claims.current(now, this.#events.counts);
     if (!best || !this.become(best.size, best.by)) return;
     this.#isOurs = true;
     this.#events.send(best.size);

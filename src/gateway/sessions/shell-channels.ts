@@ -5,7 +5,10 @@ import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { Attachment } from "./attachment.ts";
 import type { ChannelKind, KindHost } from "./channel-kind.ts";
+import { InputShifts } from "./input-shift.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
+import { Typing } from "./typing.ts";
+import { ViewerRecording } from "./viewer-recording.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 
@@ -13,6 +16,7 @@ type Attach = Extract<OpenerMessage, { type: "attach" }>;
 export class ShellChannels implements ChannelKind<Attach> {
   readonly #host: KindHost;
   readonly #attachments = new Set<Attachment>();
+  readonly #shifts = new InputShifts();
 
   constructor(host: KindHost) {
     this.#host = host;
@@ -36,9 +40,16 @@ export class ShellChannels implements ChannelKind<Attach> {
         return host.mirrorOf(info);
       },
       others: (info) => this.#othersAt(info),
-      recordings: host.recordings,
-      agentId: host.agentId,
-      onGone: (gone) => this.#attachments.delete(gone),
+      recording: new ViewerRecording(host.recordings, {
+        agentId: host.agentId,
+        principal: peer.connection.info.principal,
+        address: peer.connection.info.address,
+        asks: message.record,
+      }),
+      onGone: (announced) => this.#gone(attachment, peer, announced),
+      typing: (session) => this.#typingOf(peer, message.channel, session),
+      shifts: this.#shifts,
+      control: (mode) => attachment.typing.answered(host.audience.controlBy(peer, attachment.session, mode)),
       snapshots: host.snapshots,
       screenEveryMs: host.timings.screenEveryMs,
     });
@@ -48,7 +59,8 @@ export class ShellChannels implements ChannelKind<Attach> {
       if (host.link) attachment.connect(host.link);
     };
     const { channel, session, create } = message;
-    if (!create) begin();
+    host.controls.entered(session, peer.id);
+    if (!create || attachment.typing.isReadOnly) begin();
     else {
       host.admit(session, {
         isWanted: () => !attachment.isOver,
@@ -71,7 +83,47 @@ export class ShellChannels implements ChannelKind<Attach> {
   /** Nothing: an attachment ends with its viewer. */
   close(): void {}
 
+  /** The sessions that a viewer is attached to. */
+  sessionsOf(peer: Peer): string[] {
+    const its = [...this.#attachments].filter((attachment) => attachment.peer === peer);
+    return [...new Set(its.map(({ session }) => session))];
+  }
+
+  /** Which viewer may type in the session has changed. */
+  controlChanged(session: string): void {
+    this.#tell((attachment) => attachment.session === session);
+  }
+
+  /** What that viewer may do has changed. */
+  rightsChanged(peer: Peer): void {
+    this.#tell((attachment) => attachment.peer === peer);
+  }
+
   // --- internal ---
+
+  #tell(isMeant: (attachment: Attachment) => boolean): void {
+    const meant = [...this.#attachments].filter(isMeant);
+    forEachSafely(meant, (attachment) => attachment.accessChanged(), this.#host.fault);
+  }
+
+  #gone(gone: Attachment, peer: Peer, announced: boolean): void {
+    this.#attachments.delete(gone);
+    const { session } = gone;
+    if (!this.sessionsOf(peer).includes(session)) this.#host.controls.left(session, peer.id, announced);
+  }
+
+  #typingOf(peer: Peer, channel: number, session: string): Typing {
+    const { controls } = this.#host;
+    return new Typing({
+      controls,
+      viewer: peer.id,
+      connection: peer.connection,
+      channel,
+      session,
+      send: (message) => peer.send(message),
+      onRefused: (refusal) => this.#host.inputRefused(peer.connection.info, session, refusal),
+    });
+  }
 
   /** The viewers that a session has already, for one that is about to join them. */
   #othersAt(info: SessionInfo): readonly ConnectionInfo[] {

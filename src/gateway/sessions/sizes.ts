@@ -33,13 +33,19 @@ export class Sizes {
     else this.#claims.delete(viewer);
   }
 
-  /** The size that counts and its viewer; null without any. */
-  current(now: number): { size: TerminalSize; by: string } | null {
+  /**
+   * The size that counts and its viewer; null without any.
+   * @param counts whether a viewer has a say
+   */
+  current(
+    now: number,
+    counts: (viewer: string) => boolean = () => true,
+  ): { size: TerminalSize; by: string } | null {
     let best: [string, Claim] | null = null;
     for (const entry of this.#claims) {
       const [viewer, claim] = entry;
       if (claim.until <= now) this.#claims.delete(viewer);
-      else if (!best || comesBefore(claim, best[1])) best = entry;
+      else if (counts(viewer) && (!best || comesBefore(claim, best[1]))) best = entry;
     }
     return best && { size: best[1].size, by: best[0] };
   }

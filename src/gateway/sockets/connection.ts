@@ -22,6 +22,8 @@ export interface ConnectionEvents {
   onDrain(): void;
   /** Any sign of life, a pong for example. */
   onAlive?(): void;
+  /** What the viewer may do has changed. */
+  onRights?(): void;
   /** Once, at the end by either side. */
   onClose(code: number, reason: string): void;
 }
@@ -59,8 +61,7 @@ type State = "opening" | "open" | "closing" | "closed";
 /** Owned by the gateway from the upgrade to the end; its `ConnectionEvents` belong to what the socket is for. */
 export class Connection {
   readonly info: ConnectionInfo;
-  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
-  rights: ViewerRights = NO_RIGHTS;
+  #rights: ViewerRights = NO_RIGHTS;
   readonly #stopMs: number;
   readonly #deadMs: number;
   readonly #liveness: Liveness;
@@ -84,6 +85,9 @@ export class Connection {
   /** Bytes that came as frames, and how many messages they were. */
   #delivered = 0;
   #messages = 0;
+  /** Bytes of messages, without their frames. */
+  #receivedBytes = 0;
+  #sentBytes = 0;
   /** As the kernel counted at the last look; what of it was never part of a message: the handshake, TLS. */
   #seen = { bytes: 0, messages: 0, overhead: 0 };
   #closingSince = 0;
@@ -107,6 +111,18 @@ export class Connection {
     this.#events = events;
   }
 
+  /** Of a viewer. They change while it is connected: `ViewerCheck` keeps them up to date. */
+  get rights(): ViewerRights {
+    return this.#rights;
+  }
+
+  set rights(rights: ViewerRights) {
+    const { watch, use, exec } = this.#rights;
+    const isSame = watch === rights.watch && use === rights.use && exec === rights.exec;
+    this.#rights = rights;
+    if (!isSame && this.#state === "open") this.#guarded(() => this.#events?.onRights?.());
+  }
+
   get isOpen(): boolean {
     return this.#state === "open";
   }
@@ -120,6 +136,16 @@ export class Connection {
     return this.#paused;
   }
 
+  /** Bytes of its messages so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** Bytes of messages to it so far, those that wait included. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   /** Less waits for it than what makes it one that does not read. */
   get reads(): boolean {
     return this.buffered <= UNREAD_BYTES;
@@ -127,12 +153,12 @@ export class Connection {
 
   /** Sends a text frame; what is sent after the end is dropped. Callers bound what they send by `buffered`. */
   send(text: string): void {
-    if (this.#state === "open") this.#ws?.send(text);
+    if (this.#state === "open") this.#note(this.#ws?.send(text), text.length);
   }
 
   /** Sends a binary frame; as `send`. */
   sendBytes(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#state === "open") this.#ws?.send(bytes);
+    if (this.#state === "open") this.#note(this.#ws?.send(bytes), bytes.length);
   }
 
   /** Stops reading: TCP then makes the peer wait. A paused peer is not missed for its silence. */
@@ -216,8 +242,10 @@ export class Connection {
 
   received(message: string | Buffer): void {
     this.alive();
+    const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.length;
     this.#messages += 1;
-    this.#count(typeof message === "string" ? Buffer.byteLength(message) : message.length);
+    this.#receivedBytes += bytes;
+    this.#count(bytes);
     if (this.#state === "open") this.#intake.push(message);
   }
 
@@ -253,6 +281,11 @@ export class Connection {
   // --- internal ---
 
   #told = false;
+
+  /** @param sent what Bun says: the bytes, -1 where they have to wait, 0 where they are dropped */
+  #note(sent = 0, length: number): void {
+    this.#sentBytes += sent < 0 ? length : sent;
+  }
 
   /** A frame of that much payload: its header and mask have 6, 8 or 14 bytes (RFC 6455 section 5.2). */
   #count(payload: number): void {

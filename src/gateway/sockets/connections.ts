@@ -5,11 +5,27 @@ import { CLOSE_DELETED, REASON_TOKEN_EXPIRED, REASON_TOKEN_REVOKED } from "../..
 import type { Connection } from "./connection.ts";
 import { FrameWatch } from "./frame-watch.ts";
 
+/** What a socket is for: `list` is a live list of agents. */
+type Peer = "agent" | "viewer" | "list";
+
+/** Figures of all sockets of one kind. */
+interface Figures {
+  /** Sockets that are open or closing. */
+  count: number;
+  /** Bytes that wait in them. */
+  buffered: number;
+  /** Bytes of messages since the start, of sockets that have ended too. */
+  receivedBytes: number;
+  sentBytes: number;
+}
+
 /** Owned by the hub. A connection is in it from its opening until Bun has released its socket. */
 export class Connections {
   readonly #all = new Set<Connection>();
   readonly #viewers = new Set<Connection>();
   readonly #frameWatch: FrameWatch;
+  /** Bytes of sockets that have ended. */
+  readonly #past = { agent: noBytes(), viewer: noBytes(), list: noBytes() };
 
   constructor(logger: Logger) {
     this.#frameWatch = new FrameWatch(this.#all, logger);
@@ -25,6 +41,24 @@ export class Connections {
     let sum = 0;
     for (const { buffered } of this.#all) sum += buffered;
     return sum;
+  }
+
+  /** The most bytes that wait in one socket. */
+  get worstBuffered(): number {
+    let worst = 0;
+    for (const { buffered } of this.#all) worst = Math.max(worst, buffered);
+    return worst;
+  }
+
+  /** One figure for each kind of peer. */
+  figures(what: keyof Figures): Record<Peer, number> {
+    const past = (peer: Peer) =>
+      what === "receivedBytes" || what === "sentBytes" ? this.#past[peer][what] : 0;
+    const sums = { agent: past("agent"), viewer: past("viewer"), list: past("list") };
+    for (const connection of this.#all) {
+      sums[this.#peerOf(connection)] += what === "count" ? 1 : connection[what];
+    }
+    return sums;
   }
 
   /** Viewers that are connected. */
@@ -44,7 +78,11 @@ export class Connections {
   }
 
   released(connection: Connection): void {
-    this.#all.delete(connection);
+    if (this.#all.delete(connection)) {
+      const past = this.#past[this.#peerOf(connection)];
+      past.receivedBytes += connection.receivedBytes;
+      past.sentBytes += connection.sentBytes;
+    }
     this.#viewers.delete(connection);
   }
 
@@ -72,4 +110,15 @@ export class Connections {
     this.#frameWatch.stop();
     for (const connection of this.#all) connection.close(code, reason);
   }
+
+  #peerOf(connection: Connection): Peer {
+    if (connection.info.isAgent) return "agent";
+    return this.#viewers.has(connection) ? "viewer" : "list";
+  }
+}
+
+// --- internal ---
+
+function noBytes(): Pick<Figures, "receivedBytes" | "sentBytes"> {
+  return { receivedBytes: 0, sentBytes: 0 };
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import { peerName } from "../../lib/tcp-received.ts";
 import type { LivenessTimes } from "../../link/liveness.ts";
+import { STATUS_PENDING } from "../../protocol/close-codes.ts";
 import { bareAgentId } from "../../protocol/ids.ts";
 import {
   RESULT_MESSAGE_BYTES,
@@ -17,11 +18,19 @@ import { LENGTHS } from "../../protocol/values.ts";
 import type { Access, ViewerRights } from "../auth/access.ts";
 import type { Admission, Admissions } from "../auth/admissions.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import { type Credentials, chooseSubprotocol, offersV2, socketCredentials } from "../auth/credentials.ts";
+import {
+  type Credentials,
+  chooseSubprotocol,
+  offersV2,
+  pageCredentials,
+  socketCredentials,
+} from "../auth/credentials.ts";
 import { originAllowed } from "../auth/origin.ts";
 import type { Principal } from "../auth/principal.ts";
+import { requireOwnPage } from "../auth/same-origin.ts";
 import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
+import { REQUEST_ID } from "../http/request-id.ts";
 import type { RequestInfo } from "../http/request-info.ts";
 import type { Quotas } from "../quotas.ts";
 import type { SocketAcceptor, V1ViewerRequest } from "../sessions/acceptor.ts";
@@ -78,7 +87,10 @@ export async function upgradeSocket(
     using admission = deps.admissions.begin();
     const sender = { ...info, peer: peerOf(request, server) };
     const open = (connection: Connection, v2: boolean) => {
-      const headers = { "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2) };
+      const headers = {
+        "Sec-WebSocket-Protocol": chooseSubprotocol(request.headers, v2),
+        [REQUEST_ID]: info.requestId,
+      };
       if (server.upgrade(request, { data: { connection }, headers })) return;
       throw new ApiError(400, "bad_upgrade", "this is no valid WebSocket handshake");
     };
@@ -88,12 +100,12 @@ export async function upgradeSocket(
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Not the 429s: the log has the reason of those already.
-    if (error.status !== 429) {
+    if (error.status !== 429 && error.status !== STATUS_PENDING) {
       const who = `${networkOf(info.address)} ${error.code}`;
-      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message}`;
+      const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message} (request ${info.requestId})`;
       gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
     }
-    return error.toResponse();
+    return error.toResponse(info.requestId);
   }
 }
 
@@ -124,13 +136,16 @@ async function admitToAgent(
   checkMethod(request);
   checkUpgrade(request);
   const [, reference = "", terminal] = SOCKET_PATH.exec(url.pathname) ?? [];
-  const credentials = socketCredentials(request, url);
+  const credentials = terminal
+    ? pageCredentials(request, url, info.publicUrl)
+    : socketCredentials(request, url);
   if (terminal) checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   const agent = await findAgent(deps.store, bareAgentId(decode(reference)));
   const rights = terminal ? await viewerRights(principal, agent, deps) : null;
   if (!rights) {
     await deps.access.require(principal, "agent:connect", agent);
+    if (agent.pending) throw pending();
     await noteHeaders(request.headers, agent, deps);
   }
   using seat = terminal ? await takeSeat(agent, principal, deps) : null;
@@ -163,7 +178,7 @@ async function admitFollower(
 ): Promise<void> {
   checkMethod(request);
   checkUpgrade(request);
-  const credentials = socketCredentials(request, url);
+  const credentials = pageCredentials(request, url, info.publicUrl);
   checkOrigin(request, credentials, info, deps);
   const principal = await deps.authenticator.authenticate(credentials?.token ?? null, info.address);
   await deps.access.require(principal, "agents:follow");
@@ -177,8 +192,14 @@ async function admitFollower(
     deps.timings,
     onFault(deps, "the socket of a follower failed"),
   );
-  deps.acceptor.follower(connection, principal.user.id);
+  deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
+}
+
+/** The agent dials again until its machine is accepted. */
+function pending(): ApiError {
+  const message = "this machine waits to be accepted: rexec accept";
+  return new ApiError(STATUS_PENDING, "agent_pending", message, { "Retry-After": "5" });
 }
 
 function checkMethod({ method }: Request): void {
@@ -209,6 +230,10 @@ function checkOrigin(
   info: RequestInfo,
   deps: UpgradeDeps,
 ): void {
+  if (credentials?.from === "cookie") {
+    requireOwnPage(request.headers, { ...info, ...deps });
+    return;
+  }
   const origin = request.headers.get("origin");
   if (originAllowed(origin, credentials?.from ?? "query", info.ownOrigins, deps.allowOrigins)) return;
   throw new ApiError(

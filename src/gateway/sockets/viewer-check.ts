@@ -33,7 +33,8 @@ export function startViewerCheck({
     const { principal, agentId } = connection.info;
     const user = await store.users.get(principal.user.id);
     const agent = agentId === null ? null : await store.agents.get(agentId);
-    if (!user || !agent) return connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
+    if (!user || user.disabled_at !== null || !agent)
+      return connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
     const rights = await access.viewerRights({ ...principal, user }, agent);
     connection.rights = rights;
     if (!rights.watch && !rights.exec) connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);

@@ -12,6 +12,11 @@ import { insertToken, purgeDeadTokens, type TokenRow } from "./tokens.ts";
 
 const word = brief(LENGTHS.word);
 
+const tagsColumn = z.pipe(
+  jsonColumn(someOf(brief(LENGTHS.tag), COUNTS.tags)),
+  z.transform((tags) => tags ?? []),
+);
+
 /** The limits of the border hold here again: a database may be older than they are. */
 const agentRow = z.object({
   id: z.string(),
@@ -22,16 +27,22 @@ const agentRow = z.object({
   arch: word,
   shell: brief(LENGTHS.shell),
   distro: word,
-  tags: z.pipe(
-    jsonColumn(someOf(brief(LENGTHS.tag), COUNTS.tags)),
-    z.transform((tags) => tags ?? []),
-  ),
+  /** Those that it was given: rights and rules go by these. */
+  tags: tagsColumn,
   created_at: z.string(),
   connected_at: z.nullable(z.string()),
   last_ping: z.nullable(z.string()),
   system_info: jsonColumn(systemInfo),
   /** Of a CI job: deleted once it has been away for `ephemeralMs`. */
   ephemeral: booleanColumn,
+  /** It waits until it is accepted: it connects to nothing, and cannot be used. */
+  pending: booleanColumn,
+  /** The join token that registered it, which may be gone. */
+  joined_by: z.nullable(z.string()),
+  /** The names that it may give itself; null for any. */
+  name_pattern: z.nullable(z.string()),
+  /** Tags that it gave itself: they are shown, and decide nothing. */
+  own_tags: tagsColumn,
 });
 export type AgentRow = z.infer<typeof agentRow>;
 
@@ -47,6 +58,9 @@ export interface Sight {
   all: boolean;
   only: readonly string[];
 }
+
+/** What may change of an agent. */
+export type AgentChanges = Partial<AgentDetails & Pick<AgentRow, "own_tags">>;
 
 /** The table of agents. Owned by the store; methods reject with the database's error. */
 export class Agents {
@@ -65,21 +79,11 @@ export class Agents {
     scopes: readonly string[],
     most: number,
   ): Promise<{ agent: AgentRow; token: TokenRow } | null> {
-    const agent: AgentRow = {
-      ...details,
-      id: crypto.randomUUID(),
-      user_id: userId,
-      created_at: new Date().toISOString(),
-      connected_at: null,
-      last_ping: null,
-      system_info: null,
-    };
+    const free = { pending: false, joined_by: null, name_pattern: null, own_tags: [] };
     return this.#database.transaction(async (sql) => {
       if ((await countOf(sql`SELECT COUNT(*) AS n FROM agents WHERE user_id = ${userId}`)) >= most)
         return null;
-      await sql`INSERT INTO agents ${sql({ ...agent, tags: JSON.stringify(agent.tags) })}`;
-      const grant = { userId, agentId: agent.id, name: tokenName, scopes };
-      return { agent, token: await insertToken(sql, token, grant) };
+      return insertAgent(sql, userId, { ...details, ...free }, { token, name: tokenName, scopes });
     });
   }
 
@@ -88,23 +92,40 @@ export class Agents {
     return validRows(agentRow, rows)[0] ?? null;
   }
 
-  /** In the order of their registration. @param page null for all, which the user's quota bounds */
-  async listOfUser(userId: string, page: Page | null = null): Promise<AgentRow[]> {
+  /** Agents of all users. */
+  count(): Promise<number> {
+    return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM agents`));
+  }
+
+  /**
+   * In the order of their registration; without those that wait to be accepted, or these alone.
+   * @param page null for all, which the user's quota bounds
+   */
+  async listOfUser(userId: string, page: Page | null = null, pending = false): Promise<AgentRow[]> {
     const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM agents WHERE user_id = ${userId} ${inOrder(sql, page)}`,
+      (sql) =>
+        sql`SELECT * FROM agents WHERE user_id = ${userId} AND pending = ${pending} ${inOrder(sql, page)}`,
     );
     return validRows(agentRow, rows);
   }
 
   /**
-   * As `listOfUser`, with the agents of others that the user has a right to.
+   * As `listOfUser`, with the agents of others that the user has a right to; one that waits is seen by its owner alone.
    * @param whose `all`: those of every user; `only`: restricted to these ids and tags, empty for no restriction
    */
-  async listVisible(whose: Sight, page: Page | null = null): Promise<AgentRow[]> {
+  async listVisible(whose: Sight, page: Page | null = null, pending = false): Promise<AgentRow[]> {
     const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM agents WHERE ${visibleTo(sql, whose)} ${inOrder(sql, page)}`,
+      (sql) => sql`SELECT * FROM agents WHERE ${visibleTo(sql, whose, pending)} ${inOrder(sql, page)}`,
     );
     return validRows(agentRow, rows);
+  }
+
+  /** Lets an agent in that waits. @returns false where it does not wait (any more) */
+  async accept(id: string): Promise<boolean> {
+    const rows: unknown = await this.#database.run(
+      (sql) => sql`UPDATE agents SET pending = ${false} WHERE id = ${id} AND pending RETURNING id`,
+    );
+    return Array.isArray(rows) && rows.length > 0;
   }
 
   /** True where another agent of the user has that name. */
@@ -117,9 +138,13 @@ export class Agents {
   }
 
   /** Changes the given fields. */
-  async update(id: string, changes: Partial<AgentDetails>): Promise<void> {
-    const { tags, ...texts } = changes;
-    const columns = { ...texts, ...(tags ? { tags: JSON.stringify(tags) } : {}) };
+  async update(id: string, changes: AgentChanges): Promise<void> {
+    const { tags, own_tags, ...texts } = changes;
+    const columns = {
+      ...texts,
+      ...(tags ? { tags: JSON.stringify(tags) } : {}),
+      ...(own_tags ? { own_tags: JSON.stringify(own_tags) } : {}),
+    };
     if (Object.keys(columns).length === 0) return;
     await this.#database.run((sql) => sql`UPDATE agents SET ${sql(columns)} WHERE id = ${id}`);
   }
@@ -184,10 +209,39 @@ export class Agents {
   }
 }
 
-/** The condition for agents that are seen. */
-export function visibleTo(sql: Queryable, { userId, all, only }: Sight) {
-  const seen = all ? sql`1 = 1` : sql`(user_id = ${userId} OR ${grantedTo(sql, userId)})`;
-  return sql`${seen} AND ${among(sql, only)}`;
+/** The condition for agents that are seen. @param pending those that wait to be let in, and no others */
+export function visibleTo(sql: Queryable, { userId, all, only }: Sight, pending = false) {
+  const own = sql`user_id = ${userId}`;
+  const owned = pending ? own : sql`(${own} OR ${grantedTo(sql, userId)})`;
+  return sql`pending = ${pending} AND ${all ? sql`1 = 1` : owned} AND ${among(sql, only)}`;
+}
+
+/** All tags of an agent: those that it was given, and those that it gave itself. */
+export function shownTags({ tags, own_tags }: Pick<AgentRow, "tags" | "own_tags">): string[] {
+  return [...tags, ...own_tags.filter((tag) => !tags.includes(tag))].slice(0, COUNTS.tags);
+}
+
+/** The agent and the token that it will connect with, inside the caller's transaction. */
+export async function insertAgent(
+  sql: Queryable,
+  userId: string,
+  details: Omit<AgentRow, "id" | "user_id" | "created_at" | "connected_at" | "last_ping" | "system_info">,
+  grant: { token: NewToken; name: string; scopes: readonly string[] },
+): Promise<{ agent: AgentRow; token: TokenRow }> {
+  const agent: AgentRow = {
+    ...details,
+    id: crypto.randomUUID(),
+    user_id: userId,
+    created_at: new Date().toISOString(),
+    connected_at: null,
+    last_ping: null,
+    system_info: null,
+  };
+  const { tags, own_tags } = agent;
+  const lists = { tags: JSON.stringify(tags), own_tags: JSON.stringify(own_tags) };
+  await sql`INSERT INTO agents ${sql({ ...agent, ...lists })}`;
+  const { token, ...its } = grant;
+  return { agent, token: await insertToken(sql, token, { userId, agentId: agent.id, ...its }) };
 }
 
 // --- internal ---

@@ -12,11 +12,15 @@ export interface OpenedFolder {
   database: Database;
   /** Other accounts can read the folder, which existed before the gateway opened it. */
   othersCanRead: boolean;
+  /** Writes and reads; rejects with SQLite's error, also where another process holds the file for longer than a moment. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Milliseconds that a statement waits for another process, such as a backup, to let go of the file. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** As above, for a check: SQLite waits on our only thread, and everything waits with it. */
+const CHECK_TIMEOUT_MS = 100;
 
 /**
  * Opens `gateway.db` in the folder. Makes a missing folder with mode 0700, files with 0600.
@@ -29,10 +33,11 @@ export async function openFolder(folder: string, exclusive: boolean): Promise<Op
   const file = join(folder, "gateway.db");
   try {
     const sql = await connect(file);
-    const database = new Database(sql, { singleConnection: true });
+    const database = new Database(sql, { singleConnection: true, setPatience });
     return {
       database,
       othersCanRead: (statSync(folder).mode & 0o077) !== 0,
+      check: () => tryOut(database),
       async close() {
         await database.close();
         await lock?.close();
@@ -69,12 +74,38 @@ export async function copyDatabase(source: string, target: string): Promise<void
   }
 }
 
+/**
+ * Has the database itself refuse to change the audit log: rows are appended, and go only from the front, once the chain's
+ * head says so. It stops a mistake, not an owner of the file, who can drop the triggers.
+ */
+export async function guardAudit(database: Database): Promise<void> {
+  for (const trigger of AUDIT_GUARDS) await database.run((sql) => sql.unsafe(trigger));
+}
+
+/** True where another process, or another statement, holds the database. */
+export function isBusyError(error: unknown): boolean {
+  return /BUSY|LOCKED/.test(errnoOf(error) ?? "");
+}
+
 /** True for an error of the database itself. */
 export function isDatabaseError(error: unknown): boolean {
   return errnoOf(error)?.startsWith("SQLITE_") ?? false;
 }
 
 // --- internal ---
+
+const AUDIT_GUARDS = [
+  `CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit
+     BEGIN SELECT RAISE(ABORT, 'rows of the audit log are never changed'); END`,
+  `CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit
+     WHEN OLD.seq >= COALESCE((SELECT first_seq FROM audit_heads WHERE chain = OLD.chain), 0)
+     BEGIN SELECT RAISE(ABORT, 'rows of the audit log are deleted by retention alone'); END`,
+  `CREATE TRIGGER IF NOT EXISTS audit_head_no_delete BEFORE DELETE ON audit_heads
+     BEGIN SELECT RAISE(ABORT, 'the head of the audit log is never deleted'); END`,
+  `CREATE TRIGGER IF NOT EXISTS audit_head_forward BEFORE UPDATE ON audit_heads
+     WHEN NEW.chain <> OLD.chain OR NEW.newest_seq < OLD.newest_seq OR NEW.first_seq < OLD.first_seq
+     BEGIN SELECT RAISE(ABORT, 'the head of the audit log only moves forward'); END`,
+];
 
 function prepareFolder(folder: string): void {
   try {
@@ -108,8 +139,7 @@ async function lockFolder(folder: string): Promise<SQL> {
     return lock;
   } catch (error) {
     await lock.close();
-    if (!/BUSY|LOCKED/.test(errnoOf(error) ?? ""))
-      throw storeProblem(join(folder, "gateway.lock"), error, "bad_database");
+    if (!isBusyError(error)) throw storeProblem(join(folder, "gateway.lock"), error, "bad_database");
     throw new RexecError(`another gateway is using the data folder ${folder}`, {
       code: "data_folder_in_use",
       hint: "stop that one first, or give this one a folder of its own with --data",
@@ -131,6 +161,29 @@ async function connect(file: string): Promise<SQL> {
     await sql.close();
     throw storeProblem(file, error, "bad_database");
   }
+}
+
+/**
+ * Flips a number that is nothing to the tables, so that a full or read-only disk is noticed: SQLite writes nothing where
+ * a row becomes what it was.
+ */
+async function tryOut(database: Database): Promise<void> {
+  const rows: unknown = await database.run(async (sql) => {
+    await sql.unsafe(`PRAGMA busy_timeout = ${CHECK_TIMEOUT_MS}`);
+    try {
+      const [row] = await sql.unsafe("PRAGMA user_version");
+      await sql.unsafe(`PRAGMA user_version = ${row?.user_version === 1 ? 0 : 1}`);
+      return await sql`SELECT version FROM schema_migrations WHERE version = 1`;
+    } finally {
+      await sql.unsafe(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
+  });
+  if (!Array.isArray(rows) || rows.length !== 1) throw new Error("the store has lost its first migration");
+}
+
+/** A statement that waits blocks the whole process. */
+async function setPatience(sql: SQL, waits: boolean): Promise<void> {
+  await sql.unsafe(`PRAGMA busy_timeout = ${waits ? BUSY_TIMEOUT_MS : 0}`);
 }
 
 /** A database of another program is left alone. */

@@ -1,13 +1,21 @@
 /** The gateway's persistent state. */
 import { join } from "node:path";
 import { Agents } from "./agents.ts";
+import { Audits } from "./audit.ts";
+import { DeviceCodes } from "./device-codes.ts";
+import { Factors } from "./factors.ts";
 import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
+import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
-import { openFolder } from "./open.ts";
+import { OneTimeLinks } from "./one-time-links.ts";
+import { guardAudit, openFolder } from "./open.ts";
 import { storeProblem } from "./problems.ts";
 import { RecordingPolicies } from "./recording-policies.ts";
 import { RecordingRows } from "./recordings.ts";
+import { Shares } from "./shares.ts";
+import { SignInSessions } from "./sign-in-sessions.ts";
+import { SignInSteps } from "./sign-in-steps.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
 
@@ -16,11 +24,21 @@ export interface Store {
   readonly users: Users;
   readonly tokens: Tokens;
   readonly agents: Agents;
+  readonly audits: Audits;
+  readonly deviceCodes: DeviceCodes;
+  readonly factors: Factors;
+  readonly signInSteps: SignInSteps;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly recordings: RecordingRows;
   readonly recordingPolicies: RecordingPolicies;
+  readonly signInSessions: SignInSessions;
+  readonly links: OneTimeLinks;
+  readonly joins: Joins;
+  readonly shares: Shares;
   readonly othersCanRead: boolean;
+  /** Writes and reads; rejects with the database's error. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,6 +52,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
   const agents = new Agents(opened.database);
   try {
     await migrate(opened.database);
+    await guardAudit(opened.database);
     await agents.dropOversized();
   } catch (error) {
     await opened.close().catch(() => {}); // the first error counts
@@ -43,11 +62,20 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     users: new Users(opened.database),
     tokens: new Tokens(opened.database),
     agents,
+    audits: new Audits(opened.database),
+    deviceCodes: new DeviceCodes(opened.database),
+    factors: new Factors(opened.database),
+    signInSteps: new SignInSteps(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     recordings: new RecordingRows(opened.database),
     recordingPolicies: new RecordingPolicies(opened.database),
+    signInSessions: new SignInSessions(opened.database),
+    links: new OneTimeLinks(opened.database),
+    joins: new Joins(opened.database),
+    shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
+    check: () => opened.check(),
     close: () => opened.close(),
   };
 }

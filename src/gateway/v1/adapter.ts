@@ -7,6 +7,7 @@ import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { Attendance } from "../sessions/attendance.ts";
+import type { Controls, InputRefusal } from "../sessions/control.ts";
 import type { SessionCensus } from "../sessions/session-census.ts";
 import type { Uplink } from "../sessions/uplink.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
@@ -15,6 +16,7 @@ import { backlogShare } from "./backlog.ts";
 import { V1Demand } from "./demand.ts";
 import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
+import { NOTHING_TO_SEE } from "./rights.ts";
 import { MAX_SESSIONS, Session } from "./session.ts";
 import type { TerminalSize, Viewer } from "./viewer.ts";
 
@@ -23,6 +25,8 @@ export interface V1Host {
   readonly agentId: string;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
+  /** Which viewers may type. */
+  readonly controls: Controls;
   /** Null while the agent is away. */
   readonly uplink: Uplink | null;
   systemInfo: SystemInfo | null;
@@ -31,6 +35,12 @@ export interface V1Host {
   readonly isWatched: boolean;
   /** Whether a v2 viewer reads a session of that name. */
   watches(session: string): boolean;
+  /** The sessions that the agent has; null where it does not answer. */
+  list(): Promise<SessionInfo[] | null>;
+  /** A viewer typed where it may not, for the first time. */
+  inputRefused(viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
+  /** Something threw. */
+  fault(error: unknown): void;
   /** A viewer left: the room may be of no use any more. */
   forgetIfEmpty(): void;
 }
@@ -70,7 +80,9 @@ export class V1Adapter {
     for (const session of this.#sessions.values()) {
       if (session.viewers.size === 0 || session.state === "ended") continue;
       for (const viewer of session.viewers) viewer.awaitsStart = true;
-      this.#startShell(session);
+      if ([...session.viewers].some(mayStart)) this.#startShell(session);
+      else
+        for (const viewer of session.viewers) this.#look(viewer, session.id, () => this.#startShell(session));
     }
   }
 
@@ -144,9 +156,12 @@ export class V1Adapter {
     const { census } = this.host;
     const refused = (why: string) => {
       census.ended(sessionId);
-      viewer.send(encodeToViewer.shellError(sessionId, why));
-      viewer.connection.close(CLOSE_TRY_LATER, why);
+      this.#refuse(viewer, sessionId, why);
     };
+    if (!mayStart(viewer)) {
+      this.#look(viewer, sessionId, () => this.#attach(viewer, sessionId, refused));
+      return;
+    }
     census.admit(sessionId, {
       isWanted: () => this.viewers.has(viewer),
       granted: () => this.#attach(viewer, sessionId, refused),
@@ -164,6 +179,7 @@ export class V1Adapter {
     viewer.sessionId = null;
     if (session) {
       session.viewers.delete(viewer);
+      this.host.controls.left(session.id, viewer.id, forGood);
       // A viewer that has seen the shell end and comes back wants a new one; one that has not is told of the end first.
       if (session.state !== "ended") session.backlog.leave(viewer.id);
       if (session.viewers.size === 0) this.#abandon(session, forGood);
@@ -217,6 +233,21 @@ export class V1Adapter {
 
   // --- internal ---
 
+  #refuse(viewer: Viewer, sessionId: string, why: string): void {
+    viewer.send(encodeToViewer.shellError(sessionId, why));
+    viewer.connection.close(CLOSE_TRY_LATER, why);
+  }
+
+  /** For a viewer that may start none: goes on where the session runs. */
+  #look(viewer: Viewer, sessionId: string, goOn: () => void): void {
+    const decide = (sessions: SessionInfo[] | null) => {
+      if (!this.viewers.has(viewer)) return;
+      if (sessions?.some(({ session, ended_at }) => session === sessionId && ended_at === null)) goOn();
+      else this.#refuse(viewer, sessionId, NOTHING_TO_SEE);
+    };
+    this.host.list().then(decide).catch(this.host.fault);
+  }
+
   #startShell(session: Session): void {
     session.apply("start_sent");
     this.#demand.reset(session.id);
@@ -234,6 +265,7 @@ export class V1Adapter {
     session.graceTimer = null;
     this.#pendingStops.delete(session.id);
     viewer.sessionId = session.id;
+    this.host.controls.entered(session.id, viewer.id);
     // No await between the backlog and the live output: nothing is missed, nothing comes twice.
     const { text, lost, known } = session.backlog.comeBack(viewer.id);
     if (lost > 0) viewer.send(encodeToViewer.output(skipMarker(lost)));
@@ -278,4 +310,10 @@ export class V1Adapter {
     }
     this.host.forgetIfEmpty();
   }
+}
+
+// --- internal ---
+
+function mayStart({ connection }: Viewer): boolean {
+  return connection.rights.use;
 }

@@ -7,6 +7,7 @@ import { encodeToViewer, type ViewerMessage } from "../../protocol/v1-viewer.ts"
 import type { V1Adapter } from "./adapter.ts";
 import { failure } from "./exec-router.ts";
 import { HIGH_BYTES, SKIP_BYTES } from "./flow.ts";
+import { mayRun, mayType, refusalOf } from "./rights.ts";
 import type { Session, ShellStop } from "./session.ts";
 import type { TerminalSize, Viewer } from "./viewer.ts";
 
@@ -70,7 +71,7 @@ export function fromViewer(v1: V1Adapter, viewer: Viewer, message: ViewerMessage
 export function input(v1: V1Adapter, viewer: Viewer, bytes: Uint8Array): void {
   const { uplink } = v1.host;
   const session = v1.sessionOf(viewer);
-  if (!uplink || !session || bytes.length === 0) return;
+  if (!uplink || !session || bytes.length === 0 || !mayType(v1, viewer, session, bytes)) return;
   applySize(v1, session, viewer.size); // the terminal has the size of the viewer that typed
   for (let from = 0; from < bytes.length; from += INPUT_CHUNK_BYTES) {
     uplink.send(encodeServer.shellInput(session.id, bytes.subarray(from, from + INPUT_CHUNK_BYTES)));
@@ -128,6 +129,7 @@ function stopped(v1: V1Adapter, stop: ShellStop): void {
   session.apply("stopped");
   session.backlog.shellEnded();
   v1.host.census.ended(session.id);
+  v1.host.controls.free(session.id);
   session.stop = stop;
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellStopped(stop));
 }
@@ -150,7 +152,7 @@ function resize(v1: V1Adapter, viewer: Viewer, cols: unknown, rows: unknown): vo
   const first = viewer.size === null;
   viewer.size = { cols, rows };
   const session = v1.sessionOf(viewer);
-  if (!session || !v1.host.uplink) return;
+  if (!session || !v1.host.uplink || refusalOf(v1, viewer, session) !== null) return;
   const same = session.size?.cols === cols && session.size.rows === rows;
   // A viewer that joins a running shell in the size that it has already sees nothing until something is drawn anew:
   // one row less and back makes the program do that, as any change of size does.
@@ -169,6 +171,7 @@ function applySize(v1: V1Adapter, session: Session, size: TerminalSize | null): 
 }
 
 function exec(v1: V1Adapter, viewer: Viewer, request: ExecRequest): void {
+  if (!mayRun(viewer, request)) return;
   if (!v1.host.uplink) {
     viewer.refuse(failure(request.command, request.id, "the agent is offline"));
     return;

@@ -2,6 +2,7 @@
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import type { ExecResult } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
+import type { InputRefusal } from "../sessions/control.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import { LOW_BYTES, SKIP_BYTES, skipMarker } from "./flow.ts";
@@ -23,6 +24,8 @@ export class Viewer {
   size: TerminalSize | null = null;
   /** It has attached and not yet been told that the shell runs. */
   awaitsStart = false;
+  /** Why its input is dropped, where it was told so. */
+  told: InputRefusal | null = null;
   /** Commands that it waits for. */
   pendingExecs = 0;
   readonly #timings: Timings;

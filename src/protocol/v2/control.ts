@@ -50,7 +50,7 @@ export type SessionInfo = z.infer<typeof sessionInfo>;
 
 /** Why something was not done; a code of a later version reads as `failed`. */
 const refusal = z.catch(
-  z.enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message"]),
+  z.enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message", "not_allowed"]),
   "failed",
 );
 export type RefusalCode = z.infer<typeof refusal>;
@@ -128,6 +128,8 @@ const fromOpener = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hold"), channel, hold: z.boolean() }),
   z.object({ type: z.literal("kill"), session: id }),
   z.object({ type: z.literal("list") }),
+  /** To a gateway: from now on this viewer alone may type, or everybody. */
+  z.object({ type: z.literal("control"), channel, mode: z.enum(["everybody", "only"]) }),
   /** To an agent: whether a viewer reads the v1 output of that session. True until the first such message. */
   z.object({ type: z.literal("v1_output"), session: id, wanted: z.boolean() }),
 ]);
@@ -189,6 +191,26 @@ const fromOwner = z.discriminatedUnion("type", [
     message: brief(LENGTHS.error),
   }),
   z.object({ type: z.literal("agent_status"), status: z.enum(["online", "offline"]) }),
+  /** From a gateway: who may type. Until the first such message everybody may. */
+  z.object({
+    type: z.literal("control"),
+    channel,
+    mode: z.catch(z.enum(["everybody", "only"]), "everybody"),
+    /** The one that may, and its name. */
+    viewer: lenient(brief(LENGTHS.id)),
+    name: lenient(brief(LENGTHS.name)),
+    /** Whether this viewer's input counts. */
+    may_type: z.boolean(),
+    /** It does not, and will not: the viewer may only look. */
+    read_only: lenient(z.boolean()),
+  }),
+  /** From a gateway, once: what was typed is dropped, and so is what follows until the next `control`. */
+  z.object({
+    type: z.literal("input_refused"),
+    channel,
+    code: z.catch(z.enum(["read_only", "controlled"]), "read_only"),
+    message: brief(LENGTHS.error),
+  }),
 ]);
 /** From the side that owns or serves the sessions. */
 export type OwnerMessage = z.infer<typeof fromOwner>;

@@ -1,0 +1,204 @@
+/** `rexec token`: API tokens, for scripts and other programs. */
+import { listAgents } from "../client/api.ts";
+import { pickAgent } from "../client/resolve.ts";
+import { createToken, listTokens, revokeToken } from "../client/rights.ts";
+import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
+import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
+import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
+import { currentServer, serverArgs } from "./_server.ts";
+
+type Listed = Awaited<ReturnType<typeof listTokens>>[number];
+
+const create = withHelp(
+  defineCommand({
+    meta: { name: "create", description: "Make a token; it is printed this once" },
+    args: {
+      name: { type: "positional", required: true, valueHint: "NAME", description: "What it is for" },
+      scope: repeatable({
+        type: "string",
+        valueHint: "SCOPE",
+        description: "read, use, exec, manage, user, admin or *; may be repeated (default user)",
+      }),
+      only: repeatable({
+        type: "string",
+        valueHint: "NAME|ID|tag:TAG",
+        description: "Restrict it to this machine, or to machines with a tag; may be repeated",
+      }),
+      expires: {
+        type: "string",
+        valueHint: "TIME",
+        description: "Let it expire after 1h, 30d (default never)",
+      },
+      json: { type: "boolean", description: "As a JSON object" },
+      ...serverArgs,
+    },
+    async run({ args }) {
+      const server = currentServer(args);
+      const scopes = words(args.scope);
+      const only = words(args.only);
+      const needsAgents = only.some((selector) => !selector.startsWith("tag:"));
+      const agents = needsAgents ? await listAgents(server) : [];
+      const made = await createToken(server, {
+        name: args.name,
+        scopes: scopes.length > 0 ? scopes : ["user"],
+        expires_in_seconds: lifeOf(args.expires),
+        only_agents: only.map((selector) =>
+          selector.startsWith("tag:") ? selector : pickAgent(selector, agents).id,
+        ),
+      });
+      if (args.json) return writeJson(made);
+      say("keep it now: it is shown this once");
+      return writeOut(`${made.token}\n`);
+    },
+  }),
+  {
+    examples: [
+      [
+        "rexec token create ci --scope exec --only tag:build --expires 30d",
+        "For a CI job that runs commands",
+      ],
+      ["rexec token create backup --scope use > token", "Into a file"],
+    ],
+    notes: [
+      "read: see machines and their sessions. use: read, terminals and commands. exec: commands alone. manage: register, " +
+        "rename, tag, share and remove machines. user: all of these. admin: of an administrator, users and groups. *: all " +
+        "that you may, tokens included.",
+    ],
+  },
+);
+
+const ls = withHelp(
+  defineCommand({
+    meta: { name: "ls", description: "List your tokens, without their secrets", alias: "list" },
+    args: {
+      all: { type: "boolean", description: "Those that were revoked or have expired, too" },
+      json: { type: "boolean", description: "As a JSON array; times are RFC 3339" },
+      ...serverArgs,
+    },
+    async run({ args }) {
+      const all = await listTokens(currentServer(args));
+      const tokens = all.filter((token) => args.all || stateOf(token) === "valid");
+      if (args.json) return writeJson(tokens);
+      if (tokens.length > 0) return writeOut(`${tableOf(tokens)}\n`);
+      say("no tokens: rexec token create NAME makes one");
+    },
+  }),
+  { examples: [["rexec token ls", "Those that are valid"]] },
+);
+
+const revoke = withHelp(
+  defineCommand({
+    meta: { name: "revoke", description: "Revoke a token; what was opened with it is closed", alias: "rm" },
+    args: {
+      token: {
+        type: "positional",
+        required: true,
+        valueHint: "NAME|ID",
+        description: "The token's name, its id, or the beginning of its secret as token ls shows it",
+      },
+      ...serverArgs,
+    },
+    async run({ args }) {
+      const server = currentServer(args);
+      const token = pick(args.token, await listTokens(server));
+      await revokeToken(server, token.id);
+      say(`revoked ${printable(token.name ?? token.token_prefix, LONGEST_CELL)}`);
+      return 0;
+    },
+  }),
+  { examples: [["rexec token revoke ci", "By its name"]] },
+);
+
+export const tokenCommand = withHelp(
+  defineCommand({
+    meta: { name: "token", description: "Make, list and revoke API tokens" },
+    subCommands: { create, ls, revoke },
+  }),
+  { examples: [["rexec token create ci --scope exec", "A token that runs commands, and nothing else"]] },
+);
+
+// --- internal ---
+
+const COLUMNS = [
+  { title: "NAME", shrink: { min: 12 } },
+  { title: "TOKEN" },
+  { title: "SCOPES", shrink: { min: 6 } },
+  { title: "ONLY", shrink: { min: 6 } },
+  { title: "LAST USED" },
+  { title: "EXPIRES" },
+  { title: "STATE" },
+];
+
+function tableOf(tokens: readonly Listed[]): string {
+  const since = (time: string | null | undefined, otherwise: string) => {
+    const ms = Date.parse(rfc3339(time) ?? "");
+    return Number.isNaN(ms) ? otherwise : ago(Date.now() - ms);
+  };
+  const rows = tokens.map((token) => [
+    printable(token.name ?? "", LONGEST_CELL),
+    printable(`${token.token_prefix}…`),
+    printable(token.scopes?.join(",") ?? "", LONGEST_CELL),
+    printable(token.only_agents?.join(",") ?? "", LONGEST_CELL),
+    since(token.last_used_at, "never"),
+    printable(rfc3339(token.expires_at)?.slice(0, 16).replace("T", " ") ?? "never"),
+    stateOf(token),
+  ]);
+  return renderTable(
+    COLUMNS,
+    rows,
+    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
+  );
+}
+
+function stateOf({ revoked_at, expires_at }: Listed): "valid" | "revoked" | "expired" {
+  if (revoked_at) return "revoked";
+  return expires_at && Date.parse(expires_at) <= Date.now() ? "expired" : "valid";
+}
+
+function words(text: string | undefined): string[] {
+  return (text ?? "")
+    .split(",")
+    .map((word) => word.trim())
+    .filter(Boolean);
+}
+
+/** @throws UsageError */
+function lifeOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "never") return undefined;
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= 1_000) return Math.round(ms / 1_000);
+  throw new UsageError(`--expires cannot be "${text}"`, `it is a time of a second or more: 1h, 30d`);
+}
+
+/** @throws RexecError `ambiguous`, `unknown_token` */
+function pick(reference: string, tokens: readonly Listed[]): Listed {
+  const live = tokens.filter((token) => stateOf(token) === "valid");
+  const prefix = reference.replace(/…$/, "");
+  const tests: ((token: Listed) => boolean)[] = [
+    ({ id }) => id === reference,
+    ({ name }) => name === reference,
+    ({ token_prefix }) => prefix.length >= token_prefix.length && prefix.startsWith(token_prefix),
+    ({ id }) => reference.length >= 8 && id.startsWith(reference),
+  ];
+  for (const test of tests) {
+    const [found, ...more] = live.filter(test);
+    if (found && more.length === 0) return found;
+    if (found) {
+      throw new RexecError(`${more.length + 1} tokens are called "${reference}"`, {
+        code: "ambiguous",
+        hint: `give an id: ${[found, ...more]
+          .slice(0, 8)
+          .map(({ id }) => printable(id, 64))
+          .join(", ")}`,
+        exitCode: ExitCode.usage,
+      });
+    }
+  }
+  throw new RexecError(`there is no valid token "${reference}"`, {
+    code: "unknown_token",
+    hint: "rexec token ls lists them",
+    exitCode: ExitCode.rejected,
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * `PATCH /api/agents/{id}`: name, description and tags. Rights go by tags, and people go by names, so what a machine may
+ * say of itself with its own token is less than what its owner may say of it.
+ */
+import type * as z from "zod/mini";
+import { matchesName } from "../../lib/name-pattern.ts";
+import { patchAgentBody } from "../../protocol/http.ts";
+import type { Principal } from "../auth/principal.ts";
+import { type AgentChanges, type AgentRow, shownTags } from "../store/agents.ts";
+import { ApiError } from "./api-error.ts";
+import type { ApiDeps } from "./context.ts";
+import { namesakeWarning } from "./namesake.ts";
+import { agentOf, type Route, route } from "./route.ts";
+
+export const descriptionRoutes: readonly Route[] = [
+  route({
+    method: "PATCH",
+    path: "/api/agents/:id",
+    action: "agent:describe",
+    summary: "Change an agent's name, description or tags",
+    body: patchAgentBody,
+    async handle(call) {
+      const { c, deps, principal, body } = call;
+      const agent = agentOf(call);
+      const isOwn = principal.credential.agentId === agent.id;
+      const changes = isOwn ? ownChanges(agent, body) : changesOf(body);
+      await deps.store.agents.update(agent.id, changes);
+      const { user_id: userId, id: agentId } = agent;
+      await deps.directory.publish({ type: "updated", agentId, userId });
+      // Rights and restrictions may go by tags.
+      if (changes.tags) await deps.directory.publish({ type: "access_changed", userId: null, agentId });
+      const now = { ...agent, ...changes };
+      record(deps, { principal, address: c.env.address }, agent, now);
+      const tags = shownTags(now);
+      const renamed = now.name === agent.name ? undefined : await namesakeWarning(deps.store, now);
+      const warning = renamed ?? (isOwn ? keptWarning(agent, body.tags) : undefined);
+      const { id, name, description } = now;
+      return c.json({ id, name, description, tags, message: "agent updated", ...warning });
+    },
+  }),
+];
+
+// --- internal ---
+
+type Wish = z.infer<typeof patchAgentBody>;
+
+/** By the owner: the tags are those that were given, from now on. */
+function changesOf({ name, description, tags }: Wish): AgentChanges {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(description === undefined ? {} : { description }),
+    ...(tags === undefined ? {} : { tags: [...new Set(tags)], own_tags: [] }),
+  };
+}
+
+/**
+ * By the agent's own token. The tags that it was given stay; those that it gives itself are shown and decide nothing. One
+ * that came by a join token gives itself none, and a name that fits that token.
+ * @throws ApiError 403
+ */
+function ownChanges(agent: AgentRow, { tags, ...texts }: Wish): AgentChanges {
+  const { name_pattern } = agent;
+  if (agent.pending) {
+    throw new ApiError(
+      403,
+      "agent_pending",
+      "this machine waits to be accepted, and changes nothing until then",
+    );
+  }
+  if (texts.name !== undefined && name_pattern !== null && !matchesName(name_pattern, texts.name)) {
+    const message = `this machine joined by a token for names like ${JSON.stringify(name_pattern)}: its owner alone gives it another (rexec rename)`;
+    throw new ApiError(403, "name_locked", message);
+  }
+  if (tags === undefined) return changesOf(texts);
+  const own_tags = [...new Set(tags)].filter((tag) => !agent.tags.includes(tag));
+  if (agent.joined_by !== null && own_tags.length > 0) {
+    const message = `this machine joined by a token that gives it its tags: its owner alone changes them (rexec tag), and it is not given ${own_tags.join(", ")}`;
+    throw new ApiError(403, "tags_locked", message);
+  }
+  return { ...changesOf(texts), own_tags };
+}
+
+/** The given tags that an agent wanted to be rid of. */
+function keptWarning(agent: AgentRow, wanted: readonly string[] | undefined) {
+  const kept = wanted ? agent.tags.filter((tag) => !wanted.includes(tag)) : [];
+  if (kept.length === 0) return undefined;
+  return { warning: `the tags ${kept.join(", ")} were given to this agent: its owner alone takes them off` };
+}
+
+function record(
+  { audit }: ApiDeps,
+  by: { principal: Principal; address: string },
+  before: AgentRow,
+  after: AgentRow,
+): void {
+  const { id, name } = before;
+  const agent = { id, name };
+  if (after.name !== name) {
+    const details = { from: name, to: after.name };
+    audit.record({ action: "agent.renamed", ...by, agent, target: after.name, details });
+  }
+  const [from, to] = [before, after].map((each) => shownTags(each).join(","));
+  if (from !== to) {
+    audit.record({ action: "agent.tagged", ...by, agent, details: { from: from ?? "", to: to ?? "" } });
+  }
+  if (after.description !== before.description) audit.record({ action: "agent.described", ...by, agent });
+}
