@@ -83,9 +83,9 @@ export class SessionRecorder implements Reader {
   /** No more is recorded. @param interrupted why, where it is not meant to end here */
   stop(interrupted: string | null = null): void {
     const end = () => this.#end({ exit_code: null, signal: null, interrupted });
-    if (this.#sent !== null || interrupted !== null) return end();
-    // Its screen is being drawn: without it the recording would be empty.
-    this.#ending ??= setTimeout(end, FIRST_SCREEN_MS);
+    // Until its first screen is drawn the recording would be empty.
+    if (this.#sent === null && interrupted === null) this.#ending ??= setTimeout(end, FIRST_SCREEN_MS);
+    else end();
   }
 
   // --- the mirror ---
