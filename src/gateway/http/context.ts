@@ -17,6 +17,8 @@ import type { Quotas } from "../quotas.ts";
 import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
+import type { PasskeySignIn } from "../sign-in/passkeys.ts";
+import type { SecondFactor } from "../sign-in/totp.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -39,6 +41,8 @@ export interface ApiDeps {
   signIn: SignIn;
   passwords: Passwords;
   deviceFlow: DeviceFlow;
+  secondFactor: SecondFactor;
+  passkeys: PasskeySignIn;
 }
 
 /**

@@ -14,17 +14,22 @@ import { Retention } from "./retention.ts";
 import { RecordingFolder, type RecordingStorage } from "./storage.ts";
 import { Uploader } from "./uploader.ts";
 
-/** What a gateway's recordings are made with. */
-export interface RecordingOptions {
-  dataDir: string;
+/** What `rexec serve` sets by its options. */
+export interface RecordingSettings {
   /** A folder or `s3://BUCKET/PREFIX`; default: `recordings` in the data folder. */
   recordings?: string | undefined;
-  /** 0 for all. */
+  /** Ended recordings are removed, the oldest first, after so many days and beyond so many bytes; 0 for never. */
   recordingsDays?: number | undefined;
   recordingsBytes?: number | undefined;
-  /** See `UploaderOptions`. */
+  /** Bytes that may wait for a bucket that takes none: see `UploaderOptions`. */
   recordingsSpool?: number | undefined;
+  /** For a bucket. */
   bucketKeys?: BucketKeys | null | undefined;
+}
+
+/** What a gateway's recordings are made with. */
+export interface RecordingOptions extends RecordingSettings {
+  dataDir: string;
   store: Store;
   audit: AuditLog;
   logger: Logger;

@@ -1,5 +1,5 @@
 /** Between an attachment and its room. */
-import type { SessionInfo } from "../../protocol/v2/control.ts";
+import type { OwnerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { InputShifts } from "./input-shift.ts";
@@ -7,10 +7,12 @@ import type { Mirror } from "./mirror.ts";
 import type { Typing } from "./typing.ts";
 import type { ViewerRecording } from "./viewer-recording.ts";
 
+type Attached = Extract<OwnerMessage, { type: "attached" }>;
+
 /** What an attachment may use of its room. */
 export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
-  mirror(info: SessionInfo): Mirror;
+  mirror(attached: Attached): Mirror;
   /** The viewers that it has already. */
   others(info: SessionInfo): readonly ConnectionInfo[];
   onGone(announced: boolean): void;

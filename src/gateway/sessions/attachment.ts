@@ -230,7 +230,7 @@ export class Attachment implements PeerChannel, Reader {
     const { channel, output } = this.#wish;
     const { info, input, created } = message;
     const first = this.#mirror === null;
-    const mirror = this.#deps.mirror(info);
+    const mirror = this.#deps.mirror(message);
     const resume = this.#resumesAt(info.instance, created);
     if (first && resume !== null) this.#cursor = new StreamCursor(mirror.ring, resume);
     this.#mirror = mirror;

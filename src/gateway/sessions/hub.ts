@@ -113,6 +113,7 @@ export class Hub implements AgentDirectory {
     if (this.viewerCount(request.agentId) + ofAgent >= MAX_VIEWERS) return "agent_full";
     const ofUser = seats.filter(({ userId }) => userId === request.userId).length;
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
+    if (request.credential && this.#isFull(request.credential)) return "share_full";
     const protocolOf = () => {
       const now = this.#connected(request.agentId);
       return now && (now.speaksV2 ? "v2" : "v1");
@@ -201,7 +202,7 @@ export class Hub implements AgentDirectory {
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
     this.#options.recordings?.agentConnected(agent);
-    const room = this.#openRoom(agent.id);
+    const room = this.#openRoom(agent);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);
     if (isSuperseding) this.#tell(eventOf("superseded", agent));
@@ -241,6 +242,11 @@ export class Hub implements AgentDirectory {
 
   // --- internal ---
 
+  #isFull({ id, limit }: NonNullable<SeatRequest["credential"]>): boolean {
+    const seats = [...this.#seats].filter(({ credential }) => credential?.id === id).length;
+    return this.connections.viewersOfCredential(id) + seats >= limit;
+  }
+
   readonly #onFault = (error: unknown): void =>
     reportFault(this.#options.logger, "the tick of the gateway failed", error);
 
@@ -250,10 +256,14 @@ export class Hub implements AgentDirectory {
     return room?.uplink ? room : null;
   }
 
-  #openRoom(agentId: string): Room {
+  #openRoom(agent: AgentRow): Room {
+    const { id: agentId } = agent;
     const known = this.#rooms.get(agentId);
-    if (known) return known;
-    const room = new Room(agentId, this.#options, this.#options.logger, () => {
+    if (known) {
+      known.audit.agent = agent;
+      return known;
+    }
+    const room = new Room(agent, this.#options, this.#options.logger, () => {
       if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
     });
     this.#rooms.set(agentId, room);
