@@ -68,6 +68,9 @@ export const agentPolicyBody = z.object({
   input: z._default(z.boolean(), false),
 });
 
+/** `GET /api/agents/{id}/recording-policy`: what applies to the caller, by all policies together. */
+export const decisionBody = z.object({ mode: word, input: z.boolean() });
+
 /** `PUT /api/recording-policies`. `target`: an agent's id, a tag, or a user's name; none for `all`. */
 export const policyBody = z.extend(agentPolicyBody, {
   kind: z.enum(["all", "agent", "tag", "user"]),

@@ -1,6 +1,7 @@
 /** Which sessions are recorded: `/api/recording-policies`, of one agent, and of one session on request. */
 import {
   agentPolicyBody,
+  decisionBody,
   policyBody,
   policyListBody,
   policyView,
@@ -53,6 +54,7 @@ export const recordingPolicyRoutes: readonly Route[] = [
     path: "/api/agents/:id/recording-policy",
     action: "agent:sessions",
     summary: "Say whether the caller's sessions on this agent are recorded, by all policies together",
+    answer: decisionBody,
     async handle(call) {
       const { id: agentId, tags, own_tags: ownTags } = agentOf(call);
       const userId = call.principal.user.id;
