@@ -19,6 +19,7 @@ import { VERSION } from "../lib/version.ts";
 import { isHungUp } from "../pty/libc.ts";
 import { inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
+import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
@@ -68,6 +69,7 @@ export const serveCommand = withHelp(
       const host = inherited?.host ?? config.get(SETTINGS.host);
       const gateway = await createGateway({
         ...options,
+        audit: { ...options.audit, datagram: unixDatagram },
         sockets: { listenOn, keepSocket },
         inherited,
         downloads,

@@ -2,7 +2,9 @@
  * All settings of `rexec serve`, each declared once. Options, variables, keys of the YAML file, `--print-config`, help and
  * docs/gateway-config.md follow from this table. Where a value goes is in `gateway-options.ts`.
  */
+import { AUDIT_DAYS } from "../audit/retention.ts";
 import { QUOTAS } from "../quotas.ts";
+import { syslogAddress, webhookUrl } from "./collector-kinds.ts";
 import {
   bearer,
   bytes,
@@ -181,6 +183,32 @@ export const SETTINGS = {
     kind: time("1m", "365d"),
     default: "30d",
     description: "A browser's session ends after this long, whatever its user does",
+  }),
+  auditDays: setting({
+    flag: "audit-days",
+    key: "audit.days",
+    kind: count("DAYS", 1, 36_500),
+    default: String(AUDIT_DAYS),
+    description: "Entries of the audit log are kept for so many days",
+  }),
+  auditSyslog: optional({
+    flag: "audit-syslog",
+    key: "audit.syslog",
+    kind: syslogAddress,
+    description:
+      "Send the audit log to a syslog server: udp://HOST:514, tcp://HOST:601, tls://HOST:6514, unix:///dev/log",
+  }),
+  auditWebhook: optional({
+    flag: "audit-webhook",
+    key: "audit.webhook",
+    kind: webhookUrl,
+    description: "Post the audit log to this URL as JSON, signed with --audit-webhook-secret-file",
+  }),
+  auditWebhookSecret: secret({
+    flag: "audit-webhook-secret",
+    key: "audit.webhook_secret",
+    kind: text("SECRET"),
+    description: "Key of the signature (HMAC-SHA256) of what is posted to --audit-webhook",
   }),
   v1Only: setting({
     flag: "v1-only",
