@@ -4,6 +4,7 @@
  */
 import { QUOTAS } from "../quotas.ts";
 import { choice, count, list, origin, path, proxyAddress, publicUrl, text, time, toggle } from "./kinds.ts";
+import { OIDC_SETTINGS } from "./oidc-settings.ts";
 import { optional, type Setting, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
@@ -170,6 +171,7 @@ export const SETTINGS = {
     default: "text",
     description: "Lines for people and journals, or one JSON object a line",
   }),
+  ...OIDC_SETTINGS,
 };
 
 /** Settings by any names: the table, or that of a test. */

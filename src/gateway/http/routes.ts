@@ -11,14 +11,17 @@ import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { operationsRoutes } from "./operations.ts";
 import { factorPageRoutes } from "./pages/factor-routes.ts";
+import { oidcRoutes } from "./pages/oidc-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { passkeyRoutes } from "./passkeys.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { shareRoutes } from "./shares.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
+import { viewerRoutes } from "./viewers.ts";
 
 export const ROUTES: readonly Route[] = [
   ...accessRoutes,
@@ -32,12 +35,15 @@ export const ROUTES: readonly Route[] = [
   ...factorRoutes,
   ...inviteRoutes,
   ...joinRoutes,
+  ...oidcRoutes,
   ...operationsRoutes,
   ...pageRoutes,
   ...passkeyRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
+  ...shareRoutes,
   ...signInRoutes,
   ...tokenRoutes,
   ...userRoutes,
+  ...viewerRoutes,
 ];
