@@ -147,7 +147,7 @@ describe("signing in at an identity provider", () => {
         expect((await gateway.api("GET", "/api/users")).json.users).toHaveLength(2);
         const audit = async () => JSON.stringify((await gateway.api("GET", "/api/audit?limit=200")).json);
         await until(
-          async () => (await audit()).includes("domain_not_allowed"),
+          async () => (await audit()).includes("email_not_verified"),
           5_000,
           "the refusals in the audit",
         );
