@@ -1,7 +1,7 @@
 /** Puts the gateway together, starts it and stops it. */
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
@@ -22,6 +22,7 @@ import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import type { ListenerOptions, SocketTools } from "./listener.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
 import { startServer } from "./server.ts";
@@ -40,6 +41,8 @@ import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+import type { TlsFiles } from "./tls/tls-pair.ts";
+import { TlsReload } from "./tls/tls-reload.ts";
 
 export { newAdminToken } from "./first-start.ts";
 
@@ -53,8 +56,11 @@ export interface GatewayOptions {
   dataDir: string;
   /** The URL that agents and viewers use, if requests do not show it (behind a proxy). */
   publicUrl?: string | undefined;
-  /** Paths of PEM files. */
-  tls?: { cert: string; key: string } | undefined;
+  /** They are followed: new connections get a renewed certificate. */
+  tls?: TlsFiles | undefined;
+  /** A socket that listens already, in place of `host` and `port`; it needs `sockets`. */
+  inherited?: (NonNullable<ListenerOptions["inherited"]> & { readonly host: string }) | undefined;
+  sockets?: SocketTools | undefined;
   /** Folders to look for the agent's executables in; the first one that has any is served. */
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
@@ -104,6 +110,8 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
@@ -116,7 +124,6 @@ export interface Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, host = "127.0.0.1", port = 8080 } = options;
   const timings = { ...TIMINGS, ...options.timings };
-  const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
   const auditing = startAudit(store, options.dataDir, logger, options.audit);
   const audit = auditing.log;
@@ -138,6 +145,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  let tls: TlsReload | null = null;
   auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
@@ -179,10 +187,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
     const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
+    const { inherited } = options;
+    tls = options.tls ? followTls(options.tls, timings, logger, () => server.renew()) : null;
     const server = startServer({
       host,
       port,
-      tls,
+      tls: () => tls?.current ?? null,
+      inherited,
+      tools: options.sockets,
       app,
       connections: hub.connections,
       logger,
@@ -212,7 +224,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       afterMs: timings.ephemeralMs,
     });
-    const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
+    const url = `${tls ? "https" : "http"}://${reachable(inherited?.host ?? host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
       url,
@@ -222,9 +234,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      reloadTls: () => tls?.reload(),
       operations,
       stop() {
         operations.stop();
+        tls?.stop();
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, timings.stopMs)
@@ -235,6 +249,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
     };
   } catch (error) {
+    tls?.stop();
     feed.stop();
     operations.stop();
     hub.stop();
@@ -256,21 +271,9 @@ async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: S
   }
 }
 
-/** Bun names no file when it cannot read one. */
-function readableTls({ cert, key }: { cert: string; key: string }) {
-  for (const path of [cert, key]) {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch (error) {
-      const hint = "--tls-cert and --tls-key are paths of PEM files that this user may read";
-      throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
-        code: "bad_tls",
-        hint,
-        cause: error,
-      });
-    }
-  }
-  return { cert: Bun.file(cert), key: Bun.file(key) };
+function followTls(files: TlsFiles, timings: Timings, logger: Logger, apply: () => void): TlsReload {
+  const { tlsPollMs: pollMs, tlsSettleMs: settleMs } = timings;
+  return new TlsReload({ files, apply, logger, pollMs, settleMs });
 }
 
 function hasDownloads(folder: string): boolean {

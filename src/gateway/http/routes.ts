@@ -9,6 +9,7 @@ import { deviceRoutes } from "./device.ts";
 import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
+import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
 import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { oidcRoutes } from "./pages/oidc-routes.ts";
@@ -23,7 +24,7 @@ import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
 import { viewerRoutes } from "./viewers.ts";
 
-export const ROUTES: readonly Route[] = [
+const DECLARED: readonly Route[] = [
   ...accessRoutes,
   ...accountRoutes,
   ...agentRoutes,
@@ -47,3 +48,5 @@ export const ROUTES: readonly Route[] = [
   ...userRoutes,
   ...viewerRoutes,
 ];
+
+export const ROUTES: readonly Route[] = [...DECLARED, openApiRoute(() => ROUTES)];
