@@ -14,6 +14,8 @@ import { operationsRoutes } from "./operations.ts";
 import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { passkeyRoutes } from "./passkeys.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -38,6 +40,8 @@ const DECLARED: readonly Route[] = [
   ...operationsRoutes,
   ...pageRoutes,
   ...passkeyRoutes,
+  ...recordingPolicyRoutes,
+  ...recordingRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,

@@ -176,7 +176,7 @@ describe("a restore", () => {
     });
     await gateway.gateway.stop();
     expect((await restore(backup, gateway.dataDir)).err).toContain("has a gateway's data already");
-    expect(readdirSync(gateway.dataDir).filter((name) => !/-(wal|shm|journal)$/.test(name))).toEqual(
+    expect(readdirSync(gateway.dataDir).filter((name) => !/-(wal|shm|journal)$/.test(name)).sort()).toEqual(
       before.filter((name) => !/-(wal|shm|journal)$/.test(name)),
     );
     mkdirSync(data);
