@@ -22,6 +22,7 @@ const main = withHelp(
       logout: () => import("./commands/logout.ts").then((module) => module.logoutCommand),
       use: () => import("./commands/use.ts").then((module) => module.useCommand),
       passwd: () => import("./commands/passwd.ts").then((module) => module.passwdCommand),
+      factors: () => import("./commands/factors.ts").then((module) => module.factorsCommand),
       whoami: () => import("./commands/whoami.ts").then((module) => module.whoamiCommand),
       ls: () => import("./commands/ls.ts").then((module) => module.lsCommand),
       connect: () => import("./commands/connect.ts").then((module) => module.connectCommand),

@@ -10,6 +10,7 @@ import { SETTINGS } from "../gateway/config/settings.ts";
 import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { rememberUrl } from "../gateway/known-url.ts";
+import { bucketKeys } from "../gateway/recordings/bucket.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
@@ -72,6 +73,7 @@ export const serveCommand = withHelp(
         sockets: { listenOn, keepSocket },
         inherited,
         downloads,
+        bucketKeys: bucketKeys(process.env),
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });

@@ -7,8 +7,10 @@ import { QUOTAS } from "../quotas.ts";
 import { syslogAddress, webhookUrl } from "./collector-kinds.ts";
 import {
   bearer,
+  bytes,
   choice,
   count,
+  folderOrBucket,
   list,
   origin,
   path,
@@ -18,6 +20,7 @@ import {
   time,
   toggle,
 } from "./kinds.ts";
+import { OIDC_SETTINGS } from "./oidc-settings.ts";
 import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
@@ -97,6 +100,26 @@ export const SETTINGS = {
     kind: count("LINES", 0, 100_000),
     default: "1000",
     description: "Lines above the screen that a new viewer gets",
+  }),
+  recordings: optional({
+    flag: "recordings",
+    key: "recordings.place",
+    kind: folderOrBucket,
+    description: "Folder of recordings, or s3://BUCKET/PREFIX (default: recordings in the data folder)",
+  }),
+  recordingsDays: setting({
+    flag: "recordings-days",
+    key: "recordings.days",
+    kind: count("N", 0, 36_500),
+    default: "0",
+    description: "Remove recordings after so many days; 0 for never",
+  }),
+  recordingsBytes: setting({
+    flag: "recordings-bytes",
+    key: "recordings.bytes",
+    kind: bytes,
+    default: "0",
+    description: "Remove the oldest recordings beyond so much, such as 10G; 0 for never",
   }),
   maxAgents: setting({
     flag: "max-agents",
@@ -216,6 +239,7 @@ export const SETTINGS = {
     default: "text",
     description: "Lines for people and journals, or one JSON object a line",
   }),
+  ...OIDC_SETTINGS,
 };
 
 /** Settings by any names: the table, or that of a test. */
