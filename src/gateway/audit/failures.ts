@@ -10,7 +10,7 @@ export const FAILURE_WINDOW_MS = 60_000;
 /** Networks, each with one action, that are counted one by one within a window; the rest is counted together. */
 export const FAILURE_PLACES = 1_024;
 
-const FAILURES: ReadonlySet<string> = new Set(["sign_in_failed", "token.refused"]);
+const FAILURES: ReadonlySet<string> = new Set(["sign_in_failed", "token.refused", "join.refused"]);
 /** The place of all that have none of their own. */
 const OTHERS = "others";
 
