@@ -4,7 +4,7 @@
  */
 import type * as z from "zod/mini";
 import { matchesName } from "../../lib/name-pattern.ts";
-import { patchAgentBody } from "../../protocol/http.ts";
+import { patchAgentBody, patchedAgentBody } from "../../protocol/http.ts";
 import { COUNTS } from "../../protocol/values.ts";
 import type { Principal } from "../auth/principal.ts";
 import { type AgentChanges, type AgentRow, shownTags } from "../store/agents.ts";
@@ -19,6 +19,7 @@ export const descriptionRoutes: readonly Route[] = [
     path: "/api/agents/:id",
     action: "agent:describe",
     summary: "Change an agent's name, description or tags",
+    answer: patchedAgentBody,
     body: patchAgentBody,
     async handle(call) {
       const { c, deps, principal, body } = call;
