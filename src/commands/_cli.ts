@@ -25,7 +25,7 @@ import {
   metaOf,
 } from "./_tree.ts";
 
-export { mayBeEmpty, repeatable, takesBytes } from "./_arguments.ts";
+export { mayBeEmpty, repeatable, takesBytes, unlessGiven } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 

@@ -8,8 +8,8 @@ import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import { appendEntry } from "./audit/append.ts";
 import type { AuditEntry, AuditLog } from "./audit/audit.ts";
-import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
+import { viewerAudit } from "./audit/viewers.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { JoinSource } from "./auth/join-source.ts";
@@ -128,8 +128,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      onInputRefused: (agentId, viewer, session, refusal) =>
-        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
+      ...viewerAudit({ audit, store, logger }),
     },
     recorder(store, logger),
   );

@@ -1,5 +1,5 @@
 /** The viewers of one agent, as lists show them, and what may be done about them: close them, or let one alone type. */
-import type { Connection } from "../sockets/connection.ts";
+import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Viewer } from "../v1/viewer.ts";
 import type { ControlOutcome, ControlWish, ViewerPresence, ViewerSelection } from "./agent-directory.ts";
 import { type Controls, refusalText } from "./control.ts";
@@ -22,14 +22,24 @@ export interface AudienceHost {
   readonly v1: { readonly viewers: ReadonlySet<Viewer> };
 }
 
+/** A viewer took control of a session, or gave it back. */
+export type OnControl = (
+  agentId: string,
+  viewer: ConnectionInfo,
+  session: string,
+  mode: "everybody" | "only",
+) => void;
+
 /** Owned by the room. */
 export class Audience {
   readonly #host: AudienceHost;
+  readonly #onControl: OnControl;
   readonly #sessionsOf: (peer: Peer) => string[];
 
   /** @param sessionsOf the sessions that a v2 viewer is attached to */
-  constructor(host: AudienceHost, sessionsOf: (peer: Peer) => string[]) {
+  constructor(host: AudienceHost, onControl: OnControl, sessionsOf: (peer: Peer) => string[]) {
     this.#host = host;
+    this.#onControl = onControl;
     this.#sessionsOf = sessionsOf;
   }
 
@@ -77,8 +87,10 @@ export class Audience {
     const holder = this.#host.controls.holderOf(session);
     if (!connection.rights.use) return refusalText("read_only", null);
     if (holder && holder.viewer !== id) return `${holder.name} has control, until it is given back`;
+    if (mode === "everybody" && !holder) return null;
     if (mode === "everybody") this.#host.controls.free(session);
     else this.#host.controls.take(session, { viewer: id, name: viewerName(connection.info.principal) });
+    this.#onControl(this.#host.agentId, connection.info, session, mode);
     return null;
   }
 

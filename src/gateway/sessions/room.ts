@@ -16,7 +16,7 @@ import type { Timings } from "../timings.ts";
 import { V1Adapter } from "../v1/adapter.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { Attendance } from "./attendance.ts";
-import { Audience } from "./audience.ts";
+import { Audience, type OnControl } from "./audience.ts";
 import type { KindHost } from "./channel-kind.ts";
 import { Controls, type InputRefusal } from "./control.ts";
 import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
@@ -41,6 +41,7 @@ export interface RoomOptions {
   logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;
+  onControl: OnControl;
   /** A viewer typed where it may not, for the first time. */
   onInputRefused(agentId: string, viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
 }
@@ -81,7 +82,7 @@ export class Room implements KindHost {
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
     this.controls = new Controls(options.timings.sizeGraceMs, (session) => this.#controlChanged(session));
-    this.audience = new Audience(this, (peer) => this.#kinds.attach.sessionsOf(peer));
+    this.audience = new Audience(this, options.onControl, (peer) => this.#kinds.attach.sessionsOf(peer));
     this.viewerIds = new ViewerIds(options.timings.viewerGraceMs);
     this.v1 = new V1Adapter(this, options.timings, logger);
     this.#kinds = kindsFor(this);
