@@ -166,10 +166,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
-    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
-      audit.record({ action: "token.refused", address, details: { reason } }),
-    );
+    const sources = [new SessionSource(store, times), new JoinSource(store), new ShareSource(store)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason, principal) => {
+      const action = principal?.credential.kind === "join" ? "join.refused" : "token.refused";
+      audit.record({ action, principal, address, details: { reason } });
+    });
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
