@@ -69,6 +69,19 @@ describe("rexec audit", () => {
     expect(done[1]?.details).toMatchObject({ cwd: "/", env: "ODD=…", command: "docker-ish -e 'BAR=…'" });
     expect(JSON.stringify(await entries("--limit", "1000"))).not.toContain(SECRET);
     expect(await audit("--limit", "1000")).not.toContain(SECRET);
+    // What a command line holds moves no cursor of its reader.
+    await world.rexec(["exec", "box", "--", "echo", "\x1b]0;evil\x07\u202e\x9b2J"]);
+    for (const form of [[], ["--json"], ["--jsonl"]]) {
+      const text = await until(
+        async () => {
+          const shown = await audit("--action", "exec.finished", ...form);
+          return shown.includes("evil") && shown;
+        },
+        5_000,
+        "the command",
+      );
+      expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    }
   });
 
   test("hides values of exec on a terminal as well", async () => {
