@@ -52,6 +52,13 @@ const main = withHelp(
     },
   }),
   {
+    groups: [
+      ["Sign in", ["login", "logout", "use", "whoami", "passwd", "factors"]],
+      ["Terminals and commands", ["connect", "exec", "sessions", "attach", "kill", "recordings"]],
+      ["Machines", ["ls", "join", "accept", "rm", "rename", "tag", "describe"]],
+      ["Other people", ["grant", "group", "share", "viewers", "control", "kick", "token", "audit"]],
+      ["Programs", ["serve", "admin", "agent"]],
+    ],
     examples: [
       ["rexec login", "Say who you are"],
       ["rexec join create", "Add a machine: prints the line to paste there"],

@@ -6,6 +6,7 @@ import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
+import { LENGTHS } from "../protocol/values.ts";
 import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
@@ -50,7 +51,7 @@ const create = withHelp(
       });
       if (args.json) return writeJson(made);
       say("keep it now: it is shown this once");
-      return writeOut(`${made.token}\n`);
+      return writeOut(`${printable(made.token, LENGTHS.token)}\n`);
     },
   }),
   {
