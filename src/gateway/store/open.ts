@@ -1,6 +1,6 @@
 /** The part of the store that only SQLite needs. A Postgres store would replace this file. */
 
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, lchownSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { errnoOf, RexecError } from "../../lib/errors.ts";
@@ -132,6 +132,7 @@ export async function inspectDatabase(file: string, name = file): Promise<Databa
     throw storeProblem(name, error, "bad_database");
   } finally {
     await sql.close();
+    keepOwner(file);
   }
 }
 
@@ -176,6 +177,13 @@ function prepareFolder(folder: string): void {
   }
   // SQLite gives its -wal and -shm files the mode of the main file.
   privateFile(join(folder, "gateway.db"));
+}
+
+/** What root makes by looking would keep the gateway's own account out. */
+function keepOwner(file: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(file);
+  for (const path of [`${file}-wal`, `${file}-shm`]) if (existsSync(path)) lchownSync(path, uid, gid);
 }
 
 function privateFile(path: string): void {
