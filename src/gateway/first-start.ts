@@ -24,6 +24,7 @@ export async function firstAdministrator(store: Store, audit: AuditLog): Promise
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
   audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
   audit.record(adminTokenEntry(admin));
+  audit.record({ action: "login_link.created", target: admin.username });
   return { token: await adminTokenFor(store, admin), link: (await loginLinkFor(store, admin)).secret };
 }
 
@@ -70,6 +71,7 @@ export function newLoginLink(dataDir: string, reference?: string) {
       const hint = `enable the account first: rexec admin users enable ${user.username}`;
       throw new RexecError(`the user ${user.username} is disabled`, { code: "user_disabled", hint });
     }
+    await appendEntry(store.audits, { action: "login_link.created", target: user.username });
     return { ...(await loginLinkFor(store, user)), username: user.username };
   });
 }
@@ -80,9 +82,8 @@ export function explained(error: unknown, dataDir: string): unknown {
   return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
 }
 
-// --- internal ---
-
-async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
+/** Works on the data of a gateway that may be running. @throws RexecError `no_admin` where there is none, or as `openStore` */
+export async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
   if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
   const store = await openStore(dataDir, false);
   try {
@@ -93,6 +94,8 @@ async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>):
     await store.close();
   }
 }
+
+// --- internal ---
 
 function adminTokenEntry({ username }: UserRow): AuditEntry {
   return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };

@@ -1,13 +1,12 @@
 /** Puts the gateway together, starts it and stops it. */
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import type { AuditLog } from "./audit/audit.ts";
-import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
@@ -23,8 +22,10 @@ import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import type { ListenerOptions, SocketTools } from "./listener.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { type RecordingService, type RecordingSettings, startRecordings } from "./recordings/start.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -33,15 +34,21 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import type { OidcProvider } from "./sign-in/oidc-provider.ts";
+import { OidcSignIn } from "./sign-in/oidc-sign-in.ts";
+import { PasskeySignIn } from "./sign-in/passkeys.ts";
+import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+import type { TlsFiles } from "./tls/tls-pair.ts";
+import { TlsReload } from "./tls/tls-reload.ts";
 
 export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
-export interface GatewayOptions {
+export interface GatewayOptions extends RecordingSettings {
   /** Address to listen on; default 127.0.0.1. */
   host?: string | undefined;
   /** Default 8080; 0 for any free one. */
@@ -50,8 +57,11 @@ export interface GatewayOptions {
   dataDir: string;
   /** The URL that agents and viewers use, if requests do not show it (behind a proxy). */
   publicUrl?: string | undefined;
-  /** Paths of PEM files. */
-  tls?: { cert: string; key: string } | undefined;
+  /** They are followed: new connections get a renewed certificate. */
+  tls?: TlsFiles | undefined;
+  /** A socket that listens already, in place of `host` and `port`; it needs `sockets`. */
+  inherited?: (NonNullable<ListenerOptions["inherited"]> & { readonly host: string }) | undefined;
+  sockets?: SocketTools | undefined;
   /** Folders to look for the agent's executables in; the first one that has any is served. */
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
@@ -65,6 +75,8 @@ export interface GatewayOptions {
   failedLogins?: RateLimitOptions | undefined;
   /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
   deviceFlow?: Partial<DeviceFlowLimits> | undefined;
+  /** The identity provider that users may sign in at. */
+  oidc?: OidcProvider | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -99,6 +111,8 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
@@ -111,13 +125,17 @@ export interface Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, host = "127.0.0.1", port = 8080 } = options;
   const timings = { ...TIMINGS, ...options.timings };
-  const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
   const auditing = startAudit(store, options.dataDir, logger, options.audit);
   const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const recordings = await startRecordings({ ...options, store, audit }).catch(async (error: unknown) => {
+    await auditing.close();
+    await store.close();
+    throw error;
+  });
   const quotas = { ...QUOTAS, ...options.quotas };
   const hub = new Hub(
     {
@@ -126,14 +144,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       scrollback,
       screens,
       snapshots: new SnapshotBudget(),
+      recordings: recordings.making,
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      onInputRefused: (agentId, viewer, session, refusal) =>
-        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
+      audit,
     },
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  recordings.follow(directory);
+  let tls: TlsReload | null = null;
   auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
@@ -146,10 +166,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
-    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
-      audit.record({ action: "token.refused", address, details: { reason } }),
-    );
+    const sources = [new SessionSource(store, times), new JoinSource(store), new ShareSource(store)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason, principal) => {
+      const action = principal?.credential.kind === "join" ? "join.refused" : "token.refused";
+      audit.record({ action, principal, address, details: { reason } });
+    });
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
@@ -161,10 +182,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       audit,
       operations,
       quotas,
+      recordings,
       signIn,
       passwords,
       auditTail: auditing.tail,
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
+      secondFactor: new SecondFactor(store),
+      passkeys: new PasskeySignIn(store),
+      oidc: options.oidc ? new OidcSignIn(options.oidc, { store, directory, audit, logger }) : null,
       downloads,
       logger,
     });
@@ -172,10 +197,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
     const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
+    const { inherited } = options;
+    tls = options.tls ? followTls(options.tls, timings, logger, () => server.renew()) : null;
     const server = startServer({
       host,
       port,
-      tls,
+      tls: () => tls?.current ?? null,
+      inherited,
+      tools: options.sockets,
       app,
       connections: hub.connections,
       logger,
@@ -183,7 +212,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         directory,
         admissions: hub.admissions,
-        acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
+        acceptor: new SocketAcceptor({ hub, feed, timings, logger, audit }),
         feed,
         audit,
         authenticator,
@@ -201,10 +230,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
+      audit,
       logger,
       afterMs: timings.ephemeralMs,
     });
-    const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
+    const url = `${tls ? "https" : "http"}://${reachable(inherited?.host ?? host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
       url,
@@ -214,12 +244,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      reloadTls: () => tls?.reload(),
       operations,
       stop() {
         operations.stop();
+        tls?.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, timings.stopMs)
+        stopping ??= stop(server, hub, recordings, timings.stopMs)
           .then(() => auditing.close())
           .finally(() => store.close());
         screens.stop();
@@ -227,9 +259,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
     };
   } catch (error) {
+    tls?.stop();
     feed.stop();
     operations.stop();
     hub.stop();
+    await recordings.stop();
     await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
@@ -248,21 +282,9 @@ async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: S
   }
 }
 
-/** Bun names no file when it cannot read one. */
-function readableTls({ cert, key }: { cert: string; key: string }) {
-  for (const path of [cert, key]) {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch (error) {
-      const hint = "--tls-cert and --tls-key are paths of PEM files that this user may read";
-      throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
-        code: "bad_tls",
-        hint,
-        cause: error,
-      });
-    }
-  }
-  return { cert: Bun.file(cert), key: Bun.file(key) };
+function followTls(files: TlsFiles, timings: Timings, logger: Logger, apply: () => void): TlsReload {
+  const { tlsPollMs: pollMs, tlsSettleMs: settleMs } = timings;
+  return new TlsReload({ files, apply, logger, pollMs, settleMs });
 }
 
 function hasDownloads(folder: string): boolean {
@@ -312,10 +334,17 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
+async function stop(
+  server: ReturnType<typeof startServer>,
+  hub: Hub,
+  recordings: RecordingService,
+  limitMs: number,
+): Promise<void> {
+  const recorded = recordings.stop();
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
+  await Promise.race([recorded, limit]); // a disk that hangs holds no gateway
 }

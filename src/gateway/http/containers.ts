@@ -54,6 +54,9 @@ export const containerRoutes: readonly Route[] = [
     async handle(call) {
       const agent = agentOf(call);
       await (await call.deps.directory.link(agent.id))?.stopShells();
+      const { c, deps, principal } = call;
+      const stopped = { action: "session.killed", principal, address: c.env.address, target: "all shells" };
+      deps.audit.record({ ...stopped, agent });
       const message = "all shells were told to end";
       return call.c.json({ id: containerId(agent.id), status: "stopped", message });
     },

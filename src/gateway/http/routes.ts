@@ -6,11 +6,17 @@ import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
+import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
 import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
+import { factorPageRoutes } from "./pages/factor-routes.ts";
+import { oidcRoutes } from "./pages/oidc-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { passkeyRoutes } from "./passkeys.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -28,10 +34,16 @@ const DECLARED: readonly Route[] = [
   ...containerRoutes,
   ...descriptionRoutes,
   ...deviceRoutes,
+  ...factorPageRoutes,
+  ...factorRoutes,
   ...inviteRoutes,
   ...joinRoutes,
+  ...oidcRoutes,
   ...operationsRoutes,
   ...pageRoutes,
+  ...passkeyRoutes,
+  ...recordingPolicyRoutes,
+  ...recordingRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,

@@ -29,6 +29,9 @@ export const sessionRoutes: readonly Route[] = [
       if (!sessions.some(({ session, ended_at }) => session === name && ended_at === null))
         throw new ApiError(404, "session_not_found", "no such session is running");
       await link.kill(name);
+      const { c, deps, principal } = call;
+      const killed = { action: "session.killed", principal, address: c.env.address, session: name };
+      deps.audit.record({ ...killed, agent: agentOf(call) });
       return call.c.json({ message: "session ended" });
     },
   }),

@@ -3,11 +3,13 @@ import type { Context } from "hono";
 import { acceptInviteBody, linkSignInBody, signedInBody, signInBody } from "../../protocol/http-users.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { noSessionCookie, sessionCookie, sessionCookieFor } from "../auth/session-cookie.ts";
+import { sessionCredential } from "../auth/session-source.ts";
 import type { SignInMethod, SignInSessionRow } from "../store/sign-in-sessions.ts";
 import type { UserRow } from "../store/users.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiDeps, Env } from "./context.ts";
 import { type Route, route } from "./route.ts";
+import { SECOND_STEP_MS, secondStep } from "./second-step.ts";
 import { sessionView, userView } from "./user-view.ts";
 
 export const signInRoutes: readonly Route[] = [
@@ -15,11 +17,13 @@ export const signInRoutes: readonly Route[] = [
     method: "POST",
     path: "/api/sign-in",
     action: "public",
-    summary: "Sign in by user name and password; the answer sets a cookie",
+    summary: "Sign in by user name and password; the answer sets a cookie, or asks for a second factor (202)",
     body: signInBody,
     answer: signedInBody,
     async handle({ c, deps, body }) {
       const user = await proveByPassword(c, deps, body.username, body.password);
+      const step = await secondStep(deps, user);
+      if (step !== null) return c.json({ step, expires_in: SECOND_STEP_MS / 1000 }, 202);
       return signedIn(c, deps, user, "password");
     },
   }),
@@ -107,12 +111,8 @@ export async function openSession(
   const { headers } = c.req.raw;
   const from = { address, userAgent: headers.get("user-agent") ?? "" };
   const { session, secret } = await signIn.open(user, method, from, sessionCookie(headers, publicUrl));
-  audit.record({
-    action: "sign_in",
-    address,
-    target: user.username,
-    details: { method, session: session.id },
-  });
+  const principal = { user, credential: sessionCredential(session) };
+  audit.record({ action: "sign_in", principal, address, target: user.username, details: { method } });
   return { session, cookie: sessionCookieFor(secret, publicUrl, Math.ceil(signIn.times.absoluteMs / 1000)) };
 }
 
@@ -121,12 +121,14 @@ export async function signOut(c: Context<Env>, { signIn, audit }: ApiDeps): Prom
   requireOwnPage(c.req.raw.headers, c.env);
   const secret = sessionCookie(c.req.raw.headers, c.env.publicUrl);
   const ended = secret === null ? null : await signIn.endBySecret(secret);
-  if (ended) audit.record({ action: "sign_out", address: c.env.address, target: ended.username });
+  if (!ended) return;
+  const { user, session } = ended;
+  const principal = { user, credential: sessionCredential(session) };
+  audit.record({ action: "sign_out", principal, address: c.env.address, target: user.username });
 }
 
-// --- internal ---
-
-async function signedIn(
+/** Opens a session, and answers with it. As `openSession`. */
+export async function signedIn(
   c: Context<Env>,
   deps: ApiDeps,
   user: UserRow,
@@ -138,9 +140,29 @@ async function signedIn(
   return c.json({ user: userView(user), session: sessionView(session, session.id) }, status);
 }
 
+/**
+ * Writes a refused sign-in into the audit.
+ * @param username as it was given; empty where none was. One of no user is left out: it may be a password
+ */
+export async function recordFailure(
+  c: Context<Env>,
+  { audit, store }: Pick<ApiDeps, "audit" | "store">,
+  method: SignInMethod | "second_factor",
+  username: string,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof ApiError)) return;
+  const name = username.trim().toLowerCase();
+  const target = name ? (await store.users.byName(name))?.username : undefined;
+  const details = { method, reason: error.code };
+  audit.record({ action: "sign_in_failed", address: c.env.address, target, details });
+}
+
+// --- internal ---
+
 async function prove(
   c: Context<Env>,
-  { audit }: ApiDeps,
+  deps: ApiDeps,
   method: SignInMethod,
   username: string,
   work: () => Promise<UserRow>,
@@ -149,11 +171,7 @@ async function prove(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApiError) {
-      const target = username.slice(0, 64) || undefined;
-      const details = { method, reason: error.code };
-      audit.record({ action: "sign_in_failed", address: c.env.address, target, details });
-    }
+    await recordFailure(c, deps, method, username, error);
     throw error;
   }
 }

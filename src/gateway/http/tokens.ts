@@ -93,7 +93,7 @@ export const tokenRoutes: readonly Route[] = [
           `${owner} has ${most} tokens, and may have no more: revoke one`,
         );
       }
-      const details = { scopes: scopes.join(" "), expires: token.expires_at };
+      const details = { id: token.id, scopes: scopes.join(" "), expires: token.expires_at };
       deps.audit.record({
         action: "token.created",
         principal,
@@ -119,7 +119,13 @@ export const tokenRoutes: readonly Route[] = [
         throw new ApiError(403, "not_yours", "this token belongs to someone else");
       await deps.store.tokens.revoke(token.id);
       await deps.directory.publish({ type: "credential_revoked", id: token.id });
-      deps.audit.record({ action: "token.revoked", principal, address: c.env.address, target: token.name });
+      deps.audit.record({
+        action: "token.revoked",
+        principal,
+        address: c.env.address,
+        target: token.name,
+        details: { id: token.id },
+      });
       return c.json({ message: "token revoked" });
     },
   }),

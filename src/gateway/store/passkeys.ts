@@ -82,6 +82,14 @@ export class Passkeys {
     return Array.isArray(rows) && rows.length === 1;
   }
 
+  /** Deletes all passkeys of the user. @returns how many */
+  async removeAll(userId: string): Promise<number> {
+    const rows = await this.#database.run(
+      (sql) => sql`DELETE FROM passkeys WHERE user_id = ${userId} RETURNING id`,
+    );
+    return z.array(z.unknown()).parse(rows).length;
+  }
+
   /** Deletes a passkey of the user. Null where there is none of that id. */
   async remove(userId: string, id: string): Promise<PasskeyRow | null> {
     const rows = await this.#database.run(
