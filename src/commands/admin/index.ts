@@ -10,6 +10,7 @@ export const adminCommand = withHelp(
       audit: () => import("./audit.ts").then((module) => module.auditCommand),
       backup: () => import("./backup.ts").then((module) => module.backupCommand),
       doctor: () => import("./doctor.ts").then((module) => module.doctorCommand),
+      tokens: () => import("./tokens.ts").then((module) => module.tokensCommand),
       restore: () => import("./restore.ts").then((module) => module.restoreCommand),
     },
   }),
