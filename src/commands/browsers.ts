@@ -10,7 +10,7 @@ import { counted } from "../lib/count.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
-import { defineCommand, globalArgs, say, withHelp, writeJson, writeOut } from "./_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
 const ls = withHelp(
@@ -69,7 +69,6 @@ const end = withHelp(
 export const browsersCommand = withHelp(
   defineCommand({
     meta: { name: "browsers", description: "See where you are signed in with a browser, and sign out" },
-    args: globalArgs,
     subCommands: { ls, end },
   }),
   {
