@@ -1,4 +1,5 @@
 /** `rexec admin users`: the accounts of a gateway, over its API. */
+import { resetFactors } from "../../client/factors.ts";
 import { LONGEST_CELL, renderTable } from "../../client/table.ts";
 import { changeUser, createUser, listUsers, removeUser, setPassword } from "../../client/users.ts";
 import { counted } from "../../lib/count.ts";
@@ -130,6 +131,22 @@ const passwd = withHelp(
   },
 );
 
+const resetting = withHelp(
+  defineCommand({
+    meta: { name: "reset-factors", description: "Remove the authenticator app and passkeys of a user" },
+    args: { user: userArg, ...serverArgs },
+    async run({ args }) {
+      await resetFactors(currentServer(args), args.user);
+      say(`${args.user} has no second factor and no passkeys any more`);
+      return 0;
+    },
+  }),
+  {
+    examples: [["rexec admin users reset-factors ada", "ada has lost the phone"]],
+    notes: ["The password stays and is enough from then on: make sure that the user is the one who asks."],
+  },
+);
+
 /** A command that changes one thing. */
 function changing(
   name: string,
@@ -161,6 +178,7 @@ export const usersCommand = withHelp(
       invite,
       invites,
       uninvite,
+      "reset-factors": resetting,
       disable: changing(
         "disable",
         "Lock a user out; their sessions and terminals end",
