@@ -21,6 +21,7 @@ const main = withHelp(
       login: () => import("./commands/login.ts").then((module) => module.loginCommand),
       logout: () => import("./commands/logout.ts").then((module) => module.logoutCommand),
       use: () => import("./commands/use.ts").then((module) => module.useCommand),
+      browsers: () => import("./commands/browsers.ts").then((module) => module.browsersCommand),
       passwd: () => import("./commands/passwd.ts").then((module) => module.passwdCommand),
       factors: () => import("./commands/factors.ts").then((module) => module.factorsCommand),
       whoami: () => import("./commands/whoami.ts").then((module) => module.whoamiCommand),

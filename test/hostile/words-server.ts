@@ -80,6 +80,22 @@ export class WordsServer implements AsyncDisposable {
         agentOf(`box${name}`, AGENT_ID, this.#manner.online),
       ];
     }
+    if (pathname.startsWith("/api/account/sessions")) {
+      const browser = {
+        method: NASTY,
+        address: NASTY,
+        user_agent: NASTY,
+        created_at: NASTY,
+        last_seen_at: NASTY,
+      };
+      return {
+        ended: 1,
+        sessions: [
+          { id: `evil${NASTY}`, ...browser },
+          { id: "22222222", ...browser },
+        ],
+      };
+    }
     if (pathname.endsWith("/sessions"))
       return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
     if (pathname.endsWith("/shares") && request.method === "GET") return { shares: [shareOf()] };

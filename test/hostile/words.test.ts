@@ -37,6 +37,7 @@ const LINES: Record<string, readonly string[][] | null> = {
   logout: [["--revoke"]],
   use: null,
   passwd: [[]],
+  browsers: [["ls"], ["ls", "--json"], ["end", "evil"], ["end", "22222222"], ["end", "--all"]],
   admin: [
     ["users", "ls"],
     ["users", "ls", "--json"],
