@@ -39,6 +39,7 @@ const main = withHelp(
       token: () => import("./commands/token.ts").then((module) => module.tokenCommand),
       grant: () => import("./commands/grant.ts").then((module) => module.grantCommand),
       group: () => import("./commands/group.ts").then((module) => module.groupCommand),
+      audit: () => import("./commands/audit.ts").then((module) => module.auditCommand),
       serve: () => import("./commands/serve.ts").then((module) => module.serveCommand),
       admin: () => import("./commands/admin/index.ts").then((module) => module.adminCommand),
       agent,

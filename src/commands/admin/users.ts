@@ -52,7 +52,7 @@ const add = withHelp(
       name: { type: "string", valueHint: "NAME", description: "Their name (default the user name)" },
       email: { type: "string", valueHint: "ADDRESS", description: "Their e-mail address" },
       admin: { type: "boolean", description: "Make them an administrator" },
-      "no-password": {
+      passwordless: {
         type: "boolean",
         description: "Without a password: they sign in by a login link or a provider",
       },
@@ -61,7 +61,7 @@ const add = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const password = args["no-password"] ? undefined : await newPassword(`for ${args.user}`);
+      const password = args.passwordless ? undefined : await newPassword(`for ${args.user}`);
       const { name, email, admin = false } = args;
       const user = await createUser(server, { username: args.user, name, email, admin, password });
       if (args.json) return writeJson(user);
@@ -72,7 +72,7 @@ const add = withHelp(
   {
     examples: [
       ["rexec admin users add ada", "Asks for the password"],
-      ["rexec admin users add ada --no-password", "Then: rexec admin login-link ada"],
+      ["rexec admin users add ada --passwordless", "Then: rexec admin login-link ada"],
     ],
   },
 );

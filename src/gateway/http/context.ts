@@ -14,6 +14,7 @@ import { sessionCookie } from "../auth/session-cookie.ts";
 import type { SignIn } from "../auth/sign-in.ts";
 import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
+import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
 import type { OidcSignIn } from "../sign-in/oidc-sign-in.ts";
@@ -37,6 +38,7 @@ export interface ApiDeps {
   operations: Operations;
   auditTail: AuditTail;
   quotas: Quotas;
+  recordings: RecordingService;
   signIn: SignIn;
   passwords: Passwords;
   deviceFlow: DeviceFlow;

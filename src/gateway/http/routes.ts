@@ -15,6 +15,8 @@ import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { oidcRoutes } from "./pages/oidc-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { passkeyRoutes } from "./passkeys.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -40,6 +42,8 @@ const DECLARED: readonly Route[] = [
   ...operationsRoutes,
   ...pageRoutes,
   ...passkeyRoutes,
+  ...recordingPolicyRoutes,
+  ...recordingRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,

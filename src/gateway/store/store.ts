@@ -13,6 +13,8 @@ import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { Passkeys } from "./passkeys.ts";
 import { storeProblem } from "./problems.ts";
+import { RecordingPolicies } from "./recording-policies.ts";
+import { RecordingRows } from "./recordings.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
 import { SignInSteps } from "./sign-in-steps.ts";
@@ -32,6 +34,8 @@ export interface Store {
   readonly oidcIdentities: OidcIdentities;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly recordings: RecordingRows;
+  readonly recordingPolicies: RecordingPolicies;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
   readonly joins: Joins;
@@ -70,6 +74,8 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     oidcIdentities: new OidcIdentities(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    recordings: new RecordingRows(opened.database),
+    recordingPolicies: new RecordingPolicies(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
     joins: new Joins(opened.database),
