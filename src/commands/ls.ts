@@ -1,6 +1,5 @@
 import { listAgents, type Server } from "../client/api.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
-import { counted } from "../lib/count.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
@@ -65,7 +64,8 @@ async function listWaiting(server: Server): Promise<Agent[]> {
 /** For a person, who may wonder where a machine is. */
 async function tellWaiting(server: Server): Promise<void> {
   const { length } = await listWaiting(server).catch(() => []);
-  if (length > 0) say(`${counted(length, "machine")} to be accepted: rexec ls --pending`);
+  const wait = length === 1 ? "1 machine waits" : `${length} machines wait`;
+  if (length > 0) say(`${wait} to be accepted: rexec ls --pending`);
 }
 
 /** As the API tells it; what another server leaves out or writes otherwise is made the same. */

@@ -10,6 +10,7 @@ import { SETTINGS } from "../gateway/config/settings.ts";
 import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { rememberUrl } from "../gateway/known-url.ts";
+import { bucketKeys } from "../gateway/recordings/bucket.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
@@ -18,6 +19,7 @@ import { VERSION } from "../lib/version.ts";
 import { isHungUp } from "../pty/libc.ts";
 import { inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
+import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
@@ -67,9 +69,11 @@ export const serveCommand = withHelp(
       const host = inherited?.host ?? config.get(SETTINGS.host);
       const gateway = await createGateway({
         ...options,
+        audit: { ...options.audit, datagram: unixDatagram },
         sockets: { listenOn, keepSocket },
         inherited,
         downloads,
+        bucketKeys: bucketKeys(process.env),
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });
