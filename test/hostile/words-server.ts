@@ -82,6 +82,12 @@ export class WordsServer implements AsyncDisposable {
     }
     if (pathname.endsWith("/sessions"))
       return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
+    if (pathname.endsWith("/shares") && request.method === "GET") return { shares: [shareOf()] };
+    if (pathname.endsWith("/shares")) return { ...shareOf(), token: NASTY, link: NASTY };
+    if (pathname === "/api/share") return shareOf();
+    if (pathname.endsWith("/viewers")) return { viewers: [viewerOf()] };
+    if (pathname.endsWith("/control")) return { mode: "only", name: NASTY };
+    if (pathname.endsWith("/kick")) return { closed: 1, revoked: 1, kept: 1 };
     if (pathname === "/api/agents/register") {
       return { id: AGENT_ID, name: NASTY, token: `rexec_${"ab".repeat(32)}`, warning: NASTY };
     }
@@ -112,6 +118,35 @@ export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMes
 }
 
 // --- internal ---
+
+function shareOf() {
+  return {
+    id: NASTY,
+    name: NASTY,
+    level: "view",
+    session: NASTY,
+    agent: { id: AGENT_ID, name: NASTY },
+    by: NASTY,
+    state: NASTY,
+    created_at: NASTY,
+    expires_at: NASTY,
+    last_used_at: NASTY,
+    uses: 3,
+  };
+}
+
+function viewerOf() {
+  return {
+    id: NASTY,
+    user: NASTY,
+    address: NASTY,
+    since: NASTY,
+    protocol: NASTY,
+    access: NASTY,
+    sessions: [NASTY],
+    controls: [],
+  };
+}
 
 function agentOf(name: string, id: string, online = true) {
   return {

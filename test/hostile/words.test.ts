@@ -52,7 +52,13 @@ const LINES: Record<string, readonly string[][] | null> = {
   ],
   whoami: [[], ["--json"]],
   ls: [[], ["--json"], ["--tag", "none"]],
-  connect: [["box"], ["evil"], ["nothing-like-it"], ["box", "--session", "x"]],
+  connect: [
+    ["--share", `rexec_share_${"cd".repeat(32)}`],
+    ["box"],
+    ["evil"],
+    ["nothing-like-it"],
+    ["box", "--session", "x"],
+  ],
   exec: [
     ["box", "--", "true"],
     ["box", "--json", "--", "true"],
@@ -70,6 +76,23 @@ const LINES: Record<string, readonly string[][] | null> = {
     ["box", "evil", "--yes"],
     ["box", `${NASTY}2`, "--yes"],
     ["box", "main"],
+  ],
+  share: [
+    ["main", "--agent", "box"],
+    ["main", "--agent", "box", "--json"],
+    ["ls"],
+    ["ls", "--json"],
+    ["rm", NASTY],
+  ],
+  viewers: [[], ["box"], ["--json"]],
+  control: [
+    ["main", "take", "--agent", "box"],
+    ["main", "take", "--agent", "box", "--viewer", "nothing"],
+    ["evil", "free"],
+  ],
+  kick: [
+    [NASTY, "--agent", "box", "--revoke"],
+    ["nothing", "--agent", "box"],
   ],
   serve: null,
   agent: null,
