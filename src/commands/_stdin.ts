@@ -53,9 +53,17 @@ export async function* awaitedStdin(hint: string): AsyncGenerator<Uint8Array> {
 
 /** The first line of a piped stdin, trimmed; empty where there is none. */
 export async function secretFromPipe(what: string): Promise<string> {
+  return (await linesFromPipe(what))[0] ?? "";
+}
+
+/** The lines of a piped stdin, trimmed. */
+export async function linesFromPipe(what: string): Promise<string[]> {
   const tooLarge = () => new RexecError(`${what} on stdin is far too long`, { code: "bad_secret" });
   const bytes = await readAll(awaitedStdin(`waiting for ${what} on stdin`), LONGEST_SECRET, tooLarge);
-  return (Buffer.from(bytes).toString("utf8").split("\n", 1)[0] ?? "").trim();
+  return Buffer.from(bytes)
+    .toString("utf8")
+    .split("\n")
+    .map((line) => line.trim());
 }
 
 /**

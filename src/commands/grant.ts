@@ -1,11 +1,12 @@
 /** `rexec grant`: who else may look at your machines, use or manage them. */
 import { listAgents } from "../client/api.ts";
 import { pickAgent } from "../client/resolve.ts";
-import { createGrant, type Grant, listGrants, removeGrant } from "../client/rights.ts";
+import { createGrant, listGrants, removeGrant } from "../client/rights.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
-import { defineCommand, globalArgs, say, withHelp, writeJson, writeOut } from "./_cli.ts";
+import type { Grant } from "../protocol/http-access.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
 const LEVELS = ["view", "use", "manage"];
@@ -97,7 +98,6 @@ const rm = withHelp(
 export const grantCommand = withHelp(
   defineCommand({
     meta: { name: "grant", description: "Let other users see, use or manage machines" },
-    args: globalArgs,
     subCommands: { add, ls, rm },
   }),
   { examples: [["rexec grant add web-1 use --user ada", "Ada may open terminals on web-1"]] },

@@ -2,7 +2,7 @@
 import { addMember, createGroup, listGroups, removeGroup, removeMember } from "../client/rights.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { printable } from "../lib/printable.ts";
-import { defineCommand, globalArgs, say, withHelp, writeJson, writeOut } from "./_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
 const groupArg = {
@@ -100,7 +100,6 @@ const remove = withHelp(
 export const groupCommand = withHelp(
   defineCommand({
     meta: { name: "group", description: "Groups of users, for rights (administrators)" },
-    args: globalArgs,
     subCommands: { create, ls, add, remove, rm },
   }),
   { examples: [["rexec group create ops && rexec group add ops ada", "Make one, and put Ada into it"]] },

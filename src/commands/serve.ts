@@ -1,18 +1,25 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { keepAdminToken } from "../gateway/admin-token-file.ts";
+import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
+import { backUp } from "../gateway/backup/database-copy.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
 import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
 import { SETTINGS } from "../gateway/config/settings.ts";
-import { createGateway, type Gateway, newAdminToken } from "../gateway/gateway.ts";
-import { backUp } from "../gateway/store/backup.ts";
+import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { rememberUrl } from "../gateway/known-url.ts";
+import { bucketKeys } from "../gateway/recordings/bucket.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
+import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
+import { isHungUp } from "../pty/libc.ts";
+import { inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
+import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
@@ -58,28 +65,34 @@ export const serveCommand = withHelp(
       const logger = loggerOf(config);
       for (const warning of config.warnings) logger.warn(warning);
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
+      const inherited = inheritedSocket(process.env) ?? undefined;
+      const host = inherited?.host ?? config.get(SETTINGS.host);
       const gateway = await createGateway({
         ...options,
+        audit: { ...options.audit, datagram: unixDatagram },
+        sockets: { listenOn, keepSocket },
+        inherited,
         downloads,
+        bucketKeys: bucketKeys(process.env),
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });
       surviveFaults(logger);
-      const signal = nextSignal();
-      const shared = sharedUrl(gateway, config.get(SETTINGS.host), options.publicUrl !== undefined);
+      const signal = nextSignal(() => gateway.reloadTls());
+      const shared = sharedUrl(gateway, host, options.publicUrl !== undefined);
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
       if (!gateway.downloads) {
         logger.warn(
           "no agent executables to hand out (bun run build makes them, --downloads names their folder)",
         );
       }
-      const host = config.get(SETTINGS.host);
       if (!options.tls && !isLoopback(host.toLowerCase()) && !gateway.publicUrl.startsWith("https:")) {
         logger.warn(
           `listening on ${host} without TLS: tokens and keystrokes can be read on the way. Give --tls-cert and --tls-key, or put a TLS proxy in front and name it with --public-url`,
         );
       }
-      const words = firstWords(shared, gateway.adminToken, dataDir, logger);
+      rememberUrl(dataDir, shared, logger);
+      const words = firstWords(shared, gateway, dataDir, logger);
       // A collector of JSON lines gets nothing else.
       if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
       else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
@@ -109,6 +122,7 @@ export const serveCommand = withHelp(
       "Each setting is also a variable, REXEC_SERVE_PUBLIC_URL for --public-url, and a key of the YAML file: options count before " +
         "variables, these before the file. --print-config shows all of them.",
       "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
+      "A renewed certificate is taken over by itself, and at SIGHUP: new connections get it, open ones stay.",
     ],
   },
 );
@@ -128,8 +142,12 @@ async function writeBackup(dataDir: string, given: string): Promise<number> {
   return 0;
 }
 
-/** The first SIGINT or SIGTERM; the second one ends the process on the spot. */
-function nextSignal(): Promise<NodeJS.Signals> {
+/**
+ * The first SIGINT or SIGTERM, or SIGHUP of a terminal that was closed; the second one ends the process on the spot.
+ * @param reload for SIGHUP otherwise
+ */
+function nextSignal(reload: () => void): Promise<NodeJS.Signals> {
+  const terminals = [0, 1, 2].filter(isTerminal);
   const { promise, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   let asked = false;
   const take = (name: NodeJS.Signals, number: number) => {
@@ -139,15 +157,18 @@ function nextSignal(): Promise<NodeJS.Signals> {
   };
   process.on("SIGINT", () => take("SIGINT", 2));
   process.on("SIGTERM", () => take("SIGTERM", 15));
+  process.on("SIGHUP", () => (terminals.some(isHungUp) ? take("SIGHUP", 1) : reload()));
   return promise;
 }
 
 /** A token is shown to a terminal alone: what a service prints is kept in a journal. */
-function firstWords(url: string, token: string | null, dataDir: string, logger: Logger): string {
-  if (token === null) return greeting(url);
-  if (process.stdout.isTTY) return welcome(url, token);
+function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logger): string {
+  const { adminToken: token, loginLink } = gateway;
+  if (token === null || loginLink === null) return greeting(url);
+  const link = loginLinkUrl(url, loginLink);
+  if (process.stdout.isTTY) return welcome(url, token, link);
   try {
-    return welcomeWithFile(url, keepAdminToken(dataDir, token));
+    return welcomeWithFile(url, keepAdminToken(dataDir, token), keepLoginLink(dataDir, link));
   } catch (error) {
     if (!(error instanceof RexecError)) throw error;
     logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);

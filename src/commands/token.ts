@@ -6,7 +6,7 @@ import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
-import { defineCommand, globalArgs, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
+import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 
 type Listed = Awaited<ReturnType<typeof listTokens>>[number];
@@ -114,7 +114,6 @@ const revoke = withHelp(
 export const tokenCommand = withHelp(
   defineCommand({
     meta: { name: "token", description: "Make, list and revoke API tokens" },
-    args: globalArgs,
     subCommands: { create, ls, revoke },
   }),
   { examples: [["rexec token create ci --scope exec", "A token that runs commands, and nothing else"]] },

@@ -1,4 +1,4 @@
-/** The file of the first administrator's token, for a start without a terminal. Only its owner can read it. */
+/** Files of the first administrator's secrets, for a start without a terminal. Only their owner can read them. */
 import { closeSync, constants, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, RexecError } from "../lib/errors.ts";
@@ -10,12 +10,29 @@ import { messageOf, RexecError } from "../lib/errors.ts";
  * @throws RexecError `token_not_kept`
  */
 export function keepAdminToken(dataDir: string, token: string): string {
-  const path = join(dataDir, "admin-token");
-  const temporary = join(dataDir, `.admin-token.${crypto.randomUUID()}`);
+  return keep(dataDir, "admin-token", token, {
+    what: "the administrator's token",
+    hint: "make another one: rexec serve --new-admin-token (with the same --data)",
+  });
+}
+
+/** As `keepAdminToken`, of the address of a login link: the file `login-link`. @throws RexecError `token_not_kept` */
+export function keepLoginLink(dataDir: string, url: string): string {
+  return keep(dataDir, "login-link", url, {
+    what: "the login link",
+    hint: "make another one: rexec admin login-link (with the same --data)",
+  });
+}
+
+// --- internal ---
+
+function keep(dataDir: string, name: string, secret: string, { what, hint }: { what: string; hint: string }) {
+  const path = join(dataDir, name);
+  const temporary = join(dataDir, `.${name}.${crypto.randomUUID()}`);
   try {
     const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      writeSync(fd, `${token}\n`);
+      writeSync(fd, `${secret}\n`);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -24,15 +41,13 @@ export function keepAdminToken(dataDir: string, token: string): string {
     return path;
   } catch (error) {
     removeQuietly(temporary);
-    throw new RexecError(`cannot keep the administrator's token in ${path}: ${messageOf(error)}`, {
+    throw new RexecError(`cannot keep ${what} in ${path}: ${messageOf(error)}`, {
       code: "token_not_kept",
-      hint: "make another one: rexec serve --new-admin-token (with the same --data)",
+      hint,
       cause: error,
     });
   }
 }
-
-// --- internal ---
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 

@@ -1,15 +1,13 @@
 /** Puts the gateway together, starts it and stops it. */
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, RexecError } from "../lib/errors.ts";
+import { messageOf } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
 import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
-import { appendEntry } from "./audit/append.ts";
-import type { AuditEntry, AuditLog } from "./audit/audit.ts";
+import type { AuditLog } from "./audit/audit.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
-import { viewerAudit } from "./audit/viewers.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { JoinSource } from "./auth/join-source.ts";
@@ -18,14 +16,16 @@ import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
 import { ShareSource } from "./auth/share-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
-import { makeToken } from "./auth/token.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
+import { explained, firstAdministrator } from "./first-start.ts";
 import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
 import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
+import type { ListenerOptions, SocketTools } from "./listener.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { type RecordingService, type RecordingSettings, startRecordings } from "./recordings/start.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -34,16 +34,19 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import { PasskeySignIn } from "./sign-in/passkeys.ts";
+import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
-import { isDatabaseError } from "./store/open.ts";
-import { storeProblem } from "./store/problems.ts";
 import { openStore, type Store } from "./store/store.ts";
-import type { UserRow } from "./store/users.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
+import type { TlsFiles } from "./tls/tls-pair.ts";
+import { TlsReload } from "./tls/tls-reload.ts";
+
+export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
-export interface GatewayOptions {
+export interface GatewayOptions extends RecordingSettings {
   /** Address to listen on; default 127.0.0.1. */
   host?: string | undefined;
   /** Default 8080; 0 for any free one. */
@@ -52,8 +55,11 @@ export interface GatewayOptions {
   dataDir: string;
   /** The URL that agents and viewers use, if requests do not show it (behind a proxy). */
   publicUrl?: string | undefined;
-  /** Paths of PEM files. */
-  tls?: { cert: string; key: string } | undefined;
+  /** They are followed: new connections get a renewed certificate. */
+  tls?: TlsFiles | undefined;
+  /** A socket that listens already, in place of `host` and `port`; it needs `sockets`. */
+  inherited?: (NonNullable<ListenerOptions["inherited"]> & { readonly host: string }) | undefined;
+  sockets?: SocketTools | undefined;
   /** Folders to look for the agent's executables in; the first one that has any is served. */
   downloads?: readonly string[] | undefined;
   /** Origins of web pages that may open terminals, beside the gateway's own. */
@@ -94,11 +100,15 @@ export interface Gateway {
   readonly publicUrl: string;
   /** The first administrator's token; null but on the very first start. */
   readonly adminToken: string | null;
+  /** The secret of a login link for that administrator, as `loginLinkUrl` takes it; null like the token. */
+  readonly loginLink: string | null;
   /** The folder that downloads come from; null without one. */
   readonly downloads: string | null;
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
   stop(): Promise<void>;
@@ -111,13 +121,17 @@ export interface Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger, host = "127.0.0.1", port = 8080 } = options;
   const timings = { ...TIMINGS, ...options.timings };
-  const tls = options.tls ? readableTls(options.tls) : null;
   const store = await openStore(options.dataDir);
   const auditing = startAudit(store, options.dataDir, logger, options.audit);
   const audit = auditing.log;
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const recordings = await startRecordings({ ...options, store, audit }).catch(async (error: unknown) => {
+    await auditing.close();
+    await store.close();
+    throw error;
+  });
   const quotas = { ...QUOTAS, ...options.quotas };
   const hub = new Hub(
     {
@@ -126,13 +140,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       scrollback,
       screens,
       snapshots: new SnapshotBudget(),
+      recordings: recordings.making,
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      ...viewerAudit({ audit, store, logger }),
+      audit,
     },
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  recordings.follow(directory);
+  let tls: TlsReload | null = null;
   auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
@@ -160,10 +177,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       audit,
       operations,
       quotas,
+      recordings,
       signIn,
       passwords,
       auditTail: auditing.tail,
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
+      secondFactor: new SecondFactor(store),
+      passkeys: new PasskeySignIn(store),
       downloads,
       logger,
     });
@@ -171,10 +191,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
     const trusted = new TrustedProxies(options.trustProxy);
     const publicUrl = options.publicUrl?.replace(/\/+$/, "");
+    const { inherited } = options;
+    tls = options.tls ? followTls(options.tls, timings, logger, () => server.renew()) : null;
     const server = startServer({
       host,
       port,
-      tls,
+      tls: () => tls?.current ?? null,
+      inherited,
+      tools: options.sockets,
       app,
       connections: hub.connections,
       logger,
@@ -182,7 +206,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         directory,
         admissions: hub.admissions,
-        acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
+        acceptor: new SocketAcceptor({ hub, feed, timings, logger, audit }),
         feed,
         audit,
         authenticator,
@@ -196,28 +220,32 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       proxy: { publicUrl, trusted },
       requestLog: options.requestLog,
     });
-    const adminToken = await firstTokenOnce(server, store, audit);
+    const first = await firstSecretsOnce(server, store, audit);
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
+      audit,
       logger,
       afterMs: timings.ephemeralMs,
     });
-    const url = `${tls ? "https" : "http"}://${reachable(host)}:${server.port}`;
+    const url = `${tls ? "https" : "http"}://${reachable(inherited?.host ?? host)}:${server.port}`;
     let stopping: Promise<void> | null = null;
     return {
       url,
       publicUrl: publicUrl ?? url,
-      adminToken,
+      adminToken: first?.token ?? null,
+      loginLink: first?.link ?? null,
       downloads,
       store,
       hub,
+      reloadTls: () => tls?.reload(),
       operations,
       stop() {
         operations.stop();
+        tls?.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, timings.stopMs)
+        stopping ??= stop(server, hub, recordings, timings.stopMs)
           .then(() => auditing.close())
           .finally(() => store.close());
         screens.stop();
@@ -225,96 +253,32 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
     };
   } catch (error) {
+    tls?.stop();
     feed.stop();
     operations.stop();
     hub.stop();
+    await recordings.stop();
     await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
   }
 }
 
-/**
- * Makes a new token of the administrator in a data folder, if the first one was lost. A gateway may be running on it.
- * @throws RexecError `no_admin`, or as `openStore`
- */
-export async function newAdminToken(dataDir: string): Promise<string> {
-  if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
-  const store = await openStore(dataDir, false);
-  try {
-    const admin = await store.users.firstAdmin();
-    if (!admin) throw noAdmin(dataDir);
-    await appendEntry(store.audits, adminTokenEntry(admin));
-    return await adminTokenFor(store, admin.id);
-  } catch (error) {
-    throw explained(error, dataDir);
-  } finally {
-    await store.close();
-  }
-}
-
 // --- internal ---
 
-/** A database that fails between opening and serving: a disk that has just filled up. */
-function explained(error: unknown, dataDir: string): unknown {
-  if (!isDatabaseError(error)) return error;
-  return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
-}
-
-/** Made once the gateway listens: a start that fails must not use up the token that is shown once. */
-async function firstTokenOnce(
-  server: ReturnType<typeof startServer>,
-  store: Store,
-  audit: AuditLog,
-): Promise<string | null> {
+/** Made once the gateway listens: a start that fails must not use up the secrets that are shown once. */
+async function firstSecretsOnce(server: ReturnType<typeof startServer>, store: Store, audit: AuditLog) {
   try {
-    return await firstToken(store, audit);
+    return await firstAdministrator(store, audit);
   } catch (error) {
     await server.stop(true);
     throw error;
   }
 }
 
-async function firstToken(store: Store, audit: AuditLog): Promise<string | null> {
-  if (await store.users.firstAdmin()) return null;
-  const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
-  audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
-  audit.record(adminTokenEntry(admin));
-  return adminTokenFor(store, admin.id);
-}
-
-function adminTokenEntry({ username }: UserRow): AuditEntry {
-  return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };
-}
-
-async function adminTokenFor(store: Store, userId: string): Promise<string> {
-  const made = makeToken();
-  await store.tokens.create(made, { userId, name: "admin", scopes: ["*"] });
-  return made.token;
-}
-
-function noAdmin(dataDir: string): RexecError {
-  return new RexecError(`there is no gateway's data in ${dataDir}`, {
-    code: "no_admin",
-    hint: "start the gateway once (rexec serve), or name its folder with --data",
-  });
-}
-
-/** Bun names no file when it cannot read one. */
-function readableTls({ cert, key }: { cert: string; key: string }) {
-  for (const path of [cert, key]) {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch (error) {
-      const hint = "--tls-cert and --tls-key are paths of PEM files that this user may read";
-      throw new RexecError(`cannot read ${path}: ${messageOf(error)}`, {
-        code: "bad_tls",
-        hint,
-        cause: error,
-      });
-    }
-  }
-  return { cert: Bun.file(cert), key: Bun.file(key) };
+function followTls(files: TlsFiles, timings: Timings, logger: Logger, apply: () => void): TlsReload {
+  const { tlsPollMs: pollMs, tlsSettleMs: settleMs } = timings;
+  return new TlsReload({ files, apply, logger, pollMs, settleMs });
 }
 
 function hasDownloads(folder: string): boolean {
@@ -364,10 +328,17 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
+async function stop(
+  server: ReturnType<typeof startServer>,
+  hub: Hub,
+  recordings: RecordingService,
+  limitMs: number,
+): Promise<void> {
+  const recorded = recordings.stop();
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
+  await Promise.race([recorded, limit]); // a disk that hangs holds no gateway
 }

@@ -1,5 +1,5 @@
 /** `Bun.serve` around the routes and the sockets. */
-import type { BunFile, Server, WebSocketHandler } from "bun";
+import type { Server, WebSocketHandler } from "bun";
 import { isNameError } from "../lib/connection-error.ts";
 import { errnoOf, messageOf, RexecError } from "../lib/errors.ts";
 import { gather } from "../lib/gather.ts";
@@ -10,17 +10,21 @@ import type { createApp } from "./http/app.ts";
 import { REQUEST_ID } from "./http/request-id.ts";
 import { hostProblem, type ProxyOptions, type RequestInfo, requestInfo } from "./http/request-info.ts";
 import { noteRequest, type RequestLog } from "./http/request-log.ts";
-import { Listener } from "./listener.ts";
+import { Listener, type ListenerOptions } from "./listener.ts";
 import type { SocketData } from "./sockets/connection.ts";
 import type { Connections } from "./sockets/connections.ts";
 import { isSocketPath, type UpgradeDeps, upgradeSocket } from "./sockets/upgrade.ts";
+import type { TlsPair } from "./tls/tls-pair.ts";
 
 /** How the gateway listens. */
 export interface ServerOptions {
   host: string;
   /** 0 for any free one. */
   port: number;
-  tls: { cert: BunFile; key: BunFile } | null;
+  /** The certificate of new servers; null for http. */
+  tls(): TlsPair | null;
+  inherited: ListenerOptions["inherited"];
+  tools: ListenerOptions["tools"];
   app: ReturnType<typeof createApp>;
   connections: Connections;
   upgrade: UpgradeDeps;
@@ -31,18 +35,34 @@ export interface ServerOptions {
 
 /** @throws RexecError `port_in_use`, `bad_tls`, `cannot_listen` */
 export function startServer(options: ServerOptions): Listener {
-  return new Listener((port) => listen(options, port), options.port, options.logger);
+  const { port, inherited, tools, logger } = options;
+  const listener: Listener = new Listener({
+    listen: (at, isOwn) => listen(options, at, isOwn ? options.host : "127.0.0.1", () => listener.port),
+    port,
+    inherited,
+    tools,
+    logger,
+  });
+  return listener;
 }
 
 // --- internal ---
 
-function listen(options: ServerOptions, port: number): Server<SocketData> {
+/** @param listensAt the port that clients use, which is not that of a server on an inherited socket */
+function listen(
+  options: ServerOptions,
+  port: number,
+  hostname: string,
+  listensAt: () => number,
+): Server<SocketData> {
   const { proxy } = options;
+  const tls = options.tls();
+  let listening: string | undefined;
   try {
     return Bun.serve<SocketData>({
-      hostname: options.host,
+      hostname,
       port,
-      ...(options.tls ? { tls: options.tls } : {}),
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       // The routes answer a body that is too large themselves, in JSON; this stops what is far beyond.
       maxRequestBodySize: 16 * HTTP_BODY_BYTES,
       idleTimeout: REQUEST_S,
@@ -50,7 +70,8 @@ function listen(options: ServerOptions, port: number): Server<SocketData> {
         server.timeout(request, ANSWER_S);
         const startedAt = performance.now();
         const peer = server.requestIP(request)?.address ?? "unknown";
-        const info = requestInfo(request, peer, { ...proxy, listening: server.url.origin });
+        listening ??= originOf(server, listensAt());
+        const info = requestInfo(request, peer, { ...proxy, listening });
         const response = await answer(request, server, info, options);
         response?.headers.set(REQUEST_ID, info.requestId);
         if (options.requestLog) {
@@ -82,7 +103,7 @@ async function answer(
     const problem = hostProblem(request.headers.get("host"));
     if (problem) return new ApiError(400, "bad_host", problem).toResponse(info.requestId);
     // Without a Host (HTTP/1.0) Bun gives the path alone.
-    const url = new URL(URL.canParse(request.url) ? request.url : `${server.url.origin}${request.url}`);
+    const url = new URL(URL.canParse(request.url) ? request.url : `http://localhost${request.url}`);
     if (isSocketPath(url.pathname)) return await upgradeSocket(request, url, server, info, upgrade);
     return await app.fetch(forRoutes(request, url), info);
   } catch (error) {
@@ -94,6 +115,12 @@ async function answer(
 }
 
 const PROBLEM = "the gateway has a problem of its own; its log says which";
+
+function originOf({ url }: Server<SocketData>, port: number): string {
+  const address = new URL(url.origin);
+  address.port = String(port);
+  return address.origin;
+}
 
 function pathOf({ url }: Request): string {
   return URL.canParse(url) ? new URL(url).pathname : (url.split("?", 1)[0] ?? "");
@@ -147,7 +174,7 @@ function explain(error: unknown, { host, port, tls }: ServerOptions): RexecError
     const hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port";
     return new RexecError(`may not listen on ${where}`, { code: "cannot_listen", hint, cause: error });
   }
-  if (tls && /^ERR_|PEM|SSL|X509|TLS/i.test(`${code} ${messageOf(error)}`)) {
+  if (tls() && /^ERR_|PEM|SSL|X509|TLS/i.test(`${code} ${messageOf(error)}`)) {
     return new RexecError(`cannot use the certificate and key: ${messageOf(error)}`, {
       code: "bad_tls",
       hint: "--tls-cert and --tls-key are PEM files that belong together",

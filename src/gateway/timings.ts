@@ -29,6 +29,9 @@ export interface Timings {
   screenEveryMs: number;
   /** An ephemeral agent is deleted after this long without a connection. */
   ephemeralMs: number;
+  /** The files of the certificate are read this often, and so long after a change of their folder. */
+  tlsPollMs: number;
+  tlsSettleMs: number;
   /** At shutdown, sockets and requests get this long to end. */
   stopMs: number;
 }
@@ -48,5 +51,7 @@ export const TIMINGS: Timings = {
   endedMs: 5 * 60_000,
   screenEveryMs: 500,
   ephemeralMs: 10 * 60_000,
+  tlsPollMs: 30_000,
+  tlsSettleMs: 500,
   stopMs: 2_000,
 };

@@ -11,6 +11,9 @@ const PR_GET_CHILD_SUBREAPER = 37;
 const TCOOFF = 0;
 const TCOON = 1;
 
+/** More than struct termios has. */
+const TERMIOS_BYTES = 128;
+
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const F_DUPFD_CLOEXEC = 1030;
@@ -91,6 +94,11 @@ export function setTerminalSize(fd: number, cols: number, rows: number): void {
 export function setNonBlocking(fd: number): void {
   // No other flag that can be changed is in use; the access mode is fixed.
   libc().fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/** Whether the terminal that `fd` was open on is gone: hung up, closed by its emulator. */
+export function isHungUp(fd: number): boolean {
+  return libc().tcgetattr(fd, new Uint8Array(TERMIOS_BYTES)) !== 0;
 }
 
 /** Whether orphaned descendants of this process become its children (PR_SET_CHILD_SUBREAPER). */
@@ -195,6 +203,8 @@ function open() {
     strlen: { args: ["ptr"], returns: "u64" },
     memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
     cfmakeraw: { args: ["ptr"], returns: "void" },
+    getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+    getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     getgroups: { args: ["i32", "ptr"], returns: "i32" },
     setgroups: { args: ["u64", "ptr"], returns: "i32" },
     initgroups: { args: ["ptr", "u32"], returns: "i32" },

@@ -20,6 +20,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: "iproute2",
   nc: "netcat-openbsd",
   nginx: "nginx-light",
+  perl: "perl-base",
   promtool: "prometheus",
   mount: "mount",
   umount: "mount",

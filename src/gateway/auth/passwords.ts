@@ -28,9 +28,9 @@ export class Passwords {
 
   /** @throws ApiError 400 where it is too short or too long, 503 where too many wait */
   async hash(password: string): Promise<string> {
-    checkLength(password);
+    const text = checkLength(password);
     using _ = await this.#turn();
-    return await Bun.password.hash(normal(password), ARGON2);
+    return await Bun.password.hash(text, ARGON2);
   }
 
   /**
@@ -39,9 +39,10 @@ export class Passwords {
    */
   async verify(password: string, hash: string | null): Promise<boolean> {
     // No password has such a length: nothing is told by a quick answer.
-    if (!fits(password)) return false;
+    const text = normal(password);
+    if (!fits(text)) return false;
     using _ = await this.#turn();
-    const isRight = await Bun.password.verify(normal(password), hash ?? NO_ONES);
+    const isRight = await Bun.password.verify(text, hash ?? NO_ONES);
     return isRight && hash !== null;
   }
 
@@ -66,9 +67,10 @@ export class Passwords {
   }
 }
 
-/** @throws ApiError 400 */
-export function checkLength(password: string): void {
-  if (fits(password)) return;
+/** @returns what is hashed @throws ApiError 400 */
+export function checkLength(password: string): string {
+  const text = normal(password);
+  if (fits(text)) return text;
   const { least, most } = PASSWORD_LENGTH;
   throw new ApiError(400, "bad_password", `a password has ${least} to ${most} characters`);
 }
@@ -79,7 +81,7 @@ function fits({ length }: string): boolean {
   return length >= PASSWORD_LENGTH.least && length <= PASSWORD_LENGTH.most;
 }
 
-/** Keyboards write the same letter in different ways. */
+/** Keyboards write the same letter in different ways, and a copied password has a space or a line end behind it. */
 function normal(password: string): string {
-  return password.normalize("NFC");
+  return password.length > 4 * PASSWORD_LENGTH.most ? password : password.normalize("NFC").trim();
 }

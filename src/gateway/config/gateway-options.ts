@@ -1,5 +1,6 @@
 /** Where each setting goes. */
 import { UsageError } from "../../lib/errors.ts";
+import type { AuditOptions } from "../audit/service.ts";
 import type { GatewayOptions } from "../gateway.ts";
 import { configError } from "./config-error.ts";
 import type { ServeConfig } from "./load.ts";
@@ -29,13 +30,23 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
     trustProxy: config.get(S.trustProxy),
     ringBudget: config.get(S.ringBudget) * MIB,
     scrollback: config.get(S.scrollback),
+    recordings: config.get(S.recordings),
+    recordingsDays: config.get(S.recordingsDays),
+    recordingsBytes: config.get(S.recordingsBytes),
     quotas: {
       agents: config.get(S.maxAgents),
       tokens: config.get(S.maxTokens),
       viewers: config.get(S.maxViewers),
       sessions: config.get(S.maxSessions),
     },
+    sessionTimes: { idleMs: config.get(S.sessionIdle), absoluteMs: config.get(S.sessionLimit) },
+    audit: {
+      days: config.get(S.auditDays),
+      syslog: config.get(S.auditSyslog),
+      webhook: webhookOf(config),
+    },
     v1Only: config.get(S.v1Only),
+    metricsToken: config.get(S.metricsToken),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
   };
 }
@@ -48,6 +59,14 @@ function tlsFiles(config: ServeConfig): GatewayOptions["tls"] {
   if (cert === undefined && key === undefined) return undefined;
   const what = `${nameOf(config, S.tlsCert)} and ${nameOf(config, S.tlsKey)} belong together`;
   throw mismatch(config, [S.tlsCert, S.tlsKey], what, "give both files, or neither");
+}
+
+function webhookOf(config: ServeConfig): AuditOptions["webhook"] {
+  const [url, secret] = [config.get(S.auditWebhook), config.get(S.auditWebhookSecret)];
+  if (url !== undefined && secret !== undefined) return { url, secret };
+  if (url === undefined && secret === undefined) return undefined;
+  const what = `${nameOf(config, S.auditWebhook)} and ${nameOf(config, S.auditWebhookSecret)} belong together`;
+  throw mismatch(config, [S.auditWebhook, S.auditWebhookSecret], what, "give both, or neither");
 }
 
 /** The setting as it was given, so that it is found again. */

@@ -2,9 +2,25 @@
  * All settings of `rexec serve`, each declared once. Options, variables, keys of the YAML file, `--print-config`, help and
  * docs/gateway-config.md follow from this table. Where a value goes is in `gateway-options.ts`.
  */
+import { AUDIT_DAYS } from "../audit/retention.ts";
 import { QUOTAS } from "../quotas.ts";
-import { choice, count, list, origin, path, proxyAddress, publicUrl, text, time, toggle } from "./kinds.ts";
-import { optional, type Setting, setting } from "./setting.ts";
+import { syslogAddress, webhookUrl } from "./collector-kinds.ts";
+import {
+  bearer,
+  bytes,
+  choice,
+  count,
+  folderOrBucket,
+  list,
+  origin,
+  path,
+  proxyAddress,
+  publicUrl,
+  text,
+  time,
+  toggle,
+} from "./kinds.ts";
+import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
 const quota = count("N", 1, MAX_QUOTA);
@@ -84,6 +100,26 @@ export const SETTINGS = {
     default: "1000",
     description: "Lines above the screen that a new viewer gets",
   }),
+  recordings: optional({
+    flag: "recordings",
+    key: "recordings.place",
+    kind: folderOrBucket,
+    description: "Folder of recordings, or s3://BUCKET/PREFIX (default: recordings in the data folder)",
+  }),
+  recordingsDays: setting({
+    flag: "recordings-days",
+    key: "recordings.days",
+    kind: count("N", 0, 36_500),
+    default: "0",
+    description: "Remove recordings after so many days; 0 for never",
+  }),
+  recordingsBytes: setting({
+    flag: "recordings-bytes",
+    key: "recordings.bytes",
+    kind: bytes,
+    default: "0",
+    description: "Remove the oldest recordings beyond so much, such as 10G; 0 for never",
+  }),
   maxAgents: setting({
     flag: "max-agents",
     key: "quotas.agents",
@@ -134,12 +170,58 @@ export const SETTINGS = {
     default: "10m",
     description: "Forget agents of CI jobs (start --ephemeral) that left without a word after so long",
   }),
+  sessionIdle: setting({
+    flag: "session-idle",
+    key: "sign_in.session_idle",
+    kind: time("1m", "365d"),
+    default: "7d",
+    description: "A browser's session ends after this long without a request",
+  }),
+  sessionLimit: setting({
+    flag: "session-limit",
+    key: "sign_in.session_limit",
+    kind: time("1m", "365d"),
+    default: "30d",
+    description: "A browser's session ends after this long, whatever its user does",
+  }),
+  auditDays: setting({
+    flag: "audit-days",
+    key: "audit.days",
+    kind: count("DAYS", 1, 36_500),
+    default: String(AUDIT_DAYS),
+    description: "Entries of the audit log are kept for so many days",
+  }),
+  auditSyslog: optional({
+    flag: "audit-syslog",
+    key: "audit.syslog",
+    kind: syslogAddress,
+    description:
+      "Send the audit log to a syslog server: udp://HOST:514, tcp://HOST:601, tls://HOST:6514, unix:///dev/log",
+  }),
+  auditWebhook: optional({
+    flag: "audit-webhook",
+    key: "audit.webhook",
+    kind: webhookUrl,
+    description: "Post the audit log to this URL as JSON, signed with --audit-webhook-secret-file",
+  }),
+  auditWebhookSecret: secret({
+    flag: "audit-webhook-secret",
+    key: "audit.webhook_secret",
+    kind: text("SECRET"),
+    description: "Key of the signature (HMAC-SHA256) of what is posted to --audit-webhook",
+  }),
   v1Only: setting({
     flag: "v1-only",
     key: "v1_only",
     kind: toggle,
     default: "false",
     description: "Speak rexec.v1 with every peer: to compare, or to rule rexec.v2 out",
+  }),
+  metricsToken: secret({
+    flag: "metrics-token",
+    key: "metrics.token",
+    kind: bearer,
+    description: "A token that reads /metrics and nothing else, of 16 characters or more",
   }),
   logLevel: setting({
     flag: "log-level",

@@ -14,8 +14,11 @@ import { sessionCookie } from "../auth/session-cookie.ts";
 import type { SignIn } from "../auth/sign-in.ts";
 import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
+import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
+import type { PasskeySignIn } from "../sign-in/passkeys.ts";
+import type { SecondFactor } from "../sign-in/totp.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -34,9 +37,12 @@ export interface ApiDeps {
   operations: Operations;
   auditTail: AuditTail;
   quotas: Quotas;
+  recordings: RecordingService;
   signIn: SignIn;
   passwords: Passwords;
   deviceFlow: DeviceFlow;
+  secondFactor: SecondFactor;
+  passkeys: PasskeySignIn;
 }
 
 /**

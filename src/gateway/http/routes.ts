@@ -6,10 +6,16 @@ import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
+import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
+import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
+import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { passkeyRoutes } from "./passkeys.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -19,23 +25,30 @@ import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
 import { viewerRoutes } from "./viewers.ts";
 
-export const ROUTES: readonly Route[] = [
-  ...tokenRoutes,
-  ...registrationRoutes,
+const DECLARED: readonly Route[] = [
+  ...accessRoutes,
+  ...accountRoutes,
   ...agentRoutes,
-  ...descriptionRoutes,
-  ...joinRoutes,
+  ...auditRoutes,
   ...containerRoutes,
+  ...descriptionRoutes,
+  ...deviceRoutes,
+  ...factorPageRoutes,
+  ...factorRoutes,
+  ...inviteRoutes,
+  ...joinRoutes,
+  ...operationsRoutes,
+  ...pageRoutes,
+  ...passkeyRoutes,
+  ...recordingPolicyRoutes,
+  ...recordingRoutes,
+  ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,
-  ...viewerRoutes,
-  ...accessRoutes,
-  ...deviceRoutes,
-  ...operationsRoutes,
   ...signInRoutes,
-  ...accountRoutes,
+  ...tokenRoutes,
   ...userRoutes,
-  ...inviteRoutes,
-  ...pageRoutes,
-  ...auditRoutes,
+  ...viewerRoutes,
 ];
+
+export const ROUTES: readonly Route[] = [...DECLARED, openApiRoute(() => ROUTES)];

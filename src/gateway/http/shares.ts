@@ -39,6 +39,8 @@ const shareBody = z.object({
   uses: z.number(),
 });
 
+const shareListBody = z.object({ shares: z.array(shareBody) });
+
 export const shareRoutes: readonly Route[] = [
   route({
     method: "POST",
@@ -86,6 +88,7 @@ export const shareRoutes: readonly Route[] = [
     action: "agent:share",
     summary: "List the shares of a session: the caller's own, and of a manager of the agent all",
     query: PAGE_QUERY,
+    answer: shareListBody,
     async handle(call) {
       const { deps, principal } = call;
       const agent = agentOf(call);
@@ -101,6 +104,7 @@ export const shareRoutes: readonly Route[] = [
     summary:
       "List the caller's shares, and of an administrator all; those that are over stay listed for a while",
     query: PAGE_QUERY,
+    answer: shareListBody,
     handle: (call) =>
       answer(call, { userId: isAdministrator(call.principal) ? undefined : call.principal.user.id }),
   }),

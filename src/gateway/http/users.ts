@@ -9,7 +9,7 @@ import {
   userListBody,
 } from "../../protocol/http-users.ts";
 import { checkLength } from "../auth/passwords.ts";
-import { LOGIN_LINK_MS, makeLinkSecret } from "../auth/secrets.ts";
+import { loginLinkFor, loginLinkUrl } from "../first-start.ts";
 import { type Quotas, USERS } from "../quotas.ts";
 import type { Store } from "../store/store.ts";
 import type { AgentsOfRemoved, UserRefusal, UserRow } from "../store/users.ts";
@@ -161,12 +161,10 @@ export const userRoutes: readonly Route[] = [
     async handle({ c, deps, principal, param }) {
       const user = await userOf(param("user"), deps.store);
       if (user.disabled_at !== null) throw new ApiError(409, "user_disabled", "this user is disabled");
-      const { secret, hash } = makeLinkSecret();
-      const expires_at = new Date(Date.now() + LOGIN_LINK_MS).toISOString();
-      await deps.store.links.createLogin(hash, user.id, expires_at);
+      const { secret, expires_at } = await loginLinkFor(deps.store, user);
       const { address, publicUrl } = c.env;
       deps.audit.record({ action: "login_link.created", principal, address, target: user.username });
-      return c.json({ url: `${publicUrl}/login-link#${secret}`, expires_at }, 201);
+      return c.json({ url: loginLinkUrl(publicUrl, secret), expires_at }, 201);
     },
   }),
 ];
@@ -174,7 +172,7 @@ export const userRoutes: readonly Route[] = [
 // --- internal ---
 
 /** @throws ApiError 404 */
-async function userOf(reference: string, { users }: Pick<Store, "users">): Promise<UserRow> {
+export async function userOf(reference: string, { users }: Pick<Store, "users">): Promise<UserRow> {
   const user = await users.find(reference.toLowerCase());
   if (!user) throw new ApiError(404, "user_not_found", "no such user");
   return user;

@@ -28,12 +28,29 @@ const kickEverywhereBody = z.object({
   revoke: z._default(z.boolean(), false),
 });
 
+const viewerListBody = z.object({
+  viewers: z.array(
+    z.object({
+      id: z.string(),
+      user: z.string(),
+      address: z.optional(z.string()),
+      since: z.string(),
+      protocol: z.string(),
+      access: z.string(),
+      sessions: z.array(z.string()),
+      controls: z.array(z.string()),
+      shared: z.boolean(),
+    }),
+  ),
+});
+
 export const viewerRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/api/agents/:id/viewers",
     action: "agent:sessions",
     summary: "List the viewers that are connected to an agent; addresses for its managers alone",
+    answer: viewerListBody,
     async handle(call) {
       const { c, deps, principal } = call;
       const agent = agentOf(call);

@@ -1,5 +1,7 @@
 /** The viewers of one agent, as lists show them, and what may be done about them: close them, or let one alone type. */
-import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
+
+import type { RoomAudit } from "../audit/room-audit.ts";
+import type { Connection } from "../sockets/connection.ts";
 import type { Viewer } from "../v1/viewer.ts";
 import type { ControlOutcome, ControlWish, ViewerPresence, ViewerSelection } from "./agent-directory.ts";
 import { type Controls, refusalText } from "./control.ts";
@@ -18,28 +20,19 @@ interface Watcher {
 export interface AudienceHost {
   readonly agentId: string;
   readonly controls: Controls;
+  readonly audit: RoomAudit;
   readonly peers: ReadonlySet<Peer>;
   readonly v1: { readonly viewers: ReadonlySet<Viewer> };
 }
 
-/** A viewer took control of a session, or gave it back. */
-export type OnControl = (
-  agentId: string,
-  viewer: ConnectionInfo,
-  session: string,
-  mode: "everybody" | "only",
-) => void;
-
 /** Owned by the room. */
 export class Audience {
   readonly #host: AudienceHost;
-  readonly #onControl: OnControl;
   readonly #sessionsOf: (peer: Peer) => string[];
 
   /** @param sessionsOf the sessions that a v2 viewer is attached to */
-  constructor(host: AudienceHost, onControl: OnControl, sessionsOf: (peer: Peer) => string[]) {
+  constructor(host: AudienceHost, sessionsOf: (peer: Peer) => string[]) {
     this.#host = host;
-    this.#onControl = onControl;
     this.#sessionsOf = sessionsOf;
   }
 
@@ -90,7 +83,8 @@ export class Audience {
     if (mode === "everybody" && !holder) return null;
     if (mode === "everybody") this.#host.controls.free(session);
     else this.#host.controls.take(session, { viewer: id, name: viewerName(connection.info.principal) });
-    this.#onControl(this.#host.agentId, connection.info, session, mode);
+    const action = mode === "only" ? "control.taken" : "control.freed";
+    this.#host.audit.byViewer(connection.info, { action, session });
     return null;
   }
 

@@ -1,6 +1,7 @@
 /** What a kind of channel is to a room. The kinds themselves are listed in `kinds.ts`. */
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
+import type { RoomAudit } from "../audit/room-audit.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -9,14 +10,19 @@ import type { Controls, InputRefusal } from "./control.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Request } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 
 /** What the channels of one kind may use of their room. */
 export interface KindHost {
+  readonly agentId: string;
+  /** Null where the gateway records nothing. */
+  readonly recordings: SessionRecordings | null;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
   /** Which viewers may type. */
   readonly controls: Controls;
   readonly audience: Audience;
+  readonly audit: RoomAudit;
   /** Null while the agent is away. */
   readonly link: AgentLink | null;
   /** A channel was opened: the agent has to be read for it. */

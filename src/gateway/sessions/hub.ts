@@ -26,7 +26,9 @@ import {
   type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
-import { Room, type RoomOptions } from "./room.ts";
+import { record, stopRecording } from "./recording-requests.ts";
+import { Room } from "./room.ts";
+import type { RoomOptions } from "./room-options.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** Writes down what the agents of this process do. The hub does not wait for it. Times are RFC 3339. */
@@ -74,6 +76,14 @@ export class Hub implements AgentDirectory {
         const room = this.#connected(agentId);
         if (!room) return null;
         return room.list();
+      },
+      record: async (session, viewer) => {
+        const room = this.#connected(agentId);
+        return room ? record(room, session, viewer) : "missing";
+      },
+      stopRecording: async (session) => {
+        const room = this.#connected(agentId);
+        return room ? stopRecording(room, session) : "missing";
       },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
@@ -191,7 +201,8 @@ export class Hub implements AgentDirectory {
   /** The agent's socket is open: an older one of the same agent is closed. */
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
-    const room = this.#openRoom(agent.id);
+    this.#options.recordings?.agentConnected(agent);
+    const room = this.#openRoom(agent);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);
     if (isSuperseding) this.#tell(eventOf("superseded", agent));
@@ -245,10 +256,14 @@ export class Hub implements AgentDirectory {
     return room?.uplink ? room : null;
   }
 
-  #openRoom(agentId: string): Room {
+  #openRoom(agent: AgentRow): Room {
+    const { id: agentId } = agent;
     const known = this.#rooms.get(agentId);
-    if (known) return known;
-    const room = new Room(agentId, this.#options, this.#options.logger, () => {
+    if (known) {
+      known.audit.agent = agent;
+      return known;
+    }
+    const room = new Room(agent, this.#options, this.#options.logger, () => {
       if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
     });
     this.#rooms.set(agentId, room);

@@ -7,6 +7,7 @@ import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { TerminalSize } from "../../screen/engine.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import type { Snapshot } from "../../screen/screen.ts";
 import { Screening } from "../../screen/screening.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { ByteRing } from "../../stream/byte-ring.ts";
@@ -31,6 +32,8 @@ export interface MirrorOptions {
   counts(session: string, viewer: string): boolean;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
+  /** The session has ended. */
+  onEnded(info: SessionInfo): void;
   /** It is of no use any more. */
   onGone(mirror: Mirror): void;
 }
@@ -172,6 +175,11 @@ export class Mirror implements LinkChannel, ReadSource {
     this.#screening.request(reader);
   }
 
+  /** See `Screening.keyframe`. */
+  keyframe(target: number): Promise<Snapshot | null> {
+    return this.#screening.keyframe(target);
+  }
+
   /** To be called now and then. */
   tick(now: number): void {
     this.#demand.tick(now);
@@ -198,6 +206,7 @@ export class Mirror implements LinkChannel, ReadSource {
     this.disconnect();
     this.#demand.stop();
     this.#screening.stop();
+    for (const reader of [...this.readers]) reader.forgotten?.();
     this.#options.onGone(this);
   }
 
@@ -305,6 +314,7 @@ export class Mirror implements LinkChannel, ReadSource {
   #ended(end: SessionEnd): void {
     this.end = end;
     Object.assign(this.info, end, { ended_at: this.info.ended_at ?? Date.now() });
+    this.#options.onEnded(this.info);
     if (this.#channel !== null) this.#link?.close(this.#channel);
     this.#unplug();
     this.#backfill = null;
