@@ -2,7 +2,13 @@
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
-import { CLOSE_AGENT_OFFLINE, CLOSE_POLICY, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_AGENT_OFFLINE,
+  CLOSE_DELETED,
+  CLOSE_POLICY,
+  CLOSE_TOO_BIG,
+  REASON_ACCESS_ENDED,
+} from "../../protocol/close-codes.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
@@ -121,7 +127,9 @@ export class SocketAcceptor {
         room()?.v1.updateFlow();
       },
       onRights: () => {
-        if (!connection.rights.use) room()?.controls.lost(viewer.id);
+        const { watch, use } = connection.rights;
+        if (!use) room()?.controls.lost(viewer.id);
+        if (!watch && viewer.sessionId !== null) connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
       },
       onClose: (code, reason) => {
         const here = room();
