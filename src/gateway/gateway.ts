@@ -34,6 +34,8 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import type { OidcProvider } from "./sign-in/oidc-provider.ts";
+import { OidcSignIn } from "./sign-in/oidc-sign-in.ts";
 import { PasskeySignIn } from "./sign-in/passkeys.ts";
 import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
@@ -73,6 +75,8 @@ export interface GatewayOptions extends RecordingSettings {
   failedLogins?: RateLimitOptions | undefined;
   /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
   deviceFlow?: Partial<DeviceFlowLimits> | undefined;
+  /** The identity provider that users may sign in at. */
+  oidc?: OidcProvider | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -162,10 +166,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
-    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
-      audit.record({ action: "token.refused", address, details: { reason } }),
-    );
+    const sources = [new SessionSource(store, times), new JoinSource(store), new ShareSource(store)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason, principal) => {
+      const action = principal?.credential.kind === "join" ? "join.refused" : "token.refused";
+      audit.record({ action, principal, address, details: { reason } });
+    });
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
@@ -184,6 +189,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       secondFactor: new SecondFactor(store),
       passkeys: new PasskeySignIn(store),
+      oidc: options.oidc ? new OidcSignIn(options.oidc, { store, directory, audit, logger }) : null,
       downloads,
       logger,
     });

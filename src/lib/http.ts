@@ -218,7 +218,7 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
 const IS_CODE = /^[a-z]+(_[a-z]+)+$/;
 
 function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
-  if (status === 401) {
+  if (status === 401 && !HINTS_BY_CODE[code ?? ""]) {
     const what = TOKEN_STATES[code ?? ""] ?? "is wrong, expired or revoked";
     return `the token ${what}: make a new one (${tokenPlace(url)}) and try again`;
   }
@@ -240,6 +240,9 @@ const LIMIT_HINT =
 
 /** A code says more than the status. */
 const HINTS_BY_CODE: Record<string, string | undefined> = {
+  wrong_password: "type the current password of the account again",
+  wrong_code: "use the app's next code (is the clock of its device right?), or a recovery code",
+  code_unknown: "run rexec login there again, and approve the code that it shows then",
   agent_limit_reached:
     "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +
     "ask for a larger plan",

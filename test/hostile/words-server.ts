@@ -94,6 +94,15 @@ export class WordsServer implements AsyncDisposable {
     if (pathname === "/api/tokens/validate") {
       return { valid: true, user_id: NASTY, username: NASTY, email: NASTY, tier: NASTY, scopes: [NASTY] };
     }
+    if (pathname === "/api/users" && request.method === "GET") return { users: [userOf(NASTY), userOf("x")] };
+    if (pathname.startsWith("/api/users") && request.method !== "DELETE") return userOf(NASTY);
+    if (pathname.startsWith("/api/users")) return { agents: 2, transferred_to: NASTY };
+    if (pathname === "/api/account") return { user: userOf(NASTY), has_password: false };
+    if (pathname === "/api/invites") {
+      const invite = { id: `evil${NASTY}`, name: NASTY, email: NASTY, created_at: NASTY, expires_at: NASTY };
+      if (request.method === "GET") return { invites: [invite, { ...invite, used_at: NASTY }] };
+      return { ...invite, url: NASTY };
+    }
     if (pathname === "/api/version") return { version: NASTY, build: NASTY, agent_version: NASTY };
     if (pathname.startsWith("/api/agents/") && request.method !== "DELETE") {
       return agentOf(`box${name}`, AGENT_ID, this.#manner.online);
@@ -152,6 +161,10 @@ function agentOf(name: string, id: string, online = true) {
     created_at: NASTY,
     last_ping: NASTY,
   };
+}
+
+function userOf(username: string) {
+  return { id: NASTY, username, name: NASTY, email: NASTY, created_at: NASTY, disabled_at: NASTY };
 }
 
 function sessionOf(session: string) {

@@ -2,6 +2,7 @@
 import { UsageError } from "../../lib/errors.ts";
 import type { AuditOptions } from "../audit/service.ts";
 import type { GatewayOptions } from "../gateway.ts";
+import type { OidcProvider } from "../sign-in/oidc-provider.ts";
 import { configError } from "./config-error.ts";
 import type { ServeConfig } from "./load.ts";
 import { optionOf, type Setting } from "./setting.ts";
@@ -48,6 +49,7 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
     v1Only: config.get(S.v1Only),
     metricsToken: config.get(S.metricsToken),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
+    oidc: identityProvider(config),
   };
 }
 
@@ -67,6 +69,28 @@ function webhookOf(config: ServeConfig): AuditOptions["webhook"] {
   if (url === undefined && secret === undefined) return undefined;
   const what = `${nameOf(config, S.auditWebhook)} and ${nameOf(config, S.auditWebhookSecret)} belong together`;
   throw mismatch(config, [S.auditWebhook, S.auditWebhookSecret], what, "give both, or neither");
+}
+
+function identityProvider(config: ServeConfig): OidcProvider | undefined {
+  const [issuer, clientId] = [config.get(S.oidcIssuer), config.get(S.oidcClientId)];
+  if (issuer === undefined && clientId === undefined) return undefined;
+  if (issuer === undefined || clientId === undefined) {
+    const what = `${nameOf(config, S.oidcIssuer)} and ${nameOf(config, S.oidcClientId)} belong together`;
+    throw mismatch(config, [S.oidcIssuer, S.oidcClientId], what, "give both, or neither");
+  }
+  return {
+    issuer,
+    clientId,
+    name: config.get(S.oidcName),
+    clientSecret: config.get(S.oidcSecret) ?? null,
+    scopes: config.get(S.oidcScopes),
+    groupsClaim: config.get(S.oidcGroupsClaim),
+    allowedDomains: config.get(S.oidcDomains),
+    allowedGroups: config.get(S.oidcAllowedGroups),
+    adminGroups: config.get(S.oidcAdminGroups),
+    groups: config.get(S.oidcGroups),
+    createUsers: config.get(S.oidcCreateUsers),
+  };
 }
 
 /** The setting as it was given, so that it is found again. */

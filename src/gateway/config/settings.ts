@@ -20,6 +20,7 @@ import {
   time,
   toggle,
 } from "./kinds.ts";
+import { OIDC_SETTINGS } from "./oidc-settings.ts";
 import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
@@ -238,6 +239,7 @@ export const SETTINGS = {
     default: "text",
     description: "Lines for people and journals, or one JSON object a line",
   }),
+  ...OIDC_SETTINGS,
 };
 
 /** Settings by any names: the table, or that of a test. */

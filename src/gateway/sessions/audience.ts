@@ -1,5 +1,4 @@
 /** The viewers of one agent, as lists show them, and what may be done about them: close them, or let one alone type. */
-
 import type { RoomAudit } from "../audit/room-audit.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Viewer } from "../v1/viewer.ts";
@@ -19,8 +18,8 @@ interface Watcher {
 /** What the audience looks at: its room. */
 export interface AudienceHost {
   readonly agentId: string;
+  readonly audit: Pick<RoomAudit, "byViewer">;
   readonly controls: Controls;
-  readonly audit: RoomAudit;
   readonly peers: ReadonlySet<Peer>;
   readonly v1: { readonly viewers: ReadonlySet<Viewer> };
 }
@@ -83,8 +82,10 @@ export class Audience {
     if (mode === "everybody" && !holder) return null;
     if (mode === "everybody") this.#host.controls.free(session);
     else this.#host.controls.take(session, { viewer: id, name: viewerName(connection.info.principal) });
-    const action = mode === "only" ? "control.taken" : "control.freed";
-    this.#host.audit.byViewer(connection.info, { action, session });
+    this.#host.audit.byViewer(connection.info, {
+      action: mode === "only" ? "control.taken" : "control.freed",
+      session,
+    });
     return null;
   }
 

@@ -8,6 +8,7 @@ import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
+import { OidcIdentities } from "./oidc-identities.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { Passkeys } from "./passkeys.ts";
@@ -30,6 +31,7 @@ export interface Store {
   readonly factors: Factors;
   readonly signInSteps: SignInSteps;
   readonly passkeys: Passkeys;
+  readonly oidcIdentities: OidcIdentities;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly recordings: RecordingRows;
@@ -69,6 +71,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     factors: new Factors(opened.database),
     signInSteps: new SignInSteps(opened.database),
     passkeys: new Passkeys(opened.database),
+    oidcIdentities: new OidcIdentities(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     recordings: new RecordingRows(opened.database),
