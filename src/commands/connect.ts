@@ -26,6 +26,10 @@ export const connectCommand = withHelp(
         valueHint: "SESSION",
         description: "The shell of that name, which is started where there is none (default: main)",
       }),
+      record: {
+        type: "boolean",
+        description: "Record the session, where the server allows it (rexec recordings ls)",
+      },
       ...escapeArgs,
       ...waitArgs,
       ...livenessArgs,
@@ -47,6 +51,7 @@ export const connectCommand = withHelp(
         agent,
         session: args.session,
         newSession: args.new === true,
+        record: args.record === true,
         liveness,
         escapeKey,
         wait,
