@@ -36,7 +36,7 @@ export interface RecordingQuery {
 /** The newest first. @throws RexecError `no_recordings` too: the server has none of this */
 export async function listRecordings(server: Server, query: RecordingQuery): Promise<RecordingView[]> {
   const given = Object.entries(query).filter((entry) => entry[1] !== undefined);
-  const words = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+  const words = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
   const request = { ...server, path: `${PATH}?${words}`, limit: HTTP_LIST_BYTES };
   const { recordings } = await explained(() =>
     requestJson({ ...request, method: "GET", schema: recordingListBody }),
