@@ -31,6 +31,7 @@ const main = withHelp(
       sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
+      recordings: () => import("./commands/recordings/index.ts").then((module) => module.recordingsCommand),
       join: () => import("./commands/join/index.ts").then((module) => module.joinCommand),
       accept: () => import("./commands/accept.ts").then((module) => module.acceptCommand),
       rm: () => import("./commands/rm.ts").then((module) => module.rmCommand),
