@@ -7,6 +7,7 @@ import {
   aliasesOf,
   argsOf,
   type CommandPath,
+  canRun,
   childrenOf,
   isParent,
   metaOf,
@@ -49,7 +50,8 @@ export async function usageLine(path: CommandPath): Promise<string> {
   const { rest } = extrasOf(path.command);
   const parts = [
     ...path.names,
-    ...(parent ? ["[options]", "COMMAND"] : ["[options]"]),
+    "[options]",
+    ...(parent ? [canRun(path.command) ? "[COMMAND]" : "COMMAND"] : []),
     ...positionals,
     ...(rest ? ["--", rest] : []),
   ];

@@ -22,6 +22,16 @@ export const dataArgs: ArgsDef = { ...serveFileArgs, ...argsOf([SETTINGS.data]) 
 /** An option for each setting. */
 export const settingArgs: ArgsDef = argsOf(Object.values(SETTINGS));
 
+/** The settings among the arguments that citty has parsed, as they were typed. */
+export function optionsOf(args: Readonly<Record<string, unknown>>): Record<string, string> {
+  const options: Record<string, string> = {};
+  for (const name of Object.values(SETTINGS).map(optionOf)) {
+    const value = args[name];
+    if (typeof value === "string" || typeof value === "boolean") options[name] = String(value);
+  }
+  return options;
+}
+
 /**
  * The configuration that the options, this process's environment and the file make.
  * @param args as citty parsed them; those that are no settings are left alone
@@ -29,13 +39,8 @@ export const settingArgs: ArgsDef = argsOf(Object.values(SETTINGS));
  */
 export function serveConfig(args: Readonly<Record<string, unknown>>): ServeConfig {
   const { env } = process;
-  const options: Record<string, string | undefined> = {};
-  for (const name of Object.values(SETTINGS).map(optionOf)) {
-    const value = args[name];
-    if (typeof value === "string" || typeof value === "boolean") options[name] = String(value);
-  }
   const file = typeof args.config === "string" ? args.config : undefined;
-  return loadConfig({ options, env, file, usualFile: usualFile(env), cwd: process.cwd() });
+  return loadConfig({ options: optionsOf(args), env, file, usualFile: usualFile(env), cwd: process.cwd() });
 }
 
 // --- internal ---

@@ -1,0 +1,27 @@
+/** Text in systemd's files: what is quoted and escaped there (systemd.unit(5), systemd.service(5)). */
+
+/** The first word of a command line, in which `$` stands for itself. */
+export function programWord(path: string): string {
+  return quoted(unitText(path));
+}
+
+/** One word of a command line in a unit: nothing in it is expanded. */
+export function unitWord(word: string): string {
+  return quoted(unitText(word).replaceAll("$", "$$$$"));
+}
+
+/** A whole command line. */
+export function unitCommand([program = "", ...args]: readonly string[]): string {
+  return [programWord(program), ...args.map(unitWord)].join(" ");
+}
+
+/** Text in which systemd's specifiers stand for themselves. A line has no end in it (the caller checks paths). */
+export function unitText(text: string): string {
+  return text.replaceAll("%", "%%").replaceAll(/[\r\n]/g, " ");
+}
+
+// --- internal ---
+
+function quoted(text: string): string {
+  return /^[\w@+:,./%=$-]+$/.test(text) ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+}
