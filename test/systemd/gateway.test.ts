@@ -1,8 +1,21 @@
 /** `rexec serve install` on a machine with a real systemd. The box shares this machine's network. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { copyFileSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Stack } from "../../scripts/stack.ts";
 import { binary } from "../support/binaries.ts";
 import { describeUnless, tool } from "../support/needs.ts";
+import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/wait.ts";
 import { Box, whyNoBox } from "./box.ts";
 
@@ -142,6 +155,31 @@ describeUnless(whyNoBox())("the gateway's service on a booted systemd", () => {
     await load.answers();
     expect(await load.end()).toEqual([]);
   }, 120_000);
+
+  test("keeps a shell through a restart: no line of it is lost or comes twice", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-service-"));
+    const env = { HOME: folder, NO_COLOR: "1" };
+    const stack = new Stack({ rexec: binary("rexec"), agent: binary("rexec-agent"), folder, env });
+    stack.url = url();
+    stack.token = readFileSync(box.path("/var/lib/rexec/admin-token"), "utf8").trim();
+    try {
+      await stack.register("outside");
+      await stack.startAgent({ SHELL: "/bin/bash" });
+      await using shell = new Terminal([binary("rexec"), "connect", "outside"], { env: stack.clientEnv });
+      await shell.type("echo shell=$$\r");
+      const [, pid] = await shell.see(/shell=(\d+)/, 20_000);
+      await shell.type("for i in $(seq 1 80); do echo line-$i-; sleep 0.05; done; echo end=$$\r");
+      await shell.see("line-5-", 20_000);
+      await box.must(["systemctl", "restart", UNIT]);
+      expect((await shell.see(/end=(\d+)/, 60_000))[1]).toBe(pid);
+      const lines = [...shell.shown.matchAll(/line-(\d+)-/g)].map(([, number]) => Number(number));
+      expect(lines).toEqual(Array.from({ length: 80 }, (_, n) => n + 1));
+      await shell.type("exit\r");
+    } finally {
+      await stack.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 180_000);
 
   test("takes a change of its file, and stays down for a wrong one, with the line", async () => {
     const path = box.path(CONFIG);
