@@ -29,6 +29,12 @@ const main = withHelp(
       sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
+      join: () => import("./commands/join/index.ts").then((module) => module.joinCommand),
+      accept: () => import("./commands/accept.ts").then((module) => module.acceptCommand),
+      rm: () => import("./commands/rm.ts").then((module) => module.rmCommand),
+      rename: () => import("./commands/rename.ts").then((module) => module.renameCommand),
+      tag: () => import("./commands/tag.ts").then((module) => module.tagCommand),
+      describe: () => import("./commands/describe.ts").then((module) => module.describeCommand),
       token: () => import("./commands/token.ts").then((module) => module.tokenCommand),
       grant: () => import("./commands/grant.ts").then((module) => module.grantCommand),
       group: () => import("./commands/group.ts").then((module) => module.groupCommand),
@@ -42,6 +48,7 @@ const main = withHelp(
   {
     examples: [
       ["rexec login", "Say who you are"],
+      ["rexec join create", "Add a machine: prints the line to paste there"],
       ["rexec ls", "See your machines"],
       ["rexec connect web-1", "Open a shell on one"],
       ["rexec exec web-1 -- uptime", "Or run one command there"],

@@ -2,31 +2,10 @@
 import * as z from "zod/mini";
 import { requestJson } from "../lib/http.ts";
 import { createdTokenBody, tokenListBody } from "../protocol/http.ts";
+import { type Grant, type Group, grantListBody, groupListBody } from "../protocol/http-access.ts";
 import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
-import { brief, COUNTS, exact, LENGTHS, lenient, someOf } from "../protocol/values.ts";
 import type { Server } from "./api.ts";
-
-/** A right as `GET /api/grants` lists it. */
-const grant = z.object({
-  id: exact(LENGTHS.id, 1),
-  user: lenient(brief(LENGTHS.name)),
-  group: lenient(brief(LENGTHS.name)),
-  target: brief(LENGTHS.tag + 4),
-  agent_name: lenient(brief(LENGTHS.name)),
-  own_agents_only: lenient(z.boolean()),
-  level: brief(LENGTHS.word),
-  created_at: lenient(brief(LENGTHS.time)),
-});
-export type Grant = z.infer<typeof grant>;
-
-/** A group as `GET /api/groups` lists it; its members are there for administrators. */
-const group = z.object({
-  id: exact(LENGTHS.id, 1),
-  name: brief(LENGTHS.name),
-  members: lenient(someOf(brief(LENGTHS.name), COUNTS.listed)),
-});
-export type Group = z.infer<typeof group>;
 
 /** What a new token is to be. */
 export interface TokenWish {
@@ -54,9 +33,8 @@ export async function revokeToken(server: Server, id: string): Promise<void> {
 }
 
 export async function listGrants(server: Server): Promise<Grant[]> {
-  const schema = z.object({ grants: someOf(grant, COUNTS.listed) });
   const request = { ...server, method: "GET", path: "/api/grants" } as const;
-  return (await requestJson({ ...request, schema, limit: HTTP_LIST_BYTES })).grants;
+  return (await requestJson({ ...request, schema: grantListBody, limit: HTTP_LIST_BYTES })).grants;
 }
 
 /** @param to one of user and group; `target` is the id of an agent, or `tag:NAME` */
@@ -72,9 +50,8 @@ export async function removeGrant(server: Server, id: string): Promise<void> {
 }
 
 export async function listGroups(server: Server): Promise<Group[]> {
-  const schema = z.object({ groups: someOf(group, COUNTS.listed) });
   const request = { ...server, method: "GET", path: "/api/groups" } as const;
-  return (await requestJson({ ...request, schema, limit: HTTP_LIST_BYTES })).groups;
+  return (await requestJson({ ...request, schema: groupListBody, limit: HTTP_LIST_BYTES })).groups;
 }
 
 export async function createGroup(server: Server, name: string): Promise<void> {

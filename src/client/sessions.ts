@@ -8,8 +8,7 @@ import { printable } from "../lib/printable.ts";
 import { closest } from "../lib/suggest.ts";
 import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
-import { type SessionInfo, sessionInfo } from "../protocol/v2/control.ts";
-import { COUNTS, someOf } from "../protocol/values.ts";
+import { type SessionInfo, sessionsBody } from "../protocol/v2/control.ts";
 import type { Server } from "./api.ts";
 import { noSessions } from "./shell/attach-context.ts";
 
@@ -25,7 +24,7 @@ export async function listSessions(
       ...server,
       method: "GET",
       path,
-      schema: sessionList,
+      schema: sessionsBody,
       limit: HTTP_LIST_BYTES,
       signal,
     });
@@ -80,8 +79,6 @@ export function pickSession(reference: string, sessions: readonly SessionInfo[])
 // --- internal ---
 
 const MOST_CANDIDATES = 8;
-
-const sessionList = z.object({ sessions: someOf(sessionInfo, COUNTS.sessions) });
 
 /** The agent is known to be there: nothing at the address means a server that has none of this. */
 function explained(error: unknown): unknown {

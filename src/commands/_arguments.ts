@@ -46,6 +46,22 @@ export function mayBeEmpty<const T extends ArgDef>(def: T): T {
   return def;
 }
 
+/** Marks the last positional of a command, which may be several words: `run` finds all positionals in `args._`. */
+export function manyWords<const T extends ArgDef>(def: T): T {
+  manyTakers.add(def);
+  return def;
+}
+
+export function takesMany(def: ArgDef): boolean {
+  return manyTakers.has(def);
+}
+
+/** Marks a positional behind the first one whose words may begin with a minus: `-old` is no option there. */
+export function signedWords<const T extends ArgDef>(def: T): T {
+  signedTakers.add(def);
+  return def;
+}
+
 /**
  * Reads the item at `index`: an option with its value, a group of short ones, or a word.
  * @throws UsageError for an unknown option, a missing value, or a value given to a switch
@@ -75,7 +91,9 @@ export function readWords(
   const items: Item[] = [];
   const positionals: string[] = [];
   for (let index = 0; index < words.length; ) {
-    const read = readItem({ ...BUILTIN_ARGS, ...args }, words, index);
+    const read = isSigned(args, words[index], positionals.length)
+      ? { items: [{ kind: "word", word: words[index] ?? "" } as const], next: index + 1 }
+      : readItem({ ...BUILTIN_ARGS, ...args }, words, index);
     items.push(...read.items);
     positionals.push(...read.items.flatMap((item) => (item.kind === "word" ? [item.word] : [])));
     // In order: in `exec box ls -l` the first mistake is `ls`, not its `-l`.
@@ -123,6 +141,14 @@ export function checkArguments(
 const repeatables = new WeakSet<ArgDef>();
 const byteTakers = new WeakSet<ArgDef>();
 const emptyTakers = new WeakSet<ArgDef>();
+const manyTakers = new WeakSet<ArgDef>();
+const signedTakers = new WeakSet<ArgDef>();
+
+/** Whether the word is one of `signedWords`: `--long` options are still options. */
+function isSigned(args: ArgsDef, word: string | undefined, place: number): boolean {
+  if (place === 0 || word === undefined || !/^-[^-]/.test(word)) return false;
+  return positionalsOf(args).some(([, def]) => signedTakers.has(def));
+}
 
 function checkValue(shown: string, def: ArgDef, value: string | boolean): void {
   if (value === "" && !emptyTakers.has(def)) {
@@ -237,7 +263,10 @@ function positionalsOf(args: ArgsDef): [string, ArgDef][] {
 }
 
 function checkExtra(args: ArgsDef, given: readonly string[], extraHint: string | undefined): void {
-  const extra = given[positionalsOf(args).length];
+  const places = positionalsOf(args);
+  const last = places.at(-1)?.[1];
+  if (last && manyTakers.has(last)) return;
+  const extra = given[places.length];
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`, extraHint);
 }
 

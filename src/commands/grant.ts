@@ -1,10 +1,11 @@
 /** `rexec grant`: who else may look at your machines, use or manage them. */
 import { listAgents } from "../client/api.ts";
 import { pickAgent } from "../client/resolve.ts";
-import { createGrant, type Grant, listGrants, removeGrant } from "../client/rights.ts";
+import { createGrant, listGrants, removeGrant } from "../client/rights.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
+import type { Grant } from "../protocol/http-access.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 

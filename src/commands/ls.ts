@@ -1,4 +1,5 @@
 import { listAgents } from "../client/api.ts";
+import { listPending } from "../client/joins.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
@@ -15,6 +16,10 @@ export const lsCommand = withHelp(
         type: "boolean",
         description: "As a JSON array, as the server's API answers it; times are RFC 3339 or null",
       },
+      pending: {
+        type: "boolean",
+        description: "Those that wait to be accepted (rexec accept), and no others",
+      },
       online: { type: "boolean", description: "Only those that are connected now" },
       tag: repeatable({
         type: "string",
@@ -24,23 +29,22 @@ export const lsCommand = withHelp(
       ...serverArgs,
     },
     async run({ args }) {
-      const all = await listAgents(currentServer(args));
+      const server = currentServer(args);
+      const all = await (args.pending ? listPending(server) : listAgents(server));
       const wanted = (args.tag ?? "").split(",").filter(Boolean);
       const agents = all
         .filter((agent) => !args.online || agent.status === "online")
         .filter((agent) => wanted.every((tag) => agent.tags?.includes(tag)));
       if (args.json) return writeJson(agents.map(jsonOf));
       if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
-      say(
-        all.length > 0
-          ? noMatch(args.online === true, wanted)
-          : "no machines yet. On the one that you want to reach: rexec-agent register && rexec-agent start",
-      );
+      if (all.length > 0) return say(noMatch(args.online === true, wanted));
+      say(args.pending ? "no machine waits to be accepted" : NONE_YET);
     },
   }),
   {
     examples: [
       ["rexec ls", "All machines, as a table"],
+      ["rexec ls --pending", "Those that wait to be accepted"],
       ["rexec ls --online --tag production", "Those that are up and have a tag"],
       ["rexec ls --json | jq -r '.[].name'", "For a script"],
     ],
@@ -48,6 +52,9 @@ export const lsCommand = withHelp(
 );
 
 // --- internal ---
+
+const NONE_YET =
+  "no machines yet. Make a join token, which prints the line to paste on the one that you want to reach: rexec join create";
 
 /** As the API tells it; what another server leaves out or writes otherwise is made the same. */
 function jsonOf(agent: Agent): object {
@@ -85,7 +92,7 @@ function tableOf(agents: readonly Agent[]): string {
       printable(agent.id.slice(0, 8)),
       colours && agent.status === "online"
         ? `\x1b[32m${agent.status}\x1b[39m`
-        : printable(agent.status, LONGEST_CELL),
+        : printable(agent.pending ? "pending" : agent.status, LONGEST_CELL),
       printable(`${agent.os ?? "?"}/${agent.arch ?? "?"}`, LONGEST_CELL),
       printable(agent.tags?.join(",") ?? "", LONGEST_CELL),
       lastSeen(agent),

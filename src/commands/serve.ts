@@ -2,6 +2,7 @@
 import { networkInterfaces } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
+import { backUp } from "../gateway/backup/database-copy.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
 import type { ServeConfig } from "../gateway/config/load.ts";
 import { configAsYaml } from "../gateway/config/print.ts";
@@ -9,7 +10,6 @@ import { SETTINGS } from "../gateway/config/settings.ts";
 import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { rememberUrl } from "../gateway/known-url.ts";
-import { backUp } from "../gateway/store/backup.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";

@@ -1,6 +1,7 @@
 /** Forgets agents of CI jobs that left without unregistering: their runner was killed, or its machine is gone. */
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import type { AuditLog } from "./audit/audit.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
 import type { Store } from "./store/store.ts";
 
@@ -8,6 +9,7 @@ import type { Store } from "./store/store.ts";
 export interface EphemeralCleanupOptions {
   store: Pick<Store, "agents">;
   directory: Pick<AgentDirectory, "presences" | "publish">;
+  audit: AuditLog;
   logger: Logger;
   /** How long an ephemeral agent may be away, ms. */
   afterMs: number;
@@ -21,7 +23,7 @@ const LOOK_MS = 60_000;
  * from its start.
  */
 export function startEphemeralCleanup(options: EphemeralCleanupOptions): () => void {
-  const { store, directory, logger, afterMs } = options;
+  const { store, directory, audit, logger, afterMs } = options;
   const startedAt = Date.now();
   const look = async () => {
     const before = Date.now() - afterMs;
@@ -33,6 +35,8 @@ export function startEphemeralCleanup(options: EphemeralCleanupOptions): () => v
       // An agent that has connected since the directory answered is recorded, and stays.
       if (connected.has(id) || !(await store.agents.forgetSilent(id, since))) continue;
       await directory.publish({ type: "deleted", agentId: id, userId: user_id });
+      const agent = { id, name, user_id };
+      audit.record({ action: "agent.removed", agent, details: { reason: "ephemeral, and away" } });
       logger.info(`agent ${name} (${id}) is forgotten: it was ephemeral, and away for ${afterMs / 1000} s`);
     }
   };

@@ -24,6 +24,7 @@ export async function firstAdministrator(store: Store, audit: AuditLog): Promise
   const admin = await store.users.create({ username: "admin", name: "Administrator", isAdmin: true });
   audit.record({ action: "user.created", target: admin.username, details: { admin: true } });
   audit.record(adminTokenEntry(admin));
+  audit.record({ action: "login_link.created", target: admin.username });
   return { token: await adminTokenFor(store, admin), link: (await loginLinkFor(store, admin)).secret };
 }
 
@@ -70,6 +71,7 @@ export function newLoginLink(dataDir: string, reference?: string) {
       const hint = `enable the account first: rexec admin users enable ${user.username}`;
       throw new RexecError(`the user ${user.username} is disabled`, { code: "user_disabled", hint });
     }
+    await appendEntry(store.audits, { action: "login_link.created", target: user.username });
     return { ...(await loginLinkFor(store, user)), username: user.username };
   });
 }

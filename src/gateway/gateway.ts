@@ -7,7 +7,6 @@ import type { Logger } from "../lib/log.ts";
 import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import type { AuditLog } from "./audit/audit.ts";
-import { recordInputRefused } from "./audit/input-refused.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
 import { Access, type AgentListOf } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
@@ -15,6 +14,7 @@ import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
 import { RateLimit, type RateLimitOptions } from "./auth/rate-limit.ts";
 import { SessionSource } from "./auth/session-source.ts";
+import { ShareSource } from "./auth/share-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { explained, firstAdministrator } from "./first-start.ts";
@@ -33,6 +33,8 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import { PasskeySignIn } from "./sign-in/passkeys.ts";
+import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
 import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -134,8 +136,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       snapshots: new SnapshotBudget(),
       logger,
       sessions: new SessionQuota(quotas.sessions),
-      onInputRefused: (agentId, viewer, session, refusal) =>
-        void recordInputRefused({ audit, store, logger }, agentId, viewer, session, refusal),
+      audit,
     },
     recorder(store, logger),
   );
@@ -153,7 +154,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit)];
+    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
     const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
       audit.record({ action: "token.refused", address, details: { reason } }),
     );
@@ -172,6 +173,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       passwords,
       auditTail: auditing.tail,
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
+      secondFactor: new SecondFactor(store),
+      passkeys: new PasskeySignIn(store),
       downloads,
       logger,
     });
@@ -194,8 +197,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         store,
         directory,
         admissions: hub.admissions,
-        acceptor: new SocketAcceptor({ hub, feed, timings, logger }),
+        acceptor: new SocketAcceptor({ hub, feed, timings, logger, audit }),
         feed,
+        audit,
         authenticator,
         access,
         quotas,
@@ -211,6 +215,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const stopEphemeralCleanup = startEphemeralCleanup({
       store,
       directory,
+      audit,
       logger,
       afterMs: timings.ephemeralMs,
     });

@@ -49,7 +49,11 @@ export type Join = z.infer<typeof joinBody>;
 export const joinListBody = z.object({ joins: someOf(joinBody, COUNTS.listed) });
 
 /** `POST /api/joins` answer: the token is shown this once. */
-export const createdJoinBody = z.extend(joinBody, { token: exact(LENGTHS.token, 1) });
+export const createdJoinBody = z.extend(joinBody, {
+  token: exact(LENGTHS.token, 1),
+  /** How machines reach the server. */
+  url: lenient(brief(LENGTHS.path)),
+});
 export type CreatedJoin = z.infer<typeof createdJoinBody>;
 
 /** `POST /api/agents/{id}/accept` answer. */

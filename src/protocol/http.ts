@@ -21,6 +21,9 @@ export const errorBody = z.object({
   request_id: lenient(name),
 });
 
+/** An answer that says that something is done. */
+export const messageBody = z.object({ message: brief(LENGTHS.error) });
+
 /** `GET /api/version`. `agent_version` is ours: of the agents that the server hands out, where it is known. */
 export const versionBody = z.object({
   version: word,
@@ -173,9 +176,54 @@ export const patchedAgentBody = z.object({
   warning: lenient(brief(LENGTHS.error)),
 });
 
-/** `PATCH /api/agents/{id}` request (`tags` is ours). */
+/** `PATCH /api/agents/{id}` request (`tags` and what follows is ours). */
 export const patchAgentBody = z.object({
   name: z.optional(givenName),
   description: z.optional(exact(LENGTHS.description)),
   tags: z.optional(givenTags),
+  /** Tags to give and to take off; the others stay. Not beside `tags`. */
+  add_tags: z.optional(givenTags),
+  remove_tags: z.optional(givenTags),
+});
+
+/** `GET /api/agents/{id}/status`. All but `status` is there of a connected agent alone. */
+export const agentStatusBody = z.object({
+  status: word,
+  connected_at: lenient(z.nullable(time)),
+  last_ping: lenient(z.nullable(time)),
+  sessions: lenient(z.int()),
+  os: lenient(word),
+  arch: lenient(word),
+  system_info: lenient(systemInfo),
+  stats: lenient(z.nullable(agentStats)),
+});
+
+/** One agent, as `GET /api/containers` lists it. */
+export const containerBody = z.object({
+  id: answerId,
+  name,
+  image: lenient(brief(LENGTHS.name)),
+  status: word,
+  session_type: lenient(word),
+  created_at: lenient(z.nullable(time)),
+  last_used_at: lenient(z.nullable(time)),
+  os: lenient(word),
+  arch: lenient(word),
+  shell: lenient(brief(LENGTHS.shell)),
+  distro: lenient(word),
+  description: lenient(brief(LENGTHS.description)),
+  stats: lenient(z.nullable(agentStats)),
+  resources: lenient(z.object({ memory_mb: z.number(), cpu_shares: z.number(), disk_mb: z.number() })),
+  hostname: lenient(brief(LENGTHS.hostname)),
+  region: lenient(word),
+});
+
+/** `GET /api/containers`. */
+export const containerListBody = z.object({ containers: someOf(containerBody, COUNTS.listed) });
+
+/** `POST /api/containers/{id}/start`, `stop`, and its deletion. */
+export const containerDoneBody = z.object({
+  id: answerId,
+  status: lenient(word),
+  message: lenient(brief(LENGTHS.error)),
 });

@@ -8,6 +8,9 @@
  */
 import * as z from "zod/mini";
 
+/** The lists that were made here. */
+const LISTS = new WeakMap<z.core.$ZodType, ListShape>();
+
 /** Most UTF-16 code units of each kind of text. */
 export const LENGTHS = {
   /** Ids of agents, sessions, viewers, tokens. */
@@ -72,10 +75,12 @@ export function lenient<T extends z.core.SomeType>(schema: T) {
 
 /** A list of at most `max` entries. The count is looked at before the entries, and the first bad one ends it. */
 export function listOf<T extends z.ZodMiniType>(entry: T, max: number) {
+  const list = z.custom<z.input<T>[]>((value) => Array.isArray(value) && value.length <= max, {
+    error: `is no list of at most ${max} entries`,
+  });
+  LISTS.set(list, { entry, max, isLimit: true });
   return z.pipe(
-    z.custom<z.input<T>[]>((value) => Array.isArray(value) && value.length <= max, {
-      error: `is no list of at most ${max} entries`,
-    }),
+    list,
     z.transform((list, context): z.output<T>[] => {
       const taken: z.output<T>[] = [];
       for (const [index, value] of list.entries()) {
@@ -95,8 +100,10 @@ export function listOf<T extends z.ZodMiniType>(entry: T, max: number) {
 
 /** The valid ones of a list's first `max` entries. After 100 that are not valid, the rest is not looked at. */
 export function someOf<T extends z.ZodMiniType>(entry: T, max: number) {
+  const list = z.custom<z.input<T>[]>(Array.isArray, { error: "is no list" });
+  LISTS.set(list, { entry, max, isLimit: false });
   return z.pipe(
-    z.custom<z.input<T>[]>(Array.isArray, { error: "is no list" }),
+    list,
     z.transform((list): z.output<T>[] => {
       const taken: z.output<T>[] = [];
       let bad = 0;
@@ -109,6 +116,19 @@ export function someOf<T extends z.ZodMiniType>(entry: T, max: number) {
       return taken;
     }),
   );
+}
+
+/** What a list of `listOf` or `someOf` holds, for documents; its schema alone does not tell. */
+export interface ListShape {
+  entry: z.ZodMiniType;
+  max: number;
+  /** More entries are refused, not left out. */
+  isLimit: boolean;
+}
+
+/** Undefined for what is no such list. */
+export function listShape(schema: z.core.$ZodType): ListShape | undefined {
+  return LISTS.get(schema);
 }
 
 /** Environment variables: names and values with limits, and not too many of them. */

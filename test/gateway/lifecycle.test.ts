@@ -173,7 +173,7 @@ describe("rexec serve", () => {
     ).toBe(200);
     await first.says(/rexec-agent register --host/);
     expect(first.said.text).toContain(`rexec login --host ${url}`);
-    expect(first.said.text).toContain(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_… sh`);
+    expect(first.said.text).toContain(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_join_… sh`);
     const fresh = first.run("--new-admin-token");
     const another = (await fresh.stdout.text()).trim();
     expect(await fresh.exited).toBe(0);
@@ -209,7 +209,8 @@ describe("rexec serve", () => {
     const [, url = ""] = await terminal.see(/Gateway ready at (http:\/\/127\.0\.0\.1:\d+)/);
     const [token = ""] = await terminal.see(/rexec_[0-9a-f]{64}/);
     await terminal.see(`REXEC_TOKEN=${token} rexec login --host ${url}`);
-    await terminal.see(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=${token} sh`);
+    await terminal.see("rexec join create");
+    await terminal.see(`curl -fsSL ${url}/install-agent.sh | REXEC_TOKEN=rexec_join_… sh`);
     const headers = { authorization: `Bearer ${token}` };
     expect((await fetch(`${url}/api/profile`, { headers })).status).toBe(200);
     expect(readdirSync(data)).not.toContain("admin-token");

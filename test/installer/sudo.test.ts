@@ -45,8 +45,10 @@ describeUnless(whyNoSudo() ?? lacks("curl"))("the installer through sudo", () =>
   test("registers in the form that the gateway's page shows", async () => {
     await using gateway = await startGateway({ downloads: [dirname(binary("rexec-agent"))] });
     const page = await (await fetch(gateway.url)).text();
-    const [, form = ""] = /REXEC_TOKEN=rexec_… (sudo [^<]*) sh</.exec(page) ?? [];
-    expect(readFileSync(join(import.meta.dir, "../../README.md"), "utf8")).toContain(`rexec_… ${form} bash`);
+    const [, form = ""] = /REXEC_TOKEN=rexec_join_… (sudo [^<]*) sh</.exec(page) ?? [];
+    expect(readFileSync(join(import.meta.dir, "../../README.md"), "utf8")).toContain(
+      `rexec_join_… ${form} bash`,
+    );
     const { err, code } = await piped(gateway.url, `${form} -n`, { REXEC_TOKEN: gateway.token });
     expect([err, code]).toEqual(["", 0]);
     const { json } = await gateway.api("GET", "/api/agents");

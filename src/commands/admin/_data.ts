@@ -1,18 +1,18 @@
 /** Which data folder an operator's command works on. */
-import { join, resolve } from "node:path";
 import type { ArgsDef } from "citty";
-import { homeFolder } from "../../lib/home.ts";
+import { SETTINGS } from "../../gateway/config/settings.ts";
+import { serveConfig, serveFileArgs } from "../_serve-config.ts";
 
 export const dataArgs = {
+  ...serveFileArgs,
   data: {
     type: "string",
     valueHint: "DIR",
-    description: "The gateway's data folder (REXEC_SERVE_DATA; default ~/.rexec/gateway)",
+    description: "The gateway's data folder (default: as the gateway's settings have it)",
   },
 } as const satisfies ArgsDef;
 
-/** The folder that `--data`, then REXEC_SERVE_DATA names; without either that of `rexec serve`. */
-export function dataFolder(args: { data?: string | undefined }): string {
-  const { env } = process;
-  return resolve(args.data || env.REXEC_SERVE_DATA || join(homeFolder(env), ".rexec", "gateway"));
+/** The folder of the gateway with these options, this environment and this file. @throws UsageError, RexecError `bad_config` */
+export function dataFolder(args: { data?: string | undefined; config?: string | undefined }): string {
+  return serveConfig({ data: args.data, config: args.config }).get(SETTINGS.data);
 }

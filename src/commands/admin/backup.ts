@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { backUp } from "../../gateway/store/backup.ts";
+import { makeBackup, NAMES } from "../../gateway/backup/backup.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
 import { dataArgs, dataFolder } from "./_data.ts";
@@ -9,18 +9,38 @@ export const backupCommand = withHelp(
     meta: { name: "backup", description: "Copy a gateway's data into one file, also while it runs" },
     args: {
       file: { type: "positional", required: true, valueHint: "FILE", description: "A new file, mode 0600" },
+      "with-recordings": { type: "boolean", description: "Copy the recordings of sessions too" },
+      recordings: {
+        type: "string",
+        valueHint: "DIR",
+        description: "Where the recordings are (default: recordings in the data folder)",
+      },
       ...dataArgs,
     },
     async run({ args }) {
-      if (!args.file)
-        throw new UsageError("backup wants a file", "rexec admin backup /var/backups/rexec.backup");
+      if (args.recordings !== undefined && !args["with-recordings"]) {
+        throw new UsageError("--recordings belongs to --with-recordings", "give both, or leave it out");
+      }
       const folder = dataFolder(args);
       const file = resolve(args.file);
-      const bytes = await backUp(folder, file);
-      say(`${file} holds all that ${join(folder, "gateway.db")} did (${Math.ceil(bytes / 1024)} KiB)`);
+      const recordings = resolve(args.recordings || join(folder, NAMES.recordings));
+      const bytes = await makeBackup(folder, file, {
+        recordings: args["with-recordings"] ? recordings : null,
+      });
+      say(
+        `${file} holds the data of ${folder} (${Math.ceil(bytes / 1024)} KiB); rexec admin restore reads it`,
+      );
     },
   }),
   {
-    examples: [["rexec admin backup /var/backups/rexec-$(date +%F).backup", "Every night, by cron"]],
+    examples: [
+      ["rexec admin backup /var/backups/rexec-$(date +%F).tar", "Every night, by cron"],
+      ["rexec admin backup --with-recordings /mnt/rexec.tar", "All of it"],
+    ],
+    notes: [
+      "The file is a tar archive of the database, of audit entries that wait for it, and of checksums. It holds no token " +
+        "in plain text, but all that is known of users and machines: keep it as safe as the data folder. Settings, " +
+        "certificates and keys are elsewhere, and recordings in a bucket stay there.",
+    ],
   },
 );

@@ -8,6 +8,7 @@ export const adminCommand = withHelp(
       users: () => import("./users.ts").then((module) => module.usersCommand),
       "login-link": () => import("./login-link.ts").then((module) => module.loginLinkCommand),
       backup: () => import("./backup.ts").then((module) => module.backupCommand),
+      restore: () => import("./restore.ts").then((module) => module.restoreCommand),
     },
   }),
   {

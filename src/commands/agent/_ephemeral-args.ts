@@ -38,7 +38,8 @@ export const ephemeralArgs = {
     type: "string",
     alias: "t",
     valueHint: "A,B,…",
-    description: "With --ephemeral: tags beside ephemeral, ci and the CI system's own",
+    description:
+      "With --ephemeral: tags beside ephemeral, ci and the CI system's own (a join token gives its own in place of all these)",
   }),
   token: {
     type: "string",

@@ -16,6 +16,7 @@ import { hasDashboard } from "../../lib/hints.ts";
 import type { Logger } from "../../lib/log.ts";
 import { printable } from "../../lib/printable.ts";
 import { quoteWord } from "../../lib/quote.ts";
+import { isJoinToken } from "../../protocol/token.ts";
 import { blankVariables } from "../../pty/libc.ts";
 import { announce, programName, say, writeOut } from "../_cli.ts";
 import { surviveFaults } from "../_faults.ts";
@@ -59,7 +60,7 @@ export async function startEphemeral(request: EphemeralRequest): Promise<void> {
     loaded: { ...loaded, token },
     limits,
     rules,
-    job: jobOf(args),
+    job: jobOf(args, token),
     isNamed: args.name !== undefined,
     workingDir: loaded.file?.settings.working_dir ?? env[FOLDER_VARIABLE] ?? process.cwd(),
     env,
@@ -144,9 +145,10 @@ function tokenOf(token: string | null): string {
   );
 }
 
-function jobOf(args: EphemeralArgs): Job {
+/** A join token gives the tags, so that the machine asks for none by itself. */
+function jobOf(args: EphemeralArgs, token: string): Job {
   const job = describeJob(process.env, defaultName(hostname()));
-  const tags = [...new Set([...job.tags, ...(tagsOf(args.tags) ?? [])])];
+  const tags = [...new Set([...(isJoinToken(token) ? [] : job.tags), ...(tagsOf(args.tags) ?? [])])];
   return { ...job, tags, name: nameOf(args.name) ?? job.name };
 }
 

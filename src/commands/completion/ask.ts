@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ArgsDef } from "citty";
 import { listAgents } from "../../client/api.ts";
 import { hostKey, readCredentials, requireLogin, type ServerChoice } from "../../client/credentials.ts";
+import { listJoins, listPending } from "../../client/joins.ts";
 import { remembered } from "../../client/remembered.ts";
 import { pickAgent } from "../../client/resolve.ts";
 import { listSessions } from "../../client/sessions.ts";
@@ -21,7 +22,7 @@ export const completeCommand = withHelp(
   defineCommand({
     meta: { name: "complete", description: "Print names for a completion script", hidden: true },
     args: {
-      what: { type: "positional", required: true, valueHint: "machine|session|tag|server" },
+      what: { type: "positional", required: true, valueHint: "machine|session|tag|server|waiting|join" },
     },
     async run({ args, data }) {
       const { rest, program }: CommandData = data;
@@ -55,6 +56,13 @@ async function ask(what: string, words: readonly string[], program: CommandPath)
       const agent = pickAgent(machine, await listAgents(server, signal));
       return (await listSessions(server, agent.id, signal)).map(({ session }) => session);
     });
+  }
+  if (what === "waiting") return (await listPending(server, signal)).map(({ name }) => name).sort();
+  if (what === "join") {
+    const joins = await listJoins(server, signal);
+    return joins.flatMap(({ state, token_prefix }) =>
+      state === "valid" && token_prefix ? [token_prefix] : [],
+    );
   }
   return remembered(cachePath(), key(""), Date.now(), async () => {
     const agents = await listAgents(server, signal);

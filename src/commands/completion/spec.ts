@@ -1,6 +1,6 @@
 /** What a shell has to know to complete a program's command line, read off its tree of commands. */
 import type { ArgDef, ArgsDef } from "citty";
-import { BUILTIN_ARGS, kebab } from "../_arguments.ts";
+import { BUILTIN_ARGS, kebab, takesMany } from "../_arguments.ts";
 import { aliasesOf, argsOf, type CommandPath, childrenOf } from "../_tree.ts";
 
 /** What may stand in the place of a value. */
@@ -53,7 +53,7 @@ export async function completionSpecs(path: CommandPath): Promise<CommandSpec[]>
     options: optionsOf(args, asks),
     positionals: Object.values(args)
       .filter((def) => def.type === "positional")
-      .map((def) => valueSpec(def, asks)),
+      .flatMap((def) => Array.from({ length: takesMany(def) ? MOST_PLACES : 1 }, () => valueSpec(def, asks))),
   };
   const deeper = await Promise.all(
     children.map((child) => completionSpecs({ names: [...path.names, child.name], command: child.command })),
@@ -92,11 +92,16 @@ function optionOf(names: readonly string[], def: ArgDef, asks: boolean): OptionS
   };
 }
 
+/** Words of a positional that takes any number for which names are offered. */
+const MOST_PLACES = 8;
+
 const FILES = new Set(["FILE", "PATH"]);
 
 /** Hints whose values only a server knows, and what they are. */
 const ASKED: Record<string, string | undefined> = {
   "NAME|ID": "machine",
+  WAITING: "waiting",
+  "TOKEN|ID": "join",
   SESSION: "session",
   TAG: "tag",
   HOST: "server",

@@ -1,5 +1,4 @@
 /** Makes a row of what was recorded: every text is cut, and fit for any database. */
-import { networkOf } from "../../lib/network-of.ts";
 import { redact } from "../../lib/redact.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { AuditDraft } from "./row.ts";
@@ -38,11 +37,6 @@ export function sizeOf(draft: AuditDraft): number {
   let size = 256;
   for (const value of Object.values(draft)) size += 2 * (value?.length ?? 0);
   return size;
-}
-
-/** Where failures of one sender are gathered. */
-export function placeOf(address: string | null): string {
-  return address === null ? "unknown" : networkOf(address);
 }
 
 // --- internal ---

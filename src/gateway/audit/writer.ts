@@ -9,7 +9,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Audits } from "../store/audit.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
 import { draftOf, sizeOf } from "./draft.ts";
-import { FAILURE_WINDOW_MS, Failures } from "./failures.ts";
+import { Gathering, WINDOW_MS } from "./gathering.ts";
 import type { AuditDraft, AuditRow } from "./row.ts";
 import { Spill } from "./spill.ts";
 
@@ -34,7 +34,8 @@ export interface AuditWriterOptions {
   chain?: string;
   /** Bytes of that file; default `SPILL_BYTES`. */
   spillBytes?: number;
-  failureWindowMs?: number;
+  /** See `Gathering`; default `WINDOW_MS`. */
+  windowMs?: number;
 }
 
 /** Numbers for metrics. */
@@ -52,7 +53,7 @@ export class AuditWriter implements AuditLog {
   readonly #audits: Pick<Audits, "append">;
   readonly #logger: Logger;
   readonly #spill: Spill;
-  readonly #failures: Failures;
+  readonly #gathering: Gathering;
   readonly #listeners = new Set<(rows: readonly AuditRow[]) => void>();
   #queue: AuditDraft[] = [];
   #bytes = 0;
@@ -71,10 +72,7 @@ export class AuditWriter implements AuditLog {
     this.#audits = options.audits;
     this.#logger = options.logger;
     this.#spill = new Spill(options.spillPath, options.spillBytes);
-    this.#failures = new Failures(
-      (draft) => this.#enqueue(draft),
-      options.failureWindowMs ?? FAILURE_WINDOW_MS,
-    );
+    this.#gathering = new Gathering((draft) => this.#enqueue(draft), options.windowMs ?? WINDOW_MS);
     this.#schedule(0); // rows that an earlier process left
   }
 
@@ -86,8 +84,7 @@ export class AuditWriter implements AuditLog {
   record(entry: AuditEntry): void {
     try {
       const draft = draftOf(entry, Date.now());
-      if (Failures.takes(draft)) this.#failures.add(draft);
-      else this.#enqueue(draft);
+      this.#gathering.add(draft);
     } catch (error) {
       this.#lose(1);
       this.#complain(error);
@@ -108,7 +105,7 @@ export class AuditWriter implements AuditLog {
 
   /** Writes what is left. Entries that come later are lost. */
   async close(): Promise<void> {
-    this.#failures.flush();
+    this.#gathering.flush();
     await this.flush();
     this.#cancel();
   }

@@ -37,6 +37,7 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
     },
     sessionTimes: { idleMs: config.get(S.sessionIdle), absoluteMs: config.get(S.sessionLimit) },
     v1Only: config.get(S.v1Only),
+    metricsToken: config.get(S.metricsToken),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
   };
 }

@@ -112,6 +112,12 @@ export function path(hint: "FILE" | "DIR"): Kind<string> {
   };
 }
 
+/** What `Authorization: Bearer` can carry, and nothing that could be guessed. */
+export const bearer: Kind<string> = scalar("TOKEN", (given) => {
+  if (/^[A-Za-z0-9._~+/=-]{16,}$/.test(given)) return given;
+  throw new BadValue("…", "it has 16 characters or more, and no spaces: openssl rand -hex 32 makes one");
+});
+
 /** The URL of this gateway, without a slash at its end. */
 export const publicUrl: Kind<string> = scalar("URL", (given) => {
   const url = URL.canParse(given) ? new URL(given) : null;

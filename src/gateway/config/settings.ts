@@ -3,8 +3,20 @@
  * docs/gateway-config.md follow from this table. Where a value goes is in `gateway-options.ts`.
  */
 import { QUOTAS } from "../quotas.ts";
-import { choice, count, list, origin, path, proxyAddress, publicUrl, text, time, toggle } from "./kinds.ts";
-import { optional, type Setting, setting } from "./setting.ts";
+import {
+  bearer,
+  choice,
+  count,
+  list,
+  origin,
+  path,
+  proxyAddress,
+  publicUrl,
+  text,
+  time,
+  toggle,
+} from "./kinds.ts";
+import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
 const quota = count("N", 1, MAX_QUOTA);
@@ -154,6 +166,12 @@ export const SETTINGS = {
     kind: toggle,
     default: "false",
     description: "Speak rexec.v1 with every peer: to compare, or to rule rexec.v2 out",
+  }),
+  metricsToken: secret({
+    flag: "metrics-token",
+    key: "metrics.token",
+    kind: bearer,
+    description: "A token that reads /metrics and nothing else, of 16 characters or more",
   }),
   logLevel: setting({
     flag: "log-level",

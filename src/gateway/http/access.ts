@@ -1,5 +1,8 @@
 /** `/api/grants` and `/api/groups`: what users and groups may do with agents. */
+
 import * as z from "zod/mini";
+import { messageBody } from "../../protocol/http.ts";
+import { createdGrantBody, grantListBody, groupBody, groupListBody } from "../../protocol/http-access.ts";
 import { COUNTS, exact, givenName, LENGTHS } from "../../protocol/values.ts";
 import { isAdministrator } from "../auth/access.ts";
 import { tagOf } from "../auth/agent-selector.ts";
@@ -31,6 +34,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/grants",
     action: "profile:read",
     summary: "List rights: those that the user has or has given, and of an administrator all",
+    answer: grantListBody,
     async handle({ c, deps, principal }) {
       const of = isAdministrator(principal) ? null : principal.user.id;
       const grants = await deps.store.grants.list(of, COUNTS.listed);
@@ -42,6 +46,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/grants",
     action: "any",
     summary: "Give a user or a group a right over an agent, or over all agents with a tag",
+    answer: createdGrantBody,
     body: createGrantBody,
     status: 201,
     async handle({ c, deps, principal, body }) {
@@ -72,6 +77,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/grants/:grant",
     action: "any",
     summary: "Take a right back; open terminals end within a second",
+    answer: messageBody,
     async handle({ c, deps, principal, param }) {
       const id = param("grant").toLowerCase();
       const grant = isId(id) ? await deps.store.grants.get(id) : null;
@@ -95,6 +101,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/groups",
     action: "profile:read",
     summary: "List the groups, and of an administrator their members",
+    answer: groupListBody,
     async handle({ c, deps, principal }) {
       const groups = await deps.store.groups.list();
       if (!isAdministrator(principal))
@@ -113,6 +120,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/groups",
     action: "admin",
     summary: "Make a group",
+    answer: groupBody,
     body: createGroupBody,
     status: 201,
     async handle({ c, deps, principal, body }) {
@@ -130,6 +138,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/groups/:group",
     action: "admin",
     summary: "Remove a group, and the rights that it had",
+    answer: messageBody,
     async handle({ c, deps, principal, param }) {
       const group = await groupOf(param("group"), deps);
       await deps.store.groups.delete(group.id);
@@ -143,6 +152,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/groups/:group/members",
     action: "admin",
     summary: "Put a user into a group",
+    answer: messageBody,
     body: memberBody,
     async handle({ c, deps, principal, param, body }) {
       const group = await groupOf(param("group"), deps);
@@ -160,6 +170,7 @@ export const accessRoutes: readonly Route[] = [
     path: "/api/groups/:group/members/:user",
     action: "admin",
     summary: "Take a user out of a group",
+    answer: messageBody,
     async handle({ c, deps, principal, param }) {
       const group = await groupOf(param("group"), deps);
       const user = await userOf(param("user"), deps);

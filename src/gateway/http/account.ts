@@ -50,7 +50,7 @@ export const accountRoutes: readonly Route[] = [
     async handle({ c, deps, principal }) {
       const ended = await deps.signIn.endAll(principal.user.id, sessionOf(principal));
       const { address } = c.env;
-      deps.audit.record({ action: "session.revoked", principal, address, details: { count: ended } });
+      deps.audit.record({ action: "sign_in.revoked", principal, address, details: { count: ended } });
       return c.json({ ended });
     },
   }),
@@ -83,7 +83,7 @@ export async function endSession(
   if (!isId(id) || !(await signIn.end(principal.user.id, id))) {
     throw new ApiError(404, "session_not_found", "you have no such session");
   }
-  audit.record({ action: "session.revoked", principal, address: c.env.address, target: id });
+  audit.record({ action: "sign_in.revoked", principal, address: c.env.address, target: id });
 }
 
 /**

@@ -1,5 +1,7 @@
 /** `/api/agents`: the machines. `registration.ts` and `description.ts` have what makes and changes one. */
+
 import type { Context } from "hono";
+import { agentBody, agentListBody, agentStatusBody, messageBody } from "../../protocol/http.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, statusView } from "./agent-view.ts";
@@ -13,6 +15,7 @@ export const agentRoutes: readonly Route[] = [
     path: "/api/agents",
     action: "agents:list",
     summary: "List the agents that the caller sees; with an agent's own token that agent alone",
+    answer: agentListBody,
     query: { ...PAGE_QUERY, pending: "true: those that wait to be accepted, and no others" },
     async handle({ c, deps, principal }) {
       const agents = await visibleAgents(c, deps, principal, c.req.query("pending") === "true");
@@ -25,6 +28,7 @@ export const agentRoutes: readonly Route[] = [
     path: "/api/agents/:id",
     action: "agent:view",
     summary: "Show an agent, and what the caller may do with it",
+    answer: agentBody,
     async handle(call) {
       const { c, deps, principal } = call;
       const agent = agentOf(call);
@@ -39,6 +43,7 @@ export const agentRoutes: readonly Route[] = [
     path: "/api/agents/:id/status",
     action: "agent:view",
     summary: "Show the state of an agent right now",
+    answer: agentStatusBody,
     async handle(call) {
       const { c, deps } = call;
       const agent = agentOf(call);
@@ -57,6 +62,7 @@ export const agentRoutes: readonly Route[] = [
     path: "/api/agents/:id",
     action: "agent:unregister",
     summary: "Remove an agent, and end its connections",
+    answer: messageBody,
     async handle(call) {
       await removeAgent(agentOf(call), call.principal, call.c.env.address, call.deps);
       return call.c.json({ message: "agent deleted" });

@@ -1,4 +1,5 @@
 /** `/api/containers`: agents as the stock CLI and dashboard know them, under `agent:UUID`. */
+import { containerBody, containerDoneBody, containerListBody } from "../../protocol/http.ts";
 import { containerId } from "../../protocol/ids.ts";
 import { containerView } from "./agent-view.ts";
 import { removeAgent, visibleAgents } from "./agents.ts";
@@ -12,6 +13,7 @@ export const containerRoutes: readonly Route[] = [
     path: "/api/containers",
     action: "agents:list",
     summary: "List the agents in the form of the stock dashboard",
+    answer: containerListBody,
     query: PAGE_QUERY,
     async handle({ c, deps, principal }) {
       const agents = await visibleAgents(c, deps, principal);
@@ -24,6 +26,7 @@ export const containerRoutes: readonly Route[] = [
     path: "/api/containers/:id",
     action: "agent:view",
     summary: "Show an agent in the form of the stock dashboard",
+    answer: containerBody,
     async handle(call) {
       const agent = agentOf(call);
       const link = await call.deps.directory.link(agent.id);
@@ -35,6 +38,7 @@ export const containerRoutes: readonly Route[] = [
     path: "/api/containers/:id",
     action: "agent:unregister",
     summary: "Remove an agent, and end its connections",
+    answer: containerDoneBody,
     async handle(call) {
       const agent = agentOf(call);
       await removeAgent(agent, call.principal, call.c.env.address, call.deps);
@@ -46,9 +50,13 @@ export const containerRoutes: readonly Route[] = [
     path: "/api/containers/:id/stop",
     action: "agent:use",
     summary: "End all shells of an agent, which stays connected",
+    answer: containerDoneBody,
     async handle(call) {
       const agent = agentOf(call);
       await (await call.deps.directory.link(agent.id))?.stopShells();
+      const { c, deps, principal } = call;
+      const stopped = { action: "session.killed", principal, address: c.env.address, target: "all shells" };
+      deps.audit.record({ ...stopped, agent });
       const message = "all shells were told to end";
       return call.c.json({ id: containerId(agent.id), status: "stopped", message });
     },
@@ -59,6 +67,7 @@ export const containerRoutes: readonly Route[] = [
     path: "/api/containers/:id/start",
     action: "agent:use",
     summary: "Say whether an agent is connected: it cannot be started from here",
+    answer: containerDoneBody,
     async handle(call) {
       const agent = agentOf(call);
       if (await call.deps.directory.link(agent.id)) {

@@ -16,6 +16,8 @@ import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
+import type { PasskeySignIn } from "../sign-in/passkeys.ts";
+import type { SecondFactor } from "../sign-in/totp.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiError } from "./api-error.ts";
@@ -37,6 +39,8 @@ export interface ApiDeps {
   signIn: SignIn;
   passwords: Passwords;
   deviceFlow: DeviceFlow;
+  secondFactor: SecondFactor;
+  passkeys: PasskeySignIn;
 }
 
 /**

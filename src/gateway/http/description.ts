@@ -4,7 +4,8 @@
  */
 import type * as z from "zod/mini";
 import { matchesName } from "../../lib/name-pattern.ts";
-import { patchAgentBody } from "../../protocol/http.ts";
+import { patchAgentBody, patchedAgentBody } from "../../protocol/http.ts";
+import { COUNTS } from "../../protocol/values.ts";
 import type { Principal } from "../auth/principal.ts";
 import { type AgentChanges, type AgentRow, shownTags } from "../store/agents.ts";
 import { ApiError } from "./api-error.ts";
@@ -18,12 +19,13 @@ export const descriptionRoutes: readonly Route[] = [
     path: "/api/agents/:id",
     action: "agent:describe",
     summary: "Change an agent's name, description or tags",
+    answer: patchedAgentBody,
     body: patchAgentBody,
     async handle(call) {
       const { c, deps, principal, body } = call;
       const agent = agentOf(call);
       const isOwn = principal.credential.agentId === agent.id;
-      const changes = isOwn ? ownChanges(agent, body) : changesOf(body);
+      const changes = isOwn ? ownChanges(agent, body) : changesOf(agent, body);
       await deps.store.agents.update(agent.id, changes);
       const { user_id: userId, id: agentId } = agent;
       await deps.directory.publish({ type: "updated", agentId, userId });
@@ -33,7 +35,7 @@ export const descriptionRoutes: readonly Route[] = [
       record(deps, { principal, address: c.env.address }, agent, now);
       const tags = shownTags(now);
       const renamed = now.name === agent.name ? undefined : await namesakeWarning(deps.store, now);
-      const warning = renamed ?? (isOwn ? keptWarning(agent, body.tags) : undefined);
+      const warning = renamed ?? (isOwn ? keptWarning(agent, wantedTags(agent, body)) : undefined);
       const { id, name, description } = now;
       return c.json({ id, name, description, tags, message: "agent updated", ...warning });
     },
@@ -44,12 +46,18 @@ export const descriptionRoutes: readonly Route[] = [
 
 type Wish = z.infer<typeof patchAgentBody>;
 
-/** By the owner: the tags are those that were given, from now on. */
-function changesOf({ name, description, tags }: Wish): AgentChanges {
+/**
+ * By the owner. A tag that the agent gave itself stays its own where a whole list names it: a client that writes back what
+ * it has read gives no right by that. `add_tags` does.
+ */
+function changesOf(agent: AgentRow, { name, description, ...wish }: Wish): AgentChanges {
+  const tags = wantedTags(agent, wish);
+  const given = wish.tags === undefined ? (wish.add_tags ?? []) : [];
+  const own_tags = tags?.filter((tag) => agent.own_tags.includes(tag) && !given.includes(tag)) ?? [];
   return {
     ...(name === undefined ? {} : { name }),
     ...(description === undefined ? {} : { description }),
-    ...(tags === undefined ? {} : { tags: [...new Set(tags)], own_tags: [] }),
+    ...(tags === undefined ? {} : { tags: tags.filter((tag) => !own_tags.includes(tag)), own_tags }),
   };
 }
 
@@ -58,7 +66,8 @@ function changesOf({ name, description, tags }: Wish): AgentChanges {
  * that came by a join token gives itself none, and a name that fits that token.
  * @throws ApiError 403
  */
-function ownChanges(agent: AgentRow, { tags, ...texts }: Wish): AgentChanges {
+function ownChanges(agent: AgentRow, wish: Wish): AgentChanges {
+  const { name, description } = wish;
   const { name_pattern } = agent;
   if (agent.pending) {
     throw new ApiError(
@@ -67,17 +76,39 @@ function ownChanges(agent: AgentRow, { tags, ...texts }: Wish): AgentChanges {
       "this machine waits to be accepted, and changes nothing until then",
     );
   }
-  if (texts.name !== undefined && name_pattern !== null && !matchesName(name_pattern, texts.name)) {
+  if (name !== undefined && name_pattern !== null && !matchesName(name_pattern, name)) {
     const message = `this machine joined by a token for names like ${JSON.stringify(name_pattern)}: its owner alone gives it another (rexec rename)`;
     throw new ApiError(403, "name_locked", message);
   }
-  if (tags === undefined) return changesOf(texts);
-  const own_tags = [...new Set(tags)].filter((tag) => !agent.tags.includes(tag));
+  const texts = changesOf(agent, { name, description });
+  const tags = wantedTags(agent, wish);
+  if (tags === undefined) return texts;
+  const own_tags = tags.filter((tag) => !agent.tags.includes(tag));
   if (agent.joined_by !== null && own_tags.length > 0) {
     const message = `this machine joined by a token that gives it its tags: its owner alone changes them (rexec tag), and it is not given ${own_tags.join(", ")}`;
     throw new ApiError(403, "tags_locked", message);
   }
-  return { ...changesOf(texts), own_tags };
+  return { ...texts, own_tags };
+}
+
+/**
+ * All tags that the agent is to have, each once; undefined where nothing is said of them.
+ * @throws ApiError 400 for too many, and for two ways at once
+ */
+function wantedTags(agent: AgentRow, { tags, add_tags = [], remove_tags = [] }: Wish): string[] | undefined {
+  const isChange = add_tags.length + remove_tags.length > 0;
+  if (tags !== undefined && isChange) {
+    throw new ApiError(
+      400,
+      "bad_body",
+      "tags is the whole list: give either that, or add_tags and remove_tags",
+    );
+  }
+  if (!isChange) return tags && [...new Set(tags)];
+  const kept = shownTags(agent).filter((tag) => !remove_tags.includes(tag));
+  const all = [...new Set([...kept, ...add_tags])];
+  if (all.length <= COUNTS.tags) return all;
+  throw new ApiError(400, "bad_body", `an agent may have ${COUNTS.tags} tags`);
 }
 
 /** The given tags that an agent wanted to be rid of. */

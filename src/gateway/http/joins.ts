@@ -52,7 +52,7 @@ export const joinRoutes: readonly Route[] = [
         },
       });
       const message = "keep it now: it is shown this once";
-      return c.json({ ...joinView(join), token: made.token, message }, 201);
+      return c.json({ ...joinView(join), token: made.token, url: c.env.publicUrl, message }, 201);
     },
   }),
   route({

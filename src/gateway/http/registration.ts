@@ -1,7 +1,7 @@
 /** `POST /api/agents/register`: by a token of the account, or by a join token and what that allows. */
 import type * as z from "zod/mini";
 import { matchesName } from "../../lib/name-pattern.ts";
-import { registerBody } from "../../protocol/http.ts";
+import { registerBody, registeredBody } from "../../protocol/http.ts";
 import { joinRefusal } from "../auth/join-source.ts";
 import type { Principal } from "../auth/principal.ts";
 import { makeToken } from "../auth/token.ts";
@@ -20,6 +20,7 @@ export const registrationRoutes: readonly Route[] = [
     path: "/api/agents/register",
     action: "agents:register",
     summary: "Register a machine, and get the token that connects it",
+    answer: registeredBody,
     body: registerBody,
     status: 201,
     async handle({ c, deps, principal, body }) {

@@ -6,33 +6,45 @@ import { auditRoutes } from "./audit.ts";
 import { containerRoutes } from "./containers.ts";
 import { descriptionRoutes } from "./description.ts";
 import { deviceRoutes } from "./device.ts";
+import { factorRoutes } from "./factors.ts";
 import { inviteRoutes } from "./invites.ts";
 import { joinRoutes } from "./joins.ts";
+import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
+import { factorPageRoutes } from "./pages/factor-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
+import { passkeyRoutes } from "./passkeys.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { shareRoutes } from "./shares.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { userRoutes } from "./users.ts";
+import { viewerRoutes } from "./viewers.ts";
 
-export const ROUTES: readonly Route[] = [
-  ...tokenRoutes,
-  ...registrationRoutes,
-  ...agentRoutes,
-  ...descriptionRoutes,
-  ...joinRoutes,
-  ...containerRoutes,
-  ...sessionRoutes,
+const DECLARED: readonly Route[] = [
   ...accessRoutes,
-  ...deviceRoutes,
-  ...operationsRoutes,
-  ...signInRoutes,
   ...accountRoutes,
-  ...userRoutes,
-  ...inviteRoutes,
-  ...pageRoutes,
+  ...agentRoutes,
   ...auditRoutes,
+  ...containerRoutes,
+  ...descriptionRoutes,
+  ...deviceRoutes,
+  ...factorPageRoutes,
+  ...factorRoutes,
+  ...inviteRoutes,
+  ...joinRoutes,
   ...operationsRoutes,
+  ...pageRoutes,
+  ...passkeyRoutes,
+  ...registrationRoutes,
+  ...sessionRoutes,
+  ...shareRoutes,
+  ...signInRoutes,
+  ...tokenRoutes,
+  ...userRoutes,
+  ...viewerRoutes,
 ];
+
+export const ROUTES: readonly Route[] = [...DECLARED, openApiRoute(() => ROUTES)];

@@ -8,6 +8,7 @@ import type { UserRow } from "../store/users.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiDeps, Env } from "./context.ts";
 import { type Route, route } from "./route.ts";
+import { SECOND_STEP_MS, secondStep } from "./second-step.ts";
 import { sessionView, userView } from "./user-view.ts";
 
 export const signInRoutes: readonly Route[] = [
@@ -15,11 +16,13 @@ export const signInRoutes: readonly Route[] = [
     method: "POST",
     path: "/api/sign-in",
     action: "public",
-    summary: "Sign in by user name and password; the answer sets a cookie",
+    summary: "Sign in by user name and password; the answer sets a cookie, or asks for a second factor (202)",
     body: signInBody,
     answer: signedInBody,
     async handle({ c, deps, body }) {
       const user = await proveByPassword(c, deps, body.username, body.password);
+      const step = await secondStep(deps, user);
+      if (step !== null) return c.json({ step, expires_in: SECOND_STEP_MS / 1000 }, 202);
       return signedIn(c, deps, user, "password");
     },
   }),
@@ -124,9 +127,8 @@ export async function signOut(c: Context<Env>, { signIn, audit }: ApiDeps): Prom
   if (ended) audit.record({ action: "sign_out", address: c.env.address, target: ended.username });
 }
 
-// --- internal ---
-
-async function signedIn(
+/** Opens a session, and answers with it. As `openSession`. */
+export async function signedIn(
   c: Context<Env>,
   deps: ApiDeps,
   user: UserRow,
@@ -138,9 +140,25 @@ async function signedIn(
   return c.json({ user: userView(user), session: sessionView(session, session.id) }, status);
 }
 
+/** Writes a refused sign-in into the audit. @param username as it was given; empty where none was */
+export function recordFailure(
+  c: Context<Env>,
+  { audit }: Pick<ApiDeps, "audit">,
+  method: SignInMethod | "second_factor",
+  username: string,
+  error: unknown,
+): void {
+  if (!(error instanceof ApiError)) return;
+  const target = username.slice(0, 64) || undefined;
+  const details = { method, reason: error.code };
+  audit.record({ action: "sign_in_failed", address: c.env.address, target, details });
+}
+
+// --- internal ---
+
 async function prove(
   c: Context<Env>,
-  { audit }: ApiDeps,
+  deps: ApiDeps,
   method: SignInMethod,
   username: string,
   work: () => Promise<UserRow>,
@@ -149,11 +167,7 @@ async function prove(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApiError) {
-      const target = username.slice(0, 64) || undefined;
-      const details = { method, reason: error.code };
-      audit.record({ action: "sign_in_failed", address: c.env.address, target, details });
-    }
+    recordFailure(c, deps, method, username, error);
     throw error;
   }
 }

@@ -1,5 +1,12 @@
 /** `/api/tokens`, and the user of a token: `/api/profile`. */
-import { createTokenBody } from "../../protocol/http.ts";
+import {
+  createdTokenBody,
+  createTokenBody,
+  messageBody,
+  profileBody,
+  tokenListBody,
+  validationBody,
+} from "../../protocol/http.ts";
 import { isAdministrator } from "../auth/access.ts";
 import { tagOf } from "../auth/agent-selector.ts";
 import type { Principal } from "../auth/principal.ts";
@@ -20,6 +27,7 @@ export const tokenRoutes: readonly Route[] = [
     path: "/api/profile",
     action: "profile:read",
     summary: "Show the user of the credential",
+    answer: profileBody,
     handle: ({ c, principal }) => c.json({ user: principal.user }),
   }),
   route({
@@ -27,6 +35,7 @@ export const tokenRoutes: readonly Route[] = [
     path: "/api/tokens/validate",
     action: "any",
     summary: "Say what a token is: any token may ask",
+    answer: validationBody,
     handle({ c, principal: { user, credential } }) {
       return c.json({
         valid: true,
@@ -44,6 +53,7 @@ export const tokenRoutes: readonly Route[] = [
     path: "/api/tokens",
     action: "tokens:manage",
     summary: "List the user's tokens, without their secrets",
+    answer: tokenListBody,
     query: PAGE_QUERY,
     async handle({ c, deps, principal }) {
       const wish = pageWish(c);
@@ -57,6 +67,7 @@ export const tokenRoutes: readonly Route[] = [
     path: "/api/tokens",
     action: "tokens:create",
     summary: "Make a token; it is shown this once",
+    answer: createdTokenBody,
     body: createTokenBody,
     status: 201,
     async handle({ c, deps, principal, body }) {
@@ -82,7 +93,7 @@ export const tokenRoutes: readonly Route[] = [
           `${owner} has ${most} tokens, and may have no more: revoke one`,
         );
       }
-      const details = { scopes: scopes.join(" "), expires: token.expires_at };
+      const details = { id: token.id, scopes: scopes.join(" "), expires: token.expires_at };
       deps.audit.record({
         action: "token.created",
         principal,
@@ -99,6 +110,7 @@ export const tokenRoutes: readonly Route[] = [
     path: "/api/tokens/:token",
     action: "tokens:manage",
     summary: "Revoke a token, and close the sockets that were opened with it",
+    answer: messageBody,
     async handle({ c, deps, principal, param }) {
       const id = param("token").toLowerCase();
       const token = isId(id) ? await deps.store.tokens.get(id) : null;
@@ -107,7 +119,13 @@ export const tokenRoutes: readonly Route[] = [
         throw new ApiError(403, "not_yours", "this token belongs to someone else");
       await deps.store.tokens.revoke(token.id);
       await deps.directory.publish({ type: "credential_revoked", id: token.id });
-      deps.audit.record({ action: "token.revoked", principal, address: c.env.address, target: token.name });
+      deps.audit.record({
+        action: "token.revoked",
+        principal,
+        address: c.env.address,
+        target: token.name,
+        details: { id: token.id },
+      });
       return c.json({ message: "token revoked" });
     },
   }),

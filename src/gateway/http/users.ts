@@ -172,7 +172,7 @@ export const userRoutes: readonly Route[] = [
 // --- internal ---
 
 /** @throws ApiError 404 */
-async function userOf(reference: string, { users }: Pick<Store, "users">): Promise<UserRow> {
+export async function userOf(reference: string, { users }: Pick<Store, "users">): Promise<UserRow> {
   const user = await users.find(reference.toLowerCase());
   if (!user) throw new ApiError(404, "user_not_found", "no such user");
   return user;

@@ -6,6 +6,7 @@ import { CLOSE_AGENT_OFFLINE, CLOSE_POLICY, CLOSE_TOO_BIG } from "../../protocol
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
+import type { AuditLog } from "../audit/audit.ts";
 import type { AgentListOf } from "../auth/access.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -33,6 +34,7 @@ export interface AcceptorOptions {
   feed: ContainerFeed;
   timings: Timings;
   logger: Logger;
+  audit: AuditLog;
 }
 
 /**
@@ -47,7 +49,8 @@ export class SocketAcceptor {
   }
 
   agent(connection: Connection, agent: AgentRow, v2 = false): void {
-    const { hub, logger } = this.#options;
+    const { hub, logger, audit } = this.#options;
+    const { principal, address } = connection.info;
     const uplink = new Uplink(connection, agent.name, logger, v2, agent.ephemeral);
     const name = `agent ${agent.name} (${agent.id})`;
     const say = (kind: string, line: string) =>
@@ -63,6 +66,9 @@ export class SocketAcceptor {
         onDrain: () => hub.room(agent.id)?.v1.resumeViewers(),
         onClosed: (code, reason) => {
           hub.agentDisconnected(agent, uplink);
+          const seconds = (Date.now() - connection.info.openedAt) / 1_000;
+          const details = { seconds, code, reason };
+          audit.record({ action: "agent.disconnected", principal, address, agent, details });
           say("disconnects", `${name} disconnected (${describe(code, reason)})`);
         },
       },
@@ -70,6 +76,8 @@ export class SocketAcceptor {
         hub.connections.opened(connection);
         say("connects", `${name} connected from ${connection.info.address}`);
         hub.agentConnected(agent, uplink);
+        const details = { protocol: v2 ? "v2" : "v1" };
+        audit.record({ action: "agent.connected", principal, address, agent, details });
       },
     );
   }

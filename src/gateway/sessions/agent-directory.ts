@@ -95,10 +95,12 @@ export interface SeatRequest {
   readonly userId: string;
   /** Viewers that the user may have on all agents. */
   readonly userLimit: number;
+  /** With a limit of its own: a share. */
+  readonly credential?: { readonly id: string; readonly limit: number } | undefined;
 }
 
 /** Why there is no seat. */
-export type SeatRefusal = "offline" | "agent_full" | "user_full";
+export type SeatRefusal = "offline" | "agent_full" | "user_full" | "share_full";
 
 /**
  * `created`, `updated` and `deleted` come from the API, `updated` also from the agent; the others come from its link.

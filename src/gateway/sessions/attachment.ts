@@ -28,7 +28,7 @@ type Refused = Extract<OwnerMessage, { type: "refused" }>;
 /** What an attachment may use of its room. */
 export interface AttachmentDeps {
   /** The mirror of what the agent has attached us to. */
-  mirror(info: Attached["info"]): Mirror;
+  mirror(attached: Attached): Mirror;
   /** The viewers that it has already. */
   others(info: Attached["info"]): readonly ConnectionInfo[];
   onGone(attachment: Attachment, announced: boolean): void;
@@ -244,7 +244,7 @@ export class Attachment implements PeerChannel, Reader {
     const { channel, output } = this.#wish;
     const { info, input, created } = message;
     const first = this.#mirror === null;
-    const mirror = this.#deps.mirror(info);
+    const mirror = this.#deps.mirror(message);
     const resume = this.#resumesAt(info.instance, created);
     if (first && resume !== null) this.#cursor = new StreamCursor(mirror.ring, resume);
     this.#mirror = mirror;

@@ -1,6 +1,7 @@
 /** What a kind of channel is to a room. The kinds themselves are listed in `kinds.ts`. */
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
+import type { RoomAudit } from "../audit/room-audit.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import type { AgentLink } from "./agent-link.ts";
@@ -17,6 +18,7 @@ export interface KindHost {
   /** Which viewers may type. */
   readonly controls: Controls;
   readonly audience: Audience;
+  readonly audit: RoomAudit;
   /** Null while the agent is away. */
   readonly link: AgentLink | null;
   /** A channel was opened: the agent has to be read for it. */

@@ -26,7 +26,8 @@ import {
   type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
-import { Room, type RoomOptions } from "./room.ts";
+import { Room } from "./room.ts";
+import type { RoomOptions } from "./room-options.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** Writes down what the agents of this process do. The hub does not wait for it. Times are RFC 3339. */
@@ -103,6 +104,7 @@ export class Hub implements AgentDirectory {
     if (this.viewerCount(request.agentId) + ofAgent >= MAX_VIEWERS) return "agent_full";
     const ofUser = seats.filter(({ userId }) => userId === request.userId).length;
     if (this.connections.viewersOfUser(request.userId) + ofUser >= request.userLimit) return "user_full";
+    if (request.credential && this.#isFull(request.credential)) return "share_full";
     const protocolOf = () => {
       const now = this.#connected(request.agentId);
       return now && (now.speaksV2 ? "v2" : "v1");
@@ -190,7 +192,7 @@ export class Hub implements AgentDirectory {
   /** The agent's socket is open: an older one of the same agent is closed. */
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
-    const room = this.#openRoom(agent.id);
+    const room = this.#openRoom(agent);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);
     if (isSuperseding) this.#tell(eventOf("superseded", agent));
@@ -230,6 +232,11 @@ export class Hub implements AgentDirectory {
 
   // --- internal ---
 
+  #isFull({ id, limit }: NonNullable<SeatRequest["credential"]>): boolean {
+    const seats = [...this.#seats].filter(({ credential }) => credential?.id === id).length;
+    return this.connections.viewersOfCredential(id) + seats >= limit;
+  }
+
   readonly #onFault = (error: unknown): void =>
     reportFault(this.#options.logger, "the tick of the gateway failed", error);
 
@@ -239,10 +246,14 @@ export class Hub implements AgentDirectory {
     return room?.uplink ? room : null;
   }
 
-  #openRoom(agentId: string): Room {
+  #openRoom(agent: AgentRow): Room {
+    const { id: agentId } = agent;
     const known = this.#rooms.get(agentId);
-    if (known) return known;
-    const room = new Room(agentId, this.#options, this.#options.logger, () => {
+    if (known) {
+      known.audit.agent = agent;
+      return known;
+    }
+    const room = new Room(agent, this.#options, this.#options.logger, () => {
       if (this.#rooms.get(agentId) === room) this.#rooms.delete(agentId);
     });
     this.#rooms.set(agentId, room);

@@ -31,6 +31,8 @@ export interface MirrorOptions {
   counts(session: string, viewer: string): boolean;
   /** The PTY has another size. */
   onSize(session: string, size: TerminalSize): void;
+  /** The session has ended. */
+  onEnded(info: SessionInfo): void;
   /** It is of no use any more. */
   onGone(mirror: Mirror): void;
 }
@@ -305,6 +307,7 @@ export class Mirror implements LinkChannel, ReadSource {
   #ended(end: SessionEnd): void {
     this.end = end;
     Object.assign(this.info, end, { ended_at: this.info.ended_at ?? Date.now() });
+    this.#options.onEnded(this.info);
     if (this.#channel !== null) this.#link?.close(this.#channel);
     this.#unplug();
     this.#backfill = null;

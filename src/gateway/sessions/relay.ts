@@ -6,6 +6,8 @@
 import { forEachSafely } from "../../lib/fault.ts";
 import type { OpenerInput, OpenerMessage, OwnerMessage } from "../../protocol/v2/control.ts";
 import type { Frame } from "../../protocol/v2/frames.ts";
+import type { RoomAudit } from "../audit/room-audit.ts";
+import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink, ChannelMessage } from "./agent-link.ts";
 import type { ChannelKind, KindHost } from "./channel-kind.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
@@ -22,6 +24,17 @@ export interface ChannelOrder {
   fromAgent(frame: Frame): void;
   /** What is wrong with a frame of the viewer's, or null. */
   check(frame: Frame): string | null;
+  /** Bytes that passed so far, over all of the viewer's connections. */
+  readonly passed: { readonly bytes_in: number; readonly bytes_out: number };
+}
+
+/** What is recorded of the channels of one kind. */
+export interface RelayRecord<Opening> {
+  opened(viewer: ConnectionInfo, opening: Opening): void;
+  /** @param end of the messages of the agent, and what passed */
+  ended(id: string, end: Readonly<Record<string, string | number | boolean | null>>): void;
+  /** The viewer is away, and may come back. */
+  left(id: string): void;
 }
 
 /** What differs between kinds of relayed channels. */
@@ -34,14 +47,18 @@ export interface RelayKind<Opening> {
   passes(message: OpenerMessage): message is Extract<OpenerMessage, { channel: number }>;
   /** The rules of a new channel. */
   order(): ChannelOrder;
+  record(audit: RoomAudit): RelayRecord<Opening>;
 }
+
+/** Why a channel is over: what the agent said, or null where the viewer left it. */
+type LastMessage = Extract<OwnerMessage, { type: "ended" | "refused" }> | null;
 
 /** One viewer's channel joined to one of the agent's. Owned by its `Relays`, from its opening to the end of either side. */
 export class Relay<Opening extends { channel: number }> implements PeerChannel {
   readonly #peer: Peer;
   readonly #opening: Opening;
   readonly #kind: RelayKind<Opening>;
-  readonly #onGone: (relay: Relay<Opening>, announced: boolean) => void;
+  readonly #onGone: (relay: Relay<Opening>, announced: boolean, last: LastMessage) => void;
   readonly #order: ChannelOrder;
   #link: AgentLink | null = null;
   #channel = 0;
@@ -51,7 +68,7 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
     peer: Peer,
     opening: Opening,
     kind: RelayKind<Opening>,
-    onGone: (relay: Relay<Opening>, announced: boolean) => void,
+    onGone: (relay: Relay<Opening>, announced: boolean, last: LastMessage) => void,
   ) {
     this.#peer = peer;
     this.#opening = opening;
@@ -91,6 +108,10 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
     this.close(true);
   }
 
+  get passed(): ChannelOrder["passed"] {
+    return this.#order.passed;
+  }
+
   get peer(): Peer {
     return this.#peer;
   }
@@ -126,7 +147,7 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
   close(announced: boolean): void {
     if (announced) this.detach();
     else this.#link?.close(this.#channel);
-    this.#onGone(this, announced);
+    this.#onGone(this, announced, null);
   }
 
   // --- internal ---
@@ -139,7 +160,7 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
     this.#link?.close(this.#channel);
     this.#link = null;
     this.#peer.forget(channel);
-    this.#onGone(this, true);
+    this.#onGone(this, true, message);
   }
 }
 
@@ -147,6 +168,7 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
 export class Relays<Opening extends { channel: number }> implements ChannelKind<Opening> {
   readonly #host: KindHost;
   readonly #kind: RelayKind<Opening>;
+  readonly #record: RelayRecord<Opening>;
   readonly #relays = new Set<Relay<Opening>>();
   /** Of viewers that dropped off and may be back, by `RelayKind.id`. */
   readonly #detached = new Map<string, { relay: Relay<Opening>; timer: Timer }>();
@@ -154,6 +176,7 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
   constructor(host: KindHost, kind: RelayKind<Opening>) {
     this.#host = host;
     this.#kind = kind;
+    this.#record = kind.record(host.audit);
   }
 
   get isWatched(): boolean {
@@ -164,16 +187,21 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
     const id = this.#kind.id(opening);
     clearTimeout(this.#detached.get(id)?.timer);
     this.#detached.delete(id);
-    const relay = new Relay(peer, opening, this.#kind, (gone, announced) => {
+    const relay = new Relay(peer, opening, this.#kind, (gone, announced, last) => {
       this.#relays.delete(gone);
-      if (!announced) this.#keep(gone);
+      if (announced) this.#ended(gone, last);
+      else this.#keep(gone);
     });
+    this.#record.opened(peer.connection.info, opening);
     const { link } = this.#host;
     if (link) {
       this.#relays.add(relay);
       this.#host.opened();
       relay.connect(link);
-    } else queueMicrotask(() => relay.lost());
+    } else {
+      queueMicrotask(() => relay.lost());
+      this.#record.left(id);
+    }
     return relay;
   }
 
@@ -187,6 +215,7 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
   connect(): void {}
 
   disconnect(): void {
+    for (const { id } of this.#relays) this.#record.left(id);
     forEachSafely(this.#relays, (relay) => relay.lost(), this.#host.fault);
     this.#relays.clear();
     this.close();
@@ -199,12 +228,23 @@ export class Relays<Opening extends { channel: number }> implements ChannelKind<
 
   // --- internal ---
 
+  #ended({ id, passed }: Relay<Opening>, last: LastMessage): void {
+    if (last?.type === "ended") {
+      const { exit_code, signal, timed_out = false, left_open = false } = last;
+      const extra = { ...(timed_out ? { timed_out } : {}), ...(left_open ? { left_open } : {}) };
+      this.#record.ended(id, { exit_code, signal, ...extra, ...passed });
+    } else if (last) this.#record.ended(id, { outcome: "refused", reason: last.message });
+    else this.#record.ended(id, { outcome: "abandoned", ...passed });
+  }
+
   /** The agent keeps what runs for a viewer that may come back, and is told when the viewer did not. */
   #keep(relay: Relay<Opening>): void {
+    this.#record.left(relay.id);
     if (!this.#host.link) return;
     const timer = setTimeout(() => {
       this.#detached.delete(relay.id);
       relay.detach();
+      this.#ended(relay, null);
     }, this.#host.timings.viewerGraceMs);
     this.#detached.set(relay.id, { relay, timer });
   }

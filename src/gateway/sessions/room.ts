@@ -9,8 +9,9 @@ import {
 } from "../../protocol/close-codes.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import type { ScreenPool } from "../../screen/pool.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
+import type { AuditedAgent } from "../audit/audit.ts";
+import { RoomAudit } from "../audit/room-audit.ts";
 import type { Connection, ConnectionInfo } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
 import { V1Adapter } from "../v1/adapter.ts";
@@ -23,27 +24,11 @@ import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
 import type { Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
-import type { RingBudget } from "./ring-budget.ts";
-import { type Request, SessionCensus, type SessionQuota } from "./session-census.ts";
+import type { RoomOptions } from "./room-options.ts";
+import { type Request, SessionCensus } from "./session-census.ts";
 import type { Uplink } from "./uplink.ts";
 import { ViewerIds } from "./viewer-ids.ts";
 import { sharedSession } from "./viewer-name.ts";
-
-/** What is the same for all agents of a gateway. */
-export interface RoomOptions {
-  timings: Timings;
-  budget: RingBudget;
-  /** Lines of a screen's past. */
-  scrollback: number;
-  /** Where screens are drawn. */
-  screens: ScreenPool;
-  snapshots: SnapshotBudget;
-  logger: Logger;
-  /** How many sessions a user may have. */
-  sessions: SessionQuota;
-  /** A viewer typed where it may not, for the first time. */
-  onInputRefused(agentId: string, viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
-}
 
 /** Owned by the hub, from the agent's connecting until it is away for good and its last viewer has left. */
 export class Room implements KindHost {
@@ -56,6 +41,7 @@ export class Room implements KindHost {
   readonly controls: Controls;
   readonly audience: Audience;
   readonly viewerIds: ViewerIds;
+  readonly audit: RoomAudit;
   /** Viewers that speak rexec.v1, and all that an agent says by it. */
   readonly v1: V1Adapter;
   /** Viewers that speak rexec.v2. */
@@ -66,17 +52,16 @@ export class Room implements KindHost {
   stats: AgentStats | null = null;
   readonly #mirrors: Mirrors;
   readonly #kinds: Kinds;
-  readonly #options: RoomOptions;
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
   #absence: Timer | null = null;
 
   /** @param onEmpty called when nothing is left to wait for: forget this room */
-  constructor(agentId: string, options: RoomOptions, logger: Logger, onEmpty: () => void) {
-    this.agentId = agentId;
+  constructor(agent: AuditedAgent, options: RoomOptions, logger: Logger, onEmpty: () => void) {
+    this.agentId = agent.id;
     this.timings = options.timings;
+    this.audit = new RoomAudit(options.audit, agent, this.timings.agentGraceMs + this.timings.viewerGraceMs);
     this.snapshots = options.snapshots;
-    this.#options = options;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
@@ -92,6 +77,7 @@ export class Room implements KindHost {
     this.#mirrors = new Mirrors({
       ...options,
       onSize: (session, size) => this.v1.resized(session, size),
+      onEnded: (info) => this.audit.ended(info),
       counts: (session, viewer) => this.controls.counts(session, viewer),
       fault: this.fault,
     });
@@ -157,8 +143,9 @@ export class Room implements KindHost {
     return sessions?.map((info) => ({ ...info, viewers: this.#viewersOf(info) })) ?? null;
   }
 
-  /** Ends a session of the agent. */
-  kill(session: string): void {
+  /** Ends a session of the agent. @param by a viewer that asked for it by its socket */
+  kill(session: string, by?: ConnectionInfo): void {
+    if (by) this.audit.byViewer(by, { action: "session.killed", session });
     if (this.link) this.link.control({ type: "kill", session });
     else this.v1.stopShell(session);
   }
@@ -189,7 +176,7 @@ export class Room implements KindHost {
     }
     const peer = new Peer(id, connection, {
       onOpen: (from, message) => openChannel(this.#kinds, from, message),
-      onKill: (session) => this.kill(session),
+      onKill: (session) => this.kill(session, connection.info),
       onList: (from) => void this.#answerList(from).catch(this.fault),
       onFault: this.fault,
     });
@@ -217,8 +204,8 @@ export class Room implements KindHost {
 
   // --- for the kinds of channels ---
 
-  readonly inputRefused = (viewer: ConnectionInfo, session: string, refusal: InputRefusal): void =>
-    this.#options.onInputRefused(this.agentId, viewer, session, refusal);
+  readonly inputRefused = (viewer: ConnectionInfo, session: string, reason: InputRefusal): void =>
+    this.audit.byViewer(viewer, { action: "input.refused", session, details: { reason } });
 
   opened(): void {
     this.v1.updateFlow();
@@ -346,5 +333,6 @@ export class Room implements KindHost {
     }
     this.#mirrors.forget();
     for (const kind of Object.values(this.#kinds)) kind.close();
+    this.audit.close();
   }
 }

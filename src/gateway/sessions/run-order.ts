@@ -11,6 +11,11 @@ export class RunOrder implements ChannelOrder {
   /** How far stdout and stderr were sent. */
   readonly #sent = { [Stream.output]: 0, [Stream.stderr]: 0 };
 
+  get passed(): ChannelOrder["passed"] {
+    const { [Stream.output]: output, [Stream.stderr]: stderr } = this.#sent;
+    return { bytes_in: this.#stdin?.next ?? 0, bytes_out: output + stderr };
+  }
+
   get isAttached(): boolean {
     return this.#stdin !== null;
   }

@@ -8,4 +8,5 @@ export const runs: RelayKind<Extract<OpenerMessage, { type: "run" }>> = {
   forAgent: (run, channel) => ({ ...run, channel }),
   passes: (message) => message.type === "signal",
   order: () => new RunOrder(),
+  record: (audit) => audit.runs,
 };

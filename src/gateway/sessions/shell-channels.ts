@@ -3,6 +3,7 @@ import { forEachSafely } from "../../lib/fault.ts";
 import type { OpenerMessage, SessionInfo } from "../../protocol/v2/control.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
+import { AttachedStay } from "./attached-stay.ts";
 import { Attachment } from "./attachment.ts";
 import type { ChannelKind, KindHost } from "./channel-kind.ts";
 import { InputShifts } from "./input-shift.ts";
@@ -33,13 +34,19 @@ export class ShellChannels implements ChannelKind<Attach> {
 
   open(peer: Peer, message: Attach): PeerChannel {
     const host = this.#host;
+    let stay: AttachedStay | null = null;
     const attachment = new Attachment(peer, message, {
-      mirror: (info) => {
+      mirror: (attached) => {
         queueMicrotask(() => host.opened()); // it is about to join
-        return host.mirrorOf(info);
+        const mirror = host.mirrorOf(attached.info);
+        stay ??= new AttachedStay(host.audit, peer.connection.info, message, attached, mirror);
+        return mirror;
       },
       others: (info) => this.#othersAt(info),
-      onGone: (gone, announced) => this.#gone(gone, peer, announced),
+      onGone: (gone, announced) => {
+        this.#gone(gone, peer, announced);
+        stay?.end(gone);
+      },
       typing: (session) => this.#typingOf(peer, message.channel, session),
       shifts: this.#shifts,
       control: (mode) => attachment.typing.answered(host.audience.controlBy(peer, attachment.session, mode)),

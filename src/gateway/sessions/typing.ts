@@ -25,6 +25,8 @@ export class Typing {
   readonly #deps: TypingDeps;
   #told: InputRefusal | null = null;
   #said = "";
+  /** Bytes that might go to the session. */
+  typed = 0;
 
   constructor(deps: TypingDeps) {
     this.#deps = deps;
@@ -46,6 +48,7 @@ export class Typing {
   admits(bytes: Uint8Array): boolean {
     const { controls, session, channel } = this.#deps;
     const refusal = controls.refusal(session, this.#seat);
+    if (refusal === null) this.typed += bytes.length;
     if (refusal === null || this.#told === refusal || isReport(bytes)) return refusal === null;
     this.#told = refusal;
     const message = refusalText(refusal, controls.holderOf(session));

@@ -143,7 +143,8 @@ export class DeviceFlow {
     if (row.approved_at === null)
       return failure("authorization_pending", "the sign-in waits for its approval");
     const user = row.user_id === null ? null : await this.#store.users.get(row.user_id);
-    if (!user) return failure("access_denied", "the user who approved the sign-in is gone");
+    if (!user || user.disabled_at !== null)
+      return failure("access_denied", "the account that approved the sign-in is gone or disabled");
     if (!(await this.#store.deviceCodes.consume(row.id)))
       return failure("invalid_grant", "this code was used already: start again");
     const made = makeToken();

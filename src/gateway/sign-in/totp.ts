@@ -56,21 +56,18 @@ export class SecondFactor {
    * @throws ApiError 409 where an app is set up already
    */
   async begin(user: UserRow, issuer: string): Promise<TotpSetUp> {
-    const { Secret, TOTP } = await import("otpauth");
-    const secret = new Secret({ size: SECRET_BYTES });
-    if (!(await this.#store.factors.beginTotp(user.id, secret.base32))) {
+    const { Secret } = await import("otpauth");
+    const secret = new Secret({ size: SECRET_BYTES }).base32;
+    if (!(await this.#store.factors.beginTotp(user.id, secret))) {
       throw new ApiError(409, "totp_exists", "an authenticator app is set up already: remove it first");
     }
-    // A colon would end the issuer in the URI.
-    const label = user.username.replaceAll(":", "_");
-    const uri = new TOTP({ issuer: issuer.replaceAll(":", "_"), label, secret, period: PERIOD_S }).toString();
-    const { renderSVG, renderUnicodeCompact } = await import("uqr");
-    return {
-      secret: secret.base32,
-      uri,
-      svg: renderSVG(uri),
-      text: renderUnicodeCompact(uri, { border: 2 }),
-    };
+    return shown(user, issuer, secret);
+  }
+
+  /** The set-up that waits for its code once more; null where none does. */
+  async waiting(user: UserRow, issuer: string): Promise<TotpSetUp | null> {
+    const factor = await this.#store.factors.totp(user.id);
+    return factor && factor.confirmed_at === null ? shown(user, issuer, factor.secret) : null;
   }
 
   /**
@@ -146,6 +143,19 @@ export class SecondFactor {
 }
 
 // --- internal ---
+
+async function shown(user: UserRow, issuer: string, secret: string): Promise<TotpSetUp> {
+  const { Secret, TOTP } = await import("otpauth");
+  const { renderSVG, renderUnicodeCompact } = await import("uqr");
+  const uri = new TOTP({
+    // A colon would end the issuer in the URI.
+    issuer: issuer.replaceAll(":", "_"),
+    label: user.username.replaceAll(":", "_"),
+    secret: Secret.fromBase32(secret),
+    period: PERIOD_S,
+  }).toString();
+  return { secret, uri, svg: renderSVG(uri), text: renderUnicodeCompact(uri, { border: 2 }) };
+}
 
 /** The time step that a code belongs to, the newest that fits; null for a wrong code. */
 async function counterOf(secret: string, typed: string, now: number): Promise<number | null> {

@@ -72,6 +72,12 @@ export class Connections {
     return count;
   }
 
+  viewersOfCredential(id: string): number {
+    let count = 0;
+    for (const { info } of this.#viewers) if (info.principal.credential.id === id) count += 1;
+    return count;
+  }
+
   opened(connection: Connection, isViewer = false): void {
     this.#all.add(connection);
     if (isViewer) this.#viewers.add(connection);

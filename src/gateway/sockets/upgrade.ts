@@ -15,6 +15,7 @@ import {
   VIEWER_MESSAGE_BYTES,
 } from "../../protocol/limits.ts";
 import { LENGTHS } from "../../protocol/values.ts";
+import type { AuditLog } from "../audit/audit.ts";
 import type { Access, ViewerRights } from "../auth/access.ts";
 import type { Admission, Admissions } from "../auth/admissions.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
@@ -32,7 +33,7 @@ import { ApiError } from "../http/api-error.ts";
 import { findAgent } from "../http/context.ts";
 import { REQUEST_ID } from "../http/request-id.ts";
 import type { RequestInfo } from "../http/request-info.ts";
-import type { Quotas } from "../quotas.ts";
+import { type Quotas, VIEWERS_OF_SHARE } from "../quotas.ts";
 import type { SocketAcceptor, V1ViewerRequest } from "../sessions/acceptor.ts";
 import {
   type AgentDirectory,
@@ -45,6 +46,7 @@ import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import type { Timings } from "../timings.ts";
 import { Connection, type ConnectionInfo, type SocketData } from "./connection.ts";
+import { checkShared, checkSharedProtocol, noteShareUse, shareLimit } from "./share-admission.ts";
 
 /** What decides about a socket. */
 export interface UpgradeDeps {
@@ -53,6 +55,7 @@ export interface UpgradeDeps {
   admissions: Admissions;
   acceptor: SocketAcceptor;
   feed: ContainerFeed;
+  audit: AuditLog;
   authenticator: Authenticator;
   access: Access;
   quotas: Quotas;
@@ -148,12 +151,14 @@ async function admitToAgent(
     if (agent.pending) throw pending();
     await noteHeaders(request.headers, agent, deps);
   }
+  if (terminal) await checkShared(principal, agent.id, deps.directory);
   using seat = terminal ? await takeSeat(agent, principal, deps) : null;
   // No await from here on: nothing that is checked now can change before the socket is open and counted.
   admission.check(principal.credential.id, agent.id);
   if (seat?.protocol === null) throw noSeat("offline", deps);
   // A viewer's rexec.v2 cannot be served by an agent that speaks rexec.v1 only.
   const v2 = !deps.v1Only && offersV2(request.headers) && seat?.protocol !== "v1";
+  if (terminal) checkSharedProtocol(principal, v2);
   const connection = new Connection(
     describe(info, principal, roleOf(terminal ? agent : null, v2)),
     deps.timings,
@@ -165,6 +170,7 @@ async function admitToAgent(
   else if (v2) deps.acceptor.v2Viewer(connection, agent, viewerId(url, LENGTHS.id));
   else deps.acceptor.v1Viewer(connection, agent, v1ViewerRequest(url));
   open(connection, v2);
+  if (principal.credential.kind === "share") await noteShareUse(connection.info, agent, deps);
 }
 
 /** @throws ApiError 401, 403, 405, 426, 429 */
@@ -244,8 +250,10 @@ function checkOrigin(
 }
 
 /** @throws ApiError 404, 429 */
-async function takeSeat(agent: AgentRow, { user }: Principal, deps: UpgradeDeps): Promise<ViewerSeat> {
-  const request = { agentId: agent.id, userId: user.id, userLimit: deps.quotas.viewers };
+async function takeSeat(agent: AgentRow, principal: Principal, deps: UpgradeDeps): Promise<ViewerSeat> {
+  const { user } = principal;
+  const limits = { userLimit: deps.quotas.viewers, ...shareLimit(principal) };
+  const request = { agentId: agent.id, userId: user.id, ...limits };
   const answer = await deps.directory.takeSeat(request);
   if (typeof answer === "string") throw noSeat(answer, deps);
   return answer;
@@ -253,11 +261,12 @@ async function takeSeat(agent: AgentRow, { user }: Principal, deps: UpgradeDeps)
 
 function noSeat(refusal: SeatRefusal, { quotas }: UpgradeDeps): ApiError {
   if (refusal === "offline") return new ApiError(404, "agent_offline", "the agent is offline");
-  const message =
-    refusal === "agent_full"
-      ? `an agent can have ${MAX_VIEWERS} viewers`
-      : `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`;
-  return new ApiError(429, "too_many_viewers", message, { "Retry-After": "30" });
+  const messages = {
+    agent_full: `an agent can have ${MAX_VIEWERS} viewers`,
+    user_full: `this account has ${quotas.viewers} viewers connected, and may have no more (serve --max-viewers)`,
+    share_full: `this share has ${VIEWERS_OF_SHARE} viewers connected, and may have no more`,
+  };
+  return new ApiError(429, "too_many_viewers", messages[refusal], { "Retry-After": "30" });
 }
 
 function describe(info: Sender, principal: Principal, its: Role): ConnectionInfo {

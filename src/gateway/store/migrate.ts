@@ -17,19 +17,27 @@ export async function migrate(
       sql`CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)`,
   );
   const current = await schemaVersion(database);
-  const newest = migrations.at(-1)?.version ?? 0;
-  if (current > newest) {
-    throw new RexecError(
-      `the database has schema version ${current}, and this program knows versions up to ${newest}`,
-      {
-        code: "newer_schema",
-        hint: "a newer rexec wrote it: run that version, or give another --data folder",
-      },
-    );
-  }
+  const newest = newestSchema(migrations);
+  if (current > newest) throw tooNew(current, newest);
   const missing = migrations.filter(({ version }) => version > current);
   for (const migration of missing) await database.transaction((sql) => apply(sql, migration));
   return missing.map(({ version }) => version);
+}
+
+/** The version that this program brings a database to. */
+export function newestSchema(migrations: readonly Migration[] = MIGRATIONS): number {
+  return migrations.at(-1)?.version ?? 0;
+}
+
+/** `newer_schema`: a newer program made the database. */
+export function tooNew(current: number, newest = newestSchema()): RexecError {
+  return new RexecError(
+    `the database has schema version ${current}, and this program knows versions up to ${newest}`,
+    {
+      code: "newer_schema",
+      hint: "a newer rexec wrote it: run that version, or give another --data folder",
+    },
+  );
 }
 
 /** The newest migration that was applied; 0 for none. Expects the table of migrations. */

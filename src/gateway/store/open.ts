@@ -29,7 +29,7 @@ const CHECK_TIMEOUT_MS = 100;
  */
 export async function openFolder(folder: string, exclusive: boolean): Promise<OpenedFolder> {
   prepareFolder(folder);
-  const lock = exclusive ? await lockFolder(folder) : null;
+  const unlock = exclusive ? await lockFolder(folder) : null;
   const file = join(folder, "gateway.db");
   try {
     const sql = await connect(file);
@@ -40,12 +40,37 @@ export async function openFolder(folder: string, exclusive: boolean): Promise<Op
       check: () => tryOut(database),
       async close() {
         await database.close();
-        await lock?.close();
+        await unlock?.();
       },
     };
   } catch (error) {
-    await lock?.close();
+    await unlock?.();
     throw error;
+  }
+}
+
+/**
+ * A second database whose exclusive lock is held while the gateway runs: the kernel lets go of it when the process
+ * ends, however it ends, so no stale lock is ever left behind. The data itself stays readable for backups.
+ * @returns lets go of it
+ * @throws RexecError `data_folder_in_use`, `bad_database`
+ */
+export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  privateFile(join(folder, "gateway.lock"));
+  const lock = new SQL({ adapter: "sqlite", filename: join(folder, "gateway.lock") });
+  try {
+    await lock.unsafe("PRAGMA locking_mode = EXCLUSIVE");
+    await lock.unsafe("BEGIN EXCLUSIVE");
+    await lock.unsafe("COMMIT");
+    return () => lock.close();
+  } catch (error) {
+    await lock.close();
+    if (!isBusyError(error)) throw storeProblem(join(folder, "gateway.lock"), error, "bad_database");
+    throw new RexecError(`another gateway is using the data folder ${folder}`, {
+      code: "data_folder_in_use",
+      hint: "stop that one first, or give this one a folder of its own with --data",
+      cause: error,
+    });
   }
 }
 
@@ -71,6 +96,42 @@ export async function copyDatabase(source: string, target: string): Promise<void
       throw foreign(source, "is damaged: a copy of it does not pass SQLite's check");
   } finally {
     await copy.close();
+  }
+}
+
+/** What is in a database. */
+export interface DatabaseContent {
+  /** The newest migration that was applied. */
+  schema: number;
+  users: number;
+  agents: number;
+  tokens: number;
+}
+
+/**
+ * Looks into a database that nothing has open, and checks all of it.
+ * @param name the file as errors call it
+ * @throws the system's or SQLite's error, RexecError `bad_database` for one that is damaged or another program's
+ */
+export async function inspectDatabase(file: string, name = file): Promise<DatabaseContent> {
+  const sql = new SQL({ adapter: "sqlite", filename: file, readonly: true });
+  try {
+    if (!(await assertOurs(sql, name))) throw foreign(name, EMPTY);
+    const [{ integrity_check: integrity } = { integrity_check: "" }] =
+      await sql.unsafe("PRAGMA integrity_check(1)");
+    const orphans: unknown[] = await sql.unsafe("PRAGMA foreign_key_check");
+    if (integrity !== "ok" || orphans.length > 0) throw foreign(name, "is damaged");
+    const one = async (query: string) => Number((await sql.unsafe(query))[0]?.n ?? 0);
+    return {
+      schema: await one("SELECT MAX(version) AS n FROM schema_migrations"),
+      users: await one("SELECT COUNT(*) AS n FROM users"),
+      agents: await one("SELECT COUNT(*) AS n FROM agents"),
+      tokens: await one("SELECT COUNT(*) AS n FROM tokens"),
+    };
+  } catch (error) {
+    throw storeProblem(name, error, "bad_database");
+  } finally {
+    await sql.close();
   }
 }
 
@@ -114,7 +175,7 @@ function prepareFolder(folder: string): void {
     throw storeProblem(folder, error, "bad_data_folder");
   }
   // SQLite gives its -wal and -shm files the mode of the main file.
-  for (const name of ["gateway.db", "gateway.lock"]) privateFile(join(folder, name));
+  privateFile(join(folder, "gateway.db"));
 }
 
 function privateFile(path: string): void {
@@ -123,28 +184,6 @@ function privateFile(path: string): void {
     closeSync(openSync(path, "a", 0o600));
   } catch (error) {
     throw storeProblem(path, error, "bad_data_folder");
-  }
-}
-
-/**
- * A second database whose exclusive lock is held while the gateway runs: the kernel lets go of it when the process
- * ends, however it ends, so no stale lock is ever left behind. The data itself stays readable for backups.
- */
-async function lockFolder(folder: string): Promise<SQL> {
-  const lock = new SQL({ adapter: "sqlite", filename: join(folder, "gateway.lock") });
-  try {
-    await lock.unsafe("PRAGMA locking_mode = EXCLUSIVE");
-    await lock.unsafe("BEGIN EXCLUSIVE");
-    await lock.unsafe("COMMIT");
-    return lock;
-  } catch (error) {
-    await lock.close();
-    if (!isBusyError(error)) throw storeProblem(join(folder, "gateway.lock"), error, "bad_database");
-    throw new RexecError(`another gateway is using the data folder ${folder}`, {
-      code: "data_folder_in_use",
-      hint: "stop that one first, or give this one a folder of its own with --data",
-      cause: error,
-    });
   }
 }
 
@@ -186,16 +225,20 @@ async function setPatience(sql: SQL, waits: boolean): Promise<void> {
   await sql.unsafe(`PRAGMA busy_timeout = ${waits ? BUSY_TIMEOUT_MS : 0}`);
 }
 
-/** A database of another program is left alone. */
-async function assertOurs(sql: SQL, file: string): Promise<void> {
+const EMPTY =
+  "has no tables: it may be the file of a gateway that ran while it was copied, whose data is in other files";
+
+/** A database of another program is left alone. @returns false for an empty one */
+async function assertOurs(sql: SQL, file: string): Promise<boolean> {
   const tables: { name: string }[] = await sql.unsafe("SELECT name FROM sqlite_master WHERE type = 'table'");
-  if (tables.length === 0 || tables.some(({ name }) => name === "schema_migrations")) return;
+  if (tables.length === 0) return false;
+  if (tables.some(({ name }) => name === "schema_migrations")) return true;
   throw foreign(file, "is a database of another program");
 }
 
 function foreign(file: string, why: string): RexecError {
   return new RexecError(`${file} ${why}`, {
     code: "bad_database",
-    hint: "restore it from a backup (rexec serve --backup makes one), or give another folder with --data",
+    hint: "restore it from a backup (rexec admin backup makes one), or give another folder with --data",
   });
 }

@@ -47,7 +47,7 @@ function explain(file: string, errno: string): Explanation | null {
   if (/NOTADB|CORRUPT/.test(errno)) {
     return {
       why: `${file} is damaged or no database`,
-      hint: "restore it from a backup (rexec serve --backup makes one), or give another folder with --data",
+      hint: "restore it from a backup (rexec admin backup makes one), or give another folder with --data",
     };
   }
   if (/BUSY|LOCKED/.test(errno)) {

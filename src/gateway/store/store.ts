@@ -10,6 +10,7 @@ import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
+import { Passkeys } from "./passkeys.ts";
 import { storeProblem } from "./problems.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
@@ -26,6 +27,7 @@ export interface Store {
   readonly deviceCodes: DeviceCodes;
   readonly factors: Factors;
   readonly signInSteps: SignInSteps;
+  readonly passkeys: Passkeys;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly signInSessions: SignInSessions;
@@ -62,6 +64,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     deviceCodes: new DeviceCodes(opened.database),
     factors: new Factors(opened.database),
     signInSteps: new SignInSteps(opened.database),
+    passkeys: new Passkeys(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     signInSessions: new SignInSessions(opened.database),

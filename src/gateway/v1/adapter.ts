@@ -6,6 +6,7 @@ import { isSplitSession, MAIN_SESSION } from "../../protocol/ids.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
+import type { RoomAudit } from "../audit/room-audit.ts";
 import type { Attendance } from "../sessions/attendance.ts";
 import type { Controls, InputRefusal } from "../sessions/control.ts";
 import type { SessionCensus } from "../sessions/session-census.ts";
@@ -37,6 +38,7 @@ export interface V1Host {
   watches(session: string): boolean;
   /** The sessions that the agent has; null where it does not answer. */
   list(): Promise<SessionInfo[] | null>;
+  readonly audit: RoomAudit;
   /** A viewer typed where it may not, for the first time. */
   inputRefused(viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
   /** Something threw. */
@@ -63,7 +65,7 @@ export class V1Adapter {
     this.host = host;
     this.#timings = timings;
     this.#logger = logger;
-    this.execs = new ExecRouter(timings.execGraceMs);
+    this.execs = new ExecRouter(timings.execGraceMs, host.audit.runs);
     this.#demand = new V1Demand({
       isLed: (session) => host.watches(session),
       tell: (session, wanted) => host.uplink?.link?.control({ type: "v1_output", session, wanted }),
@@ -176,6 +178,7 @@ export class V1Adapter {
     this.#pausedViewers.delete(viewer);
     this.execs.viewerLeft(viewer);
     const session = this.sessionOf(viewer);
+    viewer.left?.({ ...viewer.passed, ...session?.end });
     viewer.sessionId = null;
     if (session) {
       session.viewers.delete(viewer);
@@ -272,6 +275,13 @@ export class V1Adapter {
     const shown = known || session.state === "ended" ? text : session.backlog.recent();
     if (shown) viewer.send(encodeToViewer.output(shown));
     session.viewers.add(viewer);
+    const created = session.state === "unknown" || session.state === "ended";
+    viewer.left = this.host.audit.joined(viewer.connection.info, {
+      session: session.id,
+      created: created && session.viewers.size === 1 && !known,
+      resumed: known,
+      protocol: "v1",
+    });
     // A viewer that was away while the shell ended hears of that, and is not put into a new one.
     if (known && session.stop) {
       viewer.send(encodeToViewer.shellStopped(session.stop));

@@ -4,6 +4,7 @@
  * and the oldest one that reads the same is meant.
  */
 import type { ExecRequest, ExecRequestWire, ExecResult } from "../../protocol/v1.ts";
+import type { RunAudit, RunEnd } from "../audit/run-audit.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** Commands on one agent that have not been answered. */
@@ -23,11 +24,13 @@ interface Pending {
 /** Owned by the adapter. A command that is not answered in time fails. */
 export class ExecRouter {
   readonly #graceMs: number;
+  readonly #audit: RunAudit;
   /** By our id, oldest first. */
   readonly #pending = new Map<string, Pending>();
 
-  constructor(graceMs: number) {
+  constructor(graceMs: number, audit: RunAudit) {
     this.#graceMs = graceMs;
+    this.#audit = audit;
   }
 
   get size(): number {
@@ -45,6 +48,7 @@ export class ExecRouter {
     const ourId = crypto.randomUUID();
     this.#pending.set(ourId, { viewer, id, command, timer: this.#expiry(ourId, request.timeout_ms) });
     viewer.pendingExecs += 1;
+    this.#audit.opened(viewer.connection.info, { run: ourId, ...request });
     return { ...rest, command, id: ourId, ...(stdin ? { stdin: stdin.toBase64() } : {}) };
   }
 
@@ -52,7 +56,8 @@ export class ExecRouter {
   settle(result: ExecResult): boolean {
     const ourId = result.id ?? this.#oldest(result.command);
     const pending = ourId === undefined ? undefined : this.#take(ourId);
-    if (!pending) return false;
+    if (!pending || ourId === undefined) return false;
+    this.#audit.ended(ourId, endOf(result));
     if (pending.id !== undefined) {
       pending.viewer?.sendResult({ ...result, id: pending.id });
       return true;
@@ -103,6 +108,7 @@ export class ExecRouter {
   #fail(ourId: string, error: string, timedOut = false): void {
     const pending = this.#take(ourId);
     if (!pending) return;
+    this.#audit.ended(ourId, { outcome: timedOut ? "silent" : "failed", reason: error });
     pending.viewer?.sendResult({
       ...failure(pending.command, pending.id, error),
       ...(timedOut ? { timed_out: true } : {}),
@@ -110,11 +116,23 @@ export class ExecRouter {
   }
 
   #dropAbandoned(): void {
-    for (const [ourId, pending] of this.#pending) if (!pending.viewer) this.#take(ourId);
+    for (const [ourId, pending] of this.#pending) {
+      if (pending.viewer) continue;
+      this.#take(ourId);
+      this.#audit.ended(ourId, { outcome: "abandoned" });
+    }
   }
 }
 
 /** The result of a command of which nothing is known. */
 export function failure(command: string, id: string | undefined, error: string): ExecResult {
   return { command, output: "", success: false, error, exit_code: null, ...(id === undefined ? {} : { id }) };
+}
+
+// --- internal ---
+
+/** An agent that speaks plain v1 tells of no exit code. */
+function endOf({ success, exit_code, signal, timed_out }: ExecResult): RunEnd {
+  const known = exit_code === undefined ? {} : { exit_code };
+  return { success, ...known, ...(signal ? { signal } : {}), ...(timed_out ? { timed_out } : {}) };
 }

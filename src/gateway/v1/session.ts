@@ -83,6 +83,11 @@ export class Session {
     };
   }
 
+  /** How its shell ended; nothing while there is one. */
+  get end(): { exit_code: number | null; signal: string | null } | null {
+    return this.stop && { exit_code: this.stop.exit_code ?? null, signal: this.stop.signal ?? null };
+  }
+
   apply(event: ShellEvent): void {
     const before = this.#state;
     this.#state = nextState(before, event);

@@ -72,6 +72,7 @@ export function input(v1: V1Adapter, viewer: Viewer, bytes: Uint8Array): void {
   const { uplink } = v1.host;
   const session = v1.sessionOf(viewer);
   if (!uplink || !session || bytes.length === 0 || !mayType(v1, viewer, session, bytes)) return;
+  viewer.passed.bytes_in += bytes.length;
   applySize(v1, session, viewer.size); // the terminal has the size of the viewer that typed
   for (let from = 0; from < bytes.length; from += INPUT_CHUNK_BYTES) {
     uplink.send(encodeServer.shellInput(session.id, bytes.subarray(from, from + INPUT_CHUNK_BYTES)));
@@ -131,6 +132,7 @@ function stopped(v1: V1Adapter, stop: ShellStop): void {
   v1.host.census.ended(session.id);
   v1.host.controls.free(session.id);
   session.stop = stop;
+  v1.host.audit.ended({ ...session.info, ...session.end });
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellStopped(stop));
 }
 

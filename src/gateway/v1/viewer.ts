@@ -2,6 +2,7 @@
 import { CLOSE_POLICY } from "../../protocol/close-codes.ts";
 import type { ExecResult } from "../../protocol/v1.ts";
 import { encodeToViewer } from "../../protocol/v1-viewer.ts";
+import type { Stay } from "../audit/room-audit.ts";
 import type { InputRefusal } from "../sessions/control.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Timings } from "../timings.ts";
@@ -26,6 +27,10 @@ export class Viewer {
   awaitsStart = false;
   /** Why its input is dropped, where it was told so. */
   told: InputRefusal | null = null;
+  /** Tells the audit log that it left its session. */
+  left: ((stay: Stay) => void) | null = null;
+  /** Bytes that it typed, and of output that it was sent. */
+  readonly passed = { bytes_in: 0, bytes_out: 0 };
   /** Commands that it waits for. */
   pendingExecs = 0;
   readonly #timings: Timings;
@@ -63,6 +68,7 @@ export class Viewer {
    */
   sendOutput(frame: string, bytes: number, othersAreFast: boolean): void {
     this.#skipping ||= othersAreFast && this.buffered > SKIP_BYTES;
+    this.passed.bytes_out += bytes;
     if (this.#skipping) this.#skippedBytes += bytes;
     else this.send(frame);
   }

@@ -48,6 +48,9 @@ export const sessionInfo = z.object({
 });
 export type SessionInfo = z.infer<typeof sessionInfo>;
 
+/** `GET /api/agents/{id}/sessions` */
+export const sessionsBody = z.object({ sessions: someOf(sessionInfo, COUNTS.sessions) });
+
 /** Why something was not done; a code of a later version reads as `failed`. */
 const refusal = z.catch(
   z.enum(["gone", "lost", "failed", "too_many_sessions", "too_many_channels", "bad_message", "not_allowed"]),

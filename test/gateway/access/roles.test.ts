@@ -21,6 +21,7 @@ const CALLERS = [
   "manage",
   "owner",
   "admin",
+  "share",
   "own agent",
   "other agent",
   "revoked",

@@ -1,5 +1,5 @@
 /** The people, agents and things that the table of roles is tried with. */
-import { makeToken } from "../../../src/gateway/auth/token.ts";
+import { makeShareToken, makeToken } from "../../../src/gateway/auth/token.ts";
 import type { TestGateway } from "../../support/gateway.ts";
 
 interface Agent {
@@ -16,6 +16,10 @@ export const BODIES: Readonly<Record<string, (stage: Stage) => Promise<unknown>>
   "POST /api/agents/register": async () => ({ name: "made" }),
   "PATCH /api/agents/:id": async () => ({ description: "changed" }),
   "POST /api/joins": async () => ({}),
+  "POST /api/agents/:id/sessions/:session/shares": async () => ({}),
+  "POST /api/agents/:id/sessions/:session/control": async () => ({ mode: "everybody" }),
+  "POST /api/agents/:id/kick": async () => ({ session: "main" }),
+  "POST /api/kick": async (stage) => ({ user: stage.bystander }),
   "POST /api/grants": async (stage) => ({ user: stage.bystander, target: stage.lastAgent, level: "view" }),
   "POST /api/groups": async () => ({ name: `group-${crypto.randomUUID()}` }),
   "POST /api/groups/:group/members": async (stage) => ({ user: stage.bystander }),
@@ -88,6 +92,7 @@ export class Stage {
     if (filled.includes(":token")) filled = filled.replace(":token", (await this.#mint(["read"])).id);
     if (filled.includes(":join")) filled = filled.replace(":join", await this.#join());
     if (filled.includes(":grant")) filled = filled.replace(":grant", await this.#grant(agent));
+    if (filled.includes(":share")) filled = filled.replace(":share", (await this.#share(agent)).id);
     if (filled.includes(":group")) filled = filled.replace(":group", await this.#group());
     if (path.includes("members/:user")) filled = filled.replace(":user", this.bystander);
     return filled.replaceAll(/:[a-z]+/g, () => crypto.randomUUID());
@@ -102,6 +107,7 @@ export class Stage {
       manage: () => this.#fullTokenOf(this.#granted.manage.userId),
       owner: () => this.#fullTokenOf(this.#owner.userId),
       admin: async () => this.#fullTokenOf((await this.#gateway.gateway.store.users.firstAdmin())?.id ?? ""),
+      share: async (agent) => (await this.#share(agent)).token,
       "own agent": async ({ token }) => token,
       "other agent": async () => (await registered(this.#gateway, this.#owner.token)).token,
       revoked: async () => {
@@ -153,6 +159,25 @@ export class Stage {
   /** A join token of the owner. */
   async #join(): Promise<string> {
     return (await this.#gateway.api("POST", "/api/joins", {}, this.#owner.token)).json.id;
+  }
+
+  /** Of one session of the agent, made by its owner, for typing. */
+  async #share(agent: Agent): Promise<Agent> {
+    const made = makeShareToken();
+    const row = await this.#gateway.gateway.store.shares.createWithin(
+      made.hash,
+      {
+        user_id: this.#owner.userId,
+        agent_id: agent.id,
+        session: "main",
+        instance: crypto.randomUUID(),
+        name: "guest",
+        level: "type",
+        expires_at: new Date(Date.now() + 60_000).toISOString(),
+      },
+      1_000_000,
+    );
+    return { id: row?.id ?? "", token: made.token };
   }
 
   async #group(): Promise<string> {

@@ -126,7 +126,7 @@ describe("the writer of the audit log", () => {
 
   test("gathers failures: one row at once, and one a window with their number", async () => {
     await using folder = await auditFolder();
-    const writer = folder.writer({ failureWindowMs: 60_000 });
+    const writer = folder.writer({ windowMs: 60_000 });
     for (let n = 0; n < 50_000; n += 1)
       writer.record({
         action: "token.refused",

@@ -183,8 +183,15 @@ test("a tag that a machine gives itself is shown, and gives nobody a right", asy
     only_agents: ["tag:vault"],
   });
   expect(await names("", made.json.token)).toEqual([]);
+  // A client that writes back the list that it has read gives no right by that either.
+  await gateway.api("PATCH", path, { tags: ["vault", "more"] });
+  expect((await gateway.api("GET", path)).json).toMatchObject({
+    tags: ["more", "vault"],
+    own_tags: ["vault"],
+  });
+  expect(await names("", person.token)).toEqual([]);
   // Once its owner gives it the tag, it counts; and the machine cannot take it off.
-  await gateway.api("PATCH", path, { tags: ["vault"] });
+  await gateway.api("PATCH", path, { add_tags: ["vault"], remove_tags: ["more"] });
   expect(await names("", person.token)).toEqual(["self-made"]);
   const off = await gateway.api("PATCH", path, { tags: [] }, agent.token);
   expect(off.json).toMatchObject({ tags: ["vault"], warning: expect.stringContaining("its owner alone") });

@@ -56,7 +56,10 @@ describe("a viewer that may only look", () => {
     await here.agent.write("main", "still here");
     await guest.sees("still here");
     expect(guest.closes).toEqual([]);
-    expect(here.gateway.log.filter((line) => line.includes("input.refused"))).toHaveLength(1);
+    const { audits } = here.gateway.gateway.store;
+    const refused = () => audits.page({ action: "input.refused" }, 10, null);
+    await until(async () => (await refused()).length > 0, 5_000, "the audit to tell of it");
+    expect(await refused()).toHaveLength(1);
   });
 
   test("has no say in the size: not by attaching, resizing or typing", async () => {

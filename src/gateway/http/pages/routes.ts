@@ -3,16 +3,21 @@ import type { Context } from "hono";
 import { acceptInviteBody } from "../../../protocol/http-users.ts";
 import { reasonOf } from "../../../protocol/parse.ts";
 import type { Principal } from "../../auth/principal.ts";
-import { noSessionCookie, sessionCookie } from "../../auth/session-cookie.ts";
-import type { SignInMethod } from "../../store/sign-in-sessions.ts";
+import { noSessionCookie } from "../../auth/session-cookie.ts";
+import { relyingPartyOf } from "../../sign-in/passkeys.ts";
 import type { UserRow } from "../../store/users.ts";
 import { changePassword, endSession, sessionOf } from "../account.ts";
 import { ApiError } from "../api-error.ts";
-import { type ApiDeps, authenticate, type Env } from "../context.ts";
+import type { ApiDeps, Env } from "../context.ts";
 import { type Route, route } from "../route.ts";
-import { openSession, proveByInvite, proveByLink, proveByPassword, signOut } from "../sign-in.ts";
+import { secondStep } from "../second-step.ts";
+import { proveByInvite, proveByLink, proveByPassword, signOut } from "../sign-in.ts";
 import { accountPage } from "./account.ts";
+import { passkeyButton, secondFactorPage } from "./factors.ts";
+import { formOf, nextOf, signedInAs, tried, welcome } from "./forms.ts";
+import { html } from "./html.ts";
 import { goTo } from "./page.ts";
+import { PASSKEY_SCRIPT_NAME } from "./passkey-script.ts";
 import {
   invitePage,
   LINK_SCRIPT,
@@ -20,6 +25,7 @@ import {
   loginLinkPage,
   messagePage,
   type Problem,
+  type SignInPage,
   signInPage,
 } from "./sign-in.ts";
 
@@ -31,7 +37,7 @@ export const pageRoutes: readonly Route[] = [
     summary: "Page: sign in by a password",
     async handle({ c, deps }) {
       const next = nextOf(c.req.query("next"));
-      return (await signedInAs(c, deps)) ? goTo(next ?? "account") : signInPage({ next });
+      return (await signedInAs(c, deps)) ? goTo(next ?? "account") : signInPage({ next, ...others(c, next) });
     },
   }),
   route({
@@ -45,8 +51,8 @@ export const pageRoutes: readonly Route[] = [
       const next = nextOf(form.get("next"));
       return tried(
         () => proveByPassword(c, deps, username, form.get("password") ?? ""),
-        (user) => welcome(c, deps, user, "password", next),
-        (problem) => signInPage({ username: username.slice(0, 64), next, problem }),
+        (user) => afterPassword(c, deps, user, next),
+        (problem) => signInPage({ username: username.slice(0, 64), next, problem, ...others(c, next) }),
       );
     },
   }),
@@ -159,63 +165,24 @@ export const pageRoutes: readonly Route[] = [
   }),
 ];
 
-/**
- * The caller of a page, by the cookie; null for one who is to sign in first.
- * @throws ApiError 403 for what the page of another site sends
- */
-export async function signedInAs(c: Context<Env>, deps: ApiDeps): Promise<Principal | null> {
-  if (sessionCookie(c.req.raw.headers, c.env.publicUrl) === null) return null;
-  try {
-    const principal = await authenticate(c, deps);
-    return sessionOf(principal) === null ? null : principal;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
-    throw error;
-  }
-}
+// --- internal ---
 
-/** Opens the session, and sends the browser on to its next page. */
-export async function welcome(
+/** On to the second factor, where the user has one. */
+async function afterPassword(
   c: Context<Env>,
   deps: ApiDeps,
   user: UserRow,
-  method: SignInMethod,
-  next = "account",
+  next: string | undefined,
 ): Promise<Response> {
-  const { cookie } = await openSession(c, deps, user, method);
-  return goTo(next, { "Set-Cookie": cookie });
+  const step = await secondStep(deps, user);
+  return step === null ? welcome(c, deps, user, "password", next) : secondFactorPage(step, next);
 }
 
-/** A page of this gateway to go on to: relative, below the sign-in page's folder; undefined for anything else. */
-export function nextOf(given: string | null | undefined): string | undefined {
-  return given && given.length <= 512 && /^[a-z][a-z0-9-]*(\?[\w=&%.~-]*)?$/i.test(given) ? given : undefined;
+/** The ways to sign in beside the password. */
+function others(c: Context<Env>, next: string | undefined): Pick<SignInPage, "others" | "script"> {
+  const hasPasskeys = typeof relyingPartyOf(c.env.publicUrl) !== "string";
+  return hasPasskeys ? { others: [passkeyButton(next)], script: PASSKEY_SCRIPT_NAME } : {};
 }
-
-/** The fields of a form. @throws ApiError 415 */
-export async function formOf(c: Context<Env>): Promise<URLSearchParams> {
-  const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/x-www-form-urlencoded") {
-    throw new ApiError(415, "bad_form", "send the form as application/x-www-form-urlencoded");
-  }
-  return new URLSearchParams(await c.req.text());
-}
-
-/** Does what a form asks for; a refusal is shown on the page again. */
-export async function tried<T>(
-  work: () => T | Promise<T>,
-  done: (result: T) => Response | Promise<Response>,
-  again: (problem: Problem) => Response | Promise<Response>,
-): Promise<Response> {
-  try {
-    return await done(await work());
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    const { status, message, headers } = error;
-    return again({ status, message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`, headers });
-  }
-}
-
-// --- internal ---
 
 async function showAccount(
   { store, signIn }: ApiDeps,
@@ -228,6 +195,10 @@ async function showAccount(
     sessions: await signIn.list(user.id),
     currentSession: sessionOf(principal) ?? "",
     hasPassword: (await store.users.passwordHash(user.id)) !== null,
+    sections: [
+      html`<h2>Second factor and passkeys</h2>
+<p><a href="factors">Show and change them</a></p>`,
+    ],
     ...said,
   });
 }

@@ -17,13 +17,15 @@ export interface SignInPage {
   /** Where the browser goes afterwards; relative. */
   next?: string | undefined;
   problem?: Problem | undefined;
-  /** Other ways to sign in. */
+  /** Other ways to sign in, and the script that they need. */
   others?: readonly Html[] | undefined;
+  script?: string | undefined;
 }
 
 /** `GET /sign-in` */
-export function signInPage({ username, next, problem, others = [] }: SignInPage): Response {
+export function signInPage({ username, next, problem, others = [], script }: SignInPage): Response {
   return formPage("Sign in", problem, {
+    script,
     body: html`
 <form class="fields" method="post" action="sign-in">
 ${next ? html`<input type="hidden" name="next" value="${next}">` : ""}

@@ -2,8 +2,8 @@
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf, RexecError } from "../../lib/errors.ts";
-import { copyDatabase } from "./open.ts";
-import { storeProblem } from "./problems.ts";
+import { copyDatabase } from "../store/open.ts";
+import { storeProblem } from "../store/problems.ts";
 
 /**
  * Writes all that the gateway of this data folder remembers into one file of mode 0600, which can take the place of
@@ -22,11 +22,21 @@ export async function backUp(folder: string, file: string): Promise<number> {
       hint: "name the gateway's folder with --data",
     });
   }
+  return placeNew(file, (part) => copyDatabase(source, part));
+}
+
+/**
+ * Makes a new file of mode 0600, which appears under its name when it is complete.
+ * @param fill writes the content into an empty file
+ * @returns its size, bytes
+ * @throws RexecError `backup_exists`, `backup_failed`
+ */
+export async function placeNew(file: string, fill: (part: string) => Promise<void>): Promise<number> {
   if (statSync(file, { throwIfNoEntry: false })) throw exists(file);
   const part = join(dirname(file), `.${basename(file)}.${crypto.randomUUID().slice(0, 8)}`);
   try {
     closeSync(openSync(part, "wx", 0o600));
-    await copyDatabase(source, part);
+    await fill(part);
     const fd = openSync(part, "r");
     fsyncSync(fd);
     closeSync(fd);
