@@ -1,4 +1,4 @@
-/** The options of `rexec serve` and of what works on a gateway's data, made from the table of settings. */
+/** The options of `rexec serve`, made from the table of settings. */
 import type { ArgsDef } from "citty";
 import { loadConfig, type ServeConfig, usualFile } from "../gateway/config/load.ts";
 import { optionOf, type Setting } from "../gateway/config/setting.ts";
@@ -15,9 +15,6 @@ export const serveFileArgs = {
       "YAML file of these settings (REXEC_SERVE_CONFIG; default ~/.rexec/serve.yaml, for root /etc/rexec/serve.yaml)",
   },
 } as const satisfies ArgsDef;
-
-/** `--data` and `--config`, for commands that work on a gateway's data. */
-export const dataArgs: ArgsDef = { ...serveFileArgs, ...argsOf([SETTINGS.data]) };
 
 /** An option for each setting. */
 export const settingArgs: ArgsDef = argsOf(Object.values(SETTINGS));
