@@ -71,6 +71,11 @@ describeUnless(whyNoBox())("the gateway's service on a booted systemd", () => {
     const { err } = await box.run(["/root/rexec", "serve", "install", "--port", String(port)]);
     expect(err).toContain("the service does not see /root/rexec");
     await box.must(["rm", "/root/rexec"]);
+    // An account of that name may be a person's.
+    await box.must(["useradd", "--shell", "/bin/bash", "rexec"]);
+    expect((await install("--port", String(port))).err).toContain("the account rexec is a person's");
+    await box.must(["userdel", "rexec"]);
+    await box.must(["rm", "-r", "/etc/rexec"]);
     expect(await box.changedFiles()).toEqual(clean);
   }, 60_000);
 

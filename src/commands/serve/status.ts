@@ -1,11 +1,8 @@
 /** `rexec serve status`: how the gateway's service is. */
 import * as z from "zod/mini";
-import { loadConfig } from "../../gateway/config/load.ts";
-import { SETTINGS } from "../../gateway/config/settings.ts";
 import { logsOf, unitProperty, unitState } from "../../gateway/service/install.ts";
 import { SERVICE_UNIT, SOCKET_UNIT } from "../../gateway/service/spec.ts";
 import { ExitCode, messageOf } from "../../lib/errors.ts";
-import { homeFolder } from "../../lib/home.ts";
 import { defineCommand, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { scopeArgs, serviceTools } from "./_service.ts";
 
@@ -24,9 +21,8 @@ export const serveStatusCommand = withHelp(
       const pid = Number(await unitProperty(SERVICE_UNIT, "MainPID", tools)) || null;
       const since = (await unitProperty(SERVICE_UNIT, "ActiveEnterTimestamp", tools)) || null;
       const restarts = Number(await unitProperty(SERVICE_UNIT, "NRestarts", tools)) || 0;
-      const url = service === "active" ? urlOf(listens, place.config) : null;
-      const health = url === null ? null : await healthOf(url);
-      const isWell = service === "active" && health !== null && "version" in health;
+      const found = service === "active" ? await answerAt(listens) : null;
+      const isWell = found !== null && "version" in found;
       if (args.json) {
         await writeJson({
           service,
@@ -34,8 +30,8 @@ export const serveStatusCommand = withHelp(
           pid,
           since,
           restarts,
-          url,
-          ...health,
+          url: found?.url ?? null,
+          ...found,
           config: place.config,
           scope,
         });
@@ -44,9 +40,9 @@ export const serveStatusCommand = withHelp(
           [
             `service  ${service}${pid ? `, pid ${pid}, since ${since}` : ""}${restarts ? `, ${restarts} restarts` : ""}`,
             `socket   ${socket}${listens ? `, ${listens}` : ""}`,
-            ...(health === null
+            ...(found === null
               ? []
-              : [`gateway  ${"version" in health ? `${url}, version ${health.version}` : health.error}`]),
+              : [`gateway  ${"version" in found ? `${found.url}, version ${found.version}` : found.error}`]),
             `config   ${place.config}`,
             `logs     ${logsOf(tools)}`,
             "",
@@ -66,30 +62,29 @@ export const serveStatusCommand = withHelp(
 
 const healthBody = z.object({ version: z.string().check(z.maxLength(100)) });
 
-/** @param listens of systemd: `[::]:443 (Stream)` */
-function urlOf(listens: string, file: string): string | null {
+type Answer = { url: string; version: string } | { url: string; error: string };
+
+/**
+ * The configuration says whether it is https, but not every account may read it: so both are tried.
+ * @param listens of systemd: `[::]:443 (Stream)`
+ */
+async function answerAt(listens: string): Promise<Answer | null> {
   const [, host = "", port = ""] = /^(.*):(\d+) \(Stream\)/.exec(listens) ?? [];
   if (port === "") return null;
   const near = host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host;
-  return `${hasTls(file) ? "https" : "http"}://${near}:${port}`;
+  const [plain, secure] = await Promise.all(
+    ["http", "https"].map((scheme) => ask(`${scheme}://${near}:${port}`)),
+  );
+  return [plain, secure].find((answer) => answer && "version" in answer) ?? plain ?? null;
 }
 
-function hasTls(file: string): boolean {
-  const env = { HOME: homeFolder(process.env) };
-  try {
-    return loadConfig({ options: {}, env, file, cwd: "/" }).get(SETTINGS.tlsCert) !== undefined;
-  } catch {
-    return false; // for root's and the service's eyes only
-  }
-}
-
-async function healthOf(url: string): Promise<{ version: string } | { error: string }> {
+async function ask(url: string): Promise<Answer> {
   try {
     // Its certificate is for another name than this address.
     const tls = { rejectUnauthorized: false };
     const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(ANSWER_MS), tls, proxy: "" });
-    return healthBody.parse(await answer.json());
+    return { url, ...healthBody.parse(await answer.json()) };
   } catch (error) {
-    return { error: `${url} does not answer: ${messageOf(error)}` };
+    return { url, error: `${url} does not answer: ${messageOf(error)}` };
   }
 }

@@ -52,7 +52,7 @@ export async function installGateway(
   if (isActive && listens && !isStale && !socketIsNew && !serviceIsNew) return "unchanged";
   // A socket with another address is another socket: this alone refuses connections for a moment.
   if (socketIsNew && listens) await systemctl("stop", SERVICE_UNIT, SOCKET_UNIT);
-  await must(systemctl("start", SOCKET_UNIT), `start ${SOCKET_UNIT}`);
+  await startSocket(spec, tools);
   await systemctl("reset-failed", SERVICE_UNIT);
   const { ok, error } = await systemctl("restart", SERVICE_UNIT);
   if (ok) return isActive ? "restarted" : "started";
@@ -75,7 +75,7 @@ export async function installGateway(
 
 /** @returns the paths that are gone; none where there was no service */
 export async function uninstallGateway(tools: ServiceTools): Promise<string[]> {
-  const { place, scope } = tools;
+  const { place } = tools;
   const systemctl = systemctlOf(tools);
   const paths = [place.service, place.socket, `${place.service}.d`, `${place.socket}.d`];
   await systemctl("--quiet", "disable", "--now", SERVICE_UNIT, SOCKET_UNIT);
@@ -84,8 +84,6 @@ export async function uninstallGateway(tools: ServiceTools): Promise<string[]> {
     await systemctl("daemon-reload");
     await systemctl("reset-failed", SERVICE_UNIT, SOCKET_UNIT);
   }
-  // Made by systemd, and empty: what is in the folder of the state is data, and stays.
-  if (scope === "system") removeIfThere("/var/lib/private/rexec");
   return gone;
 }
 
@@ -113,6 +111,15 @@ function systemctlOf(tools: ServiceTools) {
   return (...words: readonly string[]) => tools.run(["systemctl", ...flags(tools), ...words]);
 }
 
+async function startSocket({ listen }: GatewayServiceSpec, tools: ServiceTools): Promise<void> {
+  const { ok, error } = await systemctlOf(tools)("start", SOCKET_UNIT);
+  if (ok) return;
+  throw new RexecError(`systemd cannot listen on ${listen.host}:${listen.port}: ${error}`, {
+    code: "service_failed",
+    hint: `does another program listen there, a gateway that was started by hand? ss -ltnp "sport = :${listen.port}"`,
+  });
+}
+
 async function must(ran: ReturnType<RunCommand>, what: string): Promise<void> {
   const { ok, error } = await ran;
   if (!ok) throw new RexecError(`systemctl ${what} failed: ${error}`, { code: "service_failed" });
@@ -126,7 +133,9 @@ async function hasChanged(spec: GatewayServiceSpec, tools: ServiceTools): Promis
     const [running, wanted] = [statSync(`/proc/${pid}/exe`), statSync(spec.executable)];
     if (running.dev !== wanted.dev || running.ino !== wanted.ino) return true;
     const uptimeMs = Number.parseFloat(readText("/proc/uptime") ?? "0") * 1_000;
-    return statSync(spec.config).mtimeMs > Date.now() - uptimeMs + started;
+    const startedMs = Date.now() - uptimeMs + started;
+    const files = [spec.config, spec.envFile].map((path) => statSync(path, { throwIfNoEntry: false }));
+    return files.some((stat) => stat !== undefined && stat.mtimeMs > startedMs);
   } catch {
     return true;
   }

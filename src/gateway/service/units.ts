@@ -1,7 +1,7 @@
 /** The gateway's units, as text. They hold no secret. */
 import { restartPauses } from "../../lib/service/restart-pauses.ts";
 import { RUNTIME_VARIABLES } from "../../lib/service/runtime-variables.ts";
-import { unitCommand, unitText } from "../../lib/service/unit-text.ts";
+import { unitCommand, unitPath, unitText } from "../../lib/service/unit-text.ts";
 import { ACCOUNT, type GatewayServiceSpec, SERVICE_UNIT, SOCKET_UNIT, STATE_FOLDER } from "./spec.ts";
 
 /** Memory beside the output of sessions: the program itself, connections, screens, the database's cache. */
@@ -100,7 +100,7 @@ function systemPlace({ data }: GatewayServiceSpec): string[] {
     "StateDirectoryMode=0700",
     `WorkingDirectory=${STATE_FOLDER}`,
     `Environment=HOME=${STATE_FOLDER}`,
-    ...(isOutside ? [`ReadWritePaths=${unitText(data)}`] : []),
+    ...(isOutside ? [`ReadWritePaths=${unitPath(data)}`] : []),
     "",
   ];
 }
