@@ -49,6 +49,13 @@ describe("the units", () => {
     );
   }
 
+  test("of an account leave no variable of a login in force", () => {
+    const unit = serviceUnit({ ...spec, scope: "user" });
+    for (const { variable } of Object.values(SETTINGS))
+      expect(unit).toMatch(new RegExp(`^Environment=.*\\b${variable}=( |$)`, "m"));
+    expect(serviceUnit(spec)).not.toContain("REXEC_SERVE_");
+  });
+
   test("hold no line end that a path brings", () => {
     expect(serviceUnit({ ...spec, config: "/a\nExecStartPre=/bin/evil" })).not.toMatch(
       /^ExecStartPre=\/bin\/evil/m,

@@ -1,5 +1,4 @@
 /** What the commands around the gateway's service have in common. */
-import { existsSync } from "node:fs";
 import { detectInit } from "../../agent/service/detect.ts";
 import { runner } from "../../agent/service/run.ts";
 import type { ServiceTools } from "../../gateway/service/install.ts";
@@ -8,6 +7,7 @@ import { RexecError } from "../../lib/errors.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { quoteWords } from "../../lib/quote.ts";
 import { say } from "../_cli.ts";
+import { withRuntimeFolder } from "../agent/_service.ts";
 
 export const scopeArgs = {
   user: { type: "boolean", description: "A service of your own account's systemd, without root" },
@@ -26,11 +26,8 @@ export function serviceTools(isUser: boolean, isNeeded = true): ServiceTools {
   }
   const { env } = process;
   const scope = isUser ? "user" : "system";
-  // Behind su and sudo -u the variable is missing by which systemctl finds an account's service manager.
-  const folder = `/run/user/${process.getuid?.()}`;
-  const own =
-    isUser && !env.XDG_RUNTIME_DIR && existsSync(folder) ? { ...env, XDG_RUNTIME_DIR: folder } : env;
-  return { scope, place: placeOf(scope, env, homeFolder(env)), run: runner(own), tell: say };
+  const run = runner(isUser ? withRuntimeFolder(env) : env);
+  return { scope, place: placeOf(scope, env, homeFolder(env)), run, tell: say };
 }
 
 /** @throws RexecError `needs_root`, `is_root` */

@@ -3,7 +3,7 @@ import { chmodSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
-import { readText, removeIfThere, writeIfOther } from "./files.ts";
+import { readText, removeIfThere, writeIfOther } from "../../lib/service/files.ts";
 import type { ServicePlace } from "./place.ts";
 import { ACCOUNT, type GatewayServiceSpec, SERVICE_UNIT, SOCKET_UNIT } from "./spec.ts";
 import { accountFile, serviceUnit, socketUnit } from "./units.ts";

@@ -2,6 +2,7 @@
 import { restartPauses } from "../../lib/service/restart-pauses.ts";
 import { RUNTIME_VARIABLES } from "../../lib/service/runtime-variables.ts";
 import { unitCommand, unitPath, unitText } from "../../lib/service/unit-text.ts";
+import { SETTINGS } from "../config/settings.ts";
 import { ACCOUNT, type GatewayServiceSpec, SERVICE_UNIT, SOCKET_UNIT, STATE_FOLDER } from "./spec.ts";
 
 /** Memory beside the output of sessions: the program itself, connections, screens, the database's cache. */
@@ -35,6 +36,7 @@ export function serviceUnit(spec: GatewayServiceSpec): string {
     "WatchdogSec=120",
     "WatchdogSignal=SIGKILL",
     "TimeoutStopSec=15",
+    ...(isSystem ? [] : ourVariables()),
     `EnvironmentFile=-${unitText(spec.envFile)}`,
     `UnsetEnvironment=${RUNTIME_VARIABLES.join(" ")}`,
     "LimitNOFILE=1048576",
@@ -63,8 +65,9 @@ export function socketUnit({ scope, listen }: GatewayServiceSpec): string {
     "",
     "[Socket]",
     `ListenStream=${address}:${listen.port}`,
-    "# An address that this machine gets only later, by DHCP for example.",
-    ...(scope === "system" ? ["FreeBind=yes"] : []),
+    ...(scope === "system"
+      ? ["# An address that this machine gets only later, by DHCP for example.", "FreeBind=yes"]
+      : []),
     "Backlog=4096",
     "",
     "[Install]",
@@ -103,6 +106,17 @@ function systemPlace({ data }: GatewayServiceSpec): string[] {
     ...(isOutside ? [`ReadWritePaths=${unitPath(data)}`] : []),
     "",
   ];
+}
+
+/**
+ * An account's manager takes over variables of logins, which would overrule the file unseen. Empty is as if they were not
+ * set; those of the file of variables or of a drop-in come later, and count.
+ */
+function ourVariables(): string[] {
+  const names = Object.values(SETTINGS).flatMap(({ variable, isSecret }) => {
+    return isSecret ? [variable, `${variable}_FILE`] : [variable];
+  });
+  return [`Environment=${["REXEC_LOG", ...names].map((name) => `${name}=`).join(" ")}`];
 }
 
 /** Of what an account's own service manager has no right to set up. */
