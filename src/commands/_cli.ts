@@ -26,7 +26,7 @@ import {
   metaOf,
 } from "./_tree.ts";
 
-export { manyWords, mayBeEmpty, repeatable, signedWords, takesBytes } from "./_arguments.ts";
+export { manyWords, mayBeEmpty, repeatable, signedWords, takesBytes, unlessGiven } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 

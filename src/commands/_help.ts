@@ -1,7 +1,7 @@
 /** Help texts: what a newcomer needs to know, on one screen. */
 import type { ArgDef, ArgsDef } from "citty";
 import { ExitCode, OWN_FAILURE } from "../lib/errors.ts";
-import { BUILTIN_ARGS, takesMany } from "./_arguments.ts";
+import { BUILTIN_ARGS, isRequired, takesMany } from "./_arguments.ts";
 import {
   type AnyCommand,
   aliasesOf,
@@ -45,7 +45,7 @@ export async function usageLine(path: CommandPath): Promise<string> {
     .filter(([, def]) => def.type === "positional")
     .map(([name, def]) => {
       const shown = `${def.valueHint ?? name.toUpperCase()}${takesMany(def) ? "…" : ""}`;
-      return def.required === false || def.default !== undefined ? `[${shown}]` : shown;
+      return isRequired(def) ? shown : `[${shown}]`;
     });
   const { rest } = extrasOf(path.command);
   const parts = [

@@ -10,6 +10,7 @@ import { SETTINGS } from "../gateway/config/settings.ts";
 import { loginLinkUrl, newAdminToken } from "../gateway/first-start.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { rememberUrl } from "../gateway/known-url.ts";
+import { bucketKeys } from "../gateway/recordings/bucket.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
@@ -18,6 +19,7 @@ import { VERSION } from "../lib/version.ts";
 import { isHungUp } from "../pty/libc.ts";
 import { type InheritedSocket, inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
+import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
@@ -74,15 +76,17 @@ export const serveCommand = withHelp(
       if (inherited) tellOtherAddress(config, inherited, logger);
       const gateway = await createGateway({
         ...options,
+        audit: { ...options.audit, datagram: unixDatagram },
         sockets: { listenOn, keepSocket },
         inherited,
         downloads,
+        bucketKeys: bucketKeys(process.env),
         logger,
         requestLog: config.get(SETTINGS.logLevel) === "debug" ? logger.debug : undefined,
       });
       surviveFaults(logger);
       const signal = nextSignal(() => gateway.reloadTls());
-      const shared = sharedUrl(gateway, host, options.publicUrl !== undefined);
+      const shared = await sharedUrl(gateway, host, options.publicUrl !== undefined);
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
       if (!gateway.downloads) {
         logger.warn(
@@ -183,12 +187,10 @@ function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logg
 }
 
 /** The address to tell others: of a gateway on all addresses, the first that a network can reach. */
-function sharedUrl(gateway: Gateway, host: string, named: boolean): string {
+async function sharedUrl(gateway: Gateway, host: string, named: boolean): Promise<string> {
   if (named || !["0.0.0.0", "::", ""].includes(host)) return gateway.publicUrl;
-  const addresses = Object.values(interfaces()).flatMap((each) => each ?? []);
-  const outside = addresses.find(({ internal, family }) => !internal && family === "IPv4");
   const url = new URL(gateway.url);
-  if (outside) url.hostname = outside.address;
+  url.hostname = (await outsideAddress()) ?? url.hostname;
   return url.origin;
 }
 
@@ -201,12 +203,28 @@ function tellOtherAddress(config: ServeConfig, { host, port }: InheritedSocket, 
   );
 }
 
-/** None where this process may not ask: a hardened service has no netlink sockets. */
-function interfaces(): ReturnType<typeof networkInterfaces> {
+/** This machine's address as a network sees it; undefined without one. */
+async function outsideAddress(): Promise<string | undefined> {
   try {
-    return networkInterfaces();
+    const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    return addresses.find(({ internal, family }) => !internal && family === "IPv4")?.address;
   } catch {
-    return {};
+    return wayOut();
+  }
+}
+
+/**
+ * A hardened service has no netlink sockets and cannot list interfaces. A UDP socket that is connected, and sends nothing,
+ * has the address of the way to the other end (here one of RFC 5737, that no host has).
+ */
+async function wayOut(): Promise<string | undefined> {
+  try {
+    const socket = await Bun.udpSocket({ connect: { hostname: "192.0.2.1", port: 9 } });
+    const { address } = socket.address;
+    socket.close();
+    return address;
+  } catch {
+    return undefined; // there is no way out
   }
 }
 

@@ -25,6 +25,7 @@ import { TrustedProxies } from "./http/trusted-proxies.ts";
 import type { ListenerOptions, SocketTools } from "./listener.ts";
 import { Operations } from "./operations.ts";
 import { QUOTAS, type Quotas } from "./quotas.ts";
+import { type RecordingService, type RecordingSettings, startRecordings } from "./recordings/start.ts";
 import { startServer } from "./server.ts";
 import { SocketAcceptor } from "./sessions/acceptor.ts";
 import type { AgentDirectory } from "./sessions/agent-directory.ts";
@@ -33,6 +34,8 @@ import { type AgentRecorder, Hub } from "./sessions/hub.ts";
 import { RingBudget } from "./sessions/ring-budget.ts";
 import { SessionQuota } from "./sessions/session-census.ts";
 import { DeviceFlow, type DeviceFlowLimits } from "./sign-in/device-flow.ts";
+import type { OidcProvider } from "./sign-in/oidc-provider.ts";
+import { OidcSignIn } from "./sign-in/oidc-sign-in.ts";
 import { PasskeySignIn } from "./sign-in/passkeys.ts";
 import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
@@ -45,7 +48,7 @@ import { TlsReload } from "./tls/tls-reload.ts";
 export { newAdminToken } from "./first-start.ts";
 
 /** What `rexec serve` sets by its options. */
-export interface GatewayOptions {
+export interface GatewayOptions extends RecordingSettings {
   /** Address to listen on; default 127.0.0.1. */
   host?: string | undefined;
   /** Default 8080; 0 for any free one. */
@@ -72,6 +75,8 @@ export interface GatewayOptions {
   failedLogins?: RateLimitOptions | undefined;
   /** Bounds of sign-ins by a code; default `DEVICE_FLOW`. */
   deviceFlow?: Partial<DeviceFlowLimits> | undefined;
+  /** The identity provider that users may sign in at. */
+  oidc?: OidcProvider | undefined;
   /** Bytes for the output of all sessions that have or had a viewer; default 256 MiB. */
   ringBudget?: number | undefined;
   /** Lines above the screen that a new viewer gets; default 1,000. */
@@ -126,6 +131,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { scrollback = SCROLLBACK_LINES } = options;
   const budget = new RingBudget(options.ringBudget);
   const screens = new ScreenPool({ warn: (text) => logger.warn(text) });
+  const recordings = await startRecordings({ ...options, store, audit }).catch(async (error: unknown) => {
+    await auditing.close();
+    await store.close();
+    throw error;
+  });
   const quotas = { ...QUOTAS, ...options.quotas };
   const hub = new Hub(
     {
@@ -134,6 +144,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       scrollback,
       screens,
       snapshots: new SnapshotBudget(),
+      recordings: recordings.making,
       logger,
       sessions: new SessionQuota(quotas.sessions),
       audit,
@@ -141,6 +152,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     recorder(store, logger),
   );
   const directory = options.directory?.(hub) ?? hub;
+  recordings.follow(directory);
   let tls: TlsReload | null = null;
   auditing.follow(directory);
   const feed = new ContainerFeed(containerSource(store, directory, quotas), directory, (error) =>
@@ -154,10 +166,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const passwords = new Passwords();
     const times = { ...SESSION_TIMES, ...options.sessionTimes };
     const signIn = new SignIn({ store, directory, passwords, times });
-    const sources = [new SessionSource(store, times), new JoinSource(store, audit), new ShareSource(store)];
-    const authenticator = new Authenticator(store, signIns, sources, (address, reason) =>
-      audit.record({ action: "token.refused", address, details: { reason } }),
-    );
+    const sources = [new SessionSource(store, times), new JoinSource(store), new ShareSource(store)];
+    const authenticator = new Authenticator(store, signIns, sources, (address, reason, principal) => {
+      const action = principal?.credential.kind === "join" ? "join.refused" : "token.refused";
+      audit.record({ action, principal, address, details: { reason } });
+    });
     const access = new Access(store);
     startViewerCheck({ directory, connections: hub.connections, access, store, logger });
     const downloads = options.downloads?.find(hasDownloads) ?? null;
@@ -169,12 +182,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       audit,
       operations,
       quotas,
+      recordings,
       signIn,
       passwords,
       auditTail: auditing.tail,
       deviceFlow: new DeviceFlow(store, quotas.tokens, options.deviceFlow),
       secondFactor: new SecondFactor(store),
       passkeys: new PasskeySignIn(store),
+      oidc: options.oidc ? new OidcSignIn(options.oidc, { store, directory, audit, logger }) : null,
       downloads,
       logger,
     });
@@ -236,7 +251,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         tls?.stop();
         stopEphemeralCleanup();
         feed.stop();
-        stopping ??= stop(server, hub, timings.stopMs)
+        stopping ??= stop(server, hub, recordings, timings.stopMs)
           .then(() => auditing.close())
           .finally(() => store.close());
         screens.stop();
@@ -248,6 +263,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     feed.stop();
     operations.stop();
     hub.stop();
+    await recordings.stop();
     await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts
     throw explained(error, options.dataDir);
@@ -318,10 +334,17 @@ function recorder(store: Store, logger: Logger): AgentRecorder {
   };
 }
 
-async function stop(server: ReturnType<typeof startServer>, hub: Hub, limitMs: number): Promise<void> {
+async function stop(
+  server: ReturnType<typeof startServer>,
+  hub: Hub,
+  recordings: RecordingService,
+  limitMs: number,
+): Promise<void> {
+  const recorded = recordings.stop();
   hub.stop();
   const limit = Bun.sleep(limitMs);
   // Resolves when every request and socket has ended.
   await Promise.race([server.stop(), limit]);
   await server.stop(true);
+  await Promise.race([recorded, limit]); // a disk that hangs holds no gateway
 }

@@ -1,6 +1,7 @@
 /** The screen of a session, drawn by a headless terminal in a thread of the pool. */
 
 import type { ByteRing } from "../stream/byte-ring.ts";
+import { drawn } from "./drawn-size.ts";
 import type { TerminalSize } from "./engine.ts";
 import { SkippedModes } from "./modes.ts";
 import { MAX_OPEN_BYTES } from "./output-filter.ts";
@@ -30,9 +31,6 @@ const CATCH_UP_MS = 5_000;
 const SKIPPED_BYTES = 64 * 1024;
 /** Bytes searched for a place that cuts no sequence and no character. */
 const ALIGN_BYTES = 4 * 1024;
-/** Bounds of a drawn terminal, which takes 12 bytes a cell. A larger terminal is drawn in this size. */
-const MOST_COLS = 1_000;
-const MOST_ROWS = 500;
 /** Bound of a kept snapshot, characters. */
 const KEPT_CHARACTERS = 1024 * 1024;
 /** Other sessions may cost this one its thread so often while it catches up. */
@@ -147,6 +145,18 @@ export class Screen {
    */
   snapshot(limit = Infinity): Promise<Snapshot | null> {
     return this.#inTurn(() => this.#take(limit));
+  }
+
+  /**
+   * The screen alone, without lines above it, where exactly the output up to `target` was parsed; null where it is further
+   * on, or that output is gone. `offset` is before `target` where a sequence is incomplete there.
+   */
+  keyframe(target: number): Promise<Snapshot | null> {
+    return this.#inTurn(async () => {
+      if (this.#position > target) return null;
+      await this.#feed(target);
+      return this.#position === target ? this.#take(KEPT_CHARACTERS, 0) : null;
+    });
   }
 
   /** The modes of skipped output, for a viewer without a screen. */
@@ -269,10 +279,10 @@ export class Screen {
     this.#openBytes = 0;
   }
 
-  async #take(limit: number): Promise<Snapshot | null> {
+  async #take(limit: number, scrollback = this.#scrollback): Promise<Snapshot | null> {
     if (!this.#isOpen || this.#hasSkipped || this.#failed || this.#disposed) return null;
     const offset = this.#position - this.#openBytes;
-    const answer = await this.#ask({ snapshot: { scrollback: this.#scrollback, limit } });
+    const answer = await this.#ask({ snapshot: { scrollback, limit } });
     return answer?.snapshot ? { ...answer.snapshot, offset } : null;
   }
 
@@ -333,10 +343,6 @@ export class Screen {
 }
 
 // --- internal ---
-
-function drawn({ cols, rows }: TerminalSize): TerminalSize {
-  return { cols: Math.min(Math.max(cols, 1), MOST_COLS), rows: Math.min(Math.max(rows, 1), MOST_ROWS) };
-}
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(first.length + second.length);

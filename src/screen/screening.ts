@@ -100,6 +100,15 @@ export class Screening<Reader extends { show(snapshot: Snapshot): void }> {
     void this.#cut();
   }
 
+  /** The screen at exactly this offset of the output, for a recorder: nothing waits for it. Null where that cannot be. */
+  async keyframe(target: number): Promise<Snapshot | null> {
+    const screen = this.#screen;
+    if (!this.#ready || this.#stopped || screen.hasFailed || target < this.#ring.start) return null;
+    if (screen.isBlank) return { ...screen.size, offset: target, bytes: new Uint8Array(0) };
+    const snapshot = await screen.keyframe(target).catch(() => null); // it has none
+    return screen === this.#screen ? snapshot : null;
+  }
+
   cancel(reader: Reader): void {
     this.#waiting.delete(reader);
   }

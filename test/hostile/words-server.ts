@@ -82,11 +82,26 @@ export class WordsServer implements AsyncDisposable {
     }
     if (pathname.endsWith("/sessions"))
       return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
+    if (pathname.endsWith("/shares") && request.method === "GET") return { shares: [shareOf()] };
+    if (pathname.endsWith("/shares")) return { ...shareOf(), token: NASTY, link: NASTY };
+    if (pathname === "/api/share") return shareOf();
+    if (pathname.endsWith("/viewers")) return { viewers: [viewerOf()] };
+    if (pathname.endsWith("/control")) return { mode: "only", name: NASTY };
+    if (pathname.endsWith("/kick")) return { closed: 1, revoked: 1, kept: 1 };
     if (pathname === "/api/agents/register") {
       return { id: AGENT_ID, name: NASTY, token: `rexec_${"ab".repeat(32)}`, warning: NASTY };
     }
     if (pathname === "/api/tokens/validate") {
       return { valid: true, user_id: NASTY, username: NASTY, email: NASTY, tier: NASTY, scopes: [NASTY] };
+    }
+    if (pathname === "/api/users" && request.method === "GET") return { users: [userOf(NASTY), userOf("x")] };
+    if (pathname.startsWith("/api/users") && request.method !== "DELETE") return userOf(NASTY);
+    if (pathname.startsWith("/api/users")) return { agents: 2, transferred_to: NASTY };
+    if (pathname === "/api/account") return { user: userOf(NASTY), has_password: false };
+    if (pathname === "/api/invites") {
+      const invite = { id: `evil${NASTY}`, name: NASTY, email: NASTY, created_at: NASTY, expires_at: NASTY };
+      if (request.method === "GET") return { invites: [invite, { ...invite, used_at: NASTY }] };
+      return { ...invite, url: NASTY };
     }
     if (pathname === "/api/version") return { version: NASTY, build: NASTY, agent_version: NASTY };
     if (pathname.startsWith("/api/agents/") && request.method !== "DELETE") {
@@ -104,6 +119,35 @@ export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMes
 
 // --- internal ---
 
+function shareOf() {
+  return {
+    id: NASTY,
+    name: NASTY,
+    level: "view",
+    session: NASTY,
+    agent: { id: AGENT_ID, name: NASTY },
+    by: NASTY,
+    state: NASTY,
+    created_at: NASTY,
+    expires_at: NASTY,
+    last_used_at: NASTY,
+    uses: 3,
+  };
+}
+
+function viewerOf() {
+  return {
+    id: NASTY,
+    user: NASTY,
+    address: NASTY,
+    since: NASTY,
+    protocol: NASTY,
+    access: NASTY,
+    sessions: [NASTY],
+    controls: [],
+  };
+}
+
 function agentOf(name: string, id: string, online = true) {
   return {
     id,
@@ -117,6 +161,10 @@ function agentOf(name: string, id: string, online = true) {
     created_at: NASTY,
     last_ping: NASTY,
   };
+}
+
+function userOf(username: string) {
+  return { id: NASTY, username, name: NASTY, email: NASTY, created_at: NASTY, disabled_at: NASTY };
 }
 
 function sessionOf(session: string) {

@@ -17,6 +17,8 @@ export function lateDirectory(ms: number): (local: AgentDirectory) => AgentDirec
     presence: structuredClone(link.presence),
     sessions: () => late(() => link.sessions()),
     kill: (session) => late(() => link.kill(session)),
+    record: (session, viewer) => late(() => link.record(session, viewer)),
+    stopRecording: (session) => late(() => link.stopRecording(session)),
     stopShells: () => late(() => link.stopShells()),
     control: (session, wish) => late(() => link.control(session, { ...wish })),
   });

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Stack } from "../../scripts/stack.ts";
 import { binary } from "../support/binaries.ts";
@@ -251,6 +251,23 @@ describeUnless(whyNoBox())("the gateway's service on a booted systemd", () => {
     writeFileSync(path, before);
     expect((await install()).code).toBe(0);
     expect((await fetch(`${url()}/health`)).status).toBe(200);
+  }, 120_000);
+
+  test("names an address in its links that a network can reach, though it cannot list interfaces", async () => {
+    const outside = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .find(({ internal, family }) => !internal && family === "IPv4");
+    if (!outside) return;
+    const path = box.path(CONFIG);
+    const before = readFileSync(path, "utf8");
+    writeFileSync(path, `host: 0.0.0.0\n${before}`);
+    expect((await install()).code).toBe(0);
+    const link = await box.must(["rexec", "admin", "login-link"]);
+    expect(link).toContain(`http://${outside.address}:${port}/login-link#`);
+    // What root's command has written, the service's account goes on with.
+    expect(await box.must(["find", "/var/lib/rexec/", "!", "-user", "rexec"])).toBe("");
+    writeFileSync(path, before);
+    expect((await install()).code).toBe(0);
   }, 120_000);
 
   test("comes up at the next boot, and uninstall leaves the data alone", async () => {

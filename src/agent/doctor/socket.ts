@@ -94,6 +94,10 @@ const REFUSALS: Record<number, { why?: string; hint: string } | undefined> = {
     why: ": a proxy wants a name and a password",
     hint: "give them in HTTPS_PROXY: http://name:password@host:port",
   },
+  423: {
+    why: ": this machine waits to be accepted",
+    hint: "its owner accepts it: rexec ls --pending, rexec accept NAME",
+  },
   426: TAKEN_OFF,
   429: { why: ": too many tries", hint: "wait a minute and try again" },
 };

@@ -167,11 +167,12 @@ export class SignIn {
     return wasLive;
   }
 
-  /** Ends the session of a cookie. @returns its user; null where it had ended */
-  async endBySecret(secret: string): Promise<UserRow | null> {
+  /** Ends the session of a cookie. @returns it and its user; null where it had ended */
+  async endBySecret(secret: string): Promise<{ session: SignInSessionRow; user: UserRow } | null> {
     const session = await this.#deps.store.signInSessions.findByHash(hashToken(secret));
     if (!session || !(await this.end(session.user_id, session.id))) return null;
-    return this.#deps.store.users.get(session.user_id);
+    const user = await this.#deps.store.users.get(session.user_id);
+    return user && { session, user };
   }
 
   /** Ends all sessions of the user but one. @returns how many */

@@ -112,6 +112,23 @@ export function path(hint: "FILE" | "DIR"): Kind<string> {
   };
 }
 
+/** A folder, as `path`, or `s3://BUCKET/PREFIX`. */
+export const folderOrBucket: Kind<string> = {
+  ...scalar("DIR|S3", (given, place) =>
+    given.startsWith("s3:") ? given : path("DIR").parse([given], place),
+  ),
+  shown: (texts, place) =>
+    texts.map((each) => (each.startsWith("s3:") ? each : (path("DIR").shown([each], place)[0] ?? each))),
+};
+
+/** Bytes, with K, M, G or T for powers of 1024. */
+export const bytes: Kind<number> = scalar("SIZE", (given) => {
+  const [, number, unit = ""] = /^(\d{1,12})([KMGT]?)(?:i?B)?$/i.exec(given) ?? [];
+  const size = Number(number) * 1024 ** ["", "K", "M", "G", "T"].indexOf(unit.toUpperCase());
+  if (number !== undefined && Number.isSafeInteger(size)) return size;
+  throw new BadValue(given, "it is a number of bytes: 500M, 10G");
+});
+
 /** What `Authorization: Bearer` can carry, and nothing that could be guessed. */
 export const bearer: Kind<string> = scalar("TOKEN", (given) => {
   if (/^[A-Za-z0-9._~+/=-]{16,}$/.test(given)) return given;

@@ -14,8 +14,10 @@ import { sessionCookie } from "../auth/session-cookie.ts";
 import type { SignIn } from "../auth/sign-in.ts";
 import type { Operations } from "../operations.ts";
 import type { Quotas } from "../quotas.ts";
+import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
+import type { OidcSignIn } from "../sign-in/oidc-sign-in.ts";
 import type { PasskeySignIn } from "../sign-in/passkeys.ts";
 import type { SecondFactor } from "../sign-in/totp.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -36,11 +38,14 @@ export interface ApiDeps {
   operations: Operations;
   auditTail: AuditTail;
   quotas: Quotas;
+  recordings: RecordingService;
   signIn: SignIn;
   passwords: Passwords;
   deviceFlow: DeviceFlow;
   secondFactor: SecondFactor;
   passkeys: PasskeySignIn;
+  /** Null without an identity provider. */
+  oidc: OidcSignIn | null;
 }
 
 /**

@@ -12,8 +12,11 @@ import { joinRoutes } from "./joins.ts";
 import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
 import { factorPageRoutes } from "./pages/factor-routes.ts";
+import { oidcRoutes } from "./pages/oidc-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { passkeyRoutes } from "./passkeys.ts";
+import { recordingPolicyRoutes } from "./recording-policies.ts";
+import { recordingRoutes } from "./recordings.ts";
 import { registrationRoutes } from "./registration.ts";
 import type { Route } from "./route.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -35,9 +38,12 @@ const DECLARED: readonly Route[] = [
   ...factorRoutes,
   ...inviteRoutes,
   ...joinRoutes,
+  ...oidcRoutes,
   ...operationsRoutes,
   ...pageRoutes,
   ...passkeyRoutes,
+  ...recordingPolicyRoutes,
+  ...recordingRoutes,
   ...registrationRoutes,
   ...sessionRoutes,
   ...shareRoutes,

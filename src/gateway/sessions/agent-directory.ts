@@ -5,6 +5,7 @@
 import type { AgentStats, SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { AgentRow } from "../store/agents.ts";
+import type { Recorded } from "./session-recordings.ts";
 
 /** Viewers of one agent, all gateways together. */
 export const MAX_VIEWERS = 128;
@@ -77,6 +78,9 @@ export interface AgentHandle {
   sessions(): Promise<SessionInfo[] | null>;
   /** Tells the agent to end a session. */
   kill(session: string): Promise<void>;
+  /** Records a session from now on. */
+  record(session: string, viewer: Recorded): Promise<"started" | "missing" | "refused">;
+  stopRecording(session: string): Promise<"stopped" | "missing" | "refused">;
   /** Tells the agent to end all its shells. */
   stopShells(): Promise<void>;
   /** Lets one viewer of a session type alone, or everybody again. Null once the agent is away. */

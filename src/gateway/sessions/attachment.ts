@@ -9,12 +9,11 @@ import { encodeFrame, type Frame, MAX_DATA_BYTES, Stream } from "../../protocol/
 import { COUNTS } from "../../protocol/values.ts";
 import type { TerminalSize } from "../../screen/engine.ts";
 import type { Snapshot } from "../../screen/screen.ts";
-import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { StreamCursor } from "../../stream/stream.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AgentLink } from "./agent-link.ts";
 import { type Attach, attachForAgent } from "./attach-wish.ts";
-import type { InputShifts } from "./input-shift.ts";
+import type { AttachmentDeps } from "./attachment-deps.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Reader } from "./reader.ts";
@@ -24,23 +23,6 @@ import { viewerName } from "./viewer-name.ts";
 
 type Attached = Extract<OwnerMessage, { type: "attached" }>;
 type Refused = Extract<OwnerMessage, { type: "refused" }>;
-
-/** What an attachment may use of its room. */
-export interface AttachmentDeps {
-  /** The mirror of what the agent has attached us to. */
-  mirror(attached: Attached): Mirror;
-  /** The viewers that it has already. */
-  others(info: Attached["info"]): readonly ConnectionInfo[];
-  onGone(attachment: Attachment, announced: boolean): void;
-  /** Whether its viewer may type in that session. */
-  typing(session: string): Typing;
-  shifts: InputShifts;
-  /** The viewer wants to type alone, or lets everybody type. */
-  control(mode: "everybody" | "only"): void;
-  snapshots: SnapshotBudget;
-  /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */
-  screenEveryMs: number;
-}
 
 /** A v2 viewer's channel for a session. Owned by `ShellChannels`, from its opening to the end of either side. */
 export class Attachment implements PeerChannel, Reader {
@@ -217,6 +199,10 @@ export class Attachment implements PeerChannel, Reader {
     this.peer.send({ type: "size", channel: this.#wish.channel, ...size, by });
   }
 
+  recorded(on: boolean): void {
+    this.peer.send({ type: "recorded", channel: this.#wish.channel, on });
+  }
+
   refused(message: Refused): void {
     if (this.#over) return;
     const { channel, create } = this.#wish;
@@ -251,13 +237,16 @@ export class Attachment implements PeerChannel, Reader {
     const start = this.#cursor?.sent ?? mirror.ring.start;
     const known = { ...info, bytes: Math.max(info.bytes, mirror.ring.end) };
     const others = first ? this.#deps.others(info).slice(0, COUNTS.others).map(otherOf) : undefined;
-    this.peer.send({ type: "attached", channel, info: known, starts: [start, 0], input, created, others });
+    const recorded = this.#deps.recording.isRecorded(info.instance);
+    const starts: [number, number] = [start, 0];
+    this.peer.send({ type: "attached", channel, info: known, starts, input, created, others, recorded });
     this.#acknowledge(input, input + UNAPPLIED_BYTES);
     if (!first) return;
     this.typing.tell();
     this.#measure();
     this.#awaitsScreen = output && resume === null;
     if (output) mirror.join(this, resume);
+    this.#deps.recording.joined(mirror, created);
   }
 
   /** Where its output goes on, or null for a new look. A viewer that started the session reads it from its first byte on. */
@@ -276,6 +265,7 @@ export class Attachment implements PeerChannel, Reader {
     if (isAdmitted) this.#mirror?.size.typed(this.viewer);
     const isWithin = isAdmitted ? this.#input.relay(offset, bytes) : this.#input.drop(offset, bytes);
     if (!isWithin) this.peer.broken("input beyond the limit");
+    else if (isAdmitted) this.#deps.recording.typed(this.#mirror, bytes);
   }
 
   #ack(consumed: number, limit: number): void {
@@ -338,7 +328,7 @@ export class Attachment implements PeerChannel, Reader {
     if (this.#retry) clearTimeout(this.#retry);
     this.#dropSnapshot();
     this.#mirror?.leave(this, announced);
-    this.#deps.onGone(this, announced);
+    this.#deps.onGone(announced);
   }
 }
 

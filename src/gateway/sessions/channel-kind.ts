@@ -10,9 +10,13 @@ import type { Controls, InputRefusal } from "./control.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import type { Request } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 
 /** What the channels of one kind may use of their room. */
 export interface KindHost {
+  readonly agentId: string;
+  /** Null where the gateway records nothing. */
+  readonly recordings: SessionRecordings | null;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
   /** Which viewers may type. */

@@ -26,6 +26,7 @@ import {
   type ViewerSelection,
 } from "./agent-directory.ts";
 import { Departures } from "./departures.ts";
+import { record, stopRecording } from "./recording-requests.ts";
 import { Room } from "./room.ts";
 import type { RoomOptions } from "./room-options.ts";
 import type { Uplink } from "./uplink.ts";
@@ -75,6 +76,14 @@ export class Hub implements AgentDirectory {
         const room = this.#connected(agentId);
         if (!room) return null;
         return room.list();
+      },
+      record: async (session, viewer) => {
+        const room = this.#connected(agentId);
+        return room ? record(room, session, viewer) : "missing";
+      },
+      stopRecording: async (session) => {
+        const room = this.#connected(agentId);
+        return room ? stopRecording(room, session) : "missing";
       },
       kill: async (session) => this.#connected(agentId)?.kill(session),
       stopShells: async () => this.#connected(agentId)?.uplink?.send(encodeBare("shell_stop")),
@@ -192,6 +201,7 @@ export class Hub implements AgentDirectory {
   /** The agent's socket is open: an older one of the same agent is closed. */
   agentConnected(agent: AgentRow, uplink: Uplink): void {
     this.#recorder.connected(agent.id, uplink.connectedAt);
+    this.#options.recordings?.agentConnected(agent);
     const room = this.#openRoom(agent);
     const isSuperseding = room.uplink !== null;
     room.connect(uplink);

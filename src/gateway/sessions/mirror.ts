@@ -7,6 +7,7 @@ import { GATEWAY_VIEWER, type SessionInfo } from "../../protocol/v2/control.ts";
 import { type Frame, Stream } from "../../protocol/v2/frames.ts";
 import type { TerminalSize } from "../../screen/engine.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import type { Snapshot } from "../../screen/screen.ts";
 import { Screening } from "../../screen/screening.ts";
 import type { SnapshotBudget } from "../../screen/snapshot-budget.ts";
 import { ByteRing } from "../../stream/byte-ring.ts";
@@ -174,6 +175,11 @@ export class Mirror implements LinkChannel, ReadSource {
     this.#screening.request(reader);
   }
 
+  /** See `Screening.keyframe`. */
+  keyframe(target: number): Promise<Snapshot | null> {
+    return this.#screening.keyframe(target);
+  }
+
   /** To be called now and then. */
   tick(now: number): void {
     this.#demand.tick(now);
@@ -200,6 +206,7 @@ export class Mirror implements LinkChannel, ReadSource {
     this.disconnect();
     this.#demand.stop();
     this.#screening.stop();
+    for (const reader of [...this.readers]) reader.forgotten?.();
     this.#options.onGone(this);
   }
 

@@ -42,9 +42,9 @@ export class Mirrors {
     return mirror;
   }
 
-  /** The number of a session's readers. */
-  readersOf(instance: string): number {
-    return this.#mirrors.get(instance)?.readers.size ?? 0;
+  /** The number of a session's viewers. */
+  viewersOf(instance: string): number {
+    return viewersIn(this.#mirrors.get(instance));
   }
 
   /** Names of the sessions that have a mirror and have not ended. */
@@ -59,10 +59,10 @@ export class Mirrors {
     return sum;
   }
 
-  /** Whether a session of that name has readers. */
+  /** Whether a session of that name has viewers. */
   isWatched(session: string): boolean {
-    for (const { info, isWatched } of this.#mirrors.values()) {
-      if (isWatched && info.session === session) return true;
+    for (const mirror of this.#mirrors.values()) {
+      if (mirror.info.session === session && viewersIn(mirror) > 0) return true;
     }
     return false;
   }
@@ -92,4 +92,11 @@ export class Mirrors {
   forget(): void {
     for (const mirror of [...this.#mirrors.values()]) mirror.forget();
   }
+}
+
+// --- internal ---
+
+/** Readers that are no recorders. */
+function viewersIn(mirror: Mirror | undefined): number {
+  return [...(mirror?.readers ?? [])].filter(({ isRecorder }) => !isRecorder).length;
 }

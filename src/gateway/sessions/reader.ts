@@ -40,6 +40,8 @@ export interface ReaderPlace {
 
 /** A reader of a mirror, from `join` to `leave`. Owned by what joined it. No method may throw or wait. */
 export interface Reader extends ReaderPlace {
+  /** It is no viewer: no session is kept for it, and no list counts it. */
+  readonly isRecorder?: true;
   /** There is something new at its `ReadSource`: bytes, a gap, or the end. */
   advance(): void;
   /** The screen that it asked for; output goes on at `snapshot.offset`. */
@@ -48,4 +50,8 @@ export interface Reader extends ReaderPlace {
   resized(size: TerminalSize, by: string): void;
   /** The agent has no such session any more: nothing follows. */
   refused(message: Extract<ChannelMessage, { type: "refused" }>): void;
+  /** The mirror is let go of: nothing follows. Viewers are told by their room. */
+  forgotten?(): void;
+  /** From now on the session is recorded, or is not. */
+  recorded?(on: boolean): void;
 }

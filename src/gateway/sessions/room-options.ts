@@ -6,6 +6,7 @@ import type { AuditLog } from "../audit/audit.ts";
 import type { Timings } from "../timings.ts";
 import type { RingBudget } from "./ring-budget.ts";
 import type { SessionQuota } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 
 /** What is the same for all agents of a gateway. */
 export interface RoomOptions {
@@ -16,6 +17,8 @@ export interface RoomOptions {
   /** Where screens are drawn. */
   screens: ScreenPool;
   snapshots: SnapshotBudget;
+  /** Left out where nothing is recorded. */
+  recordings?: SessionRecordings | undefined;
   logger: Logger;
   /** How many sessions a user may have. */
   sessions: SessionQuota;

@@ -26,6 +26,7 @@ import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
 import type { RoomOptions } from "./room-options.ts";
 import { type Request, SessionCensus } from "./session-census.ts";
+import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
 import { ViewerIds } from "./viewer-ids.ts";
 import { sharedSession } from "./viewer-name.ts";
@@ -35,6 +36,7 @@ export class Room implements KindHost {
   readonly agentId: string;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
+  readonly recordings: SessionRecordings | null;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
   /** Which viewers may type. */
@@ -62,6 +64,7 @@ export class Room implements KindHost {
     this.timings = options.timings;
     this.audit = new RoomAudit(options.audit, agent, this.timings.agentGraceMs + this.timings.viewerGraceMs);
     this.snapshots = options.snapshots;
+    this.recordings = options.recordings ?? null;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
@@ -267,7 +270,7 @@ export class Room implements KindHost {
   }
 
   #viewersOf({ instance, session }: SessionInfo): number {
-    return this.#mirrors.readersOf(instance) + this.v1.viewersOf(session).length;
+    return this.#mirrors.viewersOf(instance) + this.v1.viewersOf(session).length;
   }
 
   #connectViewers(link: AgentLink): void {

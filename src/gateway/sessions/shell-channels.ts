@@ -9,6 +9,7 @@ import type { ChannelKind, KindHost } from "./channel-kind.ts";
 import { InputShifts } from "./input-shift.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import { Typing } from "./typing.ts";
+import { ViewerRecording } from "./viewer-recording.ts";
 
 type Attach = Extract<OpenerMessage, { type: "attach" }>;
 
@@ -43,9 +44,15 @@ export class ShellChannels implements ChannelKind<Attach> {
         return mirror;
       },
       others: (info) => this.#othersAt(info),
-      onGone: (gone, announced) => {
-        this.#gone(gone, peer, announced);
-        stay?.end(gone);
+      recording: new ViewerRecording(host.recordings, {
+        agentId: host.agentId,
+        principal: peer.connection.info.principal,
+        address: peer.connection.info.address,
+        asks: message.record,
+      }),
+      onGone: (announced) => {
+        this.#gone(attachment, peer, announced);
+        stay?.end(attachment);
       },
       typing: (session) => this.#typingOf(peer, message.channel, session),
       shifts: this.#shifts,

@@ -52,6 +52,13 @@ export type AgentDetails = Pick<
   "name" | "description" | "os" | "arch" | "shell" | "distro" | "tags" | "ephemeral"
 >;
 
+/** Whose agents are seen. `all`: those of every user; `only`: these ids and tags, empty for no restriction. */
+export interface Sight {
+  userId: string;
+  all: boolean;
+  only: readonly string[];
+}
+
 /** What may change of an agent. */
 export type AgentChanges = Partial<AgentDetails & Pick<AgentRow, "own_tags">>;
 
@@ -106,17 +113,10 @@ export class Agents {
    * As `listOfUser`, with the agents of others that the user has a right to; one that waits is seen by its owner alone.
    * @param whose `all`: those of every user; `only`: restricted to these ids and tags, empty for no restriction
    */
-  async listVisible(
-    whose: { userId: string; all: boolean; only: readonly string[] },
-    page: Page | null = null,
-    pending = false,
-  ): Promise<AgentRow[]> {
-    const rows = await this.#database.run((sql) => {
-      const own = sql`user_id = ${whose.userId}`;
-      const owned = pending ? own : sql`(${own} OR ${grantedTo(sql, whose.userId)})`;
-      const seen = whose.all ? sql`1 = 1` : owned;
-      return sql`SELECT * FROM agents WHERE pending = ${pending} AND ${seen} AND ${among(sql, whose.only)} ${inOrder(sql, page)}`;
-    });
+  async listVisible(whose: Sight, page: Page | null = null, pending = false): Promise<AgentRow[]> {
+    const rows = await this.#database.run(
+      (sql) => sql`SELECT * FROM agents WHERE ${visibleTo(sql, whose, pending)} ${inOrder(sql, page)}`,
+    );
     return validRows(agentRow, rows);
   }
 
@@ -207,6 +207,13 @@ export class Agents {
       return Array.isArray(rows) && rows.length > 0;
     });
   }
+}
+
+/** The condition for agents that are seen. @param pending those that wait to be let in, and no others */
+export function visibleTo(sql: Queryable, { userId, all, only }: Sight, pending = false) {
+  const own = sql`user_id = ${userId}`;
+  const owned = pending ? own : sql`(${own} OR ${grantedTo(sql, userId)})`;
+  return sql`pending = ${pending} AND ${all ? sql`1 = 1` : owned} AND ${among(sql, only)}`;
 }
 
 /** All tags of an agent: those that it was given, and those that it gave itself. */

@@ -8,10 +8,13 @@ import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
+import { OidcIdentities } from "./oidc-identities.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { Passkeys } from "./passkeys.ts";
 import { storeProblem } from "./problems.ts";
+import { RecordingPolicies } from "./recording-policies.ts";
+import { RecordingRows } from "./recordings.ts";
 import { Shares } from "./shares.ts";
 import { SignInSessions } from "./sign-in-sessions.ts";
 import { SignInSteps } from "./sign-in-steps.ts";
@@ -28,8 +31,11 @@ export interface Store {
   readonly factors: Factors;
   readonly signInSteps: SignInSteps;
   readonly passkeys: Passkeys;
+  readonly oidcIdentities: OidcIdentities;
   readonly groups: Groups;
   readonly grants: Grants;
+  readonly recordings: RecordingRows;
+  readonly recordingPolicies: RecordingPolicies;
   readonly signInSessions: SignInSessions;
   readonly links: OneTimeLinks;
   readonly joins: Joins;
@@ -65,8 +71,11 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     factors: new Factors(opened.database),
     signInSteps: new SignInSteps(opened.database),
     passkeys: new Passkeys(opened.database),
+    oidcIdentities: new OidcIdentities(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
+    recordings: new RecordingRows(opened.database),
+    recordingPolicies: new RecordingPolicies(opened.database),
     signInSessions: new SignInSessions(opened.database),
     links: new OneTimeLinks(opened.database),
     joins: new Joins(opened.database),

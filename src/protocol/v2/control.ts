@@ -97,6 +97,8 @@ const attach = z.object({
   command: z.optional(z.string().check(z.minLength(1), z.maxLength(LONGEST_COMMAND))),
   /** The command as lists show it. `attached` has it, which tells that the agent knows commands here. */
   shown: z.optional(z.string().check(z.minLength(1), z.maxLength(SHOWN_CHARS))),
+  /** To a gateway: record the session. `attached` says whether it does. */
+  record: z._default(z.boolean(), false),
 });
 
 const run = z.object({
@@ -155,6 +157,8 @@ const fromOwner = z.discriminatedUnion("type", [
     created: z.boolean(),
     /** From a gateway, to a viewer that is new to the session: the first of its other viewers. */
     others: lenient(someOf(other, COUNTS.others)),
+    /** From a gateway: the session is recorded. */
+    recorded: lenient(z.boolean()),
   }),
   z.object({
     type: z.literal("screen"),
@@ -179,6 +183,8 @@ const fromOwner = z.discriminatedUnion("type", [
     /** A background process still held the pipes: its further output is lost. */
     left_open: lenient(z.boolean()),
   }),
+  /** From a gateway: the recording of the session begins or ends. */
+  z.object({ type: z.literal("recorded"), channel, on: z.boolean() }),
   z.object({ type: z.literal("size"), channel, cols: side, rows: side, by: brief(LENGTHS.id) }),
   z.object({ type: z.literal("sessions"), sessions: listOf(sessionInfo, COUNTS.sessions) }),
   z.object({

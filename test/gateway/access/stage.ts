@@ -22,6 +22,8 @@ export const BODIES: Readonly<Record<string, (stage: Stage) => Promise<unknown>>
   "POST /api/kick": async (stage) => ({ user: stage.bystander }),
   "POST /api/grants": async (stage) => ({ user: stage.bystander, target: stage.lastAgent, level: "view" }),
   "POST /api/groups": async () => ({ name: `group-${crypto.randomUUID()}` }),
+  "PUT /api/recording-policies": async () => ({ kind: "all", mode: "request" }),
+  "PUT /api/agents/:id/recording-policy": async () => ({ mode: "request" }),
   "POST /api/groups/:group/members": async (stage) => ({ user: stage.bystander }),
 };
 
@@ -93,6 +95,7 @@ export class Stage {
     if (filled.includes(":join")) filled = filled.replace(":join", await this.#join());
     if (filled.includes(":grant")) filled = filled.replace(":grant", await this.#grant(agent));
     if (filled.includes(":share")) filled = filled.replace(":share", (await this.#share(agent)).id);
+    if (filled.includes(":recording")) filled = filled.replace(":recording", await this.#recording(agent));
     if (filled.includes(":group")) filled = filled.replace(":group", await this.#group());
     if (path.includes("members/:user")) filled = filled.replace(":user", this.bystander);
     return filled.replaceAll(/:[a-z]+/g, () => crypto.randomUUID());
@@ -131,6 +134,38 @@ export class Stage {
     const made = makeToken();
     await this.#gateway.gateway.store.tokens.create(made, { userId, name: "theirs", scopes: ["*"] });
     return made.token;
+  }
+
+  /** A recording of the agent, without its files. */
+  async #recording(agent: Agent): Promise<string> {
+    const now = new Date().toISOString();
+    const { id } = await this.#gateway.gateway.store.recordings.create({
+      id: crypto.randomUUID(),
+      agent_id: agent.id,
+      agent_name: "box",
+      user_id: this.#owner.userId,
+      user_name: "owner",
+      session: "main",
+      instance: crypto.randomUUID(),
+      part: 1,
+      kind: "shell",
+      command: "",
+      reason: "always",
+      state: "complete",
+      note: "",
+      started_at: now,
+      ended_at: now,
+      duration_ms: 1,
+      bytes: 0,
+      cut_bytes: 0,
+      cut_reason: "",
+      exit_code: 0,
+      signal: null,
+      cols: 80,
+      rows: 24,
+      place: "folder",
+    });
+    return id;
   }
 
   /** A token of the owner. */

@@ -176,9 +176,11 @@ describe("a restore", () => {
     });
     await gateway.gateway.stop();
     expect((await restore(backup, gateway.dataDir)).err).toContain("has a gateway's data already");
-    expect(readdirSync(gateway.dataDir).filter((name) => !/-(wal|shm|journal)$/.test(name))).toEqual(
-      before.filter((name) => !/-(wal|shm|journal)$/.test(name)),
-    );
+    expect(
+      readdirSync(gateway.dataDir)
+        .filter((name) => !/-(wal|shm|journal)$/.test(name))
+        .sort(),
+    ).toEqual(before.filter((name) => !/-(wal|shm|journal)$/.test(name)));
     mkdirSync(data);
     writeFileSync(join(data, "notes"), "mine");
     expect(await restore()).toMatchObject({ code: 1, err: expect.stringContaining("is not empty") });

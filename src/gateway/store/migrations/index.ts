@@ -8,6 +8,7 @@ import factors from "./0006-factors.sql" with { type: "text" };
 import joins from "./0007-joins.sql" with { type: "text" };
 import shares from "./0008-shares.sql" with { type: "text" };
 import audit from "./0009-audit.sql" with { type: "text" };
+import recordings from "./0010-recordings.sql" with { type: "text" };
 
 /** One step of the schema. Applied once, in a transaction of its own. */
 export interface Migration {
@@ -28,4 +29,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 7, name: "joins", sql: joins },
   { version: 8, name: "shares", sql: shares },
   { version: 9, name: "audit", sql: audit },
+  { version: 10, name: "recordings", sql: recordings },
 ];
