@@ -8,6 +8,7 @@ import {
   argsOf,
   type Child,
   type CommandPath,
+  canRun,
   childrenOf,
   isParent,
   metaOf,
@@ -52,7 +53,8 @@ export async function usageLine(path: CommandPath): Promise<string> {
   const { rest } = extrasOf(path.command);
   const parts = [
     ...path.names,
-    ...(parent ? ["[options]", "COMMAND"] : ["[options]"]),
+    "[options]",
+    ...(parent ? [canRun(path.command) ? "[COMMAND]" : "COMMAND"] : []),
     ...positionals,
     ...(rest ? ["--", rest] : []),
   ];
