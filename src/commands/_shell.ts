@@ -32,7 +32,10 @@ export interface ShellWish {
   liveness: LivenessTimes;
   /** The key that leaves; null for none. */
   escapeKey: EscapeKey | null;
-  wait: Wait;
+  /** Undefined: fails at once where the machine is away. */
+  wait?: Wait;
+  /** The guest of a share: of what it shows. */
+  isShared?: boolean;
 }
 
 /** Shows it to its end. @returns our exit code */
@@ -63,8 +66,13 @@ export async function showShell({
       viewerId: crypto.randomUUID(),
       newSession,
       liveness: wish.liveness,
+      isShared: wish.isShared === true,
     };
-    const status = statusPrinter(terminal, { name, leaving: leaving && ` (${leaving})` });
+    const status = statusPrinter(terminal, {
+      name,
+      leaving: leaving && ` (${leaving})`,
+      key: escapeKey?.name ?? "",
+    });
     const { signal } = ending;
     const { wait } = wish;
     const look = terminal.shown ? lookOf(process.env) : undefined;
@@ -73,9 +81,8 @@ export async function showShell({
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
-    void writeErr(
-      `${ownLine(terminal)}rexec: left ${name}${whereItLives(end, name, command ? "command" : "shell")}\n`,
-    );
+    const after = wish.isShared ? "" : whereItLives(end, name, command ? "command" : "shell");
+    void writeErr(`${ownLine(terminal)}rexec: left ${name}${after}\n`);
     return 0;
   } catch (error) {
     terminal.restore();
@@ -107,6 +114,8 @@ interface Words {
   name: string;
   /** ` (Ctrl+] leaves)`, where a key does. */
   leaving: string;
+  /** `Ctrl+]`; empty for none. */
+  key: string;
 }
 
 function statusPrinter(terminal: LocalTerminal, words: Words): (status: AttachStatus) => void {
@@ -140,12 +149,14 @@ function statusLine(event: AttachStatus, text: string): string {
   return `\r\x1b[2K${line}${transient ? "" : "\r\n"}`;
 }
 
-function statusText(event: AttachStatus, { name, leaving }: Words): string {
+function statusText(event: AttachStatus, { name, leaving, key }: Words): string {
   switch (event.kind) {
     case "connected":
       return "";
     case "others":
       return event.text;
+    case "control":
+      return event.isHolder && key ? `${event.text} (${key} o gives it back)` : event.text;
     case "recorded":
       return event.on ? "this session is recorded from now on" : "this session is recorded no more";
     case "reconnected":

@@ -82,9 +82,8 @@ export function explained(error: unknown, dataDir: string): unknown {
   return storeProblem(join(dataDir, "gateway.db"), error, "bad_database");
 }
 
-// --- internal ---
-
-async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
+/** Works on the data of a gateway that may be running. @throws RexecError `no_admin` where there is none, or as `openStore` */
+export async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
   if (!statSync(join(dataDir, "gateway.db"), { throwIfNoEntry: false })) throw noAdmin(dataDir);
   const store = await openStore(dataDir, false);
   try {
@@ -95,6 +94,8 @@ async function inFolder<T>(dataDir: string, work: (store: Store) => Promise<T>):
     await store.close();
   }
 }
+
+// --- internal ---
 
 function adminTokenEntry({ username }: UserRow): AuditEntry {
   return { action: "token.created", target: "admin", details: { user: username, scopes: "*" } };

@@ -77,6 +77,43 @@ export async function requestText(
   return text;
 }
 
+/** Longest line of a stream, characters. */
+const LONGEST_LINE = 256 * 1024;
+/** A server that streams says something at least every 15 s: after so long without a byte it is gone, ms. */
+const SILENCE_MS = 60_000;
+
+/**
+ * The lines of an answer that goes on, as they come; empty ones are a sign of life. Ends with the answer.
+ * @throws as `requestJson`; RexecError `timeout` after a minute of silence
+ */
+export async function* requestLines(
+  request: Pick<ApiRequest<never>, "endpoint" | "path" | "token">,
+): AsyncGenerator<string> {
+  const url = httpUrl(request.endpoint, request.path);
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  const sent = { ...request, method: "GET", timeoutMs: SILENCE_MS };
+  try {
+    const response = await exchange(sent, url, "manual", silence.signal);
+    if (!response.ok) {
+      throw refusal(response.status, await boundedText(response, url, HTTP_REFUSAL_BYTES), sent, url);
+    }
+    let rest = "";
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      timer.refresh();
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      if (rest.length > LONGEST_LINE) throw tooLong(url, LONGEST_LINE);
+      yield* lines;
+    }
+  } catch (error) {
+    throw explained(error, sent, url, silence.signal);
+  } finally {
+    clearTimeout(timer);
+    silence.abort();
+  }
+}
+
 /**
  * The body within `limit`; of an error answer its beginning.
  * @throws RexecError `bad_answer` for one of more than `limit` bytes
@@ -90,12 +127,7 @@ export async function boundedText(response: Response, url: URL, limit: number): 
     chunks.push(chunk);
     length += chunk.length;
     if (!response.ok && length > HTTP_REFUSAL_BYTES) break;
-    if (length > limit) {
-      throw new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
-        code: "bad_answer",
-        hint: "check the --host address: this is no Rexec server",
-      });
-    }
+    if (length > limit) throw tooLong(url, limit);
   }
   const body = Buffer.concat(chunks);
   return (response.ok ? body : body.subarray(0, HTTP_REFUSAL_BYTES)).toString("utf8");
@@ -111,34 +143,57 @@ async function send(
   url: URL,
   redirect: "manual" | "follow" = "manual",
 ): Promise<{ status: number; text: string }> {
-  const dial = dialOptions(request.endpoint, url);
-  const timeout = AbortSignal.timeout(request.timeoutMs ?? 20_000);
+  const timeout = AbortSignal.timeout(request.timeoutMs ?? ANSWER_MS);
   try {
-    const response = await fetch(url, {
-      method: request.method,
-      headers: {
-        accept: "application/json",
-        ...(request.token ? { authorization: `Bearer ${request.token}` } : {}),
-        ...(request.body ? { "content-type": "application/json" } : {}),
-      },
-      ...(request.body ? { body: JSON.stringify(request.body) } : {}),
-      signal: request.signal ? AbortSignal.any([request.signal, timeout]) : timeout,
-      redirect,
-      proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
-      ...(dial.tls ? { tls: dial.tls } : {}),
-    });
+    const response = await exchange(request, url, redirect, timeout);
     return {
       status: response.status,
       text: await boundedText(response, url, request.limit ?? HTTP_ANSWER_BYTES),
     };
   } catch (error) {
-    if (request.signal?.aborted || error instanceof RexecError) throw error;
-    if (!timeout.aborted) throw connectionError(error, url, dial.proxy);
-    throw new RexecError(`${url.host} did not answer within ${(request.timeoutMs ?? 20_000) / 1000} s`, {
-      code: "timeout",
-      hint: "check the network, a firewall or a proxy on the way",
-    });
+    throw explained(error, request, url, timeout);
   }
+}
+
+const ANSWER_MS = 20_000;
+
+/** @param timeout ends it, also while its body is read */
+function exchange(
+  request: Sent,
+  url: URL,
+  redirect: "manual" | "follow",
+  timeout: AbortSignal,
+): Promise<Response> {
+  const dial = dialOptions(request.endpoint, url);
+  return fetch(url, {
+    method: request.method,
+    headers: {
+      accept: "application/json",
+      ...(request.token ? { authorization: `Bearer ${request.token}` } : {}),
+      ...(request.body ? { "content-type": "application/json" } : {}),
+    },
+    ...(request.body ? { body: JSON.stringify(request.body) } : {}),
+    signal: request.signal ? AbortSignal.any([request.signal, timeout]) : timeout,
+    redirect,
+    proxy: dial.proxy ? { url: dial.proxy, respectNoProxy: false } : false,
+    ...(dial.tls ? { tls: dial.tls } : {}),
+  });
+}
+
+function explained(error: unknown, request: Sent, url: URL, timeout: AbortSignal): unknown {
+  if (request.signal?.aborted || error instanceof RexecError) return error;
+  if (!timeout.aborted) return connectionError(error, url, dialOptions(request.endpoint, url).proxy);
+  return new RexecError(`${url.host} did not answer within ${(request.timeoutMs ?? ANSWER_MS) / 1000} s`, {
+    code: "timeout",
+    hint: "check the network, a firewall or a proxy on the way",
+  });
+}
+
+function tooLong(url: URL, limit: number): RexecError {
+  return new RexecError(`${url.origin} answers with more than ${sizeOf(limit)}`, {
+    code: "bad_answer",
+    hint: "check the --host address: this is no Rexec server",
+  });
 }
 
 function sizeOf(bytes: number): string {
@@ -163,7 +218,7 @@ function refusal(status: number, text: string, request: Sent, url: URL): HttpErr
 const IS_CODE = /^[a-z]+(_[a-z]+)+$/;
 
 function hintFor(status: number, code: string | undefined, url: URL): string | undefined {
-  if (status === 401) {
+  if (status === 401 && !HINTS_BY_CODE[code ?? ""]) {
     const what = TOKEN_STATES[code ?? ""] ?? "is wrong, expired or revoked";
     return `the token ${what}: make a new one (${tokenPlace(url)}) and try again`;
   }
@@ -185,6 +240,9 @@ const LIMIT_HINT =
 
 /** A code says more than the status. */
 const HINTS_BY_CODE: Record<string, string | undefined> = {
+  wrong_password: "type the current password of the account again",
+  wrong_code: "use the app's next code (is the clock of its device right?), or a recovery code",
+  code_unknown: "run rexec login there again, and approve the code that it shows then",
   agent_limit_reached:
     "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +
     "ask for a larger plan",

@@ -1,8 +1,8 @@
 /** Whether a WebSocket comes through to the server: as the agent itself where that does no harm, else as a stranger. */
 import { connectionError } from "../../lib/connection-error.ts";
+import { type Answer, STEP_MS } from "../../lib/finding.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { runConnection, TIMES } from "../uplink/connection.ts";
-import { type Answer, STEP_MS } from "./finding.ts";
 
 /**
  * Opens the agent's own socket and closes it again. Only while no agent runs: it would be superseded.
@@ -93,6 +93,10 @@ const REFUSALS: Record<number, { why?: string; hint: string } | undefined> = {
   407: {
     why: ": a proxy wants a name and a password",
     hint: "give them in HTTPS_PROXY: http://name:password@host:port",
+  },
+  423: {
+    why: ": this machine waits to be accepted",
+    hint: "its owner accepts it: rexec ls --pending, rexec accept NAME",
   },
   426: TAKEN_OFF,
   429: { why: ": too many tries", hint: "wait a minute and try again" },

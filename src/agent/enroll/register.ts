@@ -170,12 +170,21 @@ async function tellServer(endpoint: Endpoint, known: Known, body: Description): 
     return warnings;
   } catch (error) {
     if (!(error instanceof HttpError) || error.status !== 403) throw error;
+    const { tags: _, ...others } = body;
+    if (error.serverCode === "tags_locked") {
+      const rest = Object.keys(others).length > 0 ? await tellServer(endpoint, known, others) : [];
+      return [...rest, `tags changed here only: ${error.message}`];
+    }
     const what = Object.keys(body).join(" and ");
+    if (OWN_LIMITS.has(error.serverCode ?? "")) return [`${what} changed here only: ${error.message}`];
     return [
       `${what} changed here only: the agent's own token may not change it at the server; do that with --token and one of the account`,
     ];
   }
 }
+
+/** Codes of a gateway that says itself what a machine may not say of itself. */
+const OWN_LIMITS: ReadonlySet<string> = new Set(["name_locked", "agent_pending"]);
 
 /** Names need not be unique, but a person who types one must then add the id. */
 async function namesakes(endpoint: Endpoint, token: string, agent: { id: string; name: string }) {
@@ -195,7 +204,9 @@ async function registerNew(
   const name = request.name ?? settings.name ?? request.defaults.name;
   const shell = request.shell ?? settings.shell ?? request.defaults.shell;
   const description = request.description ?? settings.description;
-  const tags = request.tags ?? settings.tags;
+  const isJoin = isJoinToken(token);
+  // A join token gives the tags: what stands in the file from before is not asked for.
+  const tags = request.tags ?? (isJoin ? undefined : settings.tags);
   const registered = await requestJson({
     endpoint,
     method: "POST",
@@ -216,7 +227,7 @@ async function registerNew(
   // Of one that waits, the server's words are for an agent that does not know what that means.
   const warnings = registered.warning && !registered.pending ? [registered.warning] : [];
   const { id } = registered;
-  const asker = isJoinToken(token) ? ownTokenOf(registered, endpoint) : token;
+  const asker = isJoin ? ownTokenOf(registered, endpoint) : token;
   warnings.push(...(await notTaken(endpoint, id, asker, { name, tags }, registered)));
   if (!registered.warning) warnings.push(...(await namesakes(endpoint, asker, { id, name })));
   if (registered.ephemeral) warnings.push(EPHEMERAL);
@@ -227,7 +238,12 @@ async function registerNew(
     agent_id: registered.id,
     name: registered.name || name,
     shell,
-    ...defined({ description, tags, insecure: loaded.insecure || undefined, ca_file: loaded.caFile }),
+    ...defined({
+      description,
+      tags: (isJoin && registered.tags) || tags,
+      insecure: loaded.insecure || undefined,
+      ca_file: loaded.caFile,
+    }),
   });
   return {
     kind: "registered",

@@ -25,6 +25,8 @@ export type AttachStatus =
   | { kind: "skipped"; bytes: number }
   /** Bytes of input that may not have arrived. */
   | { kind: "input_lost"; bytes: number }
+  /** Whether this viewer may type, or another one alone. */
+  | { kind: "control"; text: string; isHolder?: boolean }
   /** The session has another size than this terminal. */
   | { kind: "size"; cols: number; rows: number };
 

@@ -34,7 +34,8 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   readonly #state: ShellState;
   readonly #connection: LinkSocket;
   /** To be shown with the first picture. */
-  #others = "";
+  #notes: string[] = [];
+  #isAttached = false;
   #sessionRows = 0;
   readonly #onAttached: () => boolean;
   #snapshot: Snapshot | null = null;
@@ -56,6 +57,11 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
 
   closed(close: SocketClose): Step<number> {
     return afterClose(close);
+  }
+
+  /** Asks for it; a gateway that does not know this says nothing. */
+  control(mode: "everybody" | "only"): void {
+    this.#control({ type: "control", channel: CHANNEL, mode });
   }
 
   resize(size: TerminalSize): void {
@@ -98,6 +104,10 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
         return void this.#recorded(message.on);
       case "agent_status":
         return void this.#agentStatus(message.status === "online");
+      case "control":
+        return void this.#rights(message);
+      case "input_refused":
+        return void this.#context.status({ kind: "control", text: message.message });
       case "sessions":
         return;
     }
@@ -180,6 +190,8 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   #attached({ info, starts, input, created, others = [], recorded = false }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
+    if (!this.#isAttached) state.rights.attached();
+    this.#isAttached = true;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
     }
@@ -206,11 +218,21 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     }
   }
 
+  /** Before the first picture as `#tellOthers`, and then as it happens. */
+  #rights(message: Extract<OwnerMessage, { type: "control" }>): void {
+    const text = this.#state.rights.changed(message);
+    if (!text) return;
+    const { isHolder } = this.#state.rights;
+    if (this.#state.hasPast) return void this.#context.status({ kind: "control", text, isHolder });
+    this.#context.status({ kind: "others", text });
+    this.#notes.push(text);
+  }
+
   /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
   #tellFirst(texts: readonly string[]): void {
     const text = texts.filter(Boolean).join("; ");
     if (!text) return;
-    this.#others = text;
+    this.#notes.push(text);
     this.#context.status({ kind: "others", text });
   }
 
@@ -237,12 +259,12 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     const { cols = 80, rows = 24 } = terminal.size() ?? {};
     const { skipped } = snapshot.head;
     const lines = terminal.shown
-      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
+      ? [this.#notes.join("; "), skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
       : [];
     sink.push(snapshot.with(lines, cols, freeRow(snapshot.bytes, rows, this.#sessionRows)));
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
-    this.#others = "";
+    this.#notes = [];
     if (skipped > 0 && !terminal.shown) this.#context.status({ kind: "skipped", bytes: skipped });
   }
 

@@ -30,7 +30,7 @@ export const invite = withHelp(
       say(
         `makes ${admin ? "an administrator" : "a member"}, once, until ${made.expires_at}; it is shown this once`,
       );
-      return writeOut(`${made.url}\n`);
+      return writeOut(`${printable(made.url)}\n`);
     },
   }),
   {

@@ -1,10 +1,11 @@
 /** `rexec admin users`: the accounts of a gateway, over its API. */
+import { resetFactors } from "../../client/factors.ts";
 import { LONGEST_CELL, renderTable } from "../../client/table.ts";
 import { changeUser, createUser, listUsers, removeUser, setPassword } from "../../client/users.ts";
 import { counted } from "../../lib/count.ts";
 import { printable } from "../../lib/printable.ts";
 import type { UserInfo } from "../../protocol/http-users.ts";
-import { defineCommand, globalArgs, say, withHelp, writeJson, writeOut } from "../_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { newPassword } from "../_password.ts";
 import { currentServer, serverArgs } from "../_server.ts";
 import { confirm } from "../_stdin.ts";
@@ -51,7 +52,7 @@ const add = withHelp(
       name: { type: "string", valueHint: "NAME", description: "Their name (default the user name)" },
       email: { type: "string", valueHint: "ADDRESS", description: "Their e-mail address" },
       admin: { type: "boolean", description: "Make them an administrator" },
-      "no-password": {
+      passwordless: {
         type: "boolean",
         description: "Without a password: they sign in by a login link or a provider",
       },
@@ -60,7 +61,7 @@ const add = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const password = args["no-password"] ? undefined : await newPassword(`for ${args.user}`);
+      const password = args.passwordless ? undefined : await newPassword(`for ${args.user}`);
       const { name, email, admin = false } = args;
       const user = await createUser(server, { username: args.user, name, email, admin, password });
       if (args.json) return writeJson(user);
@@ -71,7 +72,7 @@ const add = withHelp(
   {
     examples: [
       ["rexec admin users add ada", "Asks for the password"],
-      ["rexec admin users add ada --no-password", "Then: rexec admin login-link ada"],
+      ["rexec admin users add ada --passwordless", "Then: rexec admin login-link ada"],
     ],
   },
 );
@@ -130,6 +131,22 @@ const passwd = withHelp(
   },
 );
 
+const resetting = withHelp(
+  defineCommand({
+    meta: { name: "reset-factors", description: "Remove the authenticator app and passkeys of a user" },
+    args: { user: userArg, ...serverArgs },
+    async run({ args }) {
+      await resetFactors(currentServer(args), args.user);
+      say(`${args.user} has no second factor and no passkeys any more`);
+      return 0;
+    },
+  }),
+  {
+    examples: [["rexec admin users reset-factors ada", "ada has lost the phone"]],
+    notes: ["The password stays and is enough from then on: make sure that the user is the one who asks."],
+  },
+);
+
 /** A command that changes one thing. */
 function changing(
   name: string,
@@ -155,13 +172,13 @@ function changing(
 export const usersCommand = withHelp(
   defineCommand({
     meta: { name: "users", description: "List, make, invite and change users" },
-    args: globalArgs,
     subCommands: {
       ls,
       add,
       invite,
       invites,
       uninvite,
+      "reset-factors": resetting,
       disable: changing(
         "disable",
         "Lock a user out; their sessions and terminals end",

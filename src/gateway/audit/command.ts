@@ -10,7 +10,8 @@ const LOOKED_AT = 8_192;
 const SHOWN = 2_000;
 /** Names of variables that are shown, characters. */
 const NAMES = 1_000;
-const MASK = "***";
+/** As `redact` has it. */
+const MASK = "…";
 
 /** What was asked for. */
 export interface AskedCommand {

@@ -9,7 +9,7 @@ import { TokenSource } from "./token-source.ts";
 /** Looks secrets up and limits wrong ones per address. One for the gateway. */
 export class Authenticator {
   readonly #failures: RateLimit;
-  readonly #onFailure: (address: string, code: string) => void;
+  readonly #onFailure: (address: string, code: string, whose?: Principal) => void;
   /** The last one takes every secret. */
   readonly #sources: readonly CredentialSource[];
 
@@ -21,7 +21,7 @@ export class Authenticator {
     store: Pick<Store, "tokens" | "users">,
     failures: RateLimit = new RateLimit(),
     sources: readonly CredentialSource[] = [],
-    onFailure: (address: string, code: string) => void = () => {},
+    onFailure: (address: string, code: string, whose?: Principal) => void = () => {},
   ) {
     this.#failures = failures;
     this.#onFailure = onFailure;
@@ -41,7 +41,7 @@ export class Authenticator {
       const message = isJwt(secret) ? "this gateway knows no JWTs: use an API token" : "unknown token";
       return this.#refuse(address, "token_unknown", message);
     }
-    if (!isPrincipal(found)) return this.#refuse(address, found.code, found.message);
+    if (!isPrincipal(found)) return this.#refuse(address, found.code, found.message, found.whose);
     if (found.user.disabled_at !== null && !isAgentsOwn(found)) {
       return this.#refuse(address, "user_disabled", "the account of this token is disabled");
     }
@@ -49,8 +49,8 @@ export class Authenticator {
     return found;
   }
 
-  #refuse(address: string, code: string, message: string): never {
-    this.#onFailure(address, code);
+  #refuse(address: string, code: string, message: string, whose?: Principal): never {
+    this.#onFailure(address, code, whose);
     const seconds = this.#failures.failed(address);
     if (seconds === 0) throw unauthorized(code, message);
     throw new ApiError(429, "too_many_failures", "too many wrong tokens from this address: wait", {

@@ -1,6 +1,5 @@
 /** Join tokens as credentials: what they let do is to register a machine (`access.ts`). */
 import { isJoinToken } from "../../protocol/token.ts";
-import type { AuditLog } from "../audit/audit.ts";
 import { endOf, type JoinEnd, type JoinRow } from "../store/joins.ts";
 import type { Store } from "../store/store.ts";
 import type { Credential, CredentialSource, Principal, Refusal } from "./principal.ts";
@@ -9,11 +8,9 @@ import { hashToken } from "./token.ts";
 /** The source for `rexec_join_…`. Owned by the authenticator. */
 export class JoinSource implements CredentialSource {
   readonly #store: Pick<Store, "joins" | "users">;
-  readonly #audit: AuditLog;
 
-  constructor(store: Pick<Store, "joins" | "users">, audit: AuditLog) {
+  constructor(store: Pick<Store, "joins" | "users">) {
     this.#store = store;
-    this.#audit = audit;
   }
 
   takes(secret: string): boolean {
@@ -26,14 +23,7 @@ export class JoinSource implements CredentialSource {
     if (!join || !user) return null;
     const principal = { user, credential: credentialOf(join) };
     const end = endOf(join);
-    if (end === null) return principal;
-    this.#audit.record({
-      action: "join.refused",
-      principal,
-      target: join.token_prefix,
-      details: { why: end },
-    });
-    return joinRefusal(join, end);
+    return end === null ? principal : { ...joinRefusal(join, end), whose: principal };
   }
 }
 

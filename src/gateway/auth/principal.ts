@@ -36,6 +36,8 @@ export interface Principal {
 export interface Refusal {
   readonly code: string;
   readonly message: string;
+  /** Whose it was, for the audit; left out where the audit is to know the code alone. */
+  readonly whose?: Principal;
 }
 
 /** Looks up one kind of credential. Owned by the authenticator; methods reject with the store's error. */

@@ -42,16 +42,7 @@ export class SessionSource implements CredentialSource {
     }
     const user = await this.#store.users.get(row.user_id);
     if (!user) return null;
-    const credential: Credential = {
-      kind: "session",
-      id: row.id,
-      name: "browser session",
-      scopes: ["*"],
-      agentId: null,
-      only: [],
-      session: null,
-      expiresAt: row.expires_at,
-    };
+    const credential = sessionCredential(row);
     this.#rows.set(credential, row);
     return { user, credential };
   }
@@ -62,4 +53,18 @@ export class SessionSource implements CredentialSource {
     if (!row || now - Date.parse(row.last_seen_at) < SEEN_EVERY_MS) return;
     await this.#store.signInSessions.markSeen(row.id, new Date(now).toISOString(), address);
   }
+}
+
+/** The credential of a browser's session: it may do all that its user may. */
+export function sessionCredential({ id, expires_at }: SignInSessionRow): Credential {
+  return {
+    kind: "session",
+    id,
+    name: "browser session",
+    scopes: ["*"],
+    agentId: null,
+    only: [],
+    session: null,
+    expiresAt: expires_at,
+  };
 }

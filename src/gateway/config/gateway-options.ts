@@ -1,6 +1,8 @@
 /** Where each setting goes. */
 import { UsageError } from "../../lib/errors.ts";
+import type { AuditOptions } from "../audit/service.ts";
 import type { GatewayOptions } from "../gateway.ts";
+import type { OidcProvider } from "../sign-in/oidc-provider.ts";
 import { configError } from "./config-error.ts";
 import type { ServeConfig } from "./load.ts";
 import { optionOf, type Setting } from "./setting.ts";
@@ -39,9 +41,15 @@ export function gatewayOptions(config: ServeConfig): Omit<GatewayOptions, "logge
       sessions: config.get(S.maxSessions),
     },
     sessionTimes: { idleMs: config.get(S.sessionIdle), absoluteMs: config.get(S.sessionLimit) },
+    audit: {
+      days: config.get(S.auditDays),
+      syslog: config.get(S.auditSyslog),
+      webhook: webhookOf(config),
+    },
     v1Only: config.get(S.v1Only),
     metricsToken: config.get(S.metricsToken),
     timings: { v2PingMs, v2DeadMs, ephemeralMs: config.get(S.forgetEphemeral) },
+    oidc: identityProvider(config),
   };
 }
 
@@ -53,6 +61,36 @@ function tlsFiles(config: ServeConfig): GatewayOptions["tls"] {
   if (cert === undefined && key === undefined) return undefined;
   const what = `${nameOf(config, S.tlsCert)} and ${nameOf(config, S.tlsKey)} belong together`;
   throw mismatch(config, [S.tlsCert, S.tlsKey], what, "give both files, or neither");
+}
+
+function webhookOf(config: ServeConfig): AuditOptions["webhook"] {
+  const [url, secret] = [config.get(S.auditWebhook), config.get(S.auditWebhookSecret)];
+  if (url !== undefined && secret !== undefined) return { url, secret };
+  if (url === undefined && secret === undefined) return undefined;
+  const what = `${nameOf(config, S.auditWebhook)} and ${nameOf(config, S.auditWebhookSecret)} belong together`;
+  throw mismatch(config, [S.auditWebhook, S.auditWebhookSecret], what, "give both, or neither");
+}
+
+function identityProvider(config: ServeConfig): OidcProvider | undefined {
+  const [issuer, clientId] = [config.get(S.oidcIssuer), config.get(S.oidcClientId)];
+  if (issuer === undefined && clientId === undefined) return undefined;
+  if (issuer === undefined || clientId === undefined) {
+    const what = `${nameOf(config, S.oidcIssuer)} and ${nameOf(config, S.oidcClientId)} belong together`;
+    throw mismatch(config, [S.oidcIssuer, S.oidcClientId], what, "give both, or neither");
+  }
+  return {
+    issuer,
+    clientId,
+    name: config.get(S.oidcName),
+    clientSecret: config.get(S.oidcSecret) ?? null,
+    scopes: config.get(S.oidcScopes),
+    groupsClaim: config.get(S.oidcGroupsClaim),
+    allowedDomains: config.get(S.oidcDomains),
+    allowedGroups: config.get(S.oidcAllowedGroups),
+    adminGroups: config.get(S.oidcAdminGroups),
+    groups: config.get(S.oidcGroups),
+    createUsers: config.get(S.oidcCreateUsers),
+  };
 }
 
 /** The setting as it was given, so that it is found again. */

@@ -2,7 +2,9 @@
  * All settings of `rexec serve`, each declared once. Options, variables, keys of the YAML file, `--print-config`, help and
  * docs/gateway-config.md follow from this table. Where a value goes is in `gateway-options.ts`.
  */
+import { AUDIT_DAYS } from "../audit/retention.ts";
 import { QUOTAS } from "../quotas.ts";
+import { syslogAddress, webhookUrl } from "./collector-kinds.ts";
 import {
   bearer,
   bytes,
@@ -18,6 +20,7 @@ import {
   time,
   toggle,
 } from "./kinds.ts";
+import { OIDC_SETTINGS } from "./oidc-settings.ts";
 import { optional, type Setting, secret, setting } from "./setting.ts";
 
 const MAX_QUOTA = 1_000_000;
@@ -182,6 +185,32 @@ export const SETTINGS = {
     default: "30d",
     description: "A browser's session ends after this long, whatever its user does",
   }),
+  auditDays: setting({
+    flag: "audit-days",
+    key: "audit.days",
+    kind: count("DAYS", 1, 36_500),
+    default: String(AUDIT_DAYS),
+    description: "Entries of the audit log are kept for so many days",
+  }),
+  auditSyslog: optional({
+    flag: "audit-syslog",
+    key: "audit.syslog",
+    kind: syslogAddress,
+    description:
+      "Send the audit log to a syslog server: udp://HOST:514, tcp://HOST:601, tls://HOST:6514, unix:///dev/log",
+  }),
+  auditWebhook: optional({
+    flag: "audit-webhook",
+    key: "audit.webhook",
+    kind: webhookUrl,
+    description: "Post the audit log to this URL as JSON, signed with --audit-webhook-secret-file",
+  }),
+  auditWebhookSecret: secret({
+    flag: "audit-webhook-secret",
+    key: "audit.webhook_secret",
+    kind: text("SECRET"),
+    description: "Key of the signature (HMAC-SHA256) of what is posted to --audit-webhook",
+  }),
   v1Only: setting({
     flag: "v1-only",
     key: "v1_only",
@@ -210,6 +239,7 @@ export const SETTINGS = {
     default: "text",
     description: "Lines for people and journals, or one JSON object a line",
   }),
+  ...OIDC_SETTINGS,
 };
 
 /** Settings by any names: the table, or that of a test. */

@@ -1,36 +1,18 @@
 /** `/api/audit`: who did what. */
-import * as z from "zod/mini";
+import { auditListBody } from "../../protocol/http-audit.ts";
 import { auditView } from "../audit/view.ts";
 import { isAdministrator } from "../auth/access.ts";
 import type { Principal } from "../auth/principal.ts";
 import type { AuditFilter } from "../store/audit.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiDeps } from "./context.ts";
-import { MAX_PAGE, PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { cursorOf, MAX_PAGE, PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
 import { type KnownCall, type Route, route } from "./route.ts";
 
 /** Most characters of a condition. */
 const LONGEST_CONDITION = 256;
 /** Agents that a member manages, but does not own, whose rows are shown. */
 const MOST_MANAGED = 1_000;
-
-const entry = z.object({
-  chain: z.string(),
-  seq: z.number(),
-  id: z.string(),
-  at: z.string(),
-  action: z.string(),
-  user: z.optional(z.object({ id: z.string(), name: z.string() })),
-  credential: z.optional(z.object({ id: z.string(), name: z.string() })),
-  address: z.optional(z.string()),
-  agent: z.optional(z.object({ id: z.string(), name: z.string() })),
-  owner_id: z.optional(z.string()),
-  session: z.optional(z.string()),
-  target: z.optional(z.string()),
-  details: z.record(z.string(), z.unknown()),
-  prev_hash: z.string(),
-  hash: z.string(),
-});
 
 export const auditRoutes: readonly Route[] = [
   route({
@@ -50,14 +32,17 @@ export const auditRoutes: readonly Route[] = [
       follow: "1: lines of JSON, oldest first, that go on with what happens; an empty line means nothing",
       after: "with follow: rows behind this `seq`; without it what happens from now on",
     },
-    answer: z.object({ entries: z.array(entry) }),
+    answer: auditListBody,
     async handle(call) {
       const { c, deps, principal } = call;
       const filter = { ...filterOf(call), seenBy: await seenBy(principal, deps) };
       if (c.req.query("follow") !== undefined) return follow(call, filter);
       const wish = pageWish(c) ?? { limit: MAX_PAGE, after: null };
       const rows = await deps.store.audits.page(filter, wish.limit + 1, wish.after);
-      return c.json({ entries: pageOf(c, rows, wish).map(auditView) });
+      const page = pageOf(c, rows, wish);
+      const last = page.at(-1);
+      const next = last && rows.length > page.length ? cursorOf(last) : undefined;
+      return c.json({ entries: page.map(auditView), next });
     },
   }),
 ];

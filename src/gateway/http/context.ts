@@ -17,6 +17,7 @@ import type { Quotas } from "../quotas.ts";
 import type { RecordingService } from "../recordings/start.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
 import type { DeviceFlow } from "../sign-in/device-flow.ts";
+import type { OidcSignIn } from "../sign-in/oidc-sign-in.ts";
 import type { PasskeySignIn } from "../sign-in/passkeys.ts";
 import type { SecondFactor } from "../sign-in/totp.ts";
 import type { AgentRow } from "../store/agents.ts";
@@ -43,6 +44,8 @@ export interface ApiDeps {
   deviceFlow: DeviceFlow;
   secondFactor: SecondFactor;
   passkeys: PasskeySignIn;
+  /** Null without an identity provider. */
+  oidc: OidcSignIn | null;
 }
 
 /**

@@ -124,10 +124,9 @@ function record(
   before: AgentRow,
   after: AgentRow,
 ): void {
-  const { id, name } = before;
-  const agent = { id, name };
-  if (after.name !== name) {
-    const details = { from: name, to: after.name };
+  const agent = before;
+  if (after.name !== before.name) {
+    const details = { from: before.name, to: after.name };
     audit.record({ action: "agent.renamed", ...by, agent, target: after.name, details });
   }
   const [from, to] = [before, after].map((each) => shownTags(each).join(","));

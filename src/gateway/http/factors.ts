@@ -137,7 +137,7 @@ export async function proveSecondFactor(
     }
     return user;
   } catch (error) {
-    recordFailure(c, deps, "second_factor", user.username, error);
+    await recordFailure(c, deps, "second_factor", user.username, error);
     throw error;
   }
 }

@@ -57,7 +57,7 @@ export function pageOf<T extends Position>(c: Context<Env>, rows: readonly T[], 
 
 const CURSOR_LENGTH = 128;
 
-function cursorOf({ created_at, id }: Position): string {
+export function cursorOf({ created_at, id }: Position): string {
   return Buffer.from(`${created_at} ${id}`).toString("base64url");
 }
 

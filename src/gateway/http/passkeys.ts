@@ -36,7 +36,7 @@ export const passkeyRoutes: readonly Route[] = [
         const { user } = await deps.passkeys.finishUse(c.env.publicUrl, body);
         return await signedIn(c, deps, user, "passkey");
       } catch (error) {
-        recordFailure(c, deps, "passkey", "", error);
+        await recordFailure(c, deps, "passkey", "", error);
         throw error;
       }
     },

@@ -102,7 +102,7 @@ async function registerJoining({ principal, address, joining }: Request, deps: A
   const join = await store.joins.get(principal.credential.id);
   const refuse = (why: string, error: ApiError): ApiError => {
     const target = joining.details.name;
-    audit.record({ action: "join.refused", principal, address, target, details: { why } });
+    audit.record({ action: "join.refused", principal, address, target, details: { reason: why } });
     return error;
   };
   if (!join) throw new ApiError(401, "token_unknown", "unknown token");

@@ -12,6 +12,7 @@ import { joinRoutes } from "./joins.ts";
 import { openApiRoute } from "./openapi-route.ts";
 import { operationsRoutes } from "./operations.ts";
 import { factorPageRoutes } from "./pages/factor-routes.ts";
+import { oidcRoutes } from "./pages/oidc-routes.ts";
 import { pageRoutes } from "./pages/routes.ts";
 import { passkeyRoutes } from "./passkeys.ts";
 import { recordingPolicyRoutes } from "./recording-policies.ts";
@@ -37,6 +38,7 @@ const DECLARED: readonly Route[] = [
   ...factorRoutes,
   ...inviteRoutes,
   ...joinRoutes,
+  ...oidcRoutes,
   ...operationsRoutes,
   ...pageRoutes,
   ...passkeyRoutes,

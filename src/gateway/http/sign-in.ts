@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { acceptInviteBody, linkSignInBody, signedInBody, signInBody } from "../../protocol/http-users.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { noSessionCookie, sessionCookie, sessionCookieFor } from "../auth/session-cookie.ts";
+import { sessionCredential } from "../auth/session-source.ts";
 import type { SignInMethod, SignInSessionRow } from "../store/sign-in-sessions.ts";
 import type { UserRow } from "../store/users.ts";
 import { ApiError } from "./api-error.ts";
@@ -110,12 +111,8 @@ export async function openSession(
   const { headers } = c.req.raw;
   const from = { address, userAgent: headers.get("user-agent") ?? "" };
   const { session, secret } = await signIn.open(user, method, from, sessionCookie(headers, publicUrl));
-  audit.record({
-    action: "sign_in",
-    address,
-    target: user.username,
-    details: { method, session: session.id },
-  });
+  const principal = { user, credential: sessionCredential(session) };
+  audit.record({ action: "sign_in", principal, address, target: user.username, details: { method } });
   return { session, cookie: sessionCookieFor(secret, publicUrl, Math.ceil(signIn.times.absoluteMs / 1000)) };
 }
 
@@ -124,7 +121,10 @@ export async function signOut(c: Context<Env>, { signIn, audit }: ApiDeps): Prom
   requireOwnPage(c.req.raw.headers, c.env);
   const secret = sessionCookie(c.req.raw.headers, c.env.publicUrl);
   const ended = secret === null ? null : await signIn.endBySecret(secret);
-  if (ended) audit.record({ action: "sign_out", address: c.env.address, target: ended.username });
+  if (!ended) return;
+  const { user, session } = ended;
+  const principal = { user, credential: sessionCredential(session) };
+  audit.record({ action: "sign_out", principal, address: c.env.address, target: user.username });
 }
 
 /** Opens a session, and answers with it. As `openSession`. */
@@ -140,16 +140,20 @@ export async function signedIn(
   return c.json({ user: userView(user), session: sessionView(session, session.id) }, status);
 }
 
-/** Writes a refused sign-in into the audit. @param username as it was given; empty where none was */
-export function recordFailure(
+/**
+ * Writes a refused sign-in into the audit.
+ * @param username as it was given; empty where none was. One of no user is left out: it may be a password
+ */
+export async function recordFailure(
   c: Context<Env>,
-  { audit }: Pick<ApiDeps, "audit">,
+  { audit, store }: Pick<ApiDeps, "audit" | "store">,
   method: SignInMethod | "second_factor",
   username: string,
   error: unknown,
-): void {
+): Promise<void> {
   if (!(error instanceof ApiError)) return;
-  const target = username.slice(0, 64) || undefined;
+  const name = username.trim().toLowerCase();
+  const target = name ? (await store.users.byName(name))?.username : undefined;
   const details = { method, reason: error.code };
   audit.record({ action: "sign_in_failed", address: c.env.address, target, details });
 }
@@ -167,7 +171,7 @@ async function prove(
   try {
     return await work();
   } catch (error) {
-    recordFailure(c, deps, method, username, error);
+    await recordFailure(c, deps, method, username, error);
     throw error;
   }
 }

@@ -3,9 +3,11 @@ import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import type { Logger } from "../../lib/log.ts";
 import {
   CLOSE_AGENT_OFFLINE,
+  CLOSE_DELETED,
   CLOSE_RETRY,
   CLOSE_SUPERSEDED,
   CLOSE_VIEWER_REPLACED,
+  REASON_ACCESS_ENDED,
 } from "../../protocol/close-codes.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
@@ -203,7 +205,9 @@ export class Room implements KindHost {
 
   /** What a v2 viewer may do has changed. */
   rightsChanged(peer: Peer): void {
-    const { use, exec } = peer.connection.rights;
+    const { watch, use, exec } = peer.connection.rights;
+    const isBlind = !watch && this.#kinds.attach.sessionsOf(peer).length > 0;
+    if (isBlind) peer.connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
     if (!use) this.controls.lost(peer.id);
     if (!exec) this.#kinds.run.forbid(peer, "you may not run commands on this machine any more");
     this.#kinds.attach.rightsChanged(peer);

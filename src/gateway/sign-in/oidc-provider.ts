@@ -19,8 +19,8 @@ export interface OidcProvider {
   readonly allowedGroups: readonly string[];
   /** A user in one of these groups is an administrator, and no other user of the provider; empty leaves roles alone. */
   readonly adminGroups: readonly string[];
-  /** The provider's group to the gateway's: memberships follow at each sign-in. */
-  readonly groups: ReadonlyMap<string, string>;
+  /** The provider's group and the gateway's, by name: memberships follow at each sign-in. */
+  readonly groups: readonly (readonly [theirs: string, ours: string])[];
   /** Whether an unknown user gets an account at the first sign-in. */
   readonly createUsers: boolean;
 }
@@ -64,7 +64,7 @@ export function judge(provider: OidcProvider, identity: OidcIdentity): OidcVerdi
   const isIn = (groups: readonly string[]) => groups.some((group) => identity.groups.includes(group));
   if (allowedGroups.length > 0 && !isIn(allowedGroups))
     return refused("group_not_allowed", "no group of this account may sign in here");
-  const groups = identity.groups.flatMap((group) => provider.groups.get(group) ?? []);
+  const groups = provider.groups.filter(([theirs]) => isIn([theirs])).map(([, ours]) => ours);
   return {
     kind: "admitted",
     isAdmin: adminGroups.length > 0 ? isIn(adminGroups) : null,

@@ -46,6 +46,7 @@ import type { AgentRow } from "../store/agents.ts";
 import type { Store } from "../store/store.ts";
 import type { Timings } from "../timings.ts";
 import { Connection, type ConnectionInfo, type SocketData } from "./connection.ts";
+import { putOff } from "./pending.ts";
 import { checkShared, checkSharedProtocol, noteShareUse, shareLimit } from "./share-admission.ts";
 
 /** What decides about a socket. */
@@ -148,7 +149,7 @@ async function admitToAgent(
   const rights = terminal ? await viewerRights(principal, agent, deps) : null;
   if (!rights) {
     await deps.access.require(principal, "agent:connect", agent);
-    if (agent.pending) throw pending();
+    if (agent.pending) await putOff(agent, deps.store);
     await noteHeaders(request.headers, agent, deps);
   }
   if (terminal) await checkShared(principal, agent.id, deps.directory);
@@ -200,12 +201,6 @@ async function admitFollower(
   );
   deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
-}
-
-/** The agent dials again until its machine is accepted. */
-function pending(): ApiError {
-  const message = "this machine waits to be accepted: rexec accept";
-  return new ApiError(STATUS_PENDING, "agent_pending", message, { "Retry-After": "5" });
 }
 
 function checkMethod({ method }: Request): void {

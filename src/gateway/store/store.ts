@@ -8,6 +8,7 @@ import { Grants } from "./grants.ts";
 import { Groups } from "./groups.ts";
 import { Joins } from "./joins.ts";
 import { migrate } from "./migrate.ts";
+import { OidcIdentities } from "./oidc-identities.ts";
 import { OneTimeLinks } from "./one-time-links.ts";
 import { guardAudit, openFolder } from "./open.ts";
 import { Passkeys } from "./passkeys.ts";
@@ -30,6 +31,7 @@ export interface Store {
   readonly factors: Factors;
   readonly signInSteps: SignInSteps;
   readonly passkeys: Passkeys;
+  readonly oidcIdentities: OidcIdentities;
   readonly groups: Groups;
   readonly grants: Grants;
   readonly recordings: RecordingRows;
@@ -41,6 +43,8 @@ export interface Store {
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
+  /** True where another process has written since the call before. */
+  changedElsewhere(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -69,6 +73,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     factors: new Factors(opened.database),
     signInSteps: new SignInSteps(opened.database),
     passkeys: new Passkeys(opened.database),
+    oidcIdentities: new OidcIdentities(opened.database),
     groups: new Groups(opened.database),
     grants: new Grants(opened.database),
     recordings: new RecordingRows(opened.database),
@@ -79,6 +84,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
+    changedElsewhere: () => opened.changedElsewhere(),
     close: () => opened.close(),
   };
 }

@@ -161,7 +161,8 @@ export class V1Adapter {
     }
     this.viewers.add(viewer);
     this.host.attendance.entered(viewer.id);
-    if (sessionId === null) return;
+    // One that may run commands and not look is served as one that asked for no session.
+    if (sessionId === null || !viewer.connection.rights.watch) return;
     const { census } = this.host;
     const refused = (why: string) => {
       census.ended(sessionId);

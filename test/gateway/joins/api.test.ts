@@ -4,6 +4,7 @@ import { ROUTES } from "../../../src/gateway/http/routes.ts";
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
 import { knock } from "../../support/socket.ts";
 import { V1Agent } from "../../support/v1-agent.ts";
+import { until } from "../../support/wait.ts";
 
 let gateway: TestGateway;
 const secrets: string[] = [];
@@ -292,4 +293,42 @@ test("pages of join tokens have each one once", async () => {
     path = /<([^>]+)>; rel="next"/.exec(headers.get("link") ?? "")?.[1] ?? null;
   }
   expect(seen).toEqual(["j0", "j1", "j2", "j3", "j4"]);
+});
+
+test("the audit has each step with the right person, and no token", async () => {
+  await using fresh = await startGateway();
+  const member = await fresh.stranger();
+  const name = (await fresh.gateway.store.users.get(member.userId))?.username;
+  const wish = { approve: true, name_pattern: "audited*", uses: 2 };
+  const { id, token } = (await fresh.api("POST", "/api/joins", wish, member.token)).json;
+  const register = (name: string) => fresh.api("POST", "/api/agents/register", { name }, token);
+  await register("other");
+  const agent = (await register("audited")).json;
+  const path = `/api/agents/${agent.id}`;
+  await fresh.api("POST", `${path}/accept`);
+  await fresh.api("PATCH", path, { name: "renamed", add_tags: ["t"], description: "d" }, member.token);
+  await fresh.api("DELETE", `/api/joins/${id}`, undefined, member.token);
+  await register("audited");
+  await fresh.api("DELETE", path, undefined, member.token);
+  const read = async () => (await fresh.api("GET", "/api/audit", undefined, member.token)).text;
+  await until(async () => (await read()).includes("agent.removed"), 5_000, "the audit to have the last step");
+  const { entries } = JSON.parse(await read());
+  const steps = entries.map((entry: { action: string; user?: { name: string } }) => [
+    entry.action,
+    entry.user?.name === name ? "member" : entry.user?.name,
+  ]);
+  expect(steps.reverse()).toEqual([
+    ["join.created", "member"],
+    ["join.refused", "member"],
+    ["join.used", "member"],
+    ["agent.registered", "member"],
+    ["agent.accepted", "admin"],
+    ["agent.renamed", "member"],
+    ["agent.tagged", "member"],
+    ["agent.described", "member"],
+    ["join.revoked", "member"],
+    ["agent.removed", "member"],
+  ]);
+  expect(await read()).not.toContain(token.slice(20));
+  expect(await read()).not.toContain(agent.token.slice(20));
 });

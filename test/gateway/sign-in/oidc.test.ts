@@ -32,7 +32,7 @@ function providerOf(
     allowedDomains: [],
     allowedGroups: [],
     adminGroups: [],
-    groups: new Map(),
+    groups: [],
     createUsers: true,
     ...more,
   };
@@ -211,10 +211,10 @@ describe("what follows from an identity", () => {
     [{ adminGroups: ["ops"] }, { groups: [] }, { isAdmin: false }],
     [
       {
-        groups: new Map([
+        groups: [
           ["eng", "engineers"],
           ["sales", "sellers"],
-        ]),
+        ],
       },
       {},
       { groups: ["engineers"] },

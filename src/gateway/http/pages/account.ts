@@ -58,7 +58,7 @@ function sessionLine(session: SignInSessionRow, isCurrent: boolean): Html {
 function passwordForm({ username }: UserRow, hasPassword: boolean): Html {
   return html`<h2>${hasPassword ? "Change your password" : "Choose a password"}</h2>
 <form class="fields" method="post" action="account">
-<input type="hidden" name="username" value="${username}" autocomplete="username">
+<input name="username" value="${username}" autocomplete="username" hidden>
 ${
   hasPassword
     ? html`<label for="current">Current password</label>

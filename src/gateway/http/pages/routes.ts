@@ -16,6 +16,7 @@ import { accountPage } from "./account.ts";
 import { passkeyButton, secondFactorPage } from "./factors.ts";
 import { formOf, nextOf, signedInAs, tried, welcome } from "./forms.ts";
 import { html } from "./html.ts";
+import { oidcLink } from "./oidc-routes.ts";
 import { goTo } from "./page.ts";
 import { PASSKEY_SCRIPT_NAME } from "./passkey-script.ts";
 import {
@@ -37,7 +38,9 @@ export const pageRoutes: readonly Route[] = [
     summary: "Page: sign in by a password",
     async handle({ c, deps }) {
       const next = nextOf(c.req.query("next"));
-      return (await signedInAs(c, deps)) ? goTo(next ?? "account") : signInPage({ next, ...others(c, next) });
+      return (await signedInAs(c, deps))
+        ? goTo(next ?? "account")
+        : signInPage({ next, ...others(c, deps, next) });
     },
   }),
   route({
@@ -52,7 +55,7 @@ export const pageRoutes: readonly Route[] = [
       return tried(
         () => proveByPassword(c, deps, username, form.get("password") ?? ""),
         (user) => afterPassword(c, deps, user, next),
-        (problem) => signInPage({ username: username.slice(0, 64), next, problem, ...others(c, next) }),
+        (problem) => signInPage({ username: username.slice(0, 64), next, problem, ...others(c, deps, next) }),
       );
     },
   }),
@@ -179,9 +182,15 @@ async function afterPassword(
 }
 
 /** The ways to sign in beside the password. */
-function others(c: Context<Env>, next: string | undefined): Pick<SignInPage, "others" | "script"> {
+function others(
+  c: Context<Env>,
+  { oidc }: ApiDeps,
+  next: string | undefined,
+): Pick<SignInPage, "others" | "script"> {
   const hasPasskeys = typeof relyingPartyOf(c.env.publicUrl) !== "string";
-  return hasPasskeys ? { others: [passkeyButton(next)], script: PASSKEY_SCRIPT_NAME } : {};
+  const links = oidc ? [oidcLink(oidc.name, next)] : [];
+  if (!hasPasskeys) return { others: links };
+  return { others: [...links, passkeyButton(next)], script: PASSKEY_SCRIPT_NAME };
 }
 
 async function showAccount(
