@@ -111,7 +111,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
-  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  /** Reads the certificate and its key again; says in the log what came of it. */
   reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
@@ -244,7 +244,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
-      reloadTls: () => tls?.reload(),
+      reloadTls: () => (tls ? tls.reload() : logger.info("there is no certificate to read again")),
       operations,
       stop() {
         operations.stop();
