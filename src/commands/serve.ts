@@ -1,6 +1,6 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
 import { backUp } from "../gateway/backup/database-copy.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
@@ -21,6 +21,7 @@ import { type InheritedSocket, inheritedSocket, keepSocket, listenOn } from "../
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
+import { usualDownloads } from "./_downloads.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
 import { greeting, welcome, welcomeWithFile } from "./_welcome.ts";
@@ -228,11 +229,8 @@ async function wayOut(): Promise<string | undefined> {
   }
 }
 
-/** In dist/, the executables lie beside each other. */
 function downloadFolders(given: string | undefined): string[] {
-  if (given) return [checkFolder(given)];
-  const here = dirname(process.execPath);
-  return [here, join(here, "dist"), resolve("dist")];
+  return given ? [checkFolder(given)] : usualDownloads();
 }
 
 function checkFolder(given: string): string {
