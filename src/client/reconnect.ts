@@ -6,8 +6,10 @@ import { ExitCode, messageOf, RexecError } from "../lib/errors.ts";
 import type { LinkSocket, SocketClose } from "../link/socket.ts";
 import {
   CLOSE_DELETED,
+  CLOSE_KICKED,
   CLOSE_VIEWER_REPLACED,
   REASON_ACCESS_ENDED,
+  REASON_KICKED,
   tokenEnd,
 } from "../protocol/close-codes.ts";
 import { isFinal, openViewer, type ViewerTarget } from "./viewer.ts";
@@ -102,10 +104,13 @@ export async function keepConnected<T>(first: LinkSocket, kept: Kept<T>): Promis
   }
 }
 
-/** A closed connection. @throws RexecError `viewer_replaced`, `agent_deleted`, `access_ended`, `token_revoked`, `token_expired` */
+/** A closed connection. @throws RexecError `viewer_replaced`, `agent_deleted`, `access_ended`, `kicked`, `token_revoked`, `token_expired` */
 export function lostBy({ code, reason }: SocketClose): Lost {
   if (code === CLOSE_VIEWER_REPLACED) {
     throw new RexecError("this session was taken over by another connection", { code: "viewer_replaced" });
+  }
+  if (code === CLOSE_KICKED) {
+    throw new RexecError(reason || REASON_KICKED, { code: "kicked", exitCode: ExitCode.rejected });
   }
   if (code === CLOSE_DELETED) {
     const end = tokenEnd(reason);

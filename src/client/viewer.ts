@@ -11,6 +11,7 @@ import { SUBPROTOCOL_V1 } from "../protocol/v1.ts";
 import { viewerQuery } from "../protocol/v1-viewer.ts";
 import { SUBPROTOCOL_V2 } from "../protocol/v2/frames.ts";
 import { getAgent, type Server } from "./api.ts";
+import { getSharedAgent } from "./shares.ts";
 
 /** The viewer, and the agent that it is connected to. */
 export interface ViewerTarget {
@@ -20,6 +21,8 @@ export interface ViewerTarget {
   viewerId: string;
   newSession: boolean;
   execOnly?: boolean;
+  /** By a share, which shows one session and lets ask for nothing else. */
+  isShared?: boolean;
   /** Of rexec.v2. */
   liveness?: LivenessTimes | undefined;
 }
@@ -109,7 +112,10 @@ export function agentOffline(message: string): RexecError {
 /** Bun tells a refused upgrade's status only in prose, so the API is asked: it knows the same refusals. */
 async function explain(target: ViewerTarget, failure: Error, url: URL, signal: AbortSignal): Promise<Error> {
   try {
-    const agent = await getAgent(target.server, target.agentId, signal);
+    const ask = target.isShared
+      ? getSharedAgent(target.server, signal)
+      : getAgent(target.server, target.agentId, signal);
+    const agent = await ask;
     // It may have come in between the two calls.
     const cameBack = agent.status === "online" && /\b404\b/.test(failure.message);
     if (agent.status === "online" && !cameBack) return connectionError(failure, url);

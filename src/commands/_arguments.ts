@@ -63,6 +63,23 @@ export function signedWords<const T extends ArgDef>(def: T): T {
 }
 
 /**
+ * Marks a positional that is required unless an option or a variable says the same. Its `required` is false, for citty.
+ * @param otherwise the option's name, and the variable
+ */
+export function unlessGiven<const T extends ArgDef>(
+  otherwise: { option: string; variable: string },
+  def: T,
+): T {
+  replaceables.set(def, otherwise);
+  return def;
+}
+
+/** True for a positional that is shown as required. */
+export function isRequired(def: ArgDef): boolean {
+  return replaceables.has(def) || (def.required !== false && def.default === undefined);
+}
+
+/**
  * Reads the item at `index`: an option with its value, a group of short ones, or a word.
  * @throws UsageError for an unknown option, a missing value, or a value given to a switch
  */
@@ -118,7 +135,6 @@ export function checkArguments(
 ): CheckedArguments {
   const { items, positionals } = readWords(args, words, verbatim, extraHint);
   for (const word of positionals) checkText("the argument", word);
-  checkPositionals(args, positionals);
   const values: Record<string, string[]> = {};
   const switches = new Map<string, boolean>();
   for (const item of items) {
@@ -127,6 +143,7 @@ export function checkArguments(
     if (typeof item.value === "boolean") switches.set(item.name, item.value);
     else addValue(values, item.name, item.def, item.value);
   }
+  checkPositionals(args, positionals, values);
   checkRequired(args, values);
   const rawArgs = [
     ...[...switches].map(([name, on]) => `--${name}=${on}`),
@@ -141,6 +158,7 @@ export function checkArguments(
 const repeatables = new WeakSet<ArgDef>();
 const byteTakers = new WeakSet<ArgDef>();
 const emptyTakers = new WeakSet<ArgDef>();
+const replaceables = new WeakMap<ArgDef, { option: string; variable: string }>();
 const manyTakers = new WeakSet<ArgDef>();
 const signedTakers = new WeakSet<ArgDef>();
 
@@ -270,10 +288,15 @@ function checkExtra(args: ArgsDef, given: readonly string[], extraHint: string |
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`, extraHint);
 }
 
-function checkPositionals(args: ArgsDef, given: readonly string[]): void {
+function checkPositionals(
+  args: ArgsDef,
+  given: readonly string[],
+  values: Readonly<Record<string, readonly string[]>>,
+): void {
   for (const [index, [name, def]] of positionalsOf(args).entries()) {
-    const needed = def.required !== false && def.default === undefined;
-    if (needed && !given[index])
+    const otherwise = replaceables.get(def);
+    const isReplaced = otherwise && (values[otherwise.option] || process.env[otherwise.variable]);
+    if (isRequired(def) && !isReplaced && !given[index])
       throw new UsageError(`missing argument ${def.valueHint ?? name.toUpperCase()}`);
   }
 }

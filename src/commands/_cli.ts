@@ -19,13 +19,14 @@ import {
   aliasesOf,
   argsOf,
   type CommandPath,
+  canRun,
   childrenOf,
   findChild,
   isParent,
   metaOf,
 } from "./_tree.ts";
 
-export { manyWords, mayBeEmpty, repeatable, signedWords, takesBytes } from "./_arguments.ts";
+export { manyWords, mayBeEmpty, repeatable, signedWords, takesBytes, unlessGiven } from "./_arguments.ts";
 export { withHelp } from "./_help.ts";
 export { announce, say, writeErr, writeJson, writeOut } from "./_output.ts";
 
@@ -139,7 +140,7 @@ async function resolveCall(
     readWords(args, words, verbatim, hint);
     return found.help ? { kind: "help", path } : { kind: "version" };
   }
-  if (await isParent(path.command)) {
+  if ((await isParent(path.command)) && !canRun(path.command)) {
     if (rest.length > 0) throw new UsageError(`no command before --`);
     return { kind: "nothing", path };
   }

@@ -4,6 +4,7 @@ import { pickAgent } from "../client/resolve.ts";
 import { createToken, listTokens, revokeToken } from "../client/rights.ts";
 import { LONGEST_CELL } from "../client/table.ts";
 import { printable } from "../lib/printable.ts";
+import { LENGTHS } from "../protocol/values.ts";
 import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 import { lifeOf, pickToken, stateOf, tokenTable, words } from "./_tokens.ts";
@@ -47,7 +48,7 @@ const create = withHelp(
       });
       if (args.json) return writeJson(made);
       say("keep it now: it is shown this once");
-      return writeOut(`${made.token}\n`);
+      return writeOut(`${printable(made.token, LENGTHS.token)}\n`);
     },
   }),
   {

@@ -2,12 +2,7 @@
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import type { LinkSocket, SocketClose } from "../../link/socket.ts";
-import {
-  encodeControl,
-  GATEWAY_VIEWER,
-  type OtherViewer,
-  type OwnerMessage,
-} from "../../protocol/v2/control.ts";
+import { encodeControl, GATEWAY_VIEWER, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { NOTICED_AFTER_MS, type Step } from "../reconnect.ts";
 import { exitCodeOf } from "../run/exit-code.ts";
@@ -21,7 +16,7 @@ import {
   noTerminalCommands,
   type ShellConversation,
 } from "./attach-context.ts";
-import { othersText } from "./others.ts";
+import { othersText, recordedText } from "./others.ts";
 import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
 import type { ShellState } from "./shell-state.ts";
 
@@ -39,7 +34,8 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   readonly #state: ShellState;
   readonly #connection: LinkSocket;
   /** To be shown with the first picture. */
-  #others = "";
+  #notes: string[] = [];
+  #isAttached = false;
   #sessionRows = 0;
   readonly #onAttached: () => boolean;
   #snapshot: Snapshot | null = null;
@@ -61,6 +57,11 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
 
   closed(close: SocketClose): Step<number> {
     return afterClose(close);
+  }
+
+  /** Asks for it; a gateway that does not know this says nothing. */
+  control(mode: "everybody" | "only"): void {
+    this.#control({ type: "control", channel: CHANNEL, mode });
   }
 
   resize(size: TerminalSize): void {
@@ -99,8 +100,14 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
         return void this.#refused(message);
       case "size":
         return void this.#size(message);
+      case "recorded":
+        return void this.#recorded(message.on);
       case "agent_status":
         return void this.#agentStatus(message.status === "online");
+      case "control":
+        return void this.#rights(message);
+      case "input_refused":
+        return void this.#context.status({ kind: "control", text: message.message });
       case "sessions":
         return;
     }
@@ -175,13 +182,16 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
       ...look,
+      ...(this.#context.record ? { record: true } : {}),
       ...(command && starts ? { command: command.line, shown: command.shown } : {}),
     });
   }
 
-  #attached({ info, starts, input, created, others = [] }: Attached): void {
+  #attached({ info, starts, input, created, others = [], recorded = false }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
+    if (!this.#isAttached) state.rights.attached();
+    this.#isAttached = true;
     if (!first && info.instance !== state.instance) {
       return void this.#end.reject(sessionGone(state.journal.unapplied));
     }
@@ -203,16 +213,33 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     if (wasTold && this.#context.terminal.fullScreen) this.#redraw();
     if (first) {
       this.#sessionRows = info.rows;
-      this.#tellOthers(others);
+      state.recorded = recorded;
+      this.#tellFirst([recordedText(recorded, this.#context.record), othersText(others, Date.now())]);
     }
   }
 
-  /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
-  #tellOthers(others: readonly OtherViewer[]): void {
-    const text = othersText(others, Date.now());
+  /** Before the first picture as `#tellOthers`, and then as it happens. */
+  #rights(message: Extract<OwnerMessage, { type: "control" }>): void {
+    const text = this.#state.rights.changed(message);
     if (!text) return;
-    this.#others = text;
+    const { isHolder } = this.#state.rights;
+    if (this.#state.hasPast) return void this.#context.status({ kind: "control", text, isHolder });
     this.#context.status({ kind: "others", text });
+    this.#notes.push(text);
+  }
+
+  /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
+  #tellFirst(texts: readonly string[]): void {
+    const text = texts.filter(Boolean).join("; ");
+    if (!text) return;
+    this.#notes.push(text);
+    this.#context.status({ kind: "others", text });
+  }
+
+  #recorded(on: boolean): void {
+    if (this.#state.recorded === on) return;
+    this.#state.recorded = on;
+    this.#context.status({ kind: "recorded", on });
   }
 
   #screenAnnounced(head: ScreenHead): void {
@@ -232,12 +259,12 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     const { cols = 80, rows = 24 } = terminal.size() ?? {};
     const { skipped } = snapshot.head;
     const lines = terminal.shown
-      ? [this.#others, skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
+      ? [this.#notes.join("; "), skipped > 0 ? skippedText(skipped) : ""].filter(Boolean)
       : [];
     sink.push(snapshot.with(lines, cols, freeRow(snapshot.bytes, rows, this.#sessionRows)));
     output.restart(snapshot.head.offset);
     this.#state.hasPast = true;
-    this.#others = "";
+    this.#notes = [];
     if (skipped > 0 && !terminal.shown) this.#context.status({ kind: "skipped", bytes: skipped });
   }
 

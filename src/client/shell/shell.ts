@@ -16,6 +16,8 @@ export class ShellV2 implements Shell {
   readonly takesEarly = true;
   readonly #context: AttachContext;
   readonly #state: ShellState;
+  /** On the newest connection. */
+  #channel: ShellChannel | null = null;
 
   constructor(context: AttachContext) {
     const { target, session } = context;
@@ -26,14 +28,22 @@ export class ShellV2 implements Shell {
 
   async prepare(): Promise<void> {}
 
-  take(bytes: Uint8Array): Promise<void> {
-    return this.#state.journal.take(bytes, this.#context.signal);
+  async take(bytes: Uint8Array): Promise<void> {
+    const { journal, rights } = this.#state;
+    if (rights.mayType) return journal.take(bytes, this.#context.signal);
+    const text = rights.dropped(bytes);
+    if (text) this.#context.status({ kind: "control", text });
+  }
+
+  control(mode: "everybody" | "only"): void {
+    this.#channel?.control(mode);
   }
 
   on(connection: LinkSocket, attached: () => boolean): ShellChannel {
     // The agent came back as an older version: it has none of our sessions.
     if (connection.protocol !== SUBPROTOCOL_V2) throw sessionGone(this.#state.journal.unapplied);
-    return new ShellChannel(this.#context, this.#state, connection, attached);
+    this.#channel = new ShellChannel(this.#context, this.#state, connection, attached);
+    return this.#channel;
   }
 
   onLost(): void {}

@@ -15,6 +15,8 @@ export interface Typed {
   data: Uint8Array;
   /** The key came behind it. */
   leave: boolean;
+  /** What came behind the key. */
+  rest: Uint8Array;
 }
 
 /** Finds the key in the input of one terminal. `InputPump` owns it. */
@@ -50,7 +52,8 @@ export class EscapeFilter {
       if (key) {
         kept.push(bytes.subarray(sent, Math.max(0, key.start - offset)));
         const second = this.#secondAt(text, key.end);
-        if (second === 0) return { data: joined(kept), leave: true };
+        if (second === 0)
+          return { data: joined(kept), leave: true, rest: bytes.subarray(Math.max(0, key.end - offset)) };
         kept.push(bytes.subarray(key.start - offset, key.end - offset));
         at = key.end + second;
         sent = at - offset;
@@ -61,7 +64,7 @@ export class EscapeFilter {
       at = mark + PASTE_START.length;
     }
     this.#tail = text.slice(Math.max(at, text.length - (PASTE_START.length - 1)));
-    return { data: joined([...kept, bytes.subarray(sent)]), leave: false };
+    return { data: joined([...kept, bytes.subarray(sent)]), leave: false, rest: new Uint8Array(0) };
   }
 
   /** After the key: how many bytes at the beginning of what is typed next are the key again. */

@@ -6,11 +6,14 @@ import type { Terminal } from "./terminal.ts";
 
 /** Ctrl-D, which a terminal takes for the end of input. */
 const END_OF_INPUT = new Uint8Array([0x04]);
+const NOTHING = new Uint8Array(0);
 /** Quiet of this many ms before the first and between the last Ctrl-Ds. */
 const FIRST_QUIET_MS = 300;
 const LAST_QUIET_MS = 5_000;
 /** The key that leaves, twice within so many ms, is the key itself. */
 const AGAIN_MS = 400;
+/** Keys behind the key that leaves, and what they do in its place. */
+const CONTROLS: Record<string, "everybody" | "only" | undefined> = { c: "only", o: "everybody" };
 /** What is typed before anything is connected is held up to this many bytes. */
 const EARLY_BYTES = 4096;
 
@@ -20,6 +23,8 @@ export interface InputSink {
   readonly takesEarly: boolean;
   /** Resolves once more may come. */
   take(bytes: Uint8Array): Promise<void>;
+  /** The user wants to type alone, or lets every viewer type. Not there by rexec.v1. */
+  control?(mode: "everybody" | "only"): void;
 }
 
 /** The source of the input, and its end. */
@@ -70,23 +75,35 @@ export class InputPump {
       typed = null;
       if (signal.aborted) return;
       if (!bytes) return terminal.interactive ? leave() : this.#endInput();
-      const { data, leave: wanted } = terminal.interactive
+      const {
+        data,
+        leave: wanted,
+        rest,
+      } = terminal.interactive
         ? this.#filter.push(bytes, clock.now())
-        : { data: bytes, leave: false };
+        : { data: bytes, leave: false, rest: NOTHING };
       await this.#pass(data);
       if (!wanted) continue;
-      typed = await this.#again();
+      typed = await this.#again(rest);
       if (!typed) return leave();
     }
   }
 
   // --- internal ---
 
-  /** The key was pressed. Pressed again it is sent, once: what was typed behind it then; else null. */
-  async #again(): Promise<Uint8Array | null> {
+  /**
+   * The key was pressed. Pressed again it is sent, once, and some letters behind it do something else than leave: what was
+   * typed behind that; else null.
+   */
+  async #again(rest: Uint8Array): Promise<Uint8Array | null> {
     const { terminal, clock, signal } = this.#options;
     const waited = clock.sleep(AGAIN_MS, signal).then(() => null);
-    const bytes = await Promise.race([terminal.read(), waited]);
+    const bytes = rest.length > 0 ? rest : await Promise.race([terminal.read(), waited]);
+    const control = CONTROLS[String.fromCharCode(bytes?.[0] ?? 0)];
+    if (bytes && control && this.#sink?.control) {
+      this.#sink.control(control);
+      return bytes.subarray(1);
+    }
     const length = bytes ? this.#filter.again(bytes) : 0;
     if (!bytes || length === 0) return null;
     await this.#pass(bytes.subarray(0, length));

@@ -30,6 +30,8 @@ const RESUME_BELOW = 64 * 1024;
 /** No more input is taken while this much waits to be sent, bytes. The socket has no drain event: it is asked. */
 const MOST_UNSENT = 1024 * 1024;
 const POLL_MS = 20;
+/** v1 has one message for all errors: our gateway's about input that is dropped, while the shell goes on. */
+const TYPING_REFUSED = /^read-only: you can look and not type$|: what you type is dropped$/;
 /** Limit of a question about sessions, ms. */
 const ASK_MS = 1_000;
 
@@ -159,6 +161,8 @@ export class ShellV1 implements Shell {
     const session = target.newSession ? splitSessionId(target.viewerId) : MAIN_SESSION;
     if (message.type === "shell_stopped" && message.data.session_id === session) {
       end.resolve({ kind: "ended", end: exitCodeOf(message.data) ?? ExitCode.ok });
+    } else if (message.type === "shell_error" && TYPING_REFUSED.test(message.data.error)) {
+      status({ kind: "control", text: message.data.error });
     } else if (message.type === "shell_error" && ["", session].includes(message.data.session_id)) {
       end.reject(shellFailed(message.data.error));
     } else if (message.type === "agent_status") {

@@ -4,6 +4,7 @@ import { exact, givenName, LENGTHS } from "../../protocol/values.ts";
 import { isAdministrator } from "../auth/access.ts";
 import { makeShareToken } from "../auth/token.ts";
 import { SHARES_OF_USER } from "../quotas.ts";
+import { checkShared } from "../sockets/share-admission.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { isOver, SHARE_LEVELS, type ShareRow } from "../store/shares.ts";
 import { ApiError } from "./api-error.ts";
@@ -134,10 +135,12 @@ export const shareRoutes: readonly Route[] = [
     action: "share:read",
     summary: "Say what a share shows: for the guest that has its token",
     answer: shareBody,
-    async handle({ c, deps, principal: { user, credential } }) {
+    async handle({ c, deps, principal }) {
+      const { user, credential } = principal;
       const share = credential.kind === "share" ? await deps.store.shares.get(credential.id) : null;
       const agent = share && (await deps.store.agents.get(share.agent_id));
       if (!share || !agent) throw new ApiError(400, "no_share", "this is no token of a share");
+      await checkShared(principal, agent.id, deps.directory);
       const link = await deps.directory.link(agent.id);
       return c.json({ ...shareView(share, agent.name, user.username), online: link !== null });
     },

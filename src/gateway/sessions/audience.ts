@@ -1,4 +1,5 @@
 /** The viewers of one agent, as lists show them, and what may be done about them: close them, or let one alone type. */
+import type { RoomAudit } from "../audit/room-audit.ts";
 import type { Connection } from "../sockets/connection.ts";
 import type { Viewer } from "../v1/viewer.ts";
 import type { ControlOutcome, ControlWish, ViewerPresence, ViewerSelection } from "./agent-directory.ts";
@@ -17,6 +18,7 @@ interface Watcher {
 /** What the audience looks at: its room. */
 export interface AudienceHost {
   readonly agentId: string;
+  readonly audit: Pick<RoomAudit, "byViewer">;
   readonly controls: Controls;
   readonly peers: ReadonlySet<Peer>;
   readonly v1: { readonly viewers: ReadonlySet<Viewer> };
@@ -76,9 +78,17 @@ export class Audience {
   controlBy({ id, connection }: Peer, session: string, mode: ControlWish["mode"]): string | null {
     const holder = this.#host.controls.holderOf(session);
     if (!connection.rights.use) return refusalText("read_only", null);
+    if (mode === "only" && holder?.viewer === id) return null;
+    if (mode === "only" && sharedSession(connection.info.principal))
+      return "a guest cannot take control, but be given it: rexec control SESSION take --viewer ID";
     if (holder && holder.viewer !== id) return `${holder.name} has control, until it is given back`;
+    if (mode === "everybody" && !holder) return null;
     if (mode === "everybody") this.#host.controls.free(session);
     else this.#host.controls.take(session, { viewer: id, name: viewerName(connection.info.principal) });
+    this.#host.audit.byViewer(connection.info, {
+      action: mode === "only" ? "control.taken" : "control.freed",
+      session,
+    });
     return null;
   }
 
