@@ -110,6 +110,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly recordings: RecordingService;
   /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
   reloadTls(): void;
   readonly operations: Operations;
@@ -243,6 +244,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      recordings,
       reloadTls: () => tls?.reload(),
       operations,
       stop() {

@@ -7,6 +7,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Audits } from "../store/audit.ts";
+import { pause } from "../store/audit-search.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
 import { draftOf, sizeOf } from "./draft.ts";
 import { Gathering, WINDOW_MS } from "./gathering.ts";
@@ -19,7 +20,7 @@ export const MAIN_CHAIN = "main";
 const MAX_QUEUED = 8_192;
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 /** Rows of one transaction. */
-const BATCH = 256;
+const BATCH = 128;
 /** A batch gathers for so long, ms. */
 const GATHER_MS = 20;
 /** The store is tried again after so long, doubling, ms. */
@@ -173,7 +174,10 @@ export class AuditWriter implements AuditLog {
       if (!this.#opened) await this.#spill.open();
       this.#opened = true;
       while (this.#spill.waiting > 0) await this.#drainSpill();
-      while (this.#queue.length > 0) await this.#drainQueue();
+      while (this.#queue.length > 0) {
+        await this.#drainQueue();
+        await pause(); // other work of the gateway comes in between
+      }
       await this.#tellLost();
       this.#refused = 0;
     } catch (error) {
@@ -188,6 +192,7 @@ export class AuditWriter implements AuditLog {
     const { drafts, broken, end } = await this.#spill.next();
     for (let at = 0; at < drafts.length; at += BATCH) {
       this.#tell(await this.#audits.append(this.chain, drafts.slice(at, at + BATCH), true));
+      await pause();
     }
     if (broken > 0) this.#lose(broken);
     await this.#spill.taken(end);
