@@ -31,6 +31,7 @@ const main = withHelp(
       sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
+      recordings: () => import("./commands/recordings/index.ts").then((module) => module.recordingsCommand),
       join: () => import("./commands/join/index.ts").then((module) => module.joinCommand),
       accept: () => import("./commands/accept.ts").then((module) => module.acceptCommand),
       rm: () => import("./commands/rm.ts").then((module) => module.rmCommand),
@@ -53,6 +54,13 @@ const main = withHelp(
     },
   }),
   {
+    groups: [
+      ["Sign in", ["login", "logout", "use", "whoami", "passwd", "factors"]],
+      ["Terminals and commands", ["connect", "exec", "sessions", "attach", "kill", "recordings"]],
+      ["Machines", ["ls", "join", "accept", "rm", "rename", "tag", "describe"]],
+      ["Other people", ["grant", "group", "share", "viewers", "control", "kick", "token", "audit"]],
+      ["Programs", ["serve", "admin", "agent"]],
+    ],
     examples: [
       ["rexec login", "Say who you are"],
       ["rexec join create", "Add a machine: prints the line to paste there"],

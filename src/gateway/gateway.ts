@@ -158,8 +158,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const signIns = new RateLimit(options.failedLogins);
-  const { metricsToken } = options;
-  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
+  const watched = { hub, store, budget, screens, signIns, auditing, recordings };
+  const operations = new Operations({ ...watched, metricsToken: options.metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const passwords = new Passwords();

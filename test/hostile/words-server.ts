@@ -110,6 +110,12 @@ export class WordsServer implements AsyncDisposable {
     if (pathname === "/api/tokens/validate") {
       return { valid: true, user_id: NASTY, username: NASTY, email: NASTY, tier: NASTY, scopes: [NASTY] };
     }
+    if (pathname === "/api/tokens" && request.method === "GET") return { tokens: [tokenOf()] };
+    if (pathname === "/api/tokens") return { ...tokenOf(), token: NASTY };
+    if (pathname === "/api/grants" && request.method === "GET") return { grants: [grantOf()] };
+    if (pathname === "/api/groups" && request.method === "GET") {
+      return { groups: [{ id: NASTY, name: NASTY, members: [NASTY] }] };
+    }
     if (pathname === "/api/users" && request.method === "GET") return { users: [userOf(NASTY), userOf("x")] };
     if (pathname.startsWith("/api/users") && request.method !== "DELETE") return userOf(NASTY);
     if (pathname.startsWith("/api/users")) return { agents: 2, transferred_to: NASTY };
@@ -134,6 +140,30 @@ export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMes
 }
 
 // --- internal ---
+
+function tokenOf() {
+  return {
+    id: NASTY,
+    name: `evil${NASTY}`,
+    token_prefix: NASTY,
+    scopes: [NASTY],
+    only_agents: [NASTY],
+    created_at: NASTY,
+    last_used_at: NASTY,
+    expires_at: NASTY,
+  };
+}
+
+function grantOf() {
+  return {
+    id: `${NASTY}evil`,
+    user: NASTY,
+    target: NASTY,
+    agent_name: NASTY,
+    level: NASTY,
+    created_at: NASTY,
+  };
+}
 
 function shareOf() {
   return {
