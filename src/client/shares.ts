@@ -1,7 +1,7 @@
 /** Shares: one session of a machine, for guests. The calls to the API, and what a guest is given. */
 import * as z from "zod/mini";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
-import { requestJson } from "../lib/http.ts";
+import { HttpError, requestJson } from "../lib/http.ts";
 import { HTTP_LIST_BYTES, HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
 import { brief, COUNTS, exact, LENGTHS, lenient, someOf } from "../protocol/values.ts";
@@ -90,6 +90,8 @@ export function parseShare(text: string): { token: string; host: string | null }
   );
 }
 
+const SESSION_ENDED = "the session that was shared has ended";
+
 /** An error of a guest in words that fit: what ends is the share, not a login. */
 export function asGuest(error: unknown): unknown {
   if (!(error instanceof RexecError)) return error;
@@ -97,10 +99,14 @@ export function asGuest(error: unknown): unknown {
     token_revoked: "this share was revoked",
     token_expired: "this share has expired",
     access_ended: "this share has ended: its maker may not use the machine any more",
-    session_gone: "the session that was shared has ended",
-    unknown_session: "the session that was shared has ended",
+    share_revoked: "this share was revoked",
+    share_expired: "this share has expired",
+    token_unknown: "there is no such share at this server",
+    share_ended: SESSION_ENDED,
+    session_gone: SESSION_ENDED,
+    unknown_session: SESSION_ENDED,
   };
-  const message = ends[error.code];
+  const message = ends[(error instanceof HttpError && error.serverCode) || error.code];
   return message === undefined
     ? error
     : new RexecError(message, {

@@ -64,7 +64,7 @@ export const shareCommand = withHelp(
       const until = printable(rfc3339(made.expires_at)?.slice(0, 16).replace("T", " ") ?? "its expiry");
       say(`a guest with this link can ${what} until ${until} UTC; take it back: rexec share rm ${made.id}`);
       await writeOut(`${printable(made.link, LONGEST_CELL)}\n`);
-      say(`in a terminal: rexec connect --share '${printable(made.link, LONGEST_CELL)}'`);
+      say("in a terminal the guest opens it with: rexec connect --share 'LINK'");
       return 0;
     },
   }),

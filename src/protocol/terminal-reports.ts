@@ -6,7 +6,7 @@ const REPORTS: readonly string[] = [
   "\\x1b\\[\\d+;\\d+R",
   "\\x1b\\[\\d+n",
   "\\x1b\\[\\d*;?\\d*\\$y",
-  "\\x1b\\[\\d+(?:;\\d+){1,2}t",
+  "\\x1b\\[\\d+(?:;\\d+){1,6}t",
   // Focus
   "\\x1b\\[[IO]",
   // Mouse: as X10 has it, and as SGR and urxvt have it

@@ -146,7 +146,13 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
     if (code === "lost") return void this.#end.resolve({ kind: "lost", reason: message });
     if (code === "gone") return void this.#end.reject(runGone());
     if (code === "failed") return void this.#end.resolve({ kind: "ended", end: this.#endOf({}, message) });
-    this.#end.reject(new RexecError(`the command was refused: ${message}`, { code: "run_refused" }));
+    const hint = code === "not_allowed" ? "ask a manager of the machine for the right to use it" : undefined;
+    this.#end.reject(
+      new RexecError(`the command was refused: ${message}`, {
+        code: "run_refused",
+        ...(hint ? { hint } : {}),
+      }),
+    );
   }
 
   #ended(ended: Extract<OwnerMessage, { type: "ended" }>): void {

@@ -37,5 +37,6 @@ export function attachRefused({ code, message }: Refused): RexecError {
 
 const HINTS: Partial<Record<Refused["code"], string>> = {
   too_many_sessions: "end some: rexec sessions, rexec kill",
+  not_allowed: "ask a manager of the machine for the right to use it",
   too_many_channels: "leave some of the connections to that machine",
 };

@@ -2,7 +2,14 @@
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import { networkOf } from "../../lib/network-of.ts";
-import { CLOSE_AGENT_OFFLINE, CLOSE_POLICY, CLOSE_TOO_BIG } from "../../protocol/close-codes.ts";
+import {
+  CLOSE_AGENT_OFFLINE,
+  CLOSE_DELETED,
+  CLOSE_KICKED,
+  CLOSE_POLICY,
+  CLOSE_TOO_BIG,
+  REASON_ACCESS_ENDED,
+} from "../../protocol/close-codes.ts";
 import { MAIN_SESSION, splitSessionId } from "../../protocol/ids.ts";
 import { VIEWER_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import { parseViewerMessage } from "../../protocol/v1-viewer.ts";
@@ -121,11 +128,14 @@ export class SocketAcceptor {
         room()?.v1.updateFlow();
       },
       onRights: () => {
-        if (!connection.rights.use) room()?.controls.lost(viewer.id);
+        const { watch, use } = connection.rights;
+        if (!use) room()?.controls.lost(viewer.id);
+        if (!watch && viewer.sessionId !== null) connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
       },
       onClose: (code, reason) => {
         const here = room();
         here?.v1.leave(viewer, GOODBYES.has(code));
+        if (FINAL.has(code)) here?.controls.lost(viewer.id);
         if (isIn) here?.viewerIds.release(viewer.id, GOODBYES.has(code), performance.now());
         say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
@@ -153,6 +163,7 @@ export class SocketAcceptor {
         const room = hub.room(agent.id);
         const isGoodbye = GOODBYES.has(code);
         if (peer) room?.viewerIds.release(id, isGoodbye, performance.now());
+        if (peer && FINAL.has(code)) room?.controls.lost(id);
         if (peer) room?.peerLeft(peer, isGoodbye);
         say("disconnects", `${name} disconnected (${describe(code, reason)})`);
       },
@@ -186,6 +197,9 @@ export class SocketAcceptor {
 
 /** Close codes of a viewer that will not be back: normal closure, and a plain `close()` (RFC 6455 section 7.4.1). */
 const GOODBYES: ReadonlySet<number> = new Set([1000, 1005]);
+
+/** Close codes of ours after which the same viewer may not come back as it was. */
+const FINAL: ReadonlySet<number> = new Set([CLOSE_DELETED, CLOSE_KICKED]);
 
 /** Lines of one agent, and of the viewers of one agent from one address, that are logged at once. */
 const AGENT_LINES = { atOnce: 3, peers: 1_024 };

@@ -78,6 +78,9 @@ export class Audience {
   controlBy({ id, connection }: Peer, session: string, mode: ControlWish["mode"]): string | null {
     const holder = this.#host.controls.holderOf(session);
     if (!connection.rights.use) return refusalText("read_only", null);
+    if (mode === "only" && holder?.viewer === id) return null;
+    if (mode === "only" && sharedSession(connection.info.principal))
+      return "a guest cannot take control, but be given it: rexec control SESSION take --viewer ID";
     if (holder && holder.viewer !== id) return `${holder.name} has control, until it is given back`;
     if (mode === "everybody" && !holder) return null;
     if (mode === "everybody") this.#host.controls.free(session);

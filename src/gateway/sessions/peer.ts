@@ -12,7 +12,7 @@ import {
 } from "../../protocol/v2/control.ts";
 import { encodeFrame, type Frame, MAX_FRAME_BYTES } from "../../protocol/v2/frames.ts";
 import type { Connection } from "../sockets/connection.ts";
-import { RequestRate } from "./request-rate.ts";
+import { CONTROL_RATE, RequestRate } from "./request-rate.ts";
 import { sharedSession } from "./viewer-name.ts";
 
 /** A viewer's channel, with the output that it has for the viewer. Owned by its `Peer`. */
@@ -48,6 +48,7 @@ export class Peer {
   readonly #link: Link<OpenerMessage & { channel?: number }, PeerChannel>;
   readonly #events: PeerEvents;
   readonly #rate = new RequestRate(performance.now());
+  readonly #controlRate = new RequestRate(performance.now(), CONTROL_RATE);
   #invalid = 0;
   readonly #sender: Sender;
 
@@ -153,6 +154,10 @@ export class Peer {
       case "detach":
         this.#detach(message.channel);
         return true;
+      case "control":
+        if (this.#controlRate.allows(performance.now())) return false;
+        this.#refuseControl(message.channel);
+        return true;
       case "v1_output":
         return true; // ours to say, to an agent
       default:
@@ -220,6 +225,13 @@ export class Peer {
     if (this.#rate.allows(performance.now())) return true;
     this.#refuse(channel, "too_many_channels", "too many requests");
     return false;
+  }
+
+  /** The channel goes on: `refused` would end it. */
+  #refuseControl(channel: number): void {
+    const message = "too many changes of control: wait a moment";
+    this.send({ type: "input_refused", channel, code: "controlled", message });
+    this.connection.pauseUntilRead();
   }
 
   #refuse(

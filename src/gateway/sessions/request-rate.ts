@@ -1,21 +1,27 @@
-/** How many requests of one viewer are handed on to the agent: so many at once, then so many a second. */
+/** How many requests of one viewer are done: so many at once, then so many a second. */
 
-const BURST = 256;
-const PER_SECOND = 50;
+/** Of requests that the agent answers. */
+const ASKED = { burst: 256, perSecond: 50 };
+/** Of changes of control: each is told to all viewers of the session. */
+export const CONTROL_RATE = { burst: 16, perSecond: 2 };
 
 /** Owned by a viewer's connection. */
 export class RequestRate {
-  #left = BURST;
+  readonly #most: typeof ASKED;
+  #left: number;
   #at: number;
 
   /** @param now performance.now() */
-  constructor(now: number) {
+  constructor(now: number, most = ASKED) {
+    this.#most = most;
+    this.#left = most.burst;
     this.#at = now;
   }
 
   /** Counts one. False where there were too many. */
   allows(now: number): boolean {
-    this.#left = Math.min(BURST, this.#left + ((now - this.#at) / 1000) * PER_SECOND);
+    const { burst, perSecond } = this.#most;
+    this.#left = Math.min(burst, this.#left + ((now - this.#at) / 1000) * perSecond);
     this.#at = now;
     if (this.#left < 1) return false;
     this.#left -= 1;

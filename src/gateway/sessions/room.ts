@@ -3,9 +3,11 @@ import { forEachSafely, reportFault } from "../../lib/fault.ts";
 import type { Logger } from "../../lib/log.ts";
 import {
   CLOSE_AGENT_OFFLINE,
+  CLOSE_DELETED,
   CLOSE_RETRY,
   CLOSE_SUPERSEDED,
   CLOSE_VIEWER_REPLACED,
+  REASON_ACCESS_ENDED,
 } from "../../protocol/close-codes.ts";
 import { type AgentStats, encodeServer, type SystemInfo } from "../../protocol/v1.ts";
 import type { SessionInfo } from "../../protocol/v2/control.ts";
@@ -24,7 +26,9 @@ import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
 import type { Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
+import { mirrorNamed } from "./recording-requests.ts";
 import type { RoomOptions } from "./room-options.ts";
+import { RunRecordings } from "./run-recordings.ts";
 import { type Request, SessionCensus } from "./session-census.ts";
 import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
@@ -37,6 +41,7 @@ export class Room implements KindHost {
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
   readonly recordings: SessionRecordings | null;
+  readonly runRecordings: RunRecordings;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
   /** Which viewers may type. */
@@ -65,6 +70,7 @@ export class Room implements KindHost {
     this.audit = new RoomAudit(options.audit, agent, this.timings.agentGraceMs + this.timings.viewerGraceMs);
     this.snapshots = options.snapshots;
     this.recordings = options.recordings ?? null;
+    this.runRecordings = new RunRecordings(agent.id, this.recordings, options.timings.viewerGraceMs);
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
@@ -199,7 +205,9 @@ export class Room implements KindHost {
 
   /** What a v2 viewer may do has changed. */
   rightsChanged(peer: Peer): void {
-    const { use, exec } = peer.connection.rights;
+    const { watch, use, exec } = peer.connection.rights;
+    const isBlind = !watch && this.#kinds.attach.sessionsOf(peer).length > 0;
+    if (isBlind) peer.connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
     if (!use) this.controls.lost(peer.id);
     if (!exec) this.#kinds.run.forbid(peer, "you may not run commands on this machine any more");
     this.#kinds.attach.rightsChanged(peer);
@@ -217,6 +225,8 @@ export class Room implements KindHost {
   admit(session: string, request: Request): void {
     this.census.admit(session, request);
   }
+
+  readonly mirrorNamed = (session: string) => mirrorNamed(this, session);
 
   mirrorOf(info: SessionInfo): Mirror {
     return this.#mirrors.of(info);
@@ -336,6 +346,7 @@ export class Room implements KindHost {
     }
     this.#mirrors.forget();
     for (const kind of Object.values(this.#kinds)) kind.close();
+    this.runRecordings.close();
     this.audit.close();
   }
 }

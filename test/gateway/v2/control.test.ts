@@ -159,6 +159,41 @@ describe("control of a session", () => {
     await hears(two, { mode: "everybody", may_type: true });
   });
 
+  test("is no guest's to take, is given to one by the API, and is over when the guest is cut off", async () => {
+    await using here = await v2Stage();
+    await using owner = await here.viewer().attach();
+    const path = `/api/agents/${here.agentId}/sessions/main`;
+    const { json: share } = await here.gateway.api("POST", `${path}/shares`, {
+      level: "type",
+      name: "guest",
+    });
+    await using guest = await here.viewerOf(share.token).attach();
+    take(guest);
+    expect((await guest.hears("input_refused")).message).toContain("guest");
+    expect(told(owner)).toBeNull();
+    await here.gateway.api("POST", `${path}/control`, { mode: "only", viewer: guest.id });
+    await hears(owner, { name: "shared: guest", may_type: false });
+    await here.gateway.api("DELETE", `/api/shares/${share.id}`);
+    await until(
+      () => Bun.deepMatch({ may_type: true }, told(owner) ?? {}) || null,
+      1_000,
+      "control to be free",
+    );
+  });
+
+  test("changes hands no faster than its bound", async () => {
+    await using here = await v2Stage();
+    await using one = await here.viewer().attach();
+    await using two = await here.viewer().attach();
+    for (let i = 0; i < 200; i += 1) take(one, i % 2 === 0 ? "only" : "everybody");
+    one.send({ type: "list" });
+    await one.hears("sessions");
+    const refused = one.messages.filter(({ type }) => type === "input_refused");
+    expect(refused.length).toBeGreaterThan(150);
+    expect(two.messages.filter(({ type }) => type === "control").length).toBeLessThan(40);
+    expect(one.closes).toEqual([]);
+  });
+
   test("binds viewers by rexec.v1 too, and can be theirs", async () => {
     await using here = await v2Stage();
     await using two = await here.viewer({ cols: 90, rows: 20 }).attach();

@@ -238,3 +238,27 @@ describe("a viewer by rexec.v1 that may only look", () => {
     await guest.sees("goes on");
   });
 });
+
+describe("a token that may run commands and open no terminal", () => {
+  test("runs, and neither sees nor types, by either protocol", async () => {
+    await using here = await v2Stage();
+    await using owner = await here.viewer().attach();
+    const { token } = await here.gateway.mint(["exec"]);
+    await using viewer = here.viewerOf(token);
+    await viewer.connect();
+    viewer.send({ type: "attach", channel: CHANNEL, session: "main", create: true, viewer: viewer.id });
+    expect(await viewer.hears("refused")).toMatchObject({ channel: CHANNEL, code: "not_allowed" });
+    viewer.send({ type: "kill", session: "main" });
+    viewer.send({ type: "run", channel: 9, run: crypto.randomUUID(), command: "id" });
+    await until(() => here.agent.commands.length === 1, 5_000, "its command");
+    await using old = await V1Viewer.connect(here.gateway, here.agentId, "old", "", token);
+    old.send({ type: "input", data: "typed" });
+    old.send({ type: "exec", data: { command: "id", id: "1" } });
+    await until(() => here.agent.heard.some(({ type }) => type === "exec"), 5_000, "its command by v1");
+    await here.agent.write("main", "secret");
+    await owner.sees("secret");
+    await old.settle();
+    expect([old.text, here.agent.heard.filter(({ type }) => /^(shell_|kill)/.test(type))]).toEqual(["", []]);
+    expect(viewer.messages.filter(({ type }) => type === "attached" || type === "screen")).toEqual([]);
+  });
+});
