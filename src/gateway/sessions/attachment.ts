@@ -57,7 +57,7 @@ export class Attachment implements PeerChannel, Reader {
     this.viewer = wish.viewer;
     this.hold = wish.hold;
     this.#packer = new Packer(wish.zstd ? zstd : null);
-    this.typing = deps.typing(wish.session);
+    this.typing = deps.typing(() => this.session);
     this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
     this.#input = new ViewerInput({
       shiftAt: (instance) => deps.shifts.of(instance, this.viewer),
@@ -88,9 +88,9 @@ export class Attachment implements PeerChannel, Reader {
     return this.#over;
   }
 
-  /** The session that it asked for. */
+  /** Its session: by its instance one can be asked for under any name. */
   get session(): string {
-    return this.#wish.session;
+    return this.#mirror?.info.session ?? this.#wish.session;
   }
 
   /** The session that it has asked for and not been answered about. */
