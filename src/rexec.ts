@@ -21,6 +21,7 @@ const main = withHelp(
       login: () => import("./commands/login.ts").then((module) => module.loginCommand),
       logout: () => import("./commands/logout.ts").then((module) => module.logoutCommand),
       use: () => import("./commands/use.ts").then((module) => module.useCommand),
+      browsers: () => import("./commands/browsers.ts").then((module) => module.browsersCommand),
       passwd: () => import("./commands/passwd.ts").then((module) => module.passwdCommand),
       factors: () => import("./commands/factors.ts").then((module) => module.factorsCommand),
       whoami: () => import("./commands/whoami.ts").then((module) => module.whoamiCommand),
@@ -30,6 +31,7 @@ const main = withHelp(
       sessions: () => import("./commands/sessions.ts").then((module) => module.sessionsCommand),
       attach: () => import("./commands/attach.ts").then((module) => module.attachCommand),
       kill: () => import("./commands/kill.ts").then((module) => module.killCommand),
+      recordings: () => import("./commands/recordings/index.ts").then((module) => module.recordingsCommand),
       join: () => import("./commands/join/index.ts").then((module) => module.joinCommand),
       accept: () => import("./commands/accept.ts").then((module) => module.acceptCommand),
       rm: () => import("./commands/rm.ts").then((module) => module.rmCommand),
@@ -52,6 +54,13 @@ const main = withHelp(
     },
   }),
   {
+    groups: [
+      ["Sign in", ["login", "logout", "use", "whoami", "passwd", "factors"]],
+      ["Terminals and commands", ["connect", "exec", "sessions", "attach", "kill", "recordings"]],
+      ["Machines", ["ls", "join", "accept", "rm", "rename", "tag", "describe"]],
+      ["Other people", ["grant", "group", "share", "viewers", "control", "kick", "token", "audit"]],
+      ["Programs", ["serve", "admin", "agent"]],
+    ],
     examples: [
       ["rexec login", "Say who you are"],
       ["rexec join create", "Add a machine: prints the line to paste there"],

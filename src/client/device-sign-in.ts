@@ -38,7 +38,8 @@ export async function beginDeviceSignIn(
       limit: HTTP_ONE_BYTES,
     });
   } catch (error) {
-    if (error instanceof HttpError && UNKNOWN_THERE.includes(error.status)) return null;
+    const isUnknown = error instanceof HttpError && UNKNOWN_THERE.includes(error.status);
+    if (isUnknown && error.serverCode !== "bad_scope") return null;
     if (error instanceof RexecError && error.code === "bad_answer") return null;
     throw error;
   }

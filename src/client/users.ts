@@ -3,10 +3,13 @@ import * as z from "zod/mini";
 import { requestJson } from "../lib/http.ts";
 import {
   accountBody,
+  endedSessionsBody,
   inviteBody,
   inviteListBody,
   madeLinkBody,
   removedUserBody,
+  type sessionBody,
+  sessionListBody,
   type UserInfo,
   userBody,
   userListBody,
@@ -77,6 +80,24 @@ export async function setOwnPassword(
 ): Promise<void> {
   const request = { ...server, method: "PUT", path: "/api/account/password", body } as const;
   await requestJson({ ...request, schema: z.unknown(), limit: HTTP_ONE_BYTES });
+}
+
+export type BrowserSession = z.infer<typeof sessionBody>;
+
+export async function listBrowserSessions(server: Server): Promise<BrowserSession[]> {
+  const request = { ...server, method: "GET", path: "/api/account/sessions" } as const;
+  return (await requestJson({ ...request, schema: sessionListBody, limit: HTTP_LIST_BYTES })).sessions;
+}
+
+export async function endBrowserSession(server: Server, id: string): Promise<void> {
+  const path = `/api/account/sessions/${pathSegment(id)}`;
+  await requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
+}
+
+/** Ends all of them. @returns how many */
+export async function endBrowserSessions(server: Server): Promise<number> {
+  const request = { ...server, method: "DELETE", path: "/api/account/sessions" } as const;
+  return (await requestJson({ ...request, schema: endedSessionsBody, limit: HTTP_ONE_BYTES })).ended;
 }
 
 /** @returns the link, which the server shows this once */

@@ -19,6 +19,7 @@ import {
   aliasesOf,
   argsOf,
   type CommandPath,
+  canRun,
   childrenOf,
   findChild,
   isParent,
@@ -139,7 +140,7 @@ async function resolveCall(
     readWords(args, words, verbatim, hint);
     return found.help ? { kind: "help", path } : { kind: "version" };
   }
-  if (await isParent(path.command)) {
+  if ((await isParent(path.command)) && !canRun(path.command)) {
     if (rest.length > 0) throw new UsageError(`no command before --`);
     return { kind: "nothing", path };
   }

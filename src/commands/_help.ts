@@ -6,7 +6,9 @@ import {
   type AnyCommand,
   aliasesOf,
   argsOf,
+  type Child,
   type CommandPath,
+  canRun,
   childrenOf,
   isParent,
   metaOf,
@@ -18,6 +20,8 @@ export interface HelpExtras {
   rest?: string;
   /** Each a command line, and what it is for. */
   examples?: readonly (readonly [line: string, what: string])[];
+  /** Sub-commands under titles, where there are many. What is in none comes last. */
+  groups?: readonly (readonly [title: string, names: readonly string[]])[];
   /** Paragraphs after the options. */
   notes?: readonly string[];
   /** In addition to, or in place of, the usual ones. */
@@ -49,7 +53,8 @@ export async function usageLine(path: CommandPath): Promise<string> {
   const { rest } = extrasOf(path.command);
   const parts = [
     ...path.names,
-    ...(parent ? ["[options]", "COMMAND"] : ["[options]"]),
+    "[options]",
+    ...(parent ? [canRun(path.command) ? "[COMMAND]" : "COMMAND"] : []),
     ...positionals,
     ...(rest ? ["--", rest] : []),
   ];
@@ -71,9 +76,7 @@ export async function helpText(path: CommandPath, width: number): Promise<string
     table(
       "Commands",
       [
-        ...children
-          .filter((child) => !child.meta.hidden)
-          .map((child): Row => [[child.name, ...child.aliases].join(", "), child.meta.description ?? ""]),
+        ...commandRows(children, extras.groups ?? []),
         ...(children.length > 0
           ? [
               ["help [COMMAND]", "Show the help of a command"] satisfies Row,
@@ -103,6 +106,25 @@ export async function helpText(path: CommandPath, width: number): Promise<string
 // --- internal ---
 
 type Row = [string, string];
+/** A title among the rows. */
+type Title = [string];
+
+function commandRows(children: readonly Child[], groups: NonNullable<HelpExtras["groups"]>): (Row | Title)[] {
+  const rowOf = (child: Child): Row => [
+    [child.name, ...child.aliases].join(", "),
+    child.meta.description ?? "",
+  ];
+  const shown = children.filter((child) => !child.meta.hidden);
+  const inGroups = new Set(groups.flatMap(([, names]) => names));
+  const others = shown.filter(({ name }) => !inGroups.has(name)).map(rowOf);
+  if (groups.length === 0) return others;
+  const titled = groups.map(([title, names]): (Row | Title)[] => [
+    [title],
+    ...shown.filter(({ name }) => names.includes(name)).map(rowOf),
+  ]);
+  return [...titled.flat(), ["More"], ...others];
+}
+
 const allExtras = new WeakMap<object, HelpExtras>();
 
 const EXIT_CODES: Record<string, string> = {
@@ -168,10 +190,12 @@ function exitCodeRows(extras: HelpExtras): Row[] {
   return [...rows.filter((row) => !ours(row)), ...rows.filter(ours)];
 }
 
-function table(title: string, rows: readonly Row[], width: number): string {
+function table(title: string, rows: readonly (Row | Title)[], width: number): string {
   if (rows.length === 0) return "";
-  const column = Math.min(30, Math.max(...rows.map(([label]) => label.length)));
+  const labels = rows.filter((row) => row.length > 1).map(([label]) => label.length);
+  const column = Math.min(30, Math.max(...labels));
   const lines = rows.map(([label, text]) => {
+    if (text === undefined) return ` ${label}:`;
     const indent = " ".repeat(column + 4);
     const body = wrap(text, Math.max(30, width - indent.length)).replaceAll("\n", `\n${indent}`);
     return label.length > column ? `  ${label}\n${indent}${body}` : `  ${label.padEnd(column)}  ${body}`;

@@ -1,10 +1,12 @@
 /** Machines as a command line names them: by name, by id, or the beginning of one. */
 import { listAgents, type Server } from "../client/api.ts";
+import type { ServerChoice } from "../client/credentials.ts";
 import { listPending } from "../client/joins.ts";
 import { pickAgent } from "../client/resolve.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { manyWords } from "./_cli.ts";
+import { currentServer } from "./_server.ts";
 
 /** One machine. */
 export const machineArg = {
@@ -30,6 +32,15 @@ export async function listAll(server: Server): Promise<Agent[]> {
   const [agents, waiting] = await Promise.all([listAgents(server), listPending(server)]);
   const known = new Set(agents.map(({ id }) => id));
   return [...agents, ...waiting.filter(({ id }) => !known.has(id))];
+}
+
+/** The server and the machine that is meant there, one that waits to be accepted too. */
+export async function findMachine(
+  choice: ServerChoice,
+  reference: string,
+): Promise<{ server: Server; agent: Agent }> {
+  const server = currentServer(choice);
+  return { server, agent: pickAgent(reference, await listAll(server)) };
 }
 
 /** `"web-1" (3f9a01bc)` */

@@ -1,4 +1,4 @@
-/** The options of `rexec serve` and of what works on a gateway's data, made from the table of settings. */
+/** The options of `rexec serve`, made from the table of settings. */
 import type { ArgsDef } from "citty";
 import { loadConfig, type ServeConfig, usualFile } from "../gateway/config/load.ts";
 import { optionOf, type Setting } from "../gateway/config/setting.ts";
@@ -16,11 +16,18 @@ export const serveFileArgs = {
   },
 } as const satisfies ArgsDef;
 
-/** `--data` and `--config`, for commands that work on a gateway's data. */
-export const dataArgs: ArgsDef = { ...serveFileArgs, ...argsOf([SETTINGS.data]) };
-
 /** An option for each setting. */
 export const settingArgs: ArgsDef = argsOf(Object.values(SETTINGS));
+
+/** The settings among the arguments that citty has parsed, as they were typed. */
+export function optionsOf(args: Readonly<Record<string, unknown>>): Record<string, string> {
+  const options: Record<string, string> = {};
+  for (const name of Object.values(SETTINGS).map(optionOf)) {
+    const value = args[name];
+    if (typeof value === "string" || typeof value === "boolean") options[name] = String(value);
+  }
+  return options;
+}
 
 /**
  * The configuration that the options, this process's environment and the file make.
@@ -29,13 +36,8 @@ export const settingArgs: ArgsDef = argsOf(Object.values(SETTINGS));
  */
 export function serveConfig(args: Readonly<Record<string, unknown>>): ServeConfig {
   const { env } = process;
-  const options: Record<string, string | undefined> = {};
-  for (const name of Object.values(SETTINGS).map(optionOf)) {
-    const value = args[name];
-    if (typeof value === "string" || typeof value === "boolean") options[name] = String(value);
-  }
   const file = typeof args.config === "string" ? args.config : undefined;
-  return loadConfig({ options, env, file, usualFile: usualFile(env), cwd: process.cwd() });
+  return loadConfig({ options: optionsOf(args), env, file, usualFile: usualFile(env), cwd: process.cwd() });
 }
 
 // --- internal ---

@@ -10,7 +10,10 @@ import {
   type ServerChoice,
 } from "../client/credentials.ts";
 import { pickAgent } from "../client/resolve.ts";
+import { ExitCode, RexecError } from "../lib/errors.ts";
 import { homeFolder } from "../lib/home.ts";
+import { printable } from "../lib/printable.ts";
+import { quoteWord } from "../lib/quote.ts";
 import type { Agent } from "../protocol/http.ts";
 import { say } from "./_output.ts";
 
@@ -39,5 +42,28 @@ export async function findAgent(
   reference: string,
 ): Promise<{ server: Server; agent: Agent }> {
   const server = currentServer(choice);
-  return { server, agent: pickAgent(reference, await listAgents(server)) };
+  const agents = await listAgents(server);
+  try {
+    return { server, agent: pickAgent(reference, agents) };
+  } catch (error) {
+    throw (await whyWaiting(server, reference, error)) ?? error;
+  }
+}
+
+// --- internal ---
+
+/** Where no machine fits: the error for one that does, and waits to be accepted. */
+async function whyWaiting(server: Server, reference: string, error: unknown): Promise<RexecError | null> {
+  if (!(error instanceof RexecError) || error.exitCode !== ExitCode.rejected) return null;
+  try {
+    const { listPending } = await import("../client/joins.ts");
+    const agent = pickAgent(reference, await listPending(server));
+    return new RexecError(`"${printable(agent.name, 100)}" waits to be accepted`, {
+      code: "agent_pending",
+      hint: `let it in: rexec accept ${printable(quoteWord(agent.name))}`,
+      exitCode: ExitCode.rejected,
+    });
+  } catch {
+    return null;
+  }
 }

@@ -1,22 +1,19 @@
 /** A remote shell in the terminal of this process: what `rexec connect` and `rexec attach` share. */
 
-import { writeSync } from "node:fs";
 import type { Server } from "../client/api.ts";
 import { attach } from "../client/shell/attach.ts";
 import type { AttachStatus, Left } from "../client/shell/attach-context.ts";
 import { clearOverlay, overlay } from "../client/shell/screen.ts";
 import type { EscapeKey } from "../client/terminal/escape-key.ts";
-import { LocalTerminal } from "../client/terminal/terminal.ts";
+import type { LocalTerminal } from "../client/terminal/terminal.ts";
 import type { Wait } from "../client/waiting.ts";
 import { counted } from "../lib/count.ts";
-import { messageOf, OWN_FAILURE } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { LivenessTimes } from "../link/liveness.ts";
 import type { Agent } from "../protocol/http.ts";
 import type { ViewerTerminal } from "../protocol/v2/control.ts";
-import { enterRawMode, type RawMode } from "../pty/raw-mode.ts";
-import { colourful, say, writeErr, writeOut } from "./_output.ts";
-import { stdinBytes, terminalBytes } from "./_stdin.ts";
+import { colourful, say, writeErr } from "./_output.ts";
+import { guard, localTerminal, ownLine } from "./_terminal.ts";
 
 /** A shell as a command line asks for it. */
 export interface ShellWish {
@@ -30,6 +27,8 @@ export interface ShellWish {
   create?: boolean;
   /** This in place of a shell. */
   command?: { line: string; shown: string };
+  /** Record the session, where the server allows it. */
+  record?: boolean;
   liveness: LivenessTimes;
   /** The key that leaves; null for none. */
   escapeKey: EscapeKey | null;
@@ -46,6 +45,7 @@ export async function showShell({
   session,
   create,
   command,
+  record,
   escapeKey,
   ...wish
 }: ShellWish): Promise<number> {
@@ -77,7 +77,7 @@ export async function showShell({
     const { wait } = wish;
     const look = terminal.shown ? lookOf(process.env) : undefined;
     const its = { terminal, look, escapeKey, status };
-    const end = await attach({ target, session, create, command, wait, signal, ...its });
+    const end = await attach({ target, session, create, command, record, wait, signal, ...its });
     terminal.restore();
     if (end.kind === "exited") return end.exitCode;
     if (ending.exitCode !== null) return ending.exitCode;
@@ -96,11 +96,6 @@ export async function showShell({
 
 // --- internal ---
 
-/** In front of words of our own, once the remote shell has had the terminal. */
-function ownLine(terminal: LocalTerminal): string {
-  return process.stderr.isTTY ? terminal.ownLine() : "\n";
-}
-
 function whereItLives({ livesOn, isKept }: Left, name: string, what: string): string {
   if (livesOn === null) return "";
   const again = livesOn === "main" ? `rexec connect ${name}` : `rexec attach ${name} ${printable(livesOn)}`;
@@ -112,70 +107,6 @@ function whereItLives({ livesOn, isKept }: Left, name: string, what: string): st
 function lookOf({ TERM, COLORTERM }: NodeJS.ProcessEnv): ViewerTerminal {
   return { term: TERM || undefined, colorterm: COLORTERM || undefined };
 }
-
-function localTerminal(): LocalTerminal {
-  return new LocalTerminal({
-    interactive: process.stdin.isTTY === true,
-    shown: process.stdout.isTTY === true,
-    input: { [Symbol.asyncIterator]: process.stdin.isTTY ? terminalBytes : stdinBytes },
-    screens: [process.stdout, process.stderr],
-    write: writeOut,
-    enterRaw,
-    undo: process.stdout.isTTY ? (text) => void writeSync(1, text) : null,
-  });
-}
-
-/** Where libc cannot be called, the runtime's raw mode is nearly as good. */
-function enterRaw(): RawMode {
-  try {
-    return enterRawMode(0);
-  } catch {
-    const set = (on: boolean) => void process.stdin.setRawMode(on);
-    set(true);
-    return { again: () => set(true), restore: () => set(false) };
-  }
-}
-
-/** A viewer that is asked to end says goodbye, so that nothing is held for it; this long, ms. */
-const FAREWELL_MS = 2_500;
-
-interface Ending {
-  readonly signal: AbortSignal;
-  /** Once one of the signals has come. */
-  exitCode: number | null;
-}
-
-/** Whatever ends this process, but SIGKILL, leaves the terminal as it was. */
-function guard(terminal: LocalTerminal): Ending {
-  const abort = new AbortController();
-  const ending: Ending = { signal: abort.signal, exitCode: null };
-  process.on("exit", () => terminal.restore());
-  for (const [name, number] of ENDING_SIGNALS) {
-    process.on(name, () => {
-      if (ending.exitCode !== null) process.exit(128 + number);
-      ending.exitCode = 128 + number;
-      terminal.restore();
-      abort.abort();
-      setTimeout(() => process.exit(128 + number), FAREWELL_MS);
-    });
-  }
-  process.on("SIGCONT", () => terminal.resume());
-  const crash = (error: unknown) => {
-    terminal.restore();
-    writeSync(2, `${ownLine(terminal)}error: ${printable(messageOf(error))}\n`);
-    process.exit(OWN_FAILURE);
-  };
-  process.on("uncaughtException", crash);
-  process.on("unhandledRejection", crash);
-  return ending;
-}
-
-const ENDING_SIGNALS = [
-  ["SIGHUP", 1],
-  ["SIGINT", 2],
-  ["SIGQUIT", 3],
-  ["SIGTERM", 15],
-] as const;
 
 /** What messages name. */
 interface Words {
@@ -226,6 +157,8 @@ function statusText(event: AttachStatus, { name, leaving, key }: Words): string 
       return event.text;
     case "control":
       return event.isHolder && key ? `${event.text} (${key} o gives it back)` : event.text;
+    case "recorded":
+      return event.on ? "this session is recorded from now on" : "this session is recorded no more";
     case "reconnected":
       return `connected to ${name} again`;
     case "lost":

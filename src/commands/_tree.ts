@@ -19,13 +19,18 @@ export interface Child {
   command: AnyCommand;
 }
 
-/** The sub-commands in their order; none for a command that runs. */
+/** The sub-commands in their order. */
 export async function childrenOf(command: AnyCommand): Promise<Child[]> {
   const children = (await resolve(command.subCommands)) ?? {};
   return Promise.all(Object.entries(children).map(([name, lazy]) => childOf(name, lazy)));
 }
 
-/** False for a command that runs. */
+/** Whether it runs by itself; one with sub-commands may, too. */
+export function canRun(command: AnyCommand): boolean {
+  return command.run !== undefined;
+}
+
+/** Whether it has sub-commands. */
 export async function isParent(command: AnyCommand): Promise<boolean> {
   return Object.keys((await resolve(command.subCommands)) ?? {}).length > 0;
 }

@@ -37,6 +37,10 @@ export const connectCommand = withHelp(
         description:
           "The session that you were given this link or token for (REXEC_SHARE), in place of a machine",
       },
+      record: {
+        type: "boolean",
+        description: "Record the session, where the server allows it (rexec recordings ls)",
+      },
       ...escapeArgs,
       ...waitArgs,
       ...livenessArgs,
@@ -68,6 +72,7 @@ export const connectCommand = withHelp(
         agent,
         session: args.session,
         newSession: args.new === true,
+        record: args.record === true,
         liveness,
         escapeKey,
         wait,

@@ -3,8 +3,8 @@ import { UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import { LENGTHS } from "../protocol/values.ts";
 import { defineCommand, say, withHelp, writeOut } from "./_cli.ts";
-import { called, machineArg } from "./_machines.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { called, findMachine, machineArg } from "./_machines.ts";
+import { serverArgs } from "./_server.ts";
 
 export const describeCommand = withHelp(
   defineCommand({
@@ -27,7 +27,7 @@ export const describeCommand = withHelp(
           `a server takes ${LENGTHS.description}`,
         );
       }
-      const { server, agent } = await findAgent(args, args.machine);
+      const { server, agent } = await findMachine(args, args.machine);
       if (text === undefined) return writeOut(`${printable(agent.description ?? "")}\n`);
       await changeAgent(server, agent.id, { description: text });
       say(text === "" ? `${called(agent)} has no description any more` : `described ${called(agent)}`);

@@ -1,4 +1,5 @@
-import { identify } from "../client/api.ts";
+import { asAccount, type Login } from "../client/accounts.ts";
+import { identify, revokeOwnToken, type Server } from "../client/api.ts";
 import { openInBrowser } from "../client/browser.ts";
 import { chooseEndpoint, DEFAULT_HOST, type ServerChoice, saveLogin } from "../client/credentials.ts";
 import { awaitApproval, beginDeviceSignIn, decideDevice, lookUpDevice } from "../client/device-sign-in.ts";
@@ -12,7 +13,7 @@ import { askSecret, askSecretUntil, confirm, secretFromPipe } from "./_stdin.ts"
 
 export const loginCommand = withHelp(
   defineCommand({
-    meta: { name: "login", description: "Log in to a server with an API token, and remember it" },
+    meta: { name: "login", description: "Log in to a server by a code or an API token" },
     args: {
       token: {
         type: "string",
@@ -34,7 +35,10 @@ export const loginCommand = withHelp(
     },
     async run({ args }) {
       if (args.approve !== undefined) return approve(args.approve, args);
-      const { endpoint, host, insecure, caFile } = chooseEndpoint(args, loadCredentials(), process.env);
+      if (args.token !== undefined && args.scopes !== undefined)
+        throw new UsageError("--token has its scopes already", "leave --scopes out");
+      const file = loadCredentials();
+      const { endpoint, host, insecure, caFile } = chooseEndpoint(args, file, process.env);
       const obtained =
         args.token === undefined
           ? await obtainToken(endpoint, host, scopesOf(args.scopes))
@@ -50,6 +54,7 @@ export const loginCommand = withHelp(
         ...(caFile ? { ca_file: caFile } : {}),
       });
       say(`logged in at ${host}${username ? ` as ${username}` : ""}`);
+      await giveUpFormer(file.hosts[host], username, { endpoint, token });
       if (scopes?.length === 1 && scopes[0] === "agent") {
         say("warning: this token can only connect an agent; make one of your own to list and reach agents");
       }
@@ -122,6 +127,18 @@ async function signIn(endpoint: Endpoint, host: string, start: DeviceStart): Pro
   }
 }
 
+/** Revokes the token of this account's earlier sign-in with a code, which no other program has. */
+async function giveUpFormer(
+  entry: Login | undefined,
+  username: string | undefined,
+  server: Server,
+): Promise<void> {
+  const former = entry && username !== undefined ? asAccount(entry, username) : null;
+  if (!former?.device || former.token === server.token) return;
+  // Revoked, expired, or out of reach: the login itself is done.
+  await revokeOwnToken({ ...server, token: former.token }).catch(() => {});
+}
+
 async function approve(
   code: string,
   args: ServerChoice & { token?: string | undefined; scopes?: string | undefined },
@@ -134,9 +151,10 @@ async function approve(
   say(
     `${client || "A machine without a name"} at ${address || "an unknown address"} asks to sign in to ${origin} as you.`,
   );
-  say(
-    `It gets an API token with the scopes ${scopes.join(", ") || "none"}. Go on only if you started this sign-in.`,
-  );
+  const may = scopes.includes("*")
+    ? "may do everything that you may"
+    : `has the scopes ${scopes.join(", ") || "none"}`;
+  say(`It gets an API token that ${may}. Go on only if you started this sign-in yourself.`);
   const isApproved = await confirm("Approve it?");
   await decideDevice(server, code, isApproved);
   say(isApproved ? `approved: ${client} is signed in` : "refused");

@@ -1,5 +1,4 @@
-import { listAgents } from "../client/api.ts";
-import { listPending } from "../client/joins.ts";
+import { listAgents, type Server } from "../client/api.ts";
 import { LONGEST_CELL, renderTable } from "../client/table.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
@@ -30,12 +29,13 @@ export const lsCommand = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const all = await (args.pending ? listPending(server) : listAgents(server));
+      const all = await (args.pending ? listWaiting(server) : listAgents(server));
       const wanted = (args.tag ?? "").split(",").filter(Boolean);
       const agents = all
         .filter((agent) => !args.online || agent.status === "online")
         .filter((agent) => wanted.every((tag) => agent.tags?.includes(tag)));
       if (args.json) return writeJson(agents.map(jsonOf));
+      if (process.stdout.isTTY && !args.pending) await tellWaiting(server);
       if (agents.length > 0) return writeOut(`${tableOf(agents)}\n`);
       if (all.length > 0) return say(noMatch(args.online === true, wanted));
       say(args.pending ? "no machine waits to be accepted" : NONE_YET);
@@ -55,6 +55,18 @@ export const lsCommand = withHelp(
 
 const NONE_YET =
   "no machines yet. Make a join token, which prints the line to paste on the one that you want to reach: rexec join create";
+
+async function listWaiting(server: Server): Promise<Agent[]> {
+  const { listPending } = await import("../client/joins.ts");
+  return listPending(server);
+}
+
+/** For a person, who may wonder where a machine is. */
+async function tellWaiting(server: Server): Promise<void> {
+  const { length } = await listWaiting(server).catch(() => []);
+  const wait = length === 1 ? "1 machine waits" : `${length} machines wait`;
+  if (length > 0) say(`${wait} to be accepted: rexec ls --pending`);
+}
 
 /** As the API tells it; what another server leaves out or writes otherwise is made the same. */
 function jsonOf(agent: Agent): object {

@@ -4,8 +4,8 @@ import { printable } from "../lib/printable.ts";
 import { reasonOf } from "../protocol/parse.ts";
 import { givenName } from "../protocol/values.ts";
 import { defineCommand, say, withHelp } from "./_cli.ts";
-import { called, machineArg } from "./_machines.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { called, findMachine, machineArg } from "./_machines.ts";
+import { serverArgs } from "./_server.ts";
 
 export const renameCommand = withHelp(
   defineCommand({
@@ -18,7 +18,7 @@ export const renameCommand = withHelp(
     async run({ args }) {
       const name = givenName.safeParse(args.name);
       if (!name.success) throw new UsageError(`that is no name for a machine: it ${reasonOf(name.error)}`);
-      const { server, agent } = await findAgent(args, args.machine);
+      const { server, agent } = await findMachine(args, args.machine);
       const { warning, name: taken } = await changeAgent(server, agent.id, { name: name.data });
       say(`renamed ${called(agent)} to "${printable(taken ?? name.data, 100)}"`);
       if (warning) say(`warning: ${printable(warning)}`);

@@ -1,6 +1,6 @@
 /** `rexec serve`: the self-hosted gateway. */
 import { networkInterfaces } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { keepAdminToken, keepLoginLink } from "../gateway/admin-token-file.ts";
 import { backUp } from "../gateway/backup/database-copy.ts";
 import { gatewayOptions } from "../gateway/config/gateway-options.ts";
@@ -17,13 +17,15 @@ import { createLogger, type Logger } from "../lib/log.ts";
 import { isLoopback } from "../lib/proxy.ts";
 import { VERSION } from "../lib/version.ts";
 import { isHungUp } from "../pty/libc.ts";
-import { inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
+import { type InheritedSocket, inheritedSocket, keepSocket, listenOn } from "../pty/listening-socket.ts";
 import { raiseOpenFiles } from "../pty/open-files.ts";
 import { unixDatagram } from "../pty/unix-datagram.ts";
 import { announce, defineCommand, say, withHelp, writeOut } from "./_cli.ts";
+import { usualDownloads } from "./_downloads.ts";
 import { surviveFaults } from "./_faults.ts";
 import { serveConfig, serveFileArgs, settingArgs } from "./_serve-config.ts";
 import { greeting, welcome, welcomeWithFile } from "./_welcome.ts";
+import { superviseGateway } from "./serve/_supervision.ts";
 
 export const serveCommand = withHelp(
   defineCommand({
@@ -48,6 +50,11 @@ export const serveCommand = withHelp(
         description: "Print a new administrator's token for the data in --data, and leave",
       },
     },
+    subCommands: {
+      install: () => import("./serve/install.ts").then((module) => module.serveInstallCommand),
+      uninstall: () => import("./serve/uninstall.ts").then((module) => module.serveUninstallCommand),
+      status: () => import("./serve/status.ts").then((module) => module.serveStatusCommand),
+    },
     async run({ args }) {
       const config = serveConfig(args);
       const options = gatewayOptions(config);
@@ -67,6 +74,7 @@ export const serveCommand = withHelp(
       const downloads = downloadFolders(config.get(SETTINGS.downloads));
       const inherited = inheritedSocket(process.env) ?? undefined;
       const host = inherited?.host ?? config.get(SETTINGS.host);
+      if (inherited) tellOtherAddress(config, inherited, logger);
       const gateway = await createGateway({
         ...options,
         audit: { ...options.audit, datagram: unixDatagram },
@@ -79,7 +87,7 @@ export const serveCommand = withHelp(
       });
       surviveFaults(logger);
       const signal = nextSignal(() => gateway.reloadTls());
-      const shared = sharedUrl(gateway, host, options.publicUrl !== undefined);
+      const shared = await sharedUrl(gateway, host, options.publicUrl !== undefined);
       logger.info(`rexec ${VERSION} listens on ${gateway.url}, data in ${dataDir}`);
       if (!gateway.downloads) {
         logger.warn(
@@ -96,7 +104,10 @@ export const serveCommand = withHelp(
       // A collector of JSON lines gets nothing else.
       if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
       else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
+      const supervision = superviseGateway(process.env);
+      supervision.ready(`listening on ${gateway.url}`);
       const name = await signal;
+      supervision.stopping();
       logger.info(`${name}: stopping (again to stop at once)`);
       await gateway.stop();
       return 0;
@@ -177,20 +188,49 @@ function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logg
 }
 
 /** The address to tell others: of a gateway on all addresses, the first that a network can reach. */
-function sharedUrl(gateway: Gateway, host: string, named: boolean): string {
+async function sharedUrl(gateway: Gateway, host: string, named: boolean): Promise<string> {
   if (named || !["0.0.0.0", "::", ""].includes(host)) return gateway.publicUrl;
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  const outside = addresses.find(({ internal, family }) => !internal && family === "IPv4");
   const url = new URL(gateway.url);
-  if (outside) url.hostname = outside.address;
+  url.hostname = (await outsideAddress()) ?? url.hostname;
   return url.origin;
 }
 
-/** In dist/, the executables lie beside each other. */
+/** A changed address takes effect once the socket unit is written anew. */
+function tellOtherAddress(config: ServeConfig, { host, port }: InheritedSocket, logger: Logger): void {
+  const asked = `${config.get(SETTINGS.host)}:${config.get(SETTINGS.port)}`;
+  if (config.from(SETTINGS.port) === null || asked === `${host}:${port}`) return;
+  logger.warn(
+    `it listens on ${host}:${port}, as the socket unit says, and not on ${asked}, as the configuration does: run rexec serve install`,
+  );
+}
+
+/** This machine's address as a network sees it; undefined without one. */
+async function outsideAddress(): Promise<string | undefined> {
+  try {
+    const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    return addresses.find(({ internal, family }) => !internal && family === "IPv4")?.address;
+  } catch {
+    return wayOut();
+  }
+}
+
+/**
+ * A hardened service has no netlink sockets and cannot list interfaces. A UDP socket that is connected, and sends nothing,
+ * has the address of the way to the other end (here one of RFC 5737, that no host has).
+ */
+async function wayOut(): Promise<string | undefined> {
+  try {
+    const socket = await Bun.udpSocket({ connect: { hostname: "192.0.2.1", port: 9 } });
+    const { address } = socket.address;
+    socket.close();
+    return address;
+  } catch {
+    return undefined; // there is no way out
+  }
+}
+
 function downloadFolders(given: string | undefined): string[] {
-  if (given) return [checkFolder(given)];
-  const here = dirname(process.execPath);
-  return [here, join(here, "dist"), resolve("dist")];
+  return given ? [checkFolder(given)] : usualDownloads();
 }
 
 function checkFolder(given: string): string {

@@ -2,8 +2,8 @@ import { changeAgent } from "../client/machines.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, manyWords, say, signedWords, withHelp, writeOut } from "./_cli.ts";
-import { called, machineArg } from "./_machines.ts";
-import { findAgent, serverArgs } from "./_server.ts";
+import { called, findMachine, machineArg } from "./_machines.ts";
+import { serverArgs } from "./_server.ts";
 import { tagsOf } from "./agent/_description.ts";
 
 export const tagCommand = withHelp(
@@ -28,7 +28,7 @@ export const tagCommand = withHelp(
       const remove_tags = tagsBehind("-", changes);
       const both = add_tags.find((tag) => remove_tags.includes(tag));
       if (both !== undefined) throw new UsageError(`the tag "${both}" is both given and taken off`);
-      const { server, agent } = await findAgent(args, args.machine);
+      const { server, agent } = await findMachine(args, args.machine);
       if (changes.length === 0)
         return writeOut((agent.tags ?? []).map((tag) => `${printable(tag)}\n`).join(""));
       const { tags } = await changeAgent(server, agent.id, { add_tags, remove_tags });

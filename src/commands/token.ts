@@ -2,14 +2,12 @@
 import { listAgents } from "../client/api.ts";
 import { pickAgent } from "../client/resolve.ts";
 import { createToken, listTokens, revokeToken } from "../client/rights.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
-import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
-import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { printable } from "../lib/printable.ts";
+import { LENGTHS } from "../protocol/values.ts";
 import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
-
-type Listed = Awaited<ReturnType<typeof listTokens>>[number];
+import { lifeOf, pickToken, stateOf, tokenTable, words } from "./_tokens.ts";
 
 const create = withHelp(
   defineCommand({
@@ -50,7 +48,7 @@ const create = withHelp(
       });
       if (args.json) return writeJson(made);
       say("keep it now: it is shown this once");
-      return writeOut(`${made.token}\n`);
+      return writeOut(`${printable(made.token, LENGTHS.token)}\n`);
     },
   }),
   {
@@ -81,7 +79,7 @@ const ls = withHelp(
       const all = await listTokens(currentServer(args));
       const tokens = all.filter((token) => args.all || stateOf(token) === "valid");
       if (args.json) return writeJson(tokens);
-      if (tokens.length > 0) return writeOut(`${tableOf(tokens)}\n`);
+      if (tokens.length > 0) return writeOut(`${tokenTable(tokens)}\n`);
       say("no tokens: rexec token create NAME makes one");
     },
   }),
@@ -102,7 +100,7 @@ const revoke = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const token = pick(args.token, await listTokens(server));
+      const token = pickToken(args.token, await listTokens(server));
       await revokeToken(server, token.id);
       say(`revoked ${printable(token.name ?? token.token_prefix, LONGEST_CELL)}`);
       return 0;
@@ -118,87 +116,3 @@ export const tokenCommand = withHelp(
   }),
   { examples: [["rexec token create ci --scope exec", "A token that runs commands, and nothing else"]] },
 );
-
-// --- internal ---
-
-const COLUMNS = [
-  { title: "NAME", shrink: { min: 12 } },
-  { title: "TOKEN" },
-  { title: "SCOPES", shrink: { min: 6 } },
-  { title: "ONLY", shrink: { min: 6 } },
-  { title: "LAST USED" },
-  { title: "EXPIRES" },
-  { title: "STATE" },
-];
-
-function tableOf(tokens: readonly Listed[]): string {
-  const since = (time: string | null | undefined, otherwise: string) => {
-    const ms = Date.parse(rfc3339(time) ?? "");
-    return Number.isNaN(ms) ? otherwise : ago(Date.now() - ms);
-  };
-  const rows = tokens.map((token) => [
-    printable(token.name ?? "", LONGEST_CELL),
-    printable(`${token.token_prefix}…`),
-    printable(token.scopes?.join(",") ?? "", LONGEST_CELL),
-    printable(token.only_agents?.join(",") ?? "", LONGEST_CELL),
-    since(token.last_used_at, "never"),
-    printable(rfc3339(token.expires_at)?.slice(0, 16).replace("T", " ") ?? "never"),
-    stateOf(token),
-  ]);
-  return renderTable(
-    COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
-}
-
-function stateOf({ revoked_at, expires_at }: Listed): "valid" | "revoked" | "expired" {
-  if (revoked_at) return "revoked";
-  return expires_at && Date.parse(expires_at) <= Date.now() ? "expired" : "valid";
-}
-
-function words(text: string | undefined): string[] {
-  return (text ?? "")
-    .split(",")
-    .map((word) => word.trim())
-    .filter(Boolean);
-}
-
-/** @throws UsageError */
-function lifeOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === "never") return undefined;
-  const ms = parseDuration(text);
-  if (ms !== null && ms >= 1_000) return Math.round(ms / 1_000);
-  throw new UsageError(`--expires cannot be "${text}"`, `it is a time of a second or more: 1h, 30d`);
-}
-
-/** @throws RexecError `ambiguous`, `unknown_token` */
-function pick(reference: string, tokens: readonly Listed[]): Listed {
-  const live = tokens.filter((token) => stateOf(token) === "valid");
-  const prefix = reference.replace(/…$/, "");
-  const tests: ((token: Listed) => boolean)[] = [
-    ({ id }) => id === reference,
-    ({ name }) => name === reference,
-    ({ token_prefix }) => prefix.length >= token_prefix.length && prefix.startsWith(token_prefix),
-    ({ id }) => reference.length >= 8 && id.startsWith(reference),
-  ];
-  for (const test of tests) {
-    const [found, ...more] = live.filter(test);
-    if (found && more.length === 0) return found;
-    if (found) {
-      throw new RexecError(`${more.length + 1} tokens are called "${reference}"`, {
-        code: "ambiguous",
-        hint: `give an id: ${[found, ...more]
-          .slice(0, 8)
-          .map(({ id }) => printable(id, 64))
-          .join(", ")}`,
-        exitCode: ExitCode.usage,
-      });
-    }
-  }
-  throw new RexecError(`there is no valid token "${reference}"`, {
-    code: "unknown_token",
-    hint: "rexec token ls lists them",
-    exitCode: ExitCode.rejected,
-  });
-}

@@ -8,7 +8,7 @@ import { ScreenPool } from "../screen/pool.ts";
 import { SnapshotBudget } from "../screen/snapshot-budget.ts";
 import type { AuditLog } from "./audit/audit.ts";
 import { type AuditOptions, startAudit } from "./audit/service.ts";
-import { Access, type AgentListOf } from "./auth/access.ts";
+import { Access } from "./auth/access.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { JoinSource } from "./auth/join-source.ts";
 import { Passwords } from "./auth/passwords.ts";
@@ -18,8 +18,8 @@ import { ShareSource } from "./auth/share-source.ts";
 import { SESSION_TIMES, type SessionTimes, SignIn } from "./auth/sign-in.ts";
 import { startEphemeralCleanup } from "./ephemeral-cleanup.ts";
 import { explained, firstAdministrator } from "./first-start.ts";
-import { containerView } from "./http/agent-view.ts";
 import { createApp } from "./http/app.ts";
+import { containerSource } from "./http/container-source.ts";
 import type { RequestLog } from "./http/request-log.ts";
 import { TrustedProxies } from "./http/trusted-proxies.ts";
 import type { ListenerOptions, SocketTools } from "./listener.ts";
@@ -39,7 +39,6 @@ import { OidcSignIn } from "./sign-in/oidc-sign-in.ts";
 import { PasskeySignIn } from "./sign-in/passkeys.ts";
 import { SecondFactor } from "./sign-in/totp.ts";
 import { startViewerCheck } from "./sockets/viewer-check.ts";
-import type { AgentRow } from "./store/agents.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { TIMINGS, type Timings } from "./timings.ts";
 import type { TlsFiles } from "./tls/tls-pair.ts";
@@ -159,8 +158,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const signIns = new RateLimit(options.failedLogins);
-  const { metricsToken } = options;
-  const operations = new Operations({ hub, store, budget, screens, signIns, metricsToken, logger });
+  const watched = { hub, store, budget, screens, signIns, auditing, recordings };
+  const operations = new Operations({ ...watched, metricsToken: options.metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
     const passwords = new Passwords();
@@ -296,28 +295,6 @@ function hasDownloads(folder: string): boolean {
 function reachable(host: string): string {
   if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** Entries of `GET /api/containers`. */
-function containerSource(store: Store, directory: AgentDirectory, quotas: Quotas) {
-  const view = async (agents: AgentRow[]) => {
-    const presences = await directory.presences(agents.map(({ id }) => id));
-    return agents.map((agent) => containerView(agent, presences.get(agent.id)));
-  };
-  return {
-    async one(id: string, list: AgentListOf) {
-      const agent = await store.agents.get(id);
-      const isShown =
-        agent &&
-        !agent.pending &&
-        (list.all ||
-          agent.user_id === list.userId ||
-          (await store.grants.levelOf(list.userId, agent)) !== null);
-      return isShown ? ((await view([agent]))[0] ?? null) : null;
-    },
-    all: async (list: AgentListOf) => view(await store.agents.listVisible({ ...list, only: [] })),
-    limit: quotas.agents,
-  };
 }
 
 /** Keeps the records up to date. A database that fails is logged, and no terminal waits for it. */

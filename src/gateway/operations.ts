@@ -8,6 +8,7 @@ import { LoopLag } from "./metrics/loop-lag.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { processFamilies } from "./metrics/process.ts";
 import { Readiness } from "./readiness.ts";
+import { startRevocationWatch } from "./revocation-watch.ts";
 
 /** What is watched. */
 export interface OperationsOptions extends Omit<Measured, "lag"> {
@@ -29,6 +30,7 @@ export class Operations {
   /** The text of /metrics. */
   readonly scrape: Cached<string>;
   readonly #lag = new LoopLag();
+  readonly #stopWatch: () => void;
   readonly #started = performance.now();
 
   constructor({ metricsToken, logger, ...measured }: OperationsOptions) {
@@ -36,6 +38,7 @@ export class Operations {
     this.metrics.add(...gatewayFamilies({ ...measured, lag: this.#lag }), ...processFamilies);
     this.readiness = new Readiness(measured.store, logger);
     this.metricsTokenHash = metricsToken === undefined ? null : hashToken(metricsToken);
+    this.#stopWatch = startRevocationWatch({ store: measured.store, directory: measured.hub, logger });
     this.scrape = new Cached(() => this.metrics.text(), SCRAPE_MS);
   }
 
@@ -46,5 +49,6 @@ export class Operations {
   stop(): void {
     this.readiness.stop();
     this.#lag.stop();
+    this.#stopWatch();
   }
 }

@@ -82,6 +82,8 @@ export const policyView = z.object({
   id,
   kind: word,
   target: brief(LENGTHS.name),
+  /** Of the agent or user, where it is known. */
+  name: lenient(z.nullable(brief(LENGTHS.name))),
   mode: word,
   input: z.boolean(),
 });

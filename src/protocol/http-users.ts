@@ -103,6 +103,9 @@ export const sessionBody = z.object({
 /** `GET /api/account/sessions` */
 export const sessionListBody = z.object({ sessions: someOf(sessionBody, COUNTS.listed) });
 
+/** `DELETE /api/account/sessions` answer. */
+export const endedSessionsBody = z.object({ ended: z.catch(z.int(), 0) });
+
 /** The answer to every way of signing in; the secret is in the cookie. */
 export const signedInBody = z.object({ user: userBody, session: sessionBody });
 

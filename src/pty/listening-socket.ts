@@ -6,7 +6,7 @@
  */
 import { ptr } from "bun:ffi";
 import { readdirSync, readFileSync } from "node:fs";
-import { RexecError } from "../lib/errors.ts";
+import { messageOf, RexecError } from "../lib/errors.ts";
 import { duplicate, eventLoops, libc, redirect, setCloseOnExec, setNonBlocking } from "./libc.ts";
 
 /** A socket that a service manager has opened for this process (sd_listen_fds(3)). It stays open until the process ends. */
@@ -46,7 +46,7 @@ export function inheritedSocket(
 /**
  * Starts a server, on `socket` where one is given: `listen` may open any free port then, on loopback.
  * @param listen opens one listening socket
- * @throws what `listen` throws; Error where the socket cannot be put in its place (no server is left then)
+ * @throws what `listen` throws; RexecError `bad_socket` where the socket cannot be put in its place (no server is left then)
  */
 export function listenOn<Server extends { stop(force: boolean): unknown }>(
   socket: number | null,
@@ -62,7 +62,11 @@ export function listenOn<Server extends { stop(force: boolean): unknown }>(
     return { server, fd };
   } catch (error) {
     void server.stop(true);
-    throw error;
+    throw new RexecError(`cannot hand a listening socket to the server: ${messageOf(error)}`, {
+      code: "bad_socket",
+      hint: "it takes /proc; without it start the gateway on a socket of its own",
+      cause: error,
+    });
   }
 }
 

@@ -107,6 +107,30 @@ describe("rexec passwd", () => {
   }, 30_000);
 });
 
+describe("rexec browsers", () => {
+  test("lists where one is signed in, and signs one browser or all of them out", async () => {
+    await using gateway = await startGateway();
+    const run = runAs(gateway);
+    expect(await run(["browsers", "ls"])).toMatchObject({
+      out: "",
+      err: expect.stringContaining("no browser"),
+    });
+    await run(["passwd"], `${PASSWORD}\n`);
+    const browsers = [new Browser(gateway.url), new Browser(gateway.url), new Browser(gateway.url)];
+    for (const browser of browsers) await browser.signIn("admin");
+    const [first] = JSON.parse((await run(["browsers", "ls", "--json"])).out);
+    expect((await run(["browsers", "ls"])).out).toMatch(/127\.0\.0\.1 +just now +just now/);
+    expect(await run(["browsers", "end", first.id])).toMatchObject({ code: 0 });
+    const statuses = () =>
+      Promise.all(browsers.map(async (each) => (await each.send("GET", "/api/profile")).status));
+    expect(await statuses()).toEqual([401, 200, 200]);
+    expect((await run(["browsers", "end", first.id])).code).toBe(4);
+    expect((await run(["browsers", "end"])).code).toBe(2);
+    expect((await run(["browsers", "end", "--all"])).err).toBe("signed out 2 browsers\n");
+    expect(await statuses()).toEqual([401, 401, 401]);
+  }, 30_000);
+});
+
 describe("rexec admin login-link", () => {
   test("makes a link that signs in, beside a gateway that runs", async () => {
     await using gateway = await startGateway();

@@ -107,7 +107,7 @@ describeUnless(lacks("curl", "wget"))("the line that join create prints", () => 
     expect(await machines()).toEqual([]);
     expect(await machines("--pending")).toMatchObject([{ name: "waits" }]);
     expect((await rexec("ls", "--pending")).out).toMatch(/waits +\S+ +pending/);
-    expect((await rexec("connect", "waits")).err).toContain('there is no agent "waits"');
+    expect((await rexec("connect", "waits")).err).toContain('"waits" waits to be accepted');
     expect((await rexec("exec", "waits", "--wait", "0", "--", "id")).code).toBe(255);
     expect(JSON.parse((await account.run(["status", "--json"])).out)).toMatchObject({ pending: true });
     expect((await rexec("accept", "wai")).err).toContain('accepted "waits"');

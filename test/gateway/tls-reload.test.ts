@@ -3,6 +3,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -193,6 +194,8 @@ describe("a renewed certificate", () => {
       const client = async () => {
         while (!stop) names.push(await nameAt(gateway.url));
       };
+      const open = () => readdirSync("/proc/self/fd").length;
+      const before = open();
       const clients = Array.from({ length: 8 }, client);
       for (let round = 1; round <= 20; round += 1) {
         const pair = pairs[round % 2];
@@ -206,6 +209,12 @@ describe("a renewed certificate", () => {
       stop = true;
       await Promise.all(clients);
       expect(new Set(names)).toEqual(new Set(["one", "two"]));
+      // No descriptor of a former server stays.
+      await until(
+        () => open() <= before,
+        5_000,
+        () => `${open()} descriptors to be ${before} again`,
+      );
     },
     60_000,
   );

@@ -80,6 +80,22 @@ export class WordsServer implements AsyncDisposable {
         agentOf(`box${name}`, AGENT_ID, this.#manner.online),
       ];
     }
+    if (pathname.startsWith("/api/account/sessions")) {
+      const browser = {
+        method: NASTY,
+        address: NASTY,
+        user_agent: NASTY,
+        created_at: NASTY,
+        last_seen_at: NASTY,
+      };
+      return {
+        ended: 1,
+        sessions: [
+          { id: `evil${NASTY}`, ...browser },
+          { id: "22222222", ...browser },
+        ],
+      };
+    }
     if (pathname.endsWith("/sessions"))
       return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
     if (pathname.endsWith("/shares") && request.method === "GET") return { shares: [shareOf()] };
@@ -93,6 +109,12 @@ export class WordsServer implements AsyncDisposable {
     }
     if (pathname === "/api/tokens/validate") {
       return { valid: true, user_id: NASTY, username: NASTY, email: NASTY, tier: NASTY, scopes: [NASTY] };
+    }
+    if (pathname === "/api/tokens" && request.method === "GET") return { tokens: [tokenOf()] };
+    if (pathname === "/api/tokens") return { ...tokenOf(), token: NASTY };
+    if (pathname === "/api/grants" && request.method === "GET") return { grants: [grantOf()] };
+    if (pathname === "/api/groups" && request.method === "GET") {
+      return { groups: [{ id: NASTY, name: NASTY, members: [NASTY] }] };
     }
     if (pathname === "/api/users" && request.method === "GET") return { users: [userOf(NASTY), userOf("x")] };
     if (pathname.startsWith("/api/users") && request.method !== "DELETE") return userOf(NASTY);
@@ -118,6 +140,30 @@ export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMes
 }
 
 // --- internal ---
+
+function tokenOf() {
+  return {
+    id: NASTY,
+    name: `evil${NASTY}`,
+    token_prefix: NASTY,
+    scopes: [NASTY],
+    only_agents: [NASTY],
+    created_at: NASTY,
+    last_used_at: NASTY,
+    expires_at: NASTY,
+  };
+}
+
+function grantOf() {
+  return {
+    id: `${NASTY}evil`,
+    user: NASTY,
+    target: NASTY,
+    agent_name: NASTY,
+    level: NASTY,
+    created_at: NASTY,
+  };
+}
 
 function shareOf() {
   return {

@@ -37,6 +37,7 @@ const LINES: Record<string, readonly string[][] | null> = {
   logout: [["--revoke"]],
   use: null,
   passwd: [[]],
+  browsers: [["ls"], ["ls", "--json"], ["end", "evil"], ["end", "22222222"], ["end", "--all"]],
   admin: [
     ["users", "ls"],
     ["users", "ls", "--json"],
@@ -94,6 +95,15 @@ const LINES: Record<string, readonly string[][] | null> = {
     [NASTY, "--agent", "box", "--revoke"],
     ["nothing", "--agent", "box"],
   ],
+  token: [
+    ["create", "x"],
+    ["create", "x", "--json"],
+    ["ls", "--all"],
+    ["ls", "--json"],
+    ["revoke", `evil${NASTY}`],
+  ],
+  grant: [["ls"], ["ls", "--json"], ["add", "evil", "view", "--user", NASTY], ["rm", "evil"]],
+  group: [["ls"], ["ls", "--json"], ["create", NASTY], ["add", NASTY, NASTY]],
   serve: null,
   agent: null,
   completion: null,

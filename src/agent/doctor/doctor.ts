@@ -1,15 +1,17 @@
 /** All checks of `rexec-agent doctor`: those that do not depend on each other run side by side. */
+
+import { askVersion } from "../../lib/ask-version.ts";
 import { messageOf, RexecError } from "../../lib/errors.ts";
+import { after, type Finding, type Step, skipped, step } from "../../lib/finding.ts";
 import { resolveEndpoint } from "../../lib/net.ts";
 import type { LoadedConfig } from "../config/config.ts";
-import { after, type Finding, type Step, skipped, step } from "./finding.ts";
 import { tryDisk, tryPermissions, tryShell } from "./machine.ts";
-import { type Asker, askVersion, judgeClock, tryAgent, tryToken } from "./server.ts";
+import { type Asker, judgeClock, tryAgent, tryToken } from "./server.ts";
 import { type Running, tryService } from "./service.ts";
 import { tryWebSocket } from "./socket.ts";
 import { tryWay } from "./way.ts";
 
-export type { Finding } from "./finding.ts";
+export type { Finding } from "../../lib/finding.ts";
 
 /** What is examined. */
 export interface Subject {

@@ -1,12 +1,13 @@
 /** What this machine has to offer: a terminal, a shell that starts, room on its disks, files that others cannot read. */
-import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname } from "node:path";
+import { freeBytes, megabytes } from "../../lib/disk.ts";
+import type { Answer } from "../../lib/finding.ts";
 import { openPty, ptyBackend } from "../../pty/open.ts";
 import type { Pty } from "../../pty/pty.ts";
 import { childEnvironment, currentAccount } from "../machine/child-env.ts";
 import { chooseFolder, chooseShell, loginArguments, shellProblem } from "../machine/shell.ts";
-import type { Answer } from "./finding.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -149,19 +150,6 @@ function isWaiting({ at }: Seen, start: number): boolean {
 /** ksh opens its history as it starts. The others write nothing where nothing is typed, and need no setting. */
 function withoutHistory(shell: string): Record<string, string> {
   return basename(shell).startsWith("ksh") ? { HISTFILE: "/dev/null" } : {};
-}
-
-/** For who runs this; a folder that does not exist yet counts as its parent. */
-function freeBytes(path: string): number {
-  let folder = path;
-  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
-  const { bavail, bsize, files, ffree } = statfsSync(folder);
-  // Some file systems count no inodes.
-  return files > 0 && ffree === 0 ? 0 : bavail * bsize;
-}
-
-function megabytes(bytes: number): string {
-  return bytes >= 10 * 2 ** 30 ? `${Math.round(bytes / 2 ** 30)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 function lastLine(text: string): string {

@@ -1,48 +1,19 @@
-/** What the server says: is it a Rexec server, what time is it there, does it take our token. */
+/** What the server says: what time is it there, does it take our token. */
 import * as z from "zod/mini";
-import { connectionError } from "../../lib/connection-error.ts";
 import { RexecError } from "../../lib/errors.ts";
-import { type ApiRequest, boundedText, HttpError, requestJson } from "../../lib/http.ts";
-import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
-import { agentBody, versionBody } from "../../protocol/http.ts";
-import { HTTP_ONE_BYTES } from "../../protocol/limits.ts";
-import { parseJson } from "../../protocol/parse.ts";
+import { type Answer, STEP_MS } from "../../lib/finding.ts";
+import { type ApiRequest, HttpError, requestJson } from "../../lib/http.ts";
+import type { Endpoint } from "../../lib/net.ts";
+import { agentBody } from "../../protocol/http.ts";
 import { pathSegment } from "../../protocol/path.ts";
 import { isJwt, jwtExpiry } from "../../protocol/token.ts";
 import { refusalError } from "../enroll/refusal.ts";
-import { type Answer, STEP_MS } from "./finding.ts";
 
 /** Who asks, as far as it is known. */
 export interface Asker {
   endpoint: Endpoint;
   token: string | null;
   agentId: string | null;
-}
-
-/** `GET /api/version`, and the `Date` header of its answer in ms (null where it has none). */
-export async function askVersion(endpoint: Endpoint, signal: AbortSignal): Promise<Answer<number | null>> {
-  const url = httpUrl(endpoint, "/api/version");
-  const { proxy, tls } = dialOptions(endpoint, url);
-  const response = await fetch(url, {
-    signal,
-    redirect: "manual",
-    proxy: proxy ? { url: proxy, respectNoProxy: false } : false,
-    ...(tls ? { tls } : {}),
-  }).catch((error) => {
-    throw connectionError(error, url, proxy);
-  });
-  const date = Date.parse(response.headers.get("date") ?? "");
-  const value = Number.isNaN(date) ? null : date;
-  const json = parseJson(await boundedText(response, url, HTTP_ONE_BYTES));
-  const body = versionBody.safeParse(json.ok ? json.value : null);
-  if (response.ok && body.success) return { detail: `${url.origin} runs Rexec ${body.data.version}`, value };
-  const moved = response.headers.get("location");
-  const detail = `${url.href} answered ${response.status}${moved ? `, and points to ${moved}` : ""}: no Rexec server`;
-  return {
-    verdict: "failed",
-    detail,
-    hint: "check the address; a proxy or a login page may answer in its place",
-  };
 }
 
 /** Beyond this a login token and a certificate may be judged wrongly, ms. */

@@ -1,6 +1,7 @@
 /** Whether an agent runs here, how, and whether something starts it at boot. */
 import { existsSync } from "node:fs";
 import { RexecError } from "../../lib/errors.ts";
+import type { Answer } from "../../lib/finding.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { VERSION } from "../../lib/version.ts";
 import { askStatus } from "../control/client.ts";
@@ -9,7 +10,6 @@ import { runtimePlaces } from "../control/place.ts";
 import { chooseManager } from "../service/managers.ts";
 import type { Recipe } from "../service/recipe.ts";
 import { runner } from "../service/run.ts";
-import type { Answer } from "./finding.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,8 +1,8 @@
 /** Whether a WebSocket comes through to the server: as the agent itself where that does no harm, else as a stranger. */
 import { connectionError } from "../../lib/connection-error.ts";
+import { type Answer, STEP_MS } from "../../lib/finding.ts";
 import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
 import { runConnection, TIMES } from "../uplink/connection.ts";
-import { type Answer, STEP_MS } from "./finding.ts";
 
 /**
  * Opens the agent's own socket and closes it again. Only while no agent runs: it would be superseded.

@@ -3,9 +3,9 @@ import { lookup } from "node:dns/promises";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { certificateProblem, connectionError } from "../../lib/connection-error.ts";
+import { type Answer, after, type Step, step } from "../../lib/finding.ts";
 import type { Endpoint } from "../../lib/net.ts";
 import { bareHost, proxyFor } from "../../lib/proxy.ts";
-import { type Answer, after, type Step, step } from "./finding.ts";
 
 /** Where the first TCP connection goes: to the proxy where there is one. */
 interface Hop {

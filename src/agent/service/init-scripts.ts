@@ -1,6 +1,7 @@
 /** The scripts of OpenRC and SysV init, as text. */
 import { quoteWord } from "../../lib/quote.ts";
-import { FOREIGN_VARIABLES, RUNTIME_VARIABLES } from "./scrub.ts";
+import { RUNTIME_VARIABLES } from "../../lib/service/runtime-variables.ts";
+import { FOREIGN_VARIABLES } from "./scrub.ts";
 import { commandOf, SERVICE, type ServiceSpec } from "./spec.ts";
 
 /** Where the runtime unpacks its library; /tmp may be noexec, full, or another account's. */

@@ -1,8 +1,9 @@
 /** Installs, updates and removes the service, whichever service manager it is for. */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { ExitCode, messageOf, RexecError } from "../../lib/errors.ts";
+import { readText, removeServiceFile, writeServiceFile } from "../../lib/service/files.ts";
 import { readProcess } from "../../pty/procfs.ts";
 import type { AgentStatus } from "../control/messages.ts";
 import { asOwnerOfNow } from "../trust/as-owner.ts";
@@ -56,7 +57,7 @@ export async function installService(options: InstallOptions): Promise<Installed
     reasons.push("the proxy has changed");
   }
   if (readText(recipe.file) !== text) {
-    write(recipe, text);
+    writeServiceFile(recipe.file, text, recipe.mode);
     tell(`wrote ${recipe.file}`);
     await runAll(run, recipe.reload);
   }
@@ -89,7 +90,7 @@ export async function uninstallService(
   }
   const removed: string[] = [];
   if (existsSync(recipe.file)) {
-    remove(recipe.file);
+    removeServiceFile(recipe.file);
     removed.push(recipe.file);
   }
   if (clearProxy(envFile)) removed.push(envFile);
@@ -178,43 +179,12 @@ function changedSince(path: string, pid: number): boolean {
   }
 }
 
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return null;
-  }
-}
-
-function write({ file, mode }: Recipe, text: string): void {
-  try {
-    writeFileAtomic(file, text, mode);
-    chmodSync(file, mode); // whatever the umask was
-  } catch (error) {
-    throw new RexecError(`cannot write ${file}: ${messageOf(error)}`, {
-      code: "service_unwritable",
-      cause: error,
-    });
-  }
-}
-
-function remove(path: string): void {
-  try {
-    rmSync(path, { recursive: true });
-  } catch (error) {
-    throw new RexecError(`cannot remove ${path}: ${messageOf(error)}`, {
-      code: "service_unwritable",
-      cause: error,
-    });
-  }
-}
-
 /** Takes the proxy out of the file, and removes it where nothing of the administrator's is left; whether it is gone. */
 function clearProxy(envFile: string): boolean {
   const text = readText(envFile);
   if (text === null) return false;
   const rest = withoutProxy(text);
-  if (rest === "") remove(envFile);
+  if (rest === "") removeServiceFile(envFile);
   else if (rest !== text) writeFileAtomic(envFile, rest, 0o600);
   return rest === "";
 }
@@ -222,11 +192,11 @@ function clearProxy(envFile: string): boolean {
 /** Removes what the service had: drop-ins, or what the runtime unpacked; says whether it is gone. */
 function clear(path: string): boolean {
   if (!existsSync(path)) return false;
-  if (path.endsWith(".d")) remove(path);
+  if (path.endsWith(".d")) removeServiceFile(path);
   else {
     // The folder is the account's that the service ran as: what is in it is removed with that one's rights.
     asOwnerOfNow(path, () => {
-      for (const name of readdirSync(path)) if (name.startsWith(".bun-")) remove(join(path, name));
+      for (const name of readdirSync(path)) if (name.startsWith(".bun-")) removeServiceFile(join(path, name));
     });
     if (readdirSync(path).length > 0) return false;
     rmdirSync(path);

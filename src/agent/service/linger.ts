@@ -4,15 +4,16 @@ import type { Run } from "./run.ts";
 
 /**
  * Lets the account's services run without it being logged in.
+ * @param what the service
  * @returns what to tell: what was done, or the command that does it; null where it was so already
  */
-export async function ensureLinger(run: Run, account: string): Promise<string | null> {
+export async function ensureLinger(run: Run, account: string, what = "the agent"): Promise<string | null> {
   if (await lingers(run, account)) return null;
   const { ok, error } = await run(["loginctl", "enable-linger", account]);
   if (ok)
-    return `turned lingering on for ${account}: the agent runs from boot on, also while you are logged out`;
+    return `turned lingering on for ${account}: ${what} runs from boot on, also while you are logged out`;
   return (
-    `the agent ends when you log out, for lingering is off and could not be turned on (${error}); ` +
+    `${what} ends when you log out, for lingering is off and could not be turned on (${error}); ` +
     `run: sudo loginctl enable-linger ${quoteWord(account)}`
   );
 }

@@ -1,9 +1,10 @@
 /** Finds out what the service is to be: which executable, which configuration, as whom; and refuses what would not last. */
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { accountOf } from "../../lib/account.ts";
 import { ExitCode, RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
+import { executableProblem } from "../../lib/service/lasting.ts";
 import { type AgentConfig, loadConfig, requireRegistered } from "../config/config.ts";
 import { configDigest } from "../config/digest.ts";
 import { findConfig, SYSTEM_CONFIG, userConfig } from "../config/file.ts";
@@ -107,9 +108,6 @@ function readRegistered(config: string, own: Environment, env: Environment): Age
   }
 }
 
-/** Folders that are emptied at the next boot, or before. */
-const FLEETING = /^\/(tmp|var\/tmp|dev|run|proc)\//;
-
 /** @throws RexecError `bad_executable` where the file would not be there, or not be the same, at the next start */
 function assertLasting(executable: string, mustBeRoots: boolean): void {
   const problem = executableProblem(executable, mustBeRoots);
@@ -122,18 +120,6 @@ function assertLasting(executable: string, mustBeRoots: boolean): void {
       ? `copy it first: ${quoteWords(["sudo", "install", "-m", "755", executable, copy])} && sudo ${copy} install`
       : "run the executable that is in its place now",
   });
-}
-
-function executableProblem(executable: string, mustBeRoots: boolean): string | null {
-  if (!existsSync(executable)) return "that file is gone";
-  if (FLEETING.test(executable)) return "that folder does not outlast a boot";
-  if (!mustBeRoots) return null;
-  for (const path of [executable, dirname(executable)]) {
-    const { uid, mode } = statSync(path);
-    if (uid !== 0) return `${path} belongs to ${accountOf(uid).name}, who could put anything in its place`;
-    if ((mode & 0o002) !== 0) return `anybody may write to ${path}`;
-  }
-  return null;
 }
 
 function assertPlain(path: string): void {

@@ -33,15 +33,15 @@ export function supervise(env: Readonly<Record<string, string | undefined>>, hos
   };
 }
 
-// --- internal ---
-
 /** Three times in each interval, from the event loop: one that hangs feeds no watchdog. */
-function feedWatchdog(notify: Notify, intervalMs: number | null): () => void {
+export function feedWatchdog(notify: Notify, intervalMs: number | null): () => void {
   if (intervalMs === null) return () => {};
   notify("WATCHDOG=1");
   const timer = setInterval(() => notify("WATCHDOG=1"), intervalMs / 3);
   return () => clearInterval(timer);
 }
+
+// --- internal ---
 
 /** Null where there is nothing new to say: while it dials, or tries the other way at once. */
 function describe(state: UplinkState, host: string): string | null {

@@ -1,11 +1,9 @@
 /** The systemd unit, as text. */
-import { OUR_VARIABLES, RUNTIME_VARIABLES } from "./scrub.ts";
+import { restartPauses } from "../../lib/service/restart-pauses.ts";
+import { RUNTIME_VARIABLES } from "../../lib/service/runtime-variables.ts";
+import { unitCommand, unitText } from "../../lib/service/unit-text.ts";
+import { OUR_VARIABLES } from "./scrub.ts";
 import { commandOf, type ServiceSpec } from "./spec.ts";
-
-/** Since this version systemd lets the pause between restarts grow by itself. */
-const GROWING_RESTARTS = 254;
-/** The longest of these pauses, s. */
-const LONGEST_PAUSE_S = 60;
 
 /**
  * The unit file. It holds no token and no other secret.
@@ -14,8 +12,6 @@ const LONGEST_PAUSE_S = 60;
 export function systemdUnit(spec: ServiceSpec, version: number): string {
   const { scope } = spec;
   const isSystem = scope === "system";
-  const words = ([program = "", ...args]: readonly string[]) =>
-    [programWord(program), ...args.map(unitWord)].join(" ");
   return `${[
     "# Written by rexec-agent install, which writes it anew when it is run again; changes of your own belong into a",
     `# drop-in: systemctl ${isSystem ? "" : "--user "}edit rexec-agent`,
@@ -28,12 +24,12 @@ export function systemdUnit(spec: ServiceSpec, version: number): string {
     "[Service]",
     "Type=notify",
     "NotifyAccess=main",
-    `ExecStart=${words(commandOf(spec, "start"))}`,
+    `ExecStart=${unitCommand(commandOf(spec, "start"))}`,
     ...(spec.user === null ? [] : [`User=${unitText(spec.user)}`]),
     "# In the same process: shells stay open.",
     "ExecReload=/bin/kill -USR2 $MAINPID",
     "Restart=always",
-    ...pauses(isSystem, version),
+    ...restartPauses(isSystem, version),
     "# 2: the command line is wrong; 3: not registered; 4: the server rejects it. No restart mends these.",
     "RestartPreventExitStatus=2 3 4",
     "# Fed by the agent's event loop. A core of a hung agent would be larger than it is useful.",
@@ -81,42 +77,4 @@ function ourVariables(): string[] {
     "# Not from a login's environment; set in a drop-in they overrule the configuration.",
     `Environment=${OUR_VARIABLES.map((name) => `${name}=`).join(" ")}`,
   ];
-}
-
-/** From one second to a minute. An older systemd only knows one pause: there a command in front adds the rest. */
-function pauses(isSystem: boolean, version: number): string[] {
-  if (version >= GROWING_RESTARTS) {
-    return ["RestartSec=1", "RestartSteps=6", `RestartMaxDelaySec=${LONGEST_PAUSE_S}`];
-  }
-  const show = `systemctl ${isSystem ? "" : "--user "}show --property=NRestarts --value %n`;
-  const script = [
-    `n=$$(${show}) d=1`,
-    `while [ "$\${n:-0}" -gt 3 ] && [ "$$d" -lt ${LONGEST_PAUSE_S} ]; do n=$$((n-1)) d=$$((d*2)); done`,
-    `[ "$$d" = 1 ] || exec sleep "$$d"`,
-  ].join("; ");
-  return [
-    "RestartSec=1",
-    `# The pause grows: this systemd (${version}) has no RestartSteps=, which came with ${GROWING_RESTARTS}.`,
-    `ExecStartPre=-/bin/sh -c '${script}'`,
-    `TimeoutStartSec=${LONGEST_PAUSE_S * 3}`,
-  ];
-}
-
-/** The first word is the one in which `$` stands for itself. */
-function programWord(path: string): string {
-  return quoted(unitText(path));
-}
-
-/** One word of a command line in a unit: nothing in it is expanded. */
-function unitWord(word: string): string {
-  return quoted(unitText(word).replaceAll("$", "$$$$"));
-}
-
-function quoted(text: string): string {
-  return /^[\w@+:,./%=$-]+$/.test(text) ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
-}
-
-/** Text in which systemd's specifiers stand for themselves. A line has no end in it (the caller checks paths). */
-function unitText(text: string): string {
-  return text.replaceAll("%", "%%").replaceAll(/[\r\n]/g, " ");
 }

@@ -18,6 +18,8 @@ export type AttachStatus =
   | { kind: "reconnected" }
   /** The viewers that the session has already. */
   | { kind: "others"; text: string }
+  /** The recording of the session begins or ends. */
+  | { kind: "recorded"; on: boolean }
   | { kind: "agent"; online: boolean }
   /** Bytes of output that are lost. */
   | { kind: "skipped"; bytes: number }
@@ -49,6 +51,8 @@ export interface AttachOptions {
   create?: boolean | undefined;
   /** This is run in place of a shell, once at most: for the shell there, and as lists show it. */
   command?: { line: string; shown: string } | undefined;
+  /** Record the session, where the server allows it. */
+  record?: boolean | undefined;
   terminal: Terminal;
   /** What that is, for a shell that is started for it. */
   look?: ViewerTerminal | undefined;

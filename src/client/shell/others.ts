@@ -18,6 +18,12 @@ export function othersText(others: readonly OtherViewer[], now: number): string 
   return `also in this shell: ${shown.join(", ")}${more}`;
 }
 
+/** What a viewer is told of the recording of the session; empty where there is nothing to tell. */
+export function recordedText(isRecorded: boolean, asked = false): string {
+  if (isRecorded) return "this session is recorded";
+  return asked ? "this session is not recorded: the server forbids it, or cannot" : "";
+}
+
 /** The same where no more than their number is known. */
 export function othersCounted(count: number): string {
   return count > 0 ? `also in this shell: ${counted(count, "viewer")}` : "";

@@ -2,12 +2,7 @@
 import { counted } from "../../lib/count.ts";
 import { ExitCode } from "../../lib/errors.ts";
 import type { LinkSocket, SocketClose } from "../../link/socket.ts";
-import {
-  encodeControl,
-  GATEWAY_VIEWER,
-  type OtherViewer,
-  type OwnerMessage,
-} from "../../protocol/v2/control.ts";
+import { encodeControl, GATEWAY_VIEWER, type OwnerMessage } from "../../protocol/v2/control.ts";
 import { Stream } from "../../protocol/v2/frames.ts";
 import { NOTICED_AFTER_MS, type Step } from "../reconnect.ts";
 import { exitCodeOf } from "../run/exit-code.ts";
@@ -21,7 +16,7 @@ import {
   noTerminalCommands,
   type ShellConversation,
 } from "./attach-context.ts";
-import { othersText } from "./others.ts";
+import { othersText, recordedText } from "./others.ts";
 import { blankScreen, freeRow, marker, type ScreenHead, Snapshot } from "./screen.ts";
 import type { ShellState } from "./shell-state.ts";
 
@@ -105,6 +100,8 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
         return void this.#refused(message);
       case "size":
         return void this.#size(message);
+      case "recorded":
+        return void this.#recorded(message.on);
       case "agent_status":
         return void this.#agentStatus(message.status === "online");
       case "control":
@@ -185,11 +182,12 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
       ...(hasPast ? { cursor: output.cursor } : {}),
       ...terminal.size(),
       ...look,
+      ...(this.#context.record ? { record: true } : {}),
       ...(command && starts ? { command: command.line, shown: command.shown } : {}),
     });
   }
 
-  #attached({ info, starts, input, created, others = [] }: Attached): void {
+  #attached({ info, starts, input, created, others = [], recorded = false }: Attached): void {
     const state = this.#state;
     const first = state.instance === null;
     if (!this.#isAttached) state.rights.attached();
@@ -215,7 +213,8 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
     if (wasTold && this.#context.terminal.fullScreen) this.#redraw();
     if (first) {
       this.#sessionRows = info.rows;
-      this.#tellOthers(others);
+      state.recorded = recorded;
+      this.#tellFirst([recordedText(recorded, this.#context.record), othersText(others, Date.now())]);
     }
   }
 
@@ -230,11 +229,17 @@ export class ShellChannel implements ChannelEvents, ShellConversation {
   }
 
   /** In front of the first picture, and, since that takes the place of everything, over a row of it. */
-  #tellOthers(others: readonly OtherViewer[]): void {
-    const text = othersText(others, Date.now());
+  #tellFirst(texts: readonly string[]): void {
+    const text = texts.filter(Boolean).join("; ");
     if (!text) return;
     this.#notes.push(text);
     this.#context.status({ kind: "others", text });
+  }
+
+  #recorded(on: boolean): void {
+    if (this.#state.recorded === on) return;
+    this.#state.recorded = on;
+    this.#context.status({ kind: "recorded", on });
   }
 
   #screenAnnounced(head: ScreenHead): void {

@@ -18,6 +18,8 @@ export class ShellState {
   /** We have what stands before the cursor: all bytes from the first on, or a picture that came to its end. */
   hasPast = false;
   /** The user was told that the agent is away. */
+  /** The session is recorded, as far as the user was told. */
+  recorded = false;
   toldAbsence = false;
   /** The user was told once that sizes differ. */
   sizeTold = false;

@@ -1,8 +1,10 @@
 import { join, resolve } from "node:path";
 import { makeBackup, NAMES } from "../../gateway/backup/backup.ts";
+import { SETTINGS } from "../../gateway/config/settings.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { defineCommand, say, withHelp } from "../_cli.ts";
-import { dataArgs, dataFolder } from "./_data.ts";
+import { serveConfig } from "../_serve-config.ts";
+import { dataArgs } from "./_data.ts";
 
 export const backupCommand = withHelp(
   defineCommand({
@@ -13,7 +15,7 @@ export const backupCommand = withHelp(
       recordings: {
         type: "string",
         valueHint: "DIR",
-        description: "Where the recordings are (default: recordings in the data folder)",
+        description: "Where the recordings are (default: as the gateway's settings have it)",
       },
       ...dataArgs,
     },
@@ -21,9 +23,13 @@ export const backupCommand = withHelp(
       if (args.recordings !== undefined && !args["with-recordings"]) {
         throw new UsageError("--recordings belongs to --with-recordings", "give both, or leave it out");
       }
-      const folder = dataFolder(args);
+      const { data, config, recordings: named } = args;
+      const settings = serveConfig({ data, config, recordings: named });
+      const folder = settings.get(SETTINGS.data);
       const file = resolve(args.file);
-      const recordings = resolve(args.recordings || join(folder, NAMES.recordings));
+      const place = settings.get(SETTINGS.recordings);
+      // Of a bucket, those that are not there yet.
+      const recordings = place === undefined || /^s3:/.test(place) ? join(folder, NAMES.recordings) : place;
       const bytes = await makeBackup(folder, file, {
         recordings: args["with-recordings"] ? recordings : null,
       });

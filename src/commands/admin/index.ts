@@ -9,6 +9,8 @@ export const adminCommand = withHelp(
       "login-link": () => import("./login-link.ts").then((module) => module.loginLinkCommand),
       audit: () => import("./audit.ts").then((module) => module.auditCommand),
       backup: () => import("./backup.ts").then((module) => module.backupCommand),
+      doctor: () => import("./doctor.ts").then((module) => module.doctorCommand),
+      tokens: () => import("./tokens.ts").then((module) => module.tokensCommand),
       restore: () => import("./restore.ts").then((module) => module.restoreCommand),
     },
   }),

@@ -5,7 +5,7 @@ import { changeUser, createUser, listUsers, removeUser, setPassword } from "../.
 import { counted } from "../../lib/count.ts";
 import { printable } from "../../lib/printable.ts";
 import type { UserInfo } from "../../protocol/http-users.ts";
-import { defineCommand, globalArgs, say, withHelp, writeJson, writeOut } from "../_cli.ts";
+import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { newPassword } from "../_password.ts";
 import { currentServer, serverArgs } from "../_server.ts";
 import { confirm } from "../_stdin.ts";
@@ -172,7 +172,6 @@ function changing(
 export const usersCommand = withHelp(
   defineCommand({
     meta: { name: "users", description: "List, make, invite and change users" },
-    args: globalArgs,
     subCommands: {
       ls,
       add,

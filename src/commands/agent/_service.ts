@@ -93,13 +93,13 @@ export function assertAllowed(
   }
 }
 
-// --- internal ---
-
 /** Behind `su` and `sudo -u` the variable is missing by which systemctl finds an account's service manager. */
-function withRuntimeFolder(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function withRuntimeFolder(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const folder = `/run/user/${process.getuid?.()}`;
   return env.XDG_RUNTIME_DIR || !existsSync(folder) ? env : { ...env, XDG_RUNTIME_DIR: folder };
 }
+
+// --- internal ---
 
 /** The words in front of a command in this program: `rexec agent …` or `rexec-agent …`. */
 function ownExecutable(): { executable: string; words: readonly string[] } {

@@ -1,11 +1,9 @@
 import { DEFAULT_HOST, loadConfig } from "../../agent/config/config.ts";
 import { newConfigPath } from "../../agent/config/file.ts";
 import { meantConfig } from "../../agent/config/meant.ts";
-import { examine, type Finding } from "../../agent/doctor/doctor.ts";
-import { printable, printableJson } from "../../lib/printable.ts";
-import { redact } from "../../lib/redact.ts";
-import { defineCommand, withHelp, writeOut } from "../_cli.ts";
-import { colourful } from "../_output.ts";
+import { examine } from "../../agent/doctor/doctor.ts";
+import { defineCommand, withHelp } from "../_cli.ts";
+import { showFindings } from "../_findings.ts";
 import { actAsOwner, agentArgs, ENVIRONMENT_NOTE } from "./_options.ts";
 
 export const doctorCommand = withHelp(
@@ -31,20 +29,7 @@ export const doctorCommand = withHelp(
         host: args.host || env.REXEC_HOST || env.REXEC_API || DEFAULT_HOST,
         env,
       });
-      const findings: Finding[] = [];
-      for (const check of checks) {
-        const finding = await check;
-        findings.push(finding);
-        // As they come: a way that leads nowhere takes its time.
-        if (!args.json) await writeOut(lineOf(finding));
-      }
-      const failed = findings.filter(({ verdict }) => verdict === "failed").length;
-      if (args.json) {
-        await writeOut(`${redact(printableJson({ ok: failed === 0, checks: findings }))}\n`);
-      } else {
-        await writeOut(failed === 0 ? "\nall is well\n" : `\n${failed} of ${findings.length} failed\n`);
-      }
-      return failed === 0 ? 0 : 1;
+      return showFindings(checks, args.json === true);
     },
   }),
   {
@@ -74,13 +59,4 @@ function tryLoad(args: {
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
-}
-
-const MARKS = { ok: "✓", warning: "!", failed: "✗", skipped: "-" } as const;
-const COLOURS = { ok: "32", warning: "33", failed: "31", skipped: "2" } as const;
-
-function lineOf({ check, verdict, detail, hint }: Finding): string {
-  const mark = colourful(1) ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[0m` : MARKS[verdict];
-  const advice = hint === undefined ? "" : `\n                hint: ${printable(hint)}`;
-  return redact(`${mark} ${check.padEnd(13)} ${printable(detail)}${advice}\n`);
 }

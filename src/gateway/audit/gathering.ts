@@ -19,6 +19,7 @@ const FAILURES: ReadonlySet<string> = new Set([
   "token.refused",
   "join.refused",
   "share.refused",
+  "device.refused",
 ]);
 const COMINGS: ReadonlySet<string> = new Set(["agent.connected", "agent.disconnected", "agent.superseded"]);
 /** Rows of one agent's coming, or going, within a window that are written at once. */

@@ -1,4 +1,5 @@
 /** Signs users in: by a password, a login link or an invite, and opens and ends the sessions of their browsers. */
+import { LENGTHS } from "../../protocol/values.ts";
 import { ApiError } from "../http/api-error.ts";
 import { USERS } from "../quotas.ts";
 import type { AgentDirectory } from "../sessions/agent-directory.ts";
@@ -57,7 +58,7 @@ export class SignIn {
    * @throws ApiError 401 `sign_in_failed`, 403 `user_disabled`, 429 `too_many_attempts`, 503 `busy`
    */
   async byPassword(username: string, password: string, address: string): Promise<UserRow> {
-    const account = username.trim().toLowerCase();
+    const account = username.trim().toLowerCase().slice(0, LENGTHS.email);
     const refund = this.#count(address, account);
     const user = await this.#deps.store.users.byName(account);
     const hash = user ? await this.#deps.store.users.passwordHash(user.id) : null;

@@ -33,7 +33,7 @@ export function readConfigFile(
   const usual = sources.usualFile ?? null;
   if (!named && (usual === null || !existsSync(usual))) return { path: null, given: [], warnings: [] };
   const path = resolve(sources.cwd, named || (usual ?? ""));
-  const text = readText(path, named === undefined || named === "");
+  const text = sources.text ?? readText(path, named === undefined || named === "");
   const place: Place = { base: dirname(path), home };
   const isSection = (key: string) => settings.some((setting) => setting.key.startsWith(`${key}.`));
   const { entries, problems: broken } = yamlReader().readYamlFile(text, isSection);
@@ -56,7 +56,7 @@ export function readConfigFile(
     } else {
       const isInFile = entry.key !== setting.key;
       const texts = isInFile ? [readSecret(entry.texts[0] ?? "", place, from, warnings)] : entry.texts;
-      if (setting.isSecret && !isInFile && othersRead(path)) {
+      if (setting.isSecret && !isInFile && sources.text === undefined && othersRead(path)) {
         warnings.push(`others can read ${path}, which holds ${setting.key}: run chmod o= ${path}`);
       }
       const problem = problemOf(setting, texts, place, entry);

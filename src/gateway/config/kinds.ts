@@ -185,6 +185,8 @@ export function scalar<T>(hint: string, parse: (text: string, place: Place) => T
     parse(texts, place) {
       const [given = "", ...more] = texts;
       if (more.length > 0) throw new BadValue(texts.join(", "), "it is one value, not a list");
+      // Of a host it would mean all addresses, say; a key that is left out has the default.
+      if (given === "") throw new BadValue(given, "give a value, or leave it out");
       if (given.length > VALUE_CHARS) {
         throw new BadValue(`${given.slice(0, 40)}…`, `it has ${VALUE_CHARS} characters at most`);
       }

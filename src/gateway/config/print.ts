@@ -19,6 +19,23 @@ export function configAsYaml(config: ServeConfig, table: SettingTable): string {
   return `${[head, ...top, ...blocks].join("\n")}\n`;
 }
 
+/** A file of what is given, for a service: nothing of defaults, which may change with a version. */
+export function givenAsYaml(config: ServeConfig, table: SettingTable): string {
+  const sections = new Map<string, string[]>();
+  for (const setting of Object.values(table)) {
+    if (config.from(setting) === null || setting.isSecret) continue;
+    const names = setting.key.split(".");
+    const section = names.slice(0, -1).join(".");
+    const line = lineOf(config, setting, names.at(-1) ?? "").replace(/ {2}# \S+$/, "");
+    sections.set(section, [...(sections.get(section) ?? []), line]);
+  }
+  const top = sections.get("") ?? [];
+  sections.delete("");
+  const blocks = [...sections].map(([name, lines]) => block(name.split("."), lines));
+  const head = "# Settings of the gateway. rexec serve --print-config shows all of them.";
+  return `${[head, ...top, ...blocks].join("\n")}\n`;
+}
+
 /** A Markdown table of all settings. */
 export function reference(table: SettingTable): string {
   const rows = Object.values(table).map((setting) => {

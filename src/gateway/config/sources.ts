@@ -8,6 +8,8 @@ export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A file that `--config` names. It must be there. */
   readonly file?: string | undefined;
+  /** What stands in `file`, where that is to be written only. */
+  readonly text?: string | undefined;
   /** The file that is read where none is named, if it exists; null for none. */
   readonly usualFile?: string | null;
   /** Working folder. */

@@ -1,6 +1,11 @@
 /** `/api/account`: a user's own password and browser sessions. */
 import type { Context } from "hono";
-import { accountBody, changePasswordBody, sessionListBody } from "../../protocol/http-users.ts";
+import {
+  accountBody,
+  changePasswordBody,
+  endedSessionsBody,
+  sessionListBody,
+} from "../../protocol/http-users.ts";
 import { checkLength } from "../auth/passwords.ts";
 import type { Principal } from "../auth/principal.ts";
 import { ApiError } from "./api-error.ts";
@@ -47,6 +52,7 @@ export const accountRoutes: readonly Route[] = [
     path: "/api/account/sessions",
     action: "account:manage",
     summary: "End all sessions of the user but that of the request",
+    answer: endedSessionsBody,
     async handle({ c, deps, principal }) {
       const ended = await deps.signIn.endAll(principal.user.id, sessionOf(principal));
       const { address } = c.env;

@@ -22,7 +22,8 @@ export const recordingPolicyRoutes: readonly Route[] = [
     answer: policyListBody,
     async handle({ c, deps }) {
       const policies = await deps.store.recordingPolicies.list();
-      return c.json({ policies: policies.map(viewOf) });
+      const named = policies.map(async (policy) => ({ ...viewOf(policy), name: await nameOf(policy, deps) }));
+      return c.json({ policies: await Promise.all(named) });
     },
   }),
   route({
@@ -155,6 +156,11 @@ async function targetOf(kind: PolicyRow["kind"], target: string, deps: ApiDeps):
   const user = await deps.store.users.find(target);
   if (!user) throw new ApiError(404, "user_not_found", "no such user");
   return user.id;
+}
+
+async function nameOf({ kind, target }: PolicyRow, { store }: ApiDeps): Promise<string | null> {
+  if (kind === "user") return (await store.users.get(target))?.username ?? null;
+  return kind === "agent" ? ((await store.agents.get(target))?.name ?? null) : null;
 }
 
 function viewOf({ id, kind, target, mode, input }: PolicyRow) {

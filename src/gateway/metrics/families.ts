@@ -1,7 +1,9 @@
 /** The figures of a gateway's own parts. */
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
+import type { AuditService } from "../audit/service.ts";
 import type { RateLimit } from "../auth/rate-limit.ts";
+import type { RecordingService } from "../recordings/start.ts";
 import type { Hub } from "../sessions/hub.ts";
 import type { RingBudget } from "../sessions/ring-budget.ts";
 import type { Store } from "../store/store.ts";
@@ -15,11 +17,14 @@ export interface Measured {
   budget: RingBudget;
   screens: ScreenPool;
   signIns: RateLimit;
+  auditing: Pick<AuditService, "log" | "dropped">;
+  recordings: Pick<RecordingService, "making">;
   lag: LoopLag;
 }
 
 /** The families of hub, sockets, screens, store and event loop. */
-export function gatewayFamilies({ hub, store, budget, screens, signIns, lag }: Measured): readonly Family[] {
+export function gatewayFamilies(measured: Measured): readonly Family[] {
+  const { hub, store, budget, screens, signIns, auditing, recordings, lag } = measured;
   const { connections } = hub;
   return [
     gauge(
@@ -75,6 +80,34 @@ export function gatewayFamilies({ hub, store, budget, screens, signIns, lag }: M
       "rexec_sign_in_failures_total",
       "Requests with a wrong, revoked or expired credential.",
       () => signIns.failures,
+    ),
+    gauge(
+      "rexec_recordings_active",
+      "Sessions and commands that are being recorded.",
+      () => recordings.making.count,
+    ),
+    counter(
+      "rexec_audit_entries_total",
+      "Entries of the audit log that were kept.",
+      () => auditing.log.stats.written,
+    ),
+    gauge("rexec_audit_queue_entries", "Entries that wait in memory.", () => auditing.log.stats.queued),
+    gauge(
+      "rexec_audit_spilled_bytes",
+      "Entries that wait in a file, as the database takes none.",
+      () => auditing.log.stats.spilledBytes,
+    ),
+    counter("rexec_audit_lost_total", "Entries that could not be kept.", () => auditing.log.stats.lost),
+    counter("rexec_audit_unsent_total", "Entries that a collector was not sent.", () => auditing.dropped),
+    gauge(
+      "rexec_recordings_stored",
+      "Recordings that are kept.",
+      async () => (await store.recordings.total()).count,
+    ),
+    gauge(
+      "rexec_recordings_stored_bytes",
+      "Bytes of them.",
+      async () => (await store.recordings.total()).bytes,
     ),
     gauge("rexec_event_loop_lag_seconds", "How late the event loop is.", () => lag.seconds),
     gauge(

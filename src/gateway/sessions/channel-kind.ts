@@ -9,6 +9,7 @@ import type { Audience } from "./audience.ts";
 import type { Controls, InputRefusal } from "./control.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
+import type { RunRecordings } from "./run-recordings.ts";
 import type { Request } from "./session-census.ts";
 import type { SessionRecordings } from "./session-recordings.ts";
 
@@ -17,6 +18,7 @@ export interface KindHost {
   readonly agentId: string;
   /** Null where the gateway records nothing. */
   readonly recordings: SessionRecordings | null;
+  readonly runRecordings: RunRecordings;
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
   /** Which viewers may type. */

@@ -6,7 +6,7 @@ import type { OpenerMessage } from "../../protocol/v2/control.ts";
 import type { ChannelKind, KindHost } from "./channel-kind.ts";
 import type { Peer, PeerChannel } from "./peer.ts";
 import { Relays } from "./relay.ts";
-import { runs } from "./runs.ts";
+import { runsOf } from "./runs.ts";
 import { ShellChannels } from "./shell-channels.ts";
 
 /** A message that opens a channel. */
@@ -23,7 +23,7 @@ export interface Kinds extends ByOpening {
 export function kindsFor(host: KindHost): Kinds {
   return {
     attach: new ShellChannels(host),
-    run: new Relays(host, runs),
+    run: new Relays(host, runsOf(host)),
   };
 }
 

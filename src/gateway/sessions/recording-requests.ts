@@ -1,9 +1,15 @@
 /** Recordings on request, of a session that runs on an agent. */
 import type { SessionInfo } from "../../protocol/v2/control.ts";
-import type { Room } from "./room.ts";
-import type { Recorded } from "./session-recordings.ts";
+import type { Mirror } from "./mirror.ts";
+import type { Recorded, SessionRecordings } from "./session-recordings.ts";
 
-type RecordingRoom = Pick<Room, "link" | "list" | "mirrorOf" | "recordings">;
+/** What a recording needs of a room. */
+interface RecordingRoom {
+  readonly link: object | null;
+  readonly recordings: SessionRecordings | null;
+  list(): Promise<SessionInfo[] | null>;
+  mirrorOf(info: SessionInfo): Mirror;
+}
 
 /** Records a session from now on. */
 export async function record(
@@ -27,9 +33,16 @@ export async function stopRecording(
   return room.recordings?.stop(info.instance) ? "stopped" : "refused";
 }
 
+/** The mirror of a shell by its name; null where there is none, or its agent speaks v1. */
+export async function mirrorNamed(room: RecordingRoom, session: string): Promise<Mirror | null> {
+  const info = room.link ? await running(room, session) : null;
+  return info?.kind === "shell" ? room.mirrorOf(info) : null;
+}
+
 // --- internal ---
 
-async function running(room: RecordingRoom, session: string): Promise<SessionInfo | null> {
+/** The session of that name that runs; null where there is none, or the agent does not answer. */
+async function running(room: Pick<RecordingRoom, "list">, session: string): Promise<SessionInfo | null> {
   const sessions = await room.list();
   return sessions?.find((info) => info.session === session && info.ended_at === null) ?? null;
 }

@@ -46,7 +46,7 @@ export interface RelayKind<Opening> {
   /** Whether the agent gets this message of the viewer's about the channel. */
   passes(message: OpenerMessage): message is Extract<OpenerMessage, { channel: number }>;
   /** The rules of a new channel. */
-  order(): ChannelOrder;
+  order(opening: Opening): ChannelOrder;
   record(audit: RoomAudit): RelayRecord<Opening>;
 }
 
@@ -74,7 +74,7 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
     this.#opening = opening;
     this.#kind = kind;
     this.#onGone = onGone;
-    this.#order = kind.order();
+    this.#order = kind.order(opening);
   }
 
   get id(): string {

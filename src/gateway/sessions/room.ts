@@ -26,7 +26,9 @@ import { type Kinds, kindsFor, openChannel } from "./kinds.ts";
 import type { Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
 import { Peer } from "./peer.ts";
+import { mirrorNamed } from "./recording-requests.ts";
 import type { RoomOptions } from "./room-options.ts";
+import { RunRecordings } from "./run-recordings.ts";
 import { type Request, SessionCensus } from "./session-census.ts";
 import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
@@ -39,6 +41,7 @@ export class Room implements KindHost {
   readonly timings: Timings;
   readonly snapshots: SnapshotBudget;
   readonly recordings: SessionRecordings | null;
+  readonly runRecordings: RunRecordings;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
   /** Which viewers may type. */
@@ -67,6 +70,7 @@ export class Room implements KindHost {
     this.audit = new RoomAudit(options.audit, agent, this.timings.agentGraceMs + this.timings.viewerGraceMs);
     this.snapshots = options.snapshots;
     this.recordings = options.recordings ?? null;
+    this.runRecordings = new RunRecordings(agent.id, this.recordings, options.timings.viewerGraceMs);
     this.#logger = logger;
     this.#onEmpty = onEmpty;
     this.attendance = new Attendance(options.timings.viewerGraceMs, () => this.#tellViewers());
@@ -222,6 +226,8 @@ export class Room implements KindHost {
     this.census.admit(session, request);
   }
 
+  readonly mirrorNamed = (session: string) => mirrorNamed(this, session);
+
   mirrorOf(info: SessionInfo): Mirror {
     return this.#mirrors.of(info);
   }
@@ -340,6 +346,7 @@ export class Room implements KindHost {
     }
     this.#mirrors.forget();
     for (const kind of Object.values(this.#kinds)) kind.close();
+    this.runRecordings.close();
     this.audit.close();
   }
 }

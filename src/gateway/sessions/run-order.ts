@@ -11,6 +11,13 @@ export class RunOrder implements ChannelOrder {
   /** How far stdout and stderr were sent. */
   readonly #sent = { [Stream.output]: 0, [Stream.stderr]: 0 };
 
+  readonly #passes: (frame: Frame) => void;
+
+  /** @param passes is told of each frame that goes on, of either side */
+  constructor(passes: (frame: Frame) => void = () => {}) {
+    this.#passes = passes;
+  }
+
   get passed(): ChannelOrder["passed"] {
     const { [Stream.output]: output, [Stream.stderr]: stderr } = this.#sent;
     return { bytes_in: this.#stdin?.next ?? 0, bytes_out: output + stderr };
@@ -27,6 +34,7 @@ export class RunOrder implements ChannelOrder {
 
   /** A frame on its way to the viewer. */
   fromAgent(frame: Frame): void {
+    this.#passes(frame);
     const { stream } = frame;
     if (stream === Stream.input) {
       if (frame.kind === "ack" && this.#stdin) this.#stdin.limit = Math.max(this.#stdin.limit, frame.limit);
@@ -49,6 +57,7 @@ export class RunOrder implements ChannelOrder {
     const end = frame.offset + (frame.kind === "data" ? frame.bytes.length : 0);
     if (frame.offset > this.#stdin.next || end > this.#stdin.limit)
       return `stdin from ${frame.offset} to ${end}, where ${this.#stdin.next} to ${this.#stdin.limit} is expected`;
+    this.#passes(frame);
     this.#stdin.next = Math.max(this.#stdin.next, end);
     return null;
   }

@@ -75,14 +75,14 @@ export class DeviceFlow {
    */
   async begin(client: string, scopes: readonly string[], address: string): Promise<DeviceStart> {
     throttle(this.#requests, address, "too many sign-ins from this address: wait");
-    const deviceCode = randomBytes(32).toString("base64url");
+    const deviceCode = `rexec_device_${randomBytes(32).toString("hex")}`;
     const userCode = makeUserCode();
     const { lifetimeMs, intervalS, most, mostOfNetwork } = this.#limits;
     const isKept = await this.#store.deviceCodes.createWithin(
       {
         deviceHash: hashToken(deviceCode),
         userHash: hashToken(userCode),
-        client,
+        client: shownName(client),
         address,
         network: networkOf(address),
         scopes,
@@ -174,6 +174,14 @@ export class DeviceFlow {
 function throttle(limit: RateLimit, key: string, message: string): void {
   const seconds = limit.failed(key);
   if (seconds > 0) throw new ApiError(429, "too_many_tries", message, { "Retry-After": String(seconds) });
+}
+
+/** The name as a list and a page can show it: what the machine says of itself is a stranger's text. */
+function shownName(client: string): string {
+  return client
+    .toWellFormed()
+    .replace(/[\p{C}\p{Z}]+/gu, " ")
+    .trim();
 }
 
 function unknownCode(): ApiError {

@@ -1,6 +1,6 @@
 /** The part of the store that only SQLite needs. A Postgres store would replace this file. */
 
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, lchownSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { errnoOf, RexecError } from "../../lib/errors.ts";
@@ -14,6 +14,8 @@ export interface OpenedFolder {
   othersCanRead: boolean;
   /** Writes and reads; rejects with SQLite's error, also where another process holds the file for longer than a moment. */
   check(): Promise<void>;
+  /** True where another process has written since the call before. */
+  changedElsewhere(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -34,10 +36,16 @@ export async function openFolder(folder: string, exclusive: boolean): Promise<Op
   try {
     const sql = await connect(file);
     const database = new Database(sql, { singleConnection: true, setPatience });
+    let version = await dataVersion(database);
     return {
       database,
       othersCanRead: (statSync(folder).mode & 0o077) !== 0,
       check: () => tryOut(database),
+      async changedElsewhere() {
+        const before = version;
+        version = await dataVersion(database);
+        return version !== before;
+      },
       async close() {
         await database.close();
         await unlock?.();
@@ -132,6 +140,7 @@ export async function inspectDatabase(file: string, name = file): Promise<Databa
     throw storeProblem(name, error, "bad_database");
   } finally {
     await sql.close();
+    keepOwner(file);
   }
 }
 
@@ -176,6 +185,19 @@ function prepareFolder(folder: string): void {
   }
   // SQLite gives its -wal and -shm files the mode of the main file.
   privateFile(join(folder, "gateway.db"));
+}
+
+/** SQLite's number for it: it changes with what other connections write. */
+async function dataVersion(database: Database): Promise<number> {
+  const [row] = await database.run((sql) => sql.unsafe("PRAGMA data_version"));
+  return Number(row?.data_version ?? 0);
+}
+
+/** What root makes by looking would keep the gateway's own account out. */
+function keepOwner(file: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(file);
+  for (const path of [`${file}-wal`, `${file}-shm`]) if (existsSync(path)) lchownSync(path, uid, gid);
 }
 
 function privateFile(path: string): void {

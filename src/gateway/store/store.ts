@@ -43,6 +43,8 @@ export interface Store {
   readonly othersCanRead: boolean;
   /** Writes and reads; rejects with the database's error. */
   check(): Promise<void>;
+  /** True where another process has written since the call before. */
+  changedElsewhere(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export async function openStore(folder: string, exclusive = true): Promise<Store
     shares: new Shares(opened.database),
     othersCanRead: opened.othersCanRead,
     check: () => opened.check(),
+    changedElsewhere: () => opened.changedElsewhere(),
     close: () => opened.close(),
   };
 }

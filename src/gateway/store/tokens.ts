@@ -88,6 +88,24 @@ export class Tokens {
     return validRows(tokenRow, rows);
   }
 
+  /** Tokens of all users in the order in which they were made. @param ofAgents those of agents, or those of users */
+  async listOfAll(ofAgents: boolean, most: number): Promise<TokenRow[]> {
+    const rows = await this.#database.run((sql) => {
+      const kind = ofAgents ? sql`agent_id IS NOT NULL` : sql`agent_id IS NULL`;
+      return sql`SELECT * FROM tokens WHERE ${kind} ORDER BY created_at, id LIMIT ${most}`;
+    });
+    return validRows(tokenRow, rows);
+  }
+
+  /** Ids of those that were revoked at a time or later. @param since RFC 3339 */
+  async revokedSince(since: string): Promise<string[]> {
+    const rows = await this.#database.run((sql) => sql`SELECT id FROM tokens WHERE revoked_at >= ${since}`);
+    return z
+      .array(z.object({ id: z.string() }))
+      .parse(rows)
+      .map(({ id }) => id);
+  }
+
   /** Revokes it for good; once revoked, the time stays. */
   async revoke(id: string): Promise<void> {
     const now = new Date().toISOString();

@@ -9,6 +9,7 @@ import type { SessionInfo } from "../../protocol/v2/control.ts";
 import type { RoomAudit } from "../audit/room-audit.ts";
 import type { Attendance } from "../sessions/attendance.ts";
 import type { Controls, InputRefusal } from "../sessions/control.ts";
+import type { RunRecordings } from "../sessions/run-recordings.ts";
 import type { SessionCensus } from "../sessions/session-census.ts";
 import type { Uplink } from "../sessions/uplink.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
@@ -19,10 +20,14 @@ import { ExecRouter } from "./exec-router.ts";
 import { LOW_BYTES, shouldPause, skipMarker } from "./flow.ts";
 import { NOTHING_TO_SEE } from "./rights.ts";
 import { MAX_SESSIONS, Session } from "./session.ts";
+import { ShellRecordings, type ShellRecordingsHost } from "./shell-recordings.ts";
 import type { TerminalSize, Viewer } from "./viewer.ts";
 
+/** In a terminal, before the shell says anything. */
+const RECORDED = "\r\n[rexec: this session is recorded]\r\n";
+
 /** What the adapter uses of its room. */
-export interface V1Host {
+export interface V1Host extends ShellRecordingsHost {
   readonly agentId: string;
   readonly census: SessionCensus;
   readonly attendance: Attendance;
@@ -39,10 +44,9 @@ export interface V1Host {
   /** The sessions that the agent has; null where it does not answer. */
   list(): Promise<SessionInfo[] | null>;
   readonly audit: RoomAudit;
+  readonly runRecordings: RunRecordings;
   /** A viewer typed where it may not, for the first time. */
   inputRefused(viewer: ConnectionInfo, session: string, refusal: InputRefusal): void;
-  /** Something threw. */
-  fault(error: unknown): void;
   /** A viewer left: the room may be of no use any more. */
   forgetIfEmpty(): void;
 }
@@ -52,6 +56,7 @@ export class V1Adapter {
   readonly host: V1Host;
   readonly viewers = new Set<Viewer>();
   readonly execs: ExecRouter;
+  readonly recordings: ShellRecordings;
   readonly #timings: Timings;
   readonly #logger: Logger;
   readonly #demand: V1Demand;
@@ -65,7 +70,8 @@ export class V1Adapter {
     this.host = host;
     this.#timings = timings;
     this.#logger = logger;
-    this.execs = new ExecRouter(timings.execGraceMs, host.audit.runs);
+    this.execs = new ExecRouter(timings.execGraceMs, host.audit.runs, host.runRecordings);
+    this.recordings = new ShellRecordings(host);
     this.#demand = new V1Demand({
       isLed: (session) => host.watches(session),
       tell: (session, wanted) => host.uplink?.link?.control({ type: "v1_output", session, wanted }),
@@ -90,6 +96,7 @@ export class V1Adapter {
 
   /** @param reason what viewers are told of commands that were not answered */
   disconnect(reason: string): void {
+    this.recordings.lost(reason);
     this.execs.failAll(`${reason} before the command was done; it may still be running there`);
     for (const session of this.#sessions.values()) session.apply("agent_lost");
     for (const viewer of this.viewers) viewer.send(encodeToViewer.agentStatus("offline"));
@@ -276,6 +283,7 @@ export class V1Adapter {
     const shown = known || session.state === "ended" ? text : session.backlog.recent();
     if (shown) viewer.send(encodeToViewer.output(shown));
     session.viewers.add(viewer);
+    if (this.recordings.joined(session, viewer.connection.info)) viewer.send(encodeToViewer.output(RECORDED));
     const created = session.state === "unknown" || session.state === "ended";
     viewer.left = this.host.audit.joined(viewer.connection.info, {
       session: session.id,

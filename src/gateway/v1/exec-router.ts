@@ -5,6 +5,7 @@
  */
 import type { ExecRequest, ExecRequestWire, ExecResult } from "../../protocol/v1.ts";
 import type { RunAudit, RunEnd } from "../audit/run-audit.ts";
+import type { RunRecordings } from "../sessions/run-recordings.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** Commands on one agent that have not been answered. */
@@ -25,12 +26,14 @@ interface Pending {
 export class ExecRouter {
   readonly #graceMs: number;
   readonly #audit: RunAudit;
+  readonly #recordings: RunRecordings;
   /** By our id, oldest first. */
   readonly #pending = new Map<string, Pending>();
 
-  constructor(graceMs: number, audit: RunAudit) {
+  constructor(graceMs: number, audit: RunAudit, recordings: RunRecordings) {
     this.#graceMs = graceMs;
     this.#audit = audit;
+    this.#recordings = recordings;
   }
 
   get size(): number {
@@ -49,6 +52,7 @@ export class ExecRouter {
     this.#pending.set(ourId, { viewer, id, command, timer: this.#expiry(ourId, request.timeout_ms) });
     viewer.pendingExecs += 1;
     this.#audit.opened(viewer.connection.info, { run: ourId, ...request });
+    this.#recordings.opened(viewer.connection.info, { run: ourId, command });
     return { ...rest, command, id: ourId, ...(stdin ? { stdin: stdin.toBase64() } : {}) };
   }
 
@@ -58,6 +62,7 @@ export class ExecRouter {
     const pending = ourId === undefined ? undefined : this.#take(ourId);
     if (!pending || ourId === undefined) return false;
     this.#audit.ended(ourId, endOf(result));
+    this.#recorded(ourId, result);
     if (pending.id !== undefined) {
       pending.viewer?.sendResult({ ...result, id: pending.id });
       return true;
@@ -80,6 +85,22 @@ export class ExecRouter {
   }
 
   // --- internal ---
+
+  /** What it printed: apart, or as one where the agent keeps no two streams. */
+  #recorded(run: string, { output, stdout, stderr, exit_code, signal }: ExecResult): void {
+    if (!this.#recordings.has(run)) return;
+    const apart = stdout !== undefined || stderr !== undefined;
+    const first = apart ? Buffer.from(stdout ?? "", "base64") : Buffer.from(output);
+    const second = Buffer.from(stderr ?? "", "base64");
+    this.#recordings.result(
+      run,
+      [
+        ["o", first],
+        ["e", second],
+      ],
+      { exit_code, signal },
+    );
+  }
 
   #expiry(ourId: string, timeoutMs: number | undefined): Timer | null {
     if (timeoutMs === undefined) return null;
@@ -109,6 +130,7 @@ export class ExecRouter {
     const pending = this.#take(ourId);
     if (!pending) return;
     this.#audit.ended(ourId, { outcome: timedOut ? "silent" : "failed", reason: error });
+    this.#recordings.ended(ourId, {});
     pending.viewer?.sendResult({
       ...failure(pending.command, pending.id, error),
       ...(timedOut ? { timed_out: true } : {}),
@@ -120,6 +142,7 @@ export class ExecRouter {
       if (pending.viewer) continue;
       this.#take(ourId);
       this.#audit.ended(ourId, { outcome: "abandoned" });
+      this.#recordings.ended(ourId, {});
     }
   }
 }

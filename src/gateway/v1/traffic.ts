@@ -73,6 +73,7 @@ export function input(v1: V1Adapter, viewer: Viewer, bytes: Uint8Array): void {
   const session = v1.sessionOf(viewer);
   if (!uplink || !session || bytes.length === 0 || !mayType(v1, viewer, session, bytes)) return;
   viewer.passed.bytes_in += bytes.length;
+  v1.recordings.typed(session.id, bytes);
   applySize(v1, session, viewer.size); // the terminal has the size of the viewer that typed
   for (let from = 0; from < bytes.length; from += INPUT_CHUNK_BYTES) {
     uplink.send(encodeServer.shellInput(session.id, bytes.subarray(from, from + INPUT_CHUNK_BYTES)));
@@ -86,6 +87,7 @@ function output(v1: V1Adapter, sessionId: string, bytes: Uint8Array): void {
   const session = v1.session(sessionId || MAIN_SESSION);
   if (!session) return;
   session.apply("output");
+  v1.recordings.output(session.id, bytes);
   show(v1, session, session.decode(bytes), bytes.length);
 }
 
@@ -113,6 +115,7 @@ function started(v1: V1Adapter, sessionId: string): void {
   const isNew = session.state !== "running";
   session.apply("started");
   session.stop = null;
+  v1.recordings.started(session);
   // A size that came before the shell did may have been ignored by the agent.
   if (isNew && session.size)
     v1.host.uplink?.send(encodeServer.shellResize({ session_id: session.id, ...session.size }));
@@ -132,6 +135,7 @@ function stopped(v1: V1Adapter, stop: ShellStop): void {
   v1.host.census.ended(session.id);
   v1.host.controls.free(session.id);
   session.stop = stop;
+  v1.recordings.stopped(stop);
   v1.host.audit.ended({ ...session.info, ...session.end });
   for (const viewer of session.viewers) viewer.send(encodeToViewer.shellStopped(stop));
 }
@@ -169,6 +173,7 @@ function resize(v1: V1Adapter, viewer: Viewer, cols: unknown, rows: unknown): vo
 function applySize(v1: V1Adapter, session: Session, size: TerminalSize | null): void {
   if (!size || (session.size?.cols === size.cols && session.size.rows === size.rows)) return;
   session.size = size;
+  v1.recordings.resized(session.id, size);
   v1.host.uplink?.send(encodeServer.shellResize({ session_id: session.id, ...size }));
 }
 

@@ -1,5 +1,7 @@
 /** What a gateway records of people and machines, over real sockets. */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { verifyAudit } from "../../../src/gateway/audit/verify.ts";
 import type { AuditView } from "../../../src/gateway/audit/view.ts";
 import { commandLine } from "../../../src/lib/quote.ts";
 import { Stream } from "../../../src/protocol/v2/frames.ts";
@@ -9,6 +11,7 @@ import { V1Agent } from "../../support/v1-agent.ts";
 import { V1Viewer } from "../../support/v1-viewer.ts";
 import { v2Stage } from "../../support/v2-stage.ts";
 import { until } from "../../support/wait.ts";
+import { hold } from "./support.ts";
 
 /** Waits until the API tells of that many rows of an action, and answers them, the oldest first. */
 function rowsOf(gateway: TestGateway, action: string, count = 1): Promise<AuditView[]> {
@@ -247,6 +250,46 @@ describe("the audit log", () => {
     expect(JSON.stringify((await gateway.api("GET", "/api/audit")).json)).not.toContain(SECRET);
     agent.drop();
   });
+
+  test("writes nothing for what is typed and shown: bytes cost no entry", async () => {
+    await using here = await v2Stage();
+    await using viewer = here.viewer({ create: true, keeps: false });
+    await viewer.attach();
+    await rowsOf(here.gateway, "session.opened");
+    const { audits } = here.gateway.gateway.store;
+    const [before] = await audits.heads();
+    const piece = Buffer.alloc(64 * 1024, "x");
+    for (let n = 0; n < 320; n += 1) await here.agent.write("main", piece);
+    for (let n = 0; n < 1_000; n += 1) viewer.type("k");
+    const all = 320 * piece.length;
+    await until(() => viewer.received + viewer.skipped >= all, 20_000, "the output");
+    await until(() => viewer.inputConsumed === 1_000, 10_000, "the input");
+    expect((await audits.heads())[0]?.newest_seq).toBe(before?.newest_seq ?? -1);
+    viewer.detach();
+    expect(await rowsOf(here.gateway, "session.left")).toMatchObject([
+      { details: { bytes_in: 1_000, bytes_out: all } },
+    ]);
+  });
+
+  test("goes on over sessions while another process holds the database, and has all entries later", async () => {
+    await using here = await v2Stage();
+    await using viewer = here.viewer({ create: true });
+    await viewer.attach();
+    await rowsOf(here.gateway, "session.opened");
+    const release = hold(join(here.gateway.dataDir, "gateway.db"));
+    let slowest = 0;
+    for (let n = 0; n < 60; n += 1) {
+      const begun = performance.now();
+      viewer.send({ type: "kill", session: `none-${n}` }); // an entry
+      viewer.type("k");
+      await until(() => viewer.inputConsumed === n + 1, 10_000, "the echo");
+      slowest = Math.max(slowest, performance.now() - begun);
+    }
+    release();
+    expect(slowest).toBeLessThan(2_500); // a statement that waits for the lock takes 5 s
+    expect((await rowsOf(here.gateway, "session.killed", 60)).length).toBe(60);
+    expect(await verifyAudit(here.gateway.gateway.store.audits)).toMatchObject({ faults: [] });
+  }, 30_000);
 
   test("has one row for what an agent does too often", async () => {
     await using here = await v2Stage();

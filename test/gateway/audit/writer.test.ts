@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { verifyAudit } from "../../../src/gateway/audit/verify.ts";
 import { MAIN_CHAIN } from "../../../src/gateway/audit/writer.ts";
+import type { Principal } from "../../../src/gateway/auth/principal.ts";
 import { until } from "../../support/wait.ts";
 import { type AuditFolder, auditFolder } from "./support.ts";
 
@@ -13,6 +14,31 @@ async function targetsOf({ store }: AuditFolder): Promise<(string | null)[]> {
 
 function spillOf({ path }: AuditFolder): string {
   return join(path, "audit-spill.jsonl");
+}
+
+function principalOf(username: string): Principal {
+  const id = crypto.randomUUID();
+  const user = {
+    id,
+    username,
+    email: "",
+    name: username,
+    tier: "",
+    is_admin: false,
+    created_at: "",
+    disabled_at: null,
+  };
+  const credential = {
+    kind: "token",
+    id,
+    name: "t",
+    scopes: ["*"],
+    agentId: null,
+    only: [],
+    session: null,
+    expiresAt: null,
+  } as const;
+  return { user, credential };
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index));
@@ -147,6 +173,29 @@ describe("the writer of the audit log", () => {
       action: "token.refused",
       address: "192.0.2.0",
     });
+  });
+
+  test("gathers what one user does in a flood, and leaves the others alone", async () => {
+    await using folder = await auditFolder();
+    const writer = folder.writer();
+    const users = ["flooder", "other"].map((username) => principalOf(username));
+    for (let n = 0; n < 12_500; n += 1) {
+      writer.record({
+        action: n % 2 ? "exec.started" : "exec.finished",
+        principal: users[0],
+        target: String(n),
+      });
+      if (n % 4_000 === 0) await writer.flush();
+    }
+    writer.record({ action: "exec.started", principal: users[1], target: "mine" });
+    await writer.close();
+    const rows = await folder.store.audits.following(MAIN_CHAIN, 0, 20_000);
+    expect(rows.find(({ target }) => target === "mine")).toMatchObject({ user_name: "other" });
+    const flooded = rows.filter(({ user_name }) => user_name === "flooder");
+    const counted = flooded.reduce((sum, { details }) => sum + (JSON.parse(details).count ?? 1), 0);
+    expect(counted).toBe(12_500);
+    expect(flooded.length).toBeLessThan(10_000 + 200);
+    expect(flooded.filter(({ details }) => JSON.parse(details).count > 1).length).toBe(2);
   });
 
   test("never throws into its caller", async () => {

@@ -2,8 +2,13 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SQL } from "bun";
 import { makeJoinToken, makeToken } from "../../../src/gateway/auth/token.ts";
+import { Agents } from "../../../src/gateway/store/agents.ts";
+import { Database } from "../../../src/gateway/store/database.ts";
 import type { JoinWish } from "../../../src/gateway/store/joins.ts";
+import { migrate } from "../../../src/gateway/store/migrate.ts";
+import { MIGRATIONS } from "../../../src/gateway/store/migrations/index.ts";
 import { openStore, type Store } from "../../../src/gateway/store/store.ts";
 
 let folder: string;
@@ -99,4 +104,32 @@ test("a user may have so many, and of those that are of no use the oldest are fo
   // Those that stay, the one that is valid, and the one that was made last.
   expect(left).toHaveLength(202);
   expect(left[0]).toMatchObject({ expires_at });
+});
+
+test("a database of the build before keeps its agents: none waits, and their tags count", async () => {
+  const file = join(folder, "before.db");
+  const database = new Database(new SQL({ adapter: "sqlite", filename: file }), { singleConnection: true });
+  await migrate(
+    database,
+    MIGRATIONS.filter(({ version }) => version <= 3),
+  );
+  const at = new Date().toISOString();
+  const user = { id: "u", username: "u", email: "", name: "u", tier: "", is_admin: true, created_at: at };
+  const words = { os: "", arch: "", shell: "", distro: "", description: "" };
+  const agent = {
+    id: "a",
+    user_id: "u",
+    name: "old",
+    ...words,
+    tags: '["prod"]',
+    created_at: at,
+    ephemeral: false,
+  };
+  await database.run((sql) => sql`INSERT INTO users ${sql(user)}`);
+  await database.run((sql) => sql`INSERT INTO agents ${sql(agent)}`);
+  await migrate(database);
+  expect(await new Agents(database).listOfUser("u")).toMatchObject([
+    { name: "old", tags: ["prod"], own_tags: [], pending: false, joined_by: null, name_pattern: null },
+  ]);
+  await database.close();
 });

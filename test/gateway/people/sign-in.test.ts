@@ -39,6 +39,17 @@ describe("signing in by a password", () => {
     expect(browser.cookie).toBe("");
   });
 
+  test.each([["\ud800"], ["a\u0000b"], ["x".repeat(300)], ["' OR 1=1 --"], ["%"]])(
+    "knows no user %j, and nothing breaks",
+    async (username) => {
+      await using gateway = await startGateway();
+      const browser = new Browser(gateway.url);
+      expect((await browser.signIn(username, "wrong wrong wrong")).json.code).toBe("sign_in_failed");
+      const page = await browser.form("/sign-in", { username, password: "wrong wrong wrong" });
+      expect([page.status, page.text.includes("Wrong user name or password.")]).toEqual([401, true]);
+    },
+  );
+
   test("over https the cookie is bound to the host", async () => {
     await using gateway = await startGateway({ publicUrl: "https://rexec.example" });
     await addUser(gateway, "ada");

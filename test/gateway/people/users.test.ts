@@ -86,6 +86,30 @@ describe("users", () => {
     expect((await ada.signIn("ada")).status).toBe(200);
   });
 
+  test("an administrator who becomes a member sees no more of other users' machines, on open sockets too", async () => {
+    await using gateway = await startGateway();
+    const theirs = await gateway.register("theirs");
+    await using agent = await V1Agent.connect(gateway, theirs);
+    await addUser(gateway, "bob", { admin: true });
+    const bob = await signedIn(gateway, "bob");
+    const headers = { cookie: bob.cookie, origin: gateway.url };
+    await using viewer = await new TestSocket(`${gateway.url}/ws/agent/${theirs.id}/terminal`, {
+      headers,
+    }).open();
+    await using feed = await new TestSocket(`${gateway.url}/api/containers/events`, { headers }).open();
+    expect((await feed.next("list")).container.count).toBe(1);
+    const from = feed.messages.length;
+    await gateway.api("PATCH", "/api/users/bob", { admin: false });
+    await within(viewer.closed, CUT_MS, "the end of the terminal");
+    expect((await feed.next("list", from)).container.count).toBe(0);
+    const later = await gateway.register("later");
+    const own = (await bob.send("POST", "/api/agents/register", { name: "own" })).json;
+    await feed.find(({ container }) => container?.id === `agent:${own.id}`, "bob's own machine", from);
+    expect(JSON.stringify(feed.messages.slice(from))).not.toContain(later.id);
+    expect((await bob.send("GET", "/api/agents")).json).toHaveLength(1);
+    await agent.settle();
+  });
+
   test("a socket ends with the session that opened it: ended by hand, by a new password, at its end", async () => {
     await using gateway = await startGateway({
       timings: { tickMs: 20 },

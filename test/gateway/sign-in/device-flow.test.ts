@@ -68,6 +68,15 @@ describe("the device flow", () => {
       expect(await store.tokens.listOfUser(user.id)).toHaveLength(1);
     }));
 
+  test("shows a machine's name for itself as one line of plain text", () =>
+    withFlow(async (flow, user, store) => {
+      const { deviceCode, userCode } = await flow.begin(" web\n1\u001b[2J\u202e\ud800 ", ["user"], HERE);
+      expect((await flow.look(userCode, user)).client).toBe("web 1 [2J \ufffd");
+      await flow.decide(userCode, user, true);
+      await flow.redeem(deviceCode, HERE);
+      expect((await store.tokens.listOfUser(user.id))[0]?.name).toBe("rexec on web 1 [2J \ufffd");
+    }));
+
   test("gives one token to many polls at the same moment", () =>
     withFlow(async (flow, user, store) => {
       const start = await begin(flow);

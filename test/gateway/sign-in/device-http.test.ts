@@ -115,7 +115,7 @@ describe("rexec login at a gateway", () => {
     expect(approved.stderr).toContain(
       `${hostname()} at 127.0.0.1 asks to sign in to ${new URL(gateway.url).host} as you`,
     );
-    expect(approved.stderr).toContain("scopes *");
+    expect(approved.stderr).toContain("may do everything that you may");
     expect(approved.code).toBe(0);
     await expectRestored(screen, 0);
     expect(screen.shown).toContain(`logged in at ${gateway.url} as admin`);
@@ -129,6 +129,30 @@ describe("rexec login at a gateway", () => {
     const out = await rexec(["logout"], env);
     expect(out).toMatchObject({ code: 0, stderr: `logged out of ${gateway.url}\n` });
     expect((await gateway.api("GET", "/api/agents", undefined, token)).status).toBe(401);
+  });
+
+  test("gives the token of the earlier sign-in up, and asks for fewer scopes where that is wanted", async () => {
+    await using gateway = await gatewayFor();
+    using home = temporaryHome();
+    const env = environment({ HOME: home.path });
+    const signedIn = environment({ REXEC_HOST: gateway.url, REXEC_TOKEN: gateway.token });
+    const signIn = async (words: string) => {
+      await using screen = await between(`login --host ${gateway.url} ${words}`, env);
+      await screen.shows("Or give an API token for");
+      const code = /--approve ([A-Z]{4}-[A-Z]{4})/.exec(screen.shown)?.[1] ?? "";
+      const approved = await rexec(["login", "--approve", code], signedIn, "y\n");
+      await expectRestored(screen, 0);
+      return { token: fileOf(home.path).hosts[gateway.url].token, said: approved.stderr };
+    };
+    const first = await signIn("--scopes read,use");
+    expect(first.said).toContain("has the scopes read, use");
+    const second = await signIn("--scopes user");
+    expect((await gateway.api("GET", "/api/agents", undefined, first.token)).status).toBe(401);
+    expect((await gateway.api("GET", "/api/agents", undefined, second.token)).status).toBe(200);
+    await using wrong = await between(`login --host ${gateway.url} --scopes root`, env);
+    await expectRestored(wrong, 1);
+    expect(wrong.shown).toContain("a sign-in asks for one or more of the scopes");
+    expect((await rexec(["login", "--token", "x", "--scopes", "read"], env)).code).toBe(2);
   });
 
   test("ends with a refusal", async () => {

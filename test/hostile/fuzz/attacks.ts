@@ -130,6 +130,10 @@ function httpRequest({ url, token, agent }: Target, random: Random): Uint8Array 
     `/api/agents/${id}/sessions`,
     `/api/agents/${id}/sessions/${random.pick(["main", "..", "%2e%2e", "%00", "a%2fb", "x".repeat(3_000)])}`,
     "/api/agents/register",
+    `/api/agents?pending=${random.pick(["true", "1", "%00"])}`,
+    `/api/agents/${id}/accept`,
+    "/api/joins",
+    `/api/joins/${id}`,
     "/api/containers",
     `/api/containers/${id}`,
     `/api/containers/${id}/stop`,
@@ -275,4 +279,6 @@ const BODIES: readonly object[] = [
   },
   { name: "token", scopes: ["read"], expires_in: 1 },
   { name: "box", description: "x", tags: ["b"] },
+  { tags: ["c"], uses: 2, expires_in_seconds: 60, name_pattern: "b*", ephemeral: false, approve: true },
+  { add_tags: ["d"], remove_tags: ["a"] },
 ];

@@ -1,5 +1,5 @@
-/** What one check of the doctor found, and how a check is kept within its time. */
-import { messageOf, RexecError } from "../../lib/errors.ts";
+/** What one check of a doctor found, and how a check is kept within its time. */
+import { messageOf, RexecError } from "./errors.ts";
 
 /** `warning` needs no action to work today; `skipped` could not be tried, since something before it failed. */
 export type Verdict = "ok" | "warning" | "failed" | "skipped";
@@ -66,14 +66,16 @@ export async function after<In, Out>(
   earlier: Promise<Step<In>>,
   check: string,
   work: (value: In, signal: AbortSignal) => Answer<Out> | Promise<Answer<Out>>,
+  ms = STEP_MS,
 ): Promise<Step<Out>> {
   const { finding, value } = await earlier;
   if (value === undefined) {
     // The first one that failed is the one to name.
-    const why = finding.verdict === "skipped" ? finding.detail : `not tried: ${finding.check} failed`;
+    const failed = finding.verdict === "failed" ? `${finding.check} failed` : `see ${finding.check}`;
+    const why = finding.verdict === "skipped" ? finding.detail : `not tried: ${failed}`;
     return skipped(check, why);
   }
-  return step(check, (signal) => work(value, signal));
+  return step(check, (signal) => work(value, signal), ms);
 }
 
 // --- internal ---
