@@ -110,6 +110,7 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
+  readonly recordings: RecordingService;
   /** Reads the certificate and its key again; says in the log what came of it. */
   reloadTls(): void;
   readonly operations: Operations;
@@ -158,7 +159,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const signIns = new RateLimit(options.failedLogins);
-  const watched = { hub, store, budget, screens, signIns, auditing, recordings };
+  const watched = { hub, store, budget, screens, auditing, recordings };
   const operations = new Operations({ ...watched, metricsToken: options.metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
@@ -243,6 +244,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
+      recordings,
       reloadTls: () => (tls ? tls.reload() : logger.info("there is no certificate to read again")),
       operations,
       stop() {
