@@ -76,6 +76,36 @@ export async function throughput(subject: Subject, { bulk }: Payloads): Promise<
   });
 }
 
+/**
+ * What recording costs: the same shells recorded and not, in turn, so that both have the machine as it is.
+ * Medians of three pairs.
+ */
+export async function recorded(subject: Subject, payloads: Payloads): Promise<Figures> {
+  if (!subject.record) return {};
+  const cpu: number[] = [];
+  const echo: number[] = [];
+  const bulk: number[] = [];
+  for (let pair = 0; pair < 3; pair += 1) {
+    const both: { cpu: number; echo: number; bulk: number }[] = [];
+    for (const on of [false, true]) {
+      await subject.record(on);
+      const [keys, output] = [await echoOf(subject), await throughput(subject, payloads)];
+      both.push({ cpu: output.gatewayCpu ?? 0, echo: keys, bulk: output.bulk ?? 0 });
+    }
+    const [plain, taped] = both;
+    if (!plain || !taped) continue;
+    cpu.push(taped.cpu - plain.cpu);
+    echo.push(taped.echo / plain.echo);
+    bulk.push(taped.bulk / plain.bulk);
+  }
+  await subject.record(false);
+  return {
+    ...given("recordingCpu", median(cpu)),
+    ...given("recordedEcho", median(echo)),
+    ...given("recordedBulk", median(bulk)),
+  };
+}
+
 /** Resident memory of an idle agent or sshd, and with ten shells. */
 export async function resident(subject: Subject): Promise<Figures> {
   await Bun.sleep(SETTLE_MS);
@@ -197,6 +227,13 @@ export async function caughtUp(subject: Subject, folder: string): Promise<Figure
 }
 
 // --- internal ---
+
+function echoOf(subject: Subject): Promise<number> {
+  return withShell(subject, async (terminal) => {
+    await bare(terminal);
+    return (await echoLatency(terminal)).p50;
+  });
+}
 
 /** The number in a file that is rewritten all the time, and empty for a moment each time. */
 function latest(file: string): number {

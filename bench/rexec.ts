@@ -74,6 +74,18 @@ export async function startRexec({
         };
         return Object.assign(terminal, { close });
       },
+      ...(version === "rexec.v2"
+        ? {
+            async record(on: boolean) {
+              const answer = await fetch(`${stack.url}/api/recording-policies`, {
+                method: "PUT",
+                headers: { authorization: `Bearer ${stack.token}`, "content-type": "application/json" },
+                body: JSON.stringify({ kind: "all", mode: on ? "always" : "never" }),
+              });
+              if (!answer.ok) throw new Error(`no policy: ${await answer.text()}`);
+            },
+          }
+        : {}),
       ...(version === "rexec.v2" ? { second: async () => client(["--session", latest]) } : {}),
       async stop() {
         await stack.stop();

@@ -87,6 +87,7 @@ async function one(name: SubjectName, folder: string, payloads: measure.Payloads
     if (name.startsWith("rexec")) await add("stalled viewers", measure.stalled(straight, figures, payloads));
     await add("echo and interrupts", measure.interactive(straight, payloads));
     await add("throughput", measure.throughput(straight, payloads));
+    await add("recording", measure.recorded(straight, payloads));
   });
   if (name === "ssh -J") return figures;
   const proxied = await start(true);

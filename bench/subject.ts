@@ -16,6 +16,8 @@ export interface Subject {
   shell(): Promise<Terminal>;
   /** Attaches a second client to the latest shell, where the subject can. */
   second?(): Promise<Terminal>;
+  /** Has new shells recorded from now on, or not, where the subject can. */
+  record?(on: boolean): Promise<void>;
   /** Processes of the remote end, with sessions, and of the gateway. */
   readonly serverPids: number[];
   readonly gatewayPids: number[];

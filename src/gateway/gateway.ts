@@ -110,7 +110,8 @@ export interface Gateway {
   readonly store: Store;
   /** The agents and sockets of this process. */
   readonly hub: Hub;
-  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  readonly recordings: RecordingService;
+  /** Reads the certificate and its key again; says in the log what came of it. */
   reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
@@ -158,7 +159,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const signIns = new RateLimit(options.failedLogins);
-  const watched = { hub, store, budget, screens, signIns, auditing, recordings };
+  const watched = { hub, store, budget, screens, auditing, recordings };
   const operations = new Operations({ ...watched, metricsToken: options.metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
@@ -243,7 +244,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       downloads,
       store,
       hub,
-      reloadTls: () => tls?.reload(),
+      recordings,
+      reloadTls: () => (tls ? tls.reload() : logger.info("there is no certificate to read again")),
       operations,
       stop() {
         operations.stop();

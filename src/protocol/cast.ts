@@ -22,7 +22,8 @@ export function eventOf(line: string): CastEvent | null {
   if (!line.startsWith("[") || !line.endsWith("]")) return null;
   try {
     const [time, code, data]: unknown[] = JSON.parse(line);
-    if (typeof time !== "number" || typeof code !== "string" || typeof data !== "string") return null;
+    if (typeof time !== "number" || !Number.isFinite(time)) return null;
+    if (typeof code !== "string" || typeof data !== "string") return null;
     return [time, code, data];
   } catch {
     return null;

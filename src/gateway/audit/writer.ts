@@ -46,7 +46,18 @@ export interface AuditStats {
   readonly queued: number;
   readonly spilledBytes: number;
   readonly lost: number;
+  /** Credentials that were refused, of each kind. */
+  readonly refused: Readonly<Record<RefusedKind, number>>;
 }
+
+/** `sign_in` is a password, a link, a code, a passkey or a provider. */
+type RefusedKind = "token" | "join" | "sign_in";
+
+const REFUSALS: Readonly<Record<string, RefusedKind>> = {
+  "token.refused": "token",
+  "join.refused": "join",
+  sign_in_failed: "sign_in",
+};
 
 /** The one writer of a gateway's chain. Owned by the gateway, which closes it before the store. */
 export class AuditWriter implements AuditLog {
@@ -63,6 +74,7 @@ export class AuditWriter implements AuditLog {
   /** Tries in a row that the store refused. */
   #refused = 0;
   #written = 0;
+  readonly #refusals = { token: 0, join: 0, sign_in: 0 };
   #lost = 0;
   /** Lost since the last row that says so. */
   #untold: { count: number; since: string } | null = null;
@@ -79,12 +91,20 @@ export class AuditWriter implements AuditLog {
 
   get stats(): AuditStats {
     const { waiting } = this.#spill;
-    return { written: this.#written, queued: this.#queue.length, spilledBytes: waiting, lost: this.#lost };
+    return {
+      written: this.#written,
+      queued: this.#queue.length,
+      spilledBytes: waiting,
+      lost: this.#lost,
+      refused: this.#refusals,
+    };
   }
 
   record(entry: AuditEntry): void {
     try {
       const draft = draftOf(entry, Date.now());
+      const refusal = REFUSALS[draft.action];
+      if (refusal) this.#refusals[refusal] += 1;
       this.#gathering.add(draft);
     } catch (error) {
       this.#lose(1);

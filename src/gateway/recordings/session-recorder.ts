@@ -46,7 +46,8 @@ export class SessionRecorder implements Reader {
   #over = false;
   #keyAt = 0;
   #keyOffset = 0;
-  #window = { since: 0, offset: 0 };
+  /** Where the present second began, and how fast the output was in the one before. */
+  #window = { since: 0, offset: 0, perSecond: 0 };
   #drawing = false;
   /** It ends once it has its first screen, or at this time. */
   #ending: Timer | null = null;
@@ -133,16 +134,19 @@ export class SessionRecorder implements Reader {
     this.#sent = offset;
     this.#keyOffset = offset;
     this.#keyAt = this.#recording.elapsed;
-    this.#window = { since: this.#keyAt, offset };
+    this.#window = { since: this.#keyAt, offset, perSecond: 0 };
   }
 
   #considerKeyframe(): void {
     if (this.#over || this.#drawing || this.#sent === null || this.#sent === this.#keyOffset) return;
     const now = this.#recording.elapsed;
-    const perSecond = ((this.#sent - this.#window.offset) * 1000) / Math.max(1, now - this.#window.since);
-    if (now - this.#window.since > KEYFRAME_LEAST_MS) this.#window = { since: now, offset: this.#sent };
+    const since = now - this.#window.since;
+    if (since >= KEYFRAME_LEAST_MS) {
+      const perSecond = ((this.#sent - this.#window.offset) * 1000) / since;
+      this.#window = { since: now, offset: this.#sent, perSecond };
+    }
     if (now - this.#keyAt < KEYFRAME_LEAST_MS) return;
-    const isDue = this.#sent - this.#keyOffset >= KEYFRAME_BYTES && perSecond < FLOOD_BYTES;
+    const isDue = this.#sent - this.#keyOffset >= KEYFRAME_BYTES && this.#window.perSecond < FLOOD_BYTES;
     if (isDue || now - this.#keyAt >= KEYFRAME_MS) void this.#keyframe(this.#sent);
   }
 
