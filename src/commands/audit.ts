@@ -1,6 +1,8 @@
+import { listAgents, type Server } from "../client/api.ts";
 import { type AuditQuery, followAudit, listAudit } from "../client/audit.ts";
+import { pickAgent } from "../client/resolve.ts";
 import { renderTable } from "../client/table.ts";
-import { messageOf, UsageError } from "../lib/errors.ts";
+import { ExitCode, messageOf, RexecError, UsageError } from "../lib/errors.ts";
 import { printableJson } from "../lib/printable.ts";
 import type { AuditEntryInfo } from "../protocol/http-audit.ts";
 import { auditCells, momentOf, timeArgs } from "./_audit.ts";
@@ -40,7 +42,7 @@ export const auditCommand = withHelp(
         since: momentOf("since", args.since),
         until: momentOf("until", args.until),
         user: args.user,
-        agent: args.agent,
+        agent: args.agent === undefined ? undefined : await agentIdOf(server, args.agent),
         action: args.action,
         session: args.session,
       };
@@ -93,6 +95,16 @@ const COLUMNS = [
   { title: "AGENT", shrink: { min: 8 } },
   { title: "WHAT", shrink: { min: 10 } },
 ];
+
+/** The id of an agent that there is, which finds its entries under earlier names as well; else the name as it is. */
+async function agentIdOf(server: Server, reference: string): Promise<string> {
+  try {
+    return pickAgent(reference, await listAgents(server)).id;
+  } catch (error) {
+    if (error instanceof RexecError && error.exitCode === ExitCode.rejected) return reference;
+    throw error;
+  }
+}
 
 function limitOf(text: string): number {
   const number = Number(text);

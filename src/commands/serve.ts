@@ -124,7 +124,7 @@ export const serveCommand = withHelp(
       ["rexec serve --new-admin-token", "When the first token is lost"],
       [
         "rexec serve --backup /var/backups/rexec.db",
-        "To put it back: stop the gateway, copy it over gateway.db, remove gateway.db-wal and gateway.db-shm",
+        "The database alone; rexec admin backup has more, and rexec admin restore reads both",
       ],
     ],
     notes: [

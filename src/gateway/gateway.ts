@@ -111,7 +111,7 @@ export interface Gateway {
   /** The agents and sockets of this process. */
   readonly hub: Hub;
   readonly recordings: RecordingService;
-  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  /** Reads the certificate and its key again; says in the log what came of it. */
   reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
@@ -159,7 +159,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger.error(`cannot tell a list of agents: ${messageOf(error)}`),
   );
   const signIns = new RateLimit(options.failedLogins);
-  const watched = { hub, store, budget, screens, signIns, auditing, recordings };
+  const watched = { hub, store, budget, screens, auditing, recordings };
   const operations = new Operations({ ...watched, metricsToken: options.metricsToken, logger });
   try {
     if (store.othersCanRead) logger.warn(`others on this machine can look into ${options.dataDir}`);
@@ -245,7 +245,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       store,
       hub,
       recordings,
-      reloadTls: () => tls?.reload(),
+      reloadTls: () => (tls ? tls.reload() : logger.info("there is no certificate to read again")),
       operations,
       stop() {
         operations.stop();

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { binary } from "../support/binaries.ts";
 import { describeUnless, lacks, tool } from "../support/needs.ts";
 import { until, within } from "../support/wait.ts";
 import { World } from "./support.ts";
@@ -36,6 +37,22 @@ test("the page has an example of each kind", () => {
     "caddyfile",
     "caddyfile, below a path",
   ]);
+});
+
+test("the page names no command and no option that there is not", async () => {
+  const blocks = [...PAGE.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].map(([, text = ""]) => text);
+  const lines = blocks.flatMap((text) => text.split("\n")).map((line) => line.trim());
+  const calls = lines.flatMap((line) => /^(?:sudo )?rexec ([a-z].*)/.exec(line)?.[1] ?? []);
+  expect(calls.length).toBeGreaterThan(6);
+  for (const call of calls) {
+    const words = call.split(/\s+/);
+    const names = words.slice(0, words[0] === "admin" || words[1] === "install" ? 2 : 1);
+    const { success, stdout } = Bun.spawnSync([binary("rexec"), ...names, "--help"], { timeout: 20_000 });
+    expect([call, success]).toEqual([call, true]);
+    for (const option of words.filter((word) => word.startsWith("--"))) {
+      expect([call, stdout.toString().includes(option)]).toEqual([call, true]);
+    }
+  }
 });
 
 /** The proxy of an example: it can be stopped and started again. */

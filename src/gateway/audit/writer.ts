@@ -7,6 +7,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { gather } from "../../lib/gather.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Audits } from "../store/audit.ts";
+import { pause } from "../store/audit-search.ts";
 import type { AuditEntry, AuditLog } from "./audit.ts";
 import { draftOf, sizeOf } from "./draft.ts";
 import { Gathering, WINDOW_MS } from "./gathering.ts";
@@ -19,7 +20,7 @@ export const MAIN_CHAIN = "main";
 const MAX_QUEUED = 8_192;
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 /** Rows of one transaction. */
-const BATCH = 256;
+const BATCH = 128;
 /** A batch gathers for so long, ms. */
 const GATHER_MS = 20;
 /** The store is tried again after so long, doubling, ms. */
@@ -45,7 +46,18 @@ export interface AuditStats {
   readonly queued: number;
   readonly spilledBytes: number;
   readonly lost: number;
+  /** Credentials that were refused, of each kind. */
+  readonly refused: Readonly<Record<RefusedKind, number>>;
 }
+
+/** `sign_in` is a password, a link, a code, a passkey or a provider. */
+type RefusedKind = "token" | "join" | "sign_in";
+
+const REFUSALS: Readonly<Record<string, RefusedKind>> = {
+  "token.refused": "token",
+  "join.refused": "join",
+  sign_in_failed: "sign_in",
+};
 
 /** The one writer of a gateway's chain. Owned by the gateway, which closes it before the store. */
 export class AuditWriter implements AuditLog {
@@ -62,6 +74,7 @@ export class AuditWriter implements AuditLog {
   /** Tries in a row that the store refused. */
   #refused = 0;
   #written = 0;
+  readonly #refusals = { token: 0, join: 0, sign_in: 0 };
   #lost = 0;
   /** Lost since the last row that says so. */
   #untold: { count: number; since: string } | null = null;
@@ -78,12 +91,20 @@ export class AuditWriter implements AuditLog {
 
   get stats(): AuditStats {
     const { waiting } = this.#spill;
-    return { written: this.#written, queued: this.#queue.length, spilledBytes: waiting, lost: this.#lost };
+    return {
+      written: this.#written,
+      queued: this.#queue.length,
+      spilledBytes: waiting,
+      lost: this.#lost,
+      refused: this.#refusals,
+    };
   }
 
   record(entry: AuditEntry): void {
     try {
       const draft = draftOf(entry, Date.now());
+      const refusal = REFUSALS[draft.action];
+      if (refusal) this.#refusals[refusal] += 1;
       this.#gathering.add(draft);
     } catch (error) {
       this.#lose(1);
@@ -153,7 +174,10 @@ export class AuditWriter implements AuditLog {
       if (!this.#opened) await this.#spill.open();
       this.#opened = true;
       while (this.#spill.waiting > 0) await this.#drainSpill();
-      while (this.#queue.length > 0) await this.#drainQueue();
+      while (this.#queue.length > 0) {
+        await this.#drainQueue();
+        await pause(); // other work of the gateway comes in between
+      }
       await this.#tellLost();
       this.#refused = 0;
     } catch (error) {
@@ -168,6 +192,7 @@ export class AuditWriter implements AuditLog {
     const { drafts, broken, end } = await this.#spill.next();
     for (let at = 0; at < drafts.length; at += BATCH) {
       this.#tell(await this.#audits.append(this.chain, drafts.slice(at, at + BATCH), true));
+      await pause();
     }
     if (broken > 0) this.#lose(broken);
     await this.#spill.taken(end);

@@ -26,8 +26,6 @@ export class RateLimit {
   /** In the order of their last failure. */
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
 
-  #failures = 0;
-
   constructor(options: RateLimitOptions = FAILED_LOGINS, now: () => number = () => performance.now()) {
     this.#options = options;
     this.#now = now;
@@ -37,15 +35,9 @@ export class RateLimit {
     return this.#buckets.size;
   }
 
-  /** Failures of all addresses since the start. */
-  get failures(): number {
-    return this.#failures;
-  }
-
   /** Counts a failure of this address. @returns 0, or the seconds to wait where there were too many */
   failed(address: string): number {
     const { burst, refillMs, maxAddresses } = this.#options;
-    this.#failures += 1;
     const key = networkOf(address);
     const now = this.#now();
     const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };

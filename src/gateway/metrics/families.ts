@@ -2,7 +2,6 @@
 import { COMMIT, VERSION } from "../../lib/version.ts";
 import type { ScreenPool } from "../../screen/pool.ts";
 import type { AuditService } from "../audit/service.ts";
-import type { RateLimit } from "../auth/rate-limit.ts";
 import type { RecordingService } from "../recordings/start.ts";
 import type { Hub } from "../sessions/hub.ts";
 import type { RingBudget } from "../sessions/ring-budget.ts";
@@ -16,7 +15,6 @@ export interface Measured {
   store: Store;
   budget: RingBudget;
   screens: ScreenPool;
-  signIns: RateLimit;
   auditing: Pick<AuditService, "log" | "dropped">;
   recordings: Pick<RecordingService, "making">;
   lag: LoopLag;
@@ -24,7 +22,7 @@ export interface Measured {
 
 /** The families of hub, sockets, screens, store and event loop. */
 export function gatewayFamilies(measured: Measured): readonly Family[] {
-  const { hub, store, budget, screens, signIns, auditing, recordings, lag } = measured;
+  const { hub, store, budget, screens, auditing, recordings, lag } = measured;
   const { connections } = hub;
   return [
     gauge(
@@ -78,8 +76,9 @@ export function gatewayFamilies(measured: Measured): readonly Family[] {
     gauge("rexec_screen_kept_bytes", "Memory of screens that are kept as text.", () => screens.keptBytes),
     counter(
       "rexec_sign_in_failures_total",
-      "Requests with a wrong, revoked or expired credential.",
-      () => signIns.failures,
+      "Credentials that were refused.",
+      () => auditing.log.stats.refused,
+      "kind",
     ),
     gauge(
       "rexec_recordings_active",

@@ -1,36 +1,12 @@
 /** The audit log's table: appended to, read in pages, cut at the front by retention. Rows are never changed. */
 import * as z from "zod/mini";
 import { type AuditDraft, type AuditRow, chained, GENESIS } from "../audit/row.ts";
+import { auditRow, bigint } from "./audit-row.ts";
+import { type AuditFilter, conditions, isSeen, newestRows, pause, STEP } from "./audit-search.ts";
 import type { Database, Queryable } from "./database.ts";
 import type { Position } from "./page.ts";
 
-const text = z.nullable(z.string());
-/** SQLite answers a number, Postgres a text. */
-const bigint = z.pipe(
-  z.union([z.number(), z.bigint(), z.string()]),
-  z.transform((value) => Number(value)),
-);
-
-const auditRow = z.object({
-  chain: z.string(),
-  seq: bigint,
-  id: z.string(),
-  created_at: z.string(),
-  action: z.string(),
-  user_id: text,
-  user_name: text,
-  credential: text,
-  credential_name: text,
-  address: text,
-  agent_id: text,
-  agent_name: text,
-  owner_id: text,
-  session: text,
-  target: text,
-  details: z.string(),
-  prev_hash: z.string(),
-  hash: z.string(),
-});
+export type { AuditFilter } from "./audit-search.ts";
 
 const auditHead = z.object({
   chain: z.string(),
@@ -41,21 +17,6 @@ const auditHead = z.object({
 });
 /** Where a chain begins and ends. `anchor` is the hash before its first row. */
 export type AuditHead = z.infer<typeof auditHead>;
-
-/** Which rows are meant; all conditions hold together. Times are RFC 3339. */
-export interface AuditFilter {
-  since?: string | undefined;
-  until?: string | undefined;
-  /** A user's id or name. */
-  user?: string | undefined;
-  /** An agent's id or name. */
-  agent?: string | undefined;
-  /** An action, or with a final `.` or `.*` all that begin so. */
-  action?: string | undefined;
-  session?: string | undefined;
-  /** Only rows of this user, or about an agent that the user owned, owns, or manages (ids). */
-  seenBy?: { userId: string; managed: readonly string[] } | undefined;
-}
 
 /** How many rows of what age are kept. */
 export interface Retention {
@@ -94,40 +55,27 @@ export class Audits {
     });
   }
 
-  /** Newest first. @param after only rows that come later in that order */
-  async page(filter: AuditFilter, limit: number, after: Position | null): Promise<AuditRow[]> {
-    const rows = await this.#database.run((sql) => {
-      const newest = (
-        scope: unknown,
-      ) => sql`SELECT * FROM audit WHERE ${conditions(sql, filter, after)} ${scope}
-        ORDER BY created_at DESC, id DESC LIMIT ${limit}`;
-      const { seenBy } = filter;
-      if (!seenBy) return newest(sql``);
-      // Each part walks an index of its own.
-      const own = newest(sql`AND user_id = ${seenBy.userId}`);
-      const owned = newest(sql`AND owner_id = ${seenBy.userId}`);
-      const managed =
-        seenBy.managed.length === 0
-          ? sql``
-          : sql`UNION SELECT * FROM (${newest(inList(sql, seenBy.managed))})`;
-      return sql`SELECT * FROM (SELECT * FROM (${own}) UNION SELECT * FROM (${owned}) ${managed}) AS seen
-        ORDER BY created_at DESC, id DESC LIMIT ${limit}`;
-    });
-    return z.array(auditRow).parse(rows);
+  /** Newest first. Reads in small steps, so that a rare row is looked for without holding up the gateway. */
+  page(filter: AuditFilter, limit: number, after: Position | null): Promise<AuditRow[]> {
+    return newestRows(this.#database, filter, limit, after?.id ?? null);
   }
 
-  /** Rows of a chain behind a number, in the order in which they were written. */
+  /** Rows of a chain behind a number, in the order in which they were written; in small steps, too. */
   async following(chain: string, seq: number, limit: number, filter: AuditFilter = {}): Promise<AuditRow[]> {
-    const rows = await this.#database.run((sql) => {
-      const { seenBy } = filter;
-      const scope = seenBy
-        ? sql`AND (user_id = ${seenBy.userId} OR owner_id = ${seenBy.userId}
-            ${seenBy.managed.length === 0 ? sql`` : sql`OR agent_id IN ${sql([...seenBy.managed])}`})`
-        : sql``;
-      return sql`SELECT * FROM audit WHERE chain = ${chain} AND seq > ${seq} AND ${conditions(sql, filter, null)} ${scope}
-        ORDER BY seq LIMIT ${limit}`;
-    });
-    return z.array(auditRow).parse(rows);
+    const head = (await this.heads()).find((each) => each.chain === chain);
+    const newest = head?.newest_seq ?? 0;
+    const rows: AuditRow[] = [];
+    for (let from = Math.max(seq, (head?.first_seq ?? 1) - 1); from < newest; from += STEP) {
+      const left = limit - rows.length;
+      const found: unknown = await this.#database.run(
+        (sql) => sql`SELECT * FROM audit WHERE chain = ${chain} AND seq > ${from} AND seq <= ${from + STEP}
+          AND ${conditions(sql, filter)} AND ${isSeen(sql, filter)} ORDER BY seq LIMIT ${left}`,
+      );
+      rows.push(...z.array(auditRow).parse(found));
+      if (rows.length >= limit) break;
+      await pause();
+    }
+    return rows;
   }
 
   async heads(): Promise<AuditHead[]> {
@@ -248,37 +196,4 @@ async function unknownOf(sql: Queryable, drafts: readonly AuditDraft[]): Promise
       .map(({ id }) => id),
   );
   return drafts.filter(({ id }) => !known.has(id));
-}
-
-function inList(sql: Queryable, agents: readonly string[]) {
-  return sql`AND agent_id IN ${sql([...agents])}`;
-}
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-/** Before and behind every time. */
-const [FIRST, LAST] = ["", "\uffff"];
-
-function conditions(sql: Queryable, filter: AuditFilter, after: Position | null) {
-  const { since = FIRST, until = LAST, user, agent, session } = filter;
-  const times = sql`created_at >= ${since} AND created_at < ${until}`;
-  const place = after ? sql`AND (created_at, id) < (${after.created_at}, ${after.id})` : sql``;
-  const byUser =
-    user === undefined ? sql`` : ID.test(user) ? sql`AND user_id = ${user}` : sql`AND user_name = ${user}`;
-  const byAgent =
-    agent === undefined
-      ? sql``
-      : ID.test(agent)
-        ? sql`AND agent_id = ${agent}`
-        : sql`AND agent_name = ${agent}`;
-  const bySession = session === undefined ? sql`` : sql`AND session = ${session}`;
-  return sql`${times} ${place} ${byUser} ${byAgent} ${byAction(sql, filter.action)} ${bySession}`;
-}
-
-function byAction(sql: Queryable, action: string | undefined) {
-  if (action === undefined) return sql``;
-  const [, family] = /^(.*)\.\*?$/.exec(action) ?? [];
-  // "/" is the character behind ".".
-  return family === undefined
-    ? sql`AND action = ${action}`
-    : sql`AND action >= ${`${family}.`} AND action < ${`${family}/`}`;
 }

@@ -95,6 +95,7 @@ export async function copyDatabase(source: string, target: string): Promise<void
     await sql.unsafe(`VACUUM INTO '${target.replaceAll("'", "''")}'`);
   } finally {
     await sql.close();
+    keepOwner(source);
   }
   const copy = new SQL({ adapter: "sqlite", filename: target, readonly: true });
   try {

@@ -86,11 +86,15 @@ test("a scrape under load counts agents, viewers, sessions, and bytes each way",
   );
 });
 
-test("wrong tokens are counted", async () => {
+test("refused credentials are counted by their kind", async () => {
   await using gateway = await startGateway();
   for (let i = 0; i < 3; i += 1)
     await gateway.api("GET", "/api/agents", undefined, `rexec_${"0".repeat(64)}`);
-  expect((await scrape(gateway)).value("rexec_sign_in_failures_total")).toBe(3);
+  await gateway.api("POST", "/api/sign-in", { username: "admin", password: "wrong-password" }, null);
+  const { value } = await scrape(gateway);
+  expect(value("rexec_sign_in_failures_total", '{kind="token"}')).toBe(3);
+  expect(value("rexec_sign_in_failures_total", '{kind="sign_in"}')).toBe(1);
+  expect(value("rexec_sign_in_failures_total", '{kind="join"}')).toBe(0);
 });
 
 testWith("promtool")("Prometheus's own linter has nothing to say", async () => {

@@ -21,14 +21,11 @@ CREATE TABLE audit (
   hash TEXT NOT NULL,
   PRIMARY KEY (chain, seq)
 );
-CREATE INDEX audit_in_order ON audit (created_at, id);
-CREATE INDEX audit_by_user ON audit (user_id, created_at, id);
-CREATE INDEX audit_by_user_name ON audit (user_name, created_at, id);
-CREATE INDEX audit_by_agent ON audit (agent_id, created_at, id);
-CREATE INDEX audit_by_agent_name ON audit (agent_name, created_at, id);
-CREATE INDEX audit_by_owner ON audit (owner_id, created_at, id);
-CREATE INDEX audit_by_session ON audit (session, created_at, id);
-CREATE INDEX audit_by_action ON audit (action, created_at, id);
+-- Ids are UUIDs of version 7, of the time in created_at: their order is that of time.
+CREATE INDEX audit_by_user ON audit (user_id, id);
+CREATE INDEX audit_by_agent ON audit (agent_id, id);
+CREATE INDEX audit_by_owner ON audit (owner_id, id);
+CREATE INDEX audit_by_action ON audit (action, id);
 
 -- Where each chain begins and ends, so that rows cut off at either end are missed. anchor: the hash of the last row that
 -- retention deleted.
