@@ -33,7 +33,7 @@ export function tokenTable<T extends ListedToken>(
   return stdoutTable(owner ? [{ title: "USER", shrink: { min: 8 } }, ...COLUMNS] : COLUMNS, rows);
 }
 
-/** Whether it counts. */
+/** Whether the token still works. */
 export function stateOf({ revoked_at, expires_at }: ListedToken): "valid" | "revoked" | "expired" {
   if (revoked_at) return "revoked";
   return expires_at && Date.parse(expires_at) <= Date.now() ? "expired" : "valid";
