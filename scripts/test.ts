@@ -26,7 +26,7 @@ const FILE_TIMEOUT_MS = 10 * 60_000;
 const MAX_RERUNS = 5;
 /** Files with bounds on time, rates or memory, and files that boot a machine or rebuild the executables. */
 const ALONE =
-  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/(fuzz|unfinished)|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
+  /^test\/(chaos|systemd)\/|flow\.test\.ts$|^test\/(screen\/screen-threads|pty\/leak|hostile\/(fuzz|people|unfinished)|installer\/machines|build\/start|e2e\/(arm64|leavings))\./;
 
 await ensureDeps();
 const { filters, options } = splitArguments(process.argv.slice(2));

@@ -1,5 +1,6 @@
 import { checkSize } from "../client/run/command-size.ts";
 import { RemoteRun } from "../client/run/run.ts";
+import type { RunOptions } from "../client/run/run-state.ts";
 import { ExecV1 } from "../client/v1/run.ts";
 import { openViewer, type ViewerTarget } from "../client/viewer.ts";
 import { type Wait, whenThere } from "../client/waiting.ts";
@@ -192,7 +193,12 @@ async function perform({ target, options, stdin, name, allowBasic, wait }: Job, 
   return command.run(connection);
 }
 
-function status(status: { kind: "lost"; reason: string } | { kind: "reconnected" }): void {
+function status(status: Parameters<RunOptions["status"]>[0]): void {
+  if (status.kind === "recorded") {
+    // Programs that read stderr read the command's alone.
+    if (process.stderr.isTTY) say("rexec: this command is recorded");
+    return;
+  }
   const text =
     status.kind === "lost"
       ? `lost the connection (${status.reason}); the command goes on, trying again`

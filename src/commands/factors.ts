@@ -28,11 +28,8 @@ const on = withHelp(
     args: { ...serverArgs },
     async run({ args }) {
       const server = currentServer(args);
-      const { uri, secret, text } = await beginTotp(server);
-      // A terminal is dark or light: a scanner wants light squares that are light.
-      const [begin, end] = isTerminal(1) ? ["\x1b[97;40m", "\x1b[0m"] : ["", ""];
-      const lines = text.split("\n").map((line) => `${begin}${printable(line)}${end}\n`);
-      await writeOut(`${lines.join("")}\n${printable(uri)}\nsecret: ${printable(secret)}\n`);
+      const { uri, secret } = await beginTotp(server);
+      await writeOut(`${await pictureOf(uri)}${printable(uri)}\nsecret: ${printable(secret)}\n`);
       say("Scan this with an authenticator app, or type the secret into it.");
       const codes = await confirmTotp(server, await askCode("Code of the app"));
       await showCodes(codes);
@@ -89,6 +86,16 @@ export const factorsCommand = withHelp(
 // --- internal ---
 
 const ANY_CODE = "Code of the app, or a recovery code";
+
+/** The QR code in half blocks, drawn here: a server's own lines could say anything. Empty for what is no such address. */
+async function pictureOf(uri: string): Promise<string> {
+  if (!/^otpauth:\/\/totp\/[\x21-\x7e]{1,1000}$/.test(uri)) return "";
+  const { renderUnicodeCompact } = await import("uqr");
+  // A terminal is dark or light: a scanner wants light squares that are light.
+  const [begin, end] = isTerminal(1) ? ["\x1b[97;40m", "\x1b[0m"] : ["", ""];
+  const lines = renderUnicodeCompact(uri, { border: 2 }).split("\n");
+  return `${lines.map((line) => `${begin}${line}${end}\n`).join("")}\n`;
+}
 
 function askCode(question: string): Promise<string> {
   return process.stdin.isTTY ? askSecret(question) : secretFromPipe("the code");

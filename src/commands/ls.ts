@@ -42,6 +42,9 @@ export const lsCommand = withHelp(
     },
   }),
   {
+    notes: [
+      "A tag in brackets is one that the machine gave itself: rights do not go by it (rexec tag gives it).",
+    ],
     examples: [
       ["rexec ls", "All machines, as a table"],
       ["rexec ls --pending", "Those that wait to be accepted"],
@@ -106,7 +109,7 @@ function tableOf(agents: readonly Agent[]): string {
         ? `\x1b[32m${agent.status}\x1b[39m`
         : printable(agent.pending ? "pending" : agent.status, LONGEST_CELL),
       printable(`${agent.os ?? "?"}/${agent.arch ?? "?"}`, LONGEST_CELL),
-      printable(agent.tags?.join(",") ?? "", LONGEST_CELL),
+      printable(tagsOf(agent), LONGEST_CELL),
       lastSeen(agent),
     ]);
   return renderTable(
@@ -114,6 +117,11 @@ function tableOf(agents: readonly Agent[]): string {
     rows,
     process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
   );
+}
+
+/** Those that the machine gave itself, and that give no right, are in brackets. */
+function tagsOf({ tags, own_tags }: Agent): string {
+  return (tags ?? []).map((tag) => (own_tags?.includes(tag) ? `(${tag})` : tag)).join(",");
 }
 
 function lastSeen(agent: Agent): string {

@@ -19,7 +19,7 @@ export const rmCommand = withHelp(
       const what = agents.map(called).join(", ");
       if (!args.yes) {
         if (!process.stdin.isTTY)
-          throw new UsageError(`nobody to ask whether ${what} is meant`, "give --yes");
+          throw new UsageError(`stdin is no terminal to ask whether ${what} is meant`, "give --yes");
         if (!(await confirm(`remove ${what} from ${server.endpoint.base.host}, and end its sessions?`)))
           return 1;
       }

@@ -1,6 +1,7 @@
 import { changeAgent } from "../client/machines.ts";
 import { RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
+import type { Agent } from "../protocol/http.ts";
 import { defineCommand, manyWords, say, signedWords, withHelp, writeOut } from "./_cli.ts";
 import { called, findMachine, machineArg } from "./_machines.ts";
 import { serverArgs } from "./_server.ts";
@@ -29,8 +30,7 @@ export const tagCommand = withHelp(
       const both = add_tags.find((tag) => remove_tags.includes(tag));
       if (both !== undefined) throw new UsageError(`the tag "${both}" is both given and taken off`);
       const { server, agent } = await findMachine(args, args.machine);
-      if (changes.length === 0)
-        return writeOut((agent.tags ?? []).map((tag) => `${printable(tag)}\n`).join(""));
+      if (changes.length === 0) return print(agent);
       const { tags } = await changeAgent(server, agent.id, { add_tags, remove_tags });
       const isDone =
         tags && add_tags.every((tag) => tags.includes(tag)) && !remove_tags.some((tag) => tags.includes(tag));
@@ -55,6 +55,12 @@ export const tagCommand = withHelp(
 );
 
 // --- internal ---
+
+async function print({ tags, own_tags }: Agent): Promise<void> {
+  await writeOut((tags ?? []).map((tag) => `${printable(tag)}\n`).join(""));
+  if (own_tags?.length)
+    say(`the machine gave itself, without rights by it: ${printable(own_tags.join(", "))}`);
+}
 
 /** @throws UsageError for a word without a sign, and for what is no tag */
 function tagsBehind(sign: "+" | "-", words: readonly string[]): string[] {

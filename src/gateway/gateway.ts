@@ -111,7 +111,7 @@ export interface Gateway {
   /** The agents and sockets of this process. */
   readonly hub: Hub;
   readonly recordings: RecordingService;
-  /** Reads the certificate and its key again; says in the log what came of it. Nothing without TLS. */
+  /** Reads the certificate and its key again; says in the log what came of it. */
   reloadTls(): void;
   readonly operations: Operations;
   /** Closes all sockets (1001), finishes requests that are under way, closes the database. Takes `timings.stopMs` at most. */
@@ -245,7 +245,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       store,
       hub,
       recordings,
-      reloadTls: () => tls?.reload(),
+      reloadTls: () => (tls ? tls.reload() : logger.info("there is no certificate to read again")),
       operations,
       stop() {
         operations.stop();

@@ -108,7 +108,8 @@ async function answer(
     return await app.fetch(forRoutes(request, url), info);
   } catch (error) {
     const why = messageOf(error);
-    const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3 } as const;
+    const fields = { request_id: info.requestId };
+    const cause = { level: "error", kind: "failed requests", who: why, atOnce: 3, fields } as const;
     gather(logger, cause, `a request failed: ${why} (request ${info.requestId})`);
     return new ApiError(500, "internal", PROBLEM).toResponse(info.requestId);
   }

@@ -2,7 +2,7 @@
  * Summarizes log lines that a peer can cause at will. The first lines of a cause are written at once; the rest of an
  * interval is counted, and its last line is written with the count.
  */
-import type { Logger } from "./log.ts";
+import type { LogFields, Logger } from "./log.ts";
 
 /** ms */
 export const GATHER_INTERVAL_MS = 10_000;
@@ -18,6 +18,8 @@ export interface Cause {
   who: string;
   /** Lines of an interval that are written at once, default 1. */
   atOnce?: number;
+  /** What a JSON line has beside the text, of a line that is written at once. */
+  fields?: LogFields;
   /** Peers that are counted one by one, default `GATHERED_PEERS`. */
   peers?: number;
 }
@@ -63,7 +65,7 @@ class Gatherer {
     this.#intervalMs = intervalMs;
   }
 
-  say({ level, kind: name, who, atOnce = 1, peers = GATHERED_PEERS }: Cause, line: string): void {
+  say({ level, kind: name, who, atOnce = 1, fields, peers = GATHERED_PEERS }: Cause, line: string): void {
     const kind = this.#kinds.get(name) ?? { peers: new Map(), others: 0 };
     this.#kinds.set(name, kind);
     this.#timer ??= this.#start();
@@ -76,7 +78,7 @@ class Gatherer {
     kind.peers.set(who, tally);
     if (tally.said < atOnce) {
       tally.said += 1;
-      this.#logger[level](line);
+      this.#logger[level](line, ...(fields ? [fields] : []));
     } else {
       tally.hidden += 1;
       tally.last = line.slice(0, LAST_CHARS);

@@ -248,6 +248,12 @@ const HINTS_BY_CODE: Record<string, string | undefined> = {
     "ask for a larger plan",
   scope: "this token's scopes do not allow that: use a token with the right scope, of the same account",
   not_yours: "use a token of the account that owns it",
+  not_admin: "use a token of an administrator, with the scope admin or *",
+  user_disabled: "an administrator can enable the account: rexec admin users enable USER",
+  user_not_found: "rexec admin users ls lists the users; check the --host address too",
+  last_admin: "rexec admin users promote USER makes another administrator",
+  has_agents: "say what becomes of the machines: --transfer-to USER, or --with-agents",
+  bad_password: "give a password of that length",
   join_token:
     "it registers a machine, there: rexec-agent register; for anything else use an API token, or rexec login",
   join_name: "give a name that fits with --name, or use a join token without --name",

@@ -31,9 +31,8 @@ export const totpSetUpBody = z.object({
   /** Base 32. */
   secret: exact(LENGTHS.name, 1),
   uri: exact(LENGTHS.path, 1),
-  /** The URI as a QR code: an SVG element, and lines of half blocks. */
+  /** The URI as a QR code: an SVG element. */
   svg: exact(64 * 1024),
-  text: exact(64 * 1024),
 });
 
 /** Recovery codes, shown once. */

@@ -159,6 +159,8 @@ export const agentBody = z.object({
   returning: lenient(z.boolean()),
   /** Ours: it waits until it is accepted. */
   pending: lenient(z.boolean()),
+  /** Ours: those of its tags that it gave itself, and that give no right. */
+  own_tags: lenient(z.nullable(someOf(brief(LENGTHS.tag), COUNTS.tags))),
 });
 export type Agent = z.infer<typeof agentBody>;
 

@@ -219,6 +219,23 @@ describe("rexec", () => {
     expect(await machines()).toHaveLength(1);
   }, 60_000);
 
+  test("ls shows in brackets which tags a machine gave itself, and tag gives one", async () => {
+    const env = { REXEC_TOKEN: account.stack.token };
+    await account.run(
+      ["register", "--force", "--name", "own", "--tags", "ours", "--host", account.stack.url],
+      {
+        env,
+      },
+    );
+    await account.run(["register", "--tags", "ours,mine"]);
+    expect((await rexec("ls")).out).toMatch(/own .* ours,\(mine\) /);
+    const { out, err } = await rexec("tag", "own");
+    expect(out).toBe("ours\nmine\n");
+    expect(err).toContain("the machine gave itself, without rights by it: mine");
+    await rexec("tag", "own", "+mine");
+    expect((await rexec("ls")).out).toMatch(/own .* ours,mine /);
+  }, 60_000);
+
   test("join ls and join rm show and revoke what join create made", async () => {
     const { token } = await createJoin("--for", "later", "--uses", "5");
     const { out } = await rexec("join", "ls");

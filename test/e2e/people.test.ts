@@ -10,11 +10,11 @@ import { Terminal } from "../support/terminal.ts";
 import { until, within } from "../support/wait.ts";
 
 /** `rexec serve` with a folder of its own, and everything that it writes. */
-async function serve() {
+async function serve(...options: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "rexec-people-"));
   const data = join(folder, "data");
   const env = { PATH: process.env.PATH ?? "", HOME: folder, REXEC_LOG: "debug" };
-  const child = Bun.spawn([binary("rexec"), "serve", "--port", "0", "--data", data], {
+  const child = Bun.spawn([binary("rexec"), "serve", "--port", "0", "--data", data, ...options], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -26,7 +26,7 @@ async function serve() {
   };
   void Promise.all([listen(child.stdout), listen(child.stderr)]);
   const [, url = ""] = await until(
-    () => /Gateway ready at (http:\S+)\n[\s\S]*rexec-agent start/.exec(said.text),
+    () => /Gateway ready at (https?:\S+)\n[\s\S]*rexec-agent start/.exec(said.text),
     15_000,
     () => `the gateway to be ready: ${said.text}`,
   );
@@ -100,6 +100,38 @@ test("at a terminal the first start shows the link itself, and keeps none in a f
   await terminal.exit();
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
+
+testWith("openssl")(
+  "over https the cookie is Secure and bound to the host, and counts",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rexec-people-"));
+    const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    const made = Bun.spawnSync([
+      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+      ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=127.0.0.1"],
+      ...["-addext", "subjectAltName=IP:127.0.0.1"],
+    ]);
+    expect(made.exitCode).toBe(0);
+    await using gateway = await serve("--tls-cert", cert, "--tls-key", key);
+    rmSync(folder, { recursive: true, force: true });
+    const { url } = gateway;
+    expect(url).toStartWith("https://");
+    const tls = { rejectUnauthorized: false };
+    const link = readFileSync(join(gateway.data, "login-link"), "utf8").trim();
+    const body = JSON.stringify({ link });
+    const headers = { origin: url, "sec-fetch-site": "same-origin" };
+    const signedIn = await fetch(`${url}/api/sign-in/link`, { method: "POST", headers, body, tls });
+    const set = signedIn.headers.get("set-cookie") ?? "";
+    expect(set).toMatch(
+      /^__Host-rexec=rexec_web_[0-9a-f]{64}; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/,
+    );
+    const cookie = set.split(";")[0] ?? "";
+    const profile = (sent: string) => fetch(`${url}/api/profile`, { headers: { cookie: sent }, tls });
+    expect((await profile(cookie)).status).toBe(200);
+    expect((await profile(cookie.replace("__Host-rexec", "rexec_session"))).status).toBe(401);
+  },
+  30_000,
+);
 
 testWith("chromium")(
   "a browser opens the link: the form signs in, the secret leaves the address, and the page's policy breaks nothing",

@@ -105,8 +105,7 @@ describe("the executables", () => {
   test("check the codes of an authenticator app, and passkeys", async () => {
     const password = "correct horse battery";
     await call(url, "PUT", "/api/account/password", { password }, token);
-    const { secret, text } = (await call(url, "POST", "/api/account/totp", undefined, token)).json;
-    expect(text).toContain("█");
+    const { secret } = (await call(url, "POST", "/api/account/totp", undefined, token)).json;
     const code = (ahead: number) =>
       TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: Date.now() + ahead * 30_000 });
     expect((await call(url, "POST", "/api/account/totp/confirm", { code: code(-1) }, token)).status).toBe(

@@ -21,6 +21,7 @@ const spec: GatewayServiceSpec = {
   scope: "system",
   listen: { host: "127.0.0.1", port: 8080 },
   data: "/var/lib/rexec",
+  files: [{ path: "/var/lib/rexec", access: "write" }],
   ringBudget: 256 * 1024 * 1024,
   envFile: "/etc/rexec/serve.env",
   systemdVersion: 252,
@@ -30,7 +31,14 @@ const here = Number(/^systemd (\d+)/.exec(systemdVersion())?.[1] ?? 0);
 describe("the units", () => {
   for (const [name, each] of [
     ["plain", spec],
-    ["odd", { ...spec, config: '/etc/rex $HOME %n "q"/é.yaml', data: "/srv/my data/100%" }],
+    [
+      "odd",
+      {
+        ...spec,
+        config: '/etc/rex $HOME %n "q"/é.yaml',
+        files: [{ path: "/srv/my data/100%", access: "write" }],
+      },
+    ],
     ["user", { ...spec, scope: "user" as const }],
   ] as const) {
     testUnless(lacks("systemd-analyze") ?? (here < 252 ? `systemd is ${here} here` : null))(
@@ -92,6 +100,27 @@ describe("a service that could not run", () => {
     [{}, { executable: "/tmp/rexec" }, "cannot run /tmp/rexec"],
   ] as const)("is refused before anything is written: %j", (options, more, said) => {
     expect(() => resolved(options, more)).toThrow(said);
+  });
+
+  test("has what its settings name, a secret's file among it, and may write where they say so", () => {
+    const token = join(folder, "token");
+    writeFileSync(token, "0123456789abcdef");
+    const text = `data: /srv/rexec\ntls:\n  cert: c.pem\n  key: /etc/k.pem\nmetrics:\n  token_file: ${token}\n`;
+    const config = loadConfig({ options: {}, env: {}, cwd: "/", file: "/etc/rexec/serve.yaml", text });
+    expect(config.files()).toEqual([
+      { path: "/etc/rexec/serve.yaml", access: "read" },
+      { path: "/srv/rexec", access: "write" },
+      { path: "/etc/rexec/c.pem", access: "read" },
+      { path: "/etc/k.pem", access: "read" },
+      { path: token, access: "read" },
+    ]);
+    const unit = serviceUnit({ ...spec, files: config.files() });
+    expect(unit).toContain("\nReadWritePaths=/srv/rexec\n");
+    expect(serviceUnit(spec)).not.toContain("ReadWritePaths");
+    const files = (recordings: string) =>
+      loadConfig({ options: { recordings, data: "/d" }, env: {}, cwd: "/" }).files();
+    expect(files("/srv/recordings")).toContainEqual({ path: "/srv/recordings", access: "write" });
+    expect(files("s3://bucket/prefix")).toEqual([{ path: "/d", access: "write" }]);
   });
 
   test("has an address in numbers", () => {

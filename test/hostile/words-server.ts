@@ -96,6 +96,10 @@ export class WordsServer implements AsyncDisposable {
         ],
       };
     }
+    if (pathname.startsWith("/api/device/")) return deviceAnswer(pathname);
+    if (pathname === "/api/account/factors") return { totp: true, recovery_codes_left: 3, passkeys: 1 };
+    if (pathname === "/api/account/totp") return { secret: NASTY, uri: NASTY, svg: NASTY };
+    if (/^\/api\/account\/(totp\/confirm|recovery-codes)$/.test(pathname)) return { recovery_codes: [NASTY] };
     if (pathname.endsWith("/sessions"))
       return { sessions: [sessionOf(NASTY), sessionOf(`${NASTY}2`), sessionOf("main")] };
     if (pathname.endsWith("/shares") && request.method === "GET") return { shares: [shareOf()] };
@@ -140,6 +144,13 @@ export function refusing(socket: Bun.ServerWebSocket<string>, message: OpenerMes
 }
 
 // --- internal ---
+
+/** Of a sign-in by a code: what asks, and what the CLI shows. */
+function deviceAnswer(pathname: string) {
+  if (pathname !== "/api/device/code") return { client: NASTY, address: NASTY, scopes: [NASTY] };
+  const codes = { device_code: NASTY, user_code: NASTY, verification_uri: NASTY };
+  return { ...codes, expires_in: 60, interval: 600 };
+}
 
 function tokenOf() {
   return {

@@ -33,10 +33,14 @@ const MANNERS: Record<string, Manner> = {
 
 /** A line or more for each command that talks to a server; null for those that show nothing of anybody else's. */
 const LINES: Record<string, readonly string[][] | null> = {
-  login: [["--token", TOKEN]],
+  login: [
+    ["--token", TOKEN],
+    ["--approve", "BCDF-GHJK"],
+  ],
   logout: [["--revoke"]],
   use: null,
   passwd: [[]],
+  factors: [["ls"], ["ls", "--json"], ["on"], ["codes"], ["off"]],
   browsers: [["ls"], ["ls", "--json"], ["end", "evil"], ["end", "22222222"], ["end", "--all"]],
   admin: [
     ["users", "ls"],
@@ -50,6 +54,7 @@ const LINES: Record<string, readonly string[][] | null> = {
     ["users", "disable", "x"],
     ["users", "promote", NASTY],
     ["users", "rm", NASTY, "--yes", "--transfer-to", "x"],
+    ["users", "reset-factors", NASTY],
   ],
   whoami: [[], ["--json"]],
   ls: [[], ["--json"], ["--tag", "none"]],
@@ -185,6 +190,18 @@ describe("what a hostile server says reaches a person as text", () => {
     const known = [...Object.keys(LINES), "help", "version"];
     expect(names.filter((name) => !known.includes(name))).toEqual([]);
     expect(Object.keys(agentSubCommands).filter((name) => !(name in AGENT_LINES))).toEqual([]);
+  });
+
+  test("on a terminal, while a code waits for its approval", async () => {
+    await using server = new WordsServer({});
+    using home = temporaryHome();
+    const env = environment({ HOME: home.path, REXEC_HOST: server.url });
+    await using screen = await Screen.rexec(["login"], env);
+    await screen.shows("Or give an API token for");
+    await screen.type("\x03");
+    await screen.shows("cancelled");
+    expect(screen.shown).toContain("u202e");
+    expect(screen.shown).not.toMatch(/\x1b\[2J|\x1b\]0;|[\x80-\x9f\u202e\u2028\u200b]|[\r\n] *FORGED/);
   });
 
   test("on a terminal, before and after the connection is there", async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { gather } from "../../src/lib/gather.ts";
 import { createLogger, LOG_LINE_CHARS } from "../../src/lib/log.ts";
 
 function logged(say: (logger: ReturnType<typeof createLogger>) => void, level = "debug") {
@@ -41,4 +42,11 @@ test("levels and budgets are those of text", () => {
     for (let i = 0; i < 10_000; i += 1) log.info("again");
   });
   expect(many.length).toBeLessThan(10_000);
+});
+
+test("a line that is gathered keeps its fields", () => {
+  const [line] = logged((log) =>
+    gather(log, { level: "info", kind: "k", who: "w", fields: { request_id: "r" } }, "refused"),
+  );
+  expect(line).toMatchObject({ message: "refused", request_id: "r" });
 });

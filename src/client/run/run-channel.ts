@@ -90,8 +90,11 @@ export class RunChannel implements ChannelEvents, Conversation<RunEnd> {
   }
 
   message(message: OwnerMessage): void {
-    if (message.type === "attached") this.#onAttach(message.input);
-    else if (message.type === "refused") this.#refused(message);
+    if (message.type === "attached") {
+      if (message.recorded && this.#state.startedAt === null)
+        this.#state.options.status({ kind: "recorded" });
+      this.#onAttach(message.input);
+    } else if (message.type === "refused") this.#refused(message);
     else if (message.type === "ended") this.#ended(message);
   }
 

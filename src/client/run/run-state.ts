@@ -23,7 +23,7 @@ export interface RunOptions {
   stdout(bytes: Uint8Array): Promise<void>;
   stderr(bytes: Uint8Array): Promise<void>;
   /** The line was lost for so long that it is worth a word, or is back. */
-  status(status: { kind: "lost"; reason: string } | { kind: "reconnected" }): void;
+  status(status: { kind: "lost"; reason: string } | { kind: "reconnected" } | { kind: "recorded" }): void;
   /** Run it also where an agent of rexec.v1 ignores all of these but the command. */
   allowBasic?: boolean | undefined;
 }

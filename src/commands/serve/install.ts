@@ -45,7 +45,7 @@ export const serveInstallCommand = withHelp(
         return;
       }
       if (writeIfOther(place.config, text, isUser ? 0o600 : 0o640)) say(`wrote ${place.config}`);
-      const done = await installGateway(spec, filesOf(config, place.config), tools);
+      const done = await installGateway(spec, tools);
       if (done === "unchanged") say(`nothing to do: the service runs, as ${place.service} says`);
       else say(`${done} the service`);
       if (isUser) {
@@ -118,12 +118,6 @@ function fileText(path: string, args: Readonly<Record<string, unknown>>, isUser:
 /** As the service will read it: without this environment. */
 function configIn(text: string, path: string): ServeConfig {
   return loadConfig({ options: {}, env: { HOME: homeFolder(process.env) }, file: path, text, cwd: "/" });
-}
-
-/** What the account has to read. */
-function filesOf(config: ServeConfig, file: string): string[] {
-  const paths = [SETTINGS.tlsCert, SETTINGS.tlsKey, SETTINGS.downloads].map((setting) => config.get(setting));
-  return [file, ...paths.filter((path) => path !== undefined)];
 }
 
 function ownExecutable(): string {

@@ -136,7 +136,10 @@ export class Access {
   }
 
   async #userLevel(principal: Principal, agent: AgentRow): Promise<Level | null> {
-    if (agent.user_id === principal.user.id || isAdministrator(principal)) return "manage";
+    // A share's scopes say what its guests may do; what its maker may do is the maker's.
+    const isAdmin =
+      principal.credential.kind === "share" ? principal.user.is_admin : isAdministrator(principal);
+    if (agent.user_id === principal.user.id || isAdmin) return "manage";
     if (agent.pending) return null;
     return this.#store.grants.levelOf(principal.user.id, agent);
   }

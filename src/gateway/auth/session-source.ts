@@ -50,7 +50,9 @@ export class SessionSource implements CredentialSource {
   async used(credential: Credential, address: string): Promise<void> {
     const row = this.#rows.get(credential);
     const now = Date.now();
-    if (!row || now - Date.parse(row.last_seen_at) < SEEN_EVERY_MS) return;
+    // A session with a short idle time would end between two notes.
+    const everyMs = Math.min(SEEN_EVERY_MS, this.#times.idleMs / 4);
+    if (!row || now - Date.parse(row.last_seen_at) < everyMs) return;
     await this.#store.signInSessions.markSeen(row.id, new Date(now).toISOString(), address);
   }
 }

@@ -106,7 +106,7 @@ export class SignIn {
     checkLength(wish.password);
     const secret = linkSecretIn(link);
     const hash = secret === null ? null : hashToken(secret);
-    if (hash === null || !(await store.links.findLive("invite", hash))) throw this.#badLink(address);
+    if (hash === null || !(await store.links.isLiveInvite(hash))) throw this.#badLink(address);
     const refund = this.#count(address, hash);
     const { password, ...user } = wish;
     const passwordHash = await passwords.hash(password);

@@ -5,7 +5,7 @@ import { readBoundedFile } from "../../lib/bounded-file.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { closest } from "../../lib/suggest.ts";
 import { configError } from "./config-error.ts";
-import { BadValue, type Place } from "./kinds.ts";
+import { BadValue, type Place, path as pathKind } from "./kinds.ts";
 import { readSecret } from "./secret-file.ts";
 import type { Setting } from "./setting.ts";
 import type { Given, Sources } from "./sources.ts";
@@ -47,7 +47,9 @@ export function readConfigFile(
     );
     if (!setting) problems.push(unknownKey(entry, settings));
     else if (entry.texts === null) continue;
-    else if (given.some(([other]) => other === setting)) {
+    else if (entry.key !== setting.key && entry.texts.length !== 1) {
+      problems.push({ line: entry.line, what: `${entry.key} is the path of one file` });
+    } else if (given.some(([other]) => other === setting)) {
       problems.push({
         line: entry.line,
         what: `${setting.key} is given twice`,
@@ -55,13 +57,14 @@ export function readConfigFile(
       });
     } else {
       const isInFile = entry.key !== setting.key;
+      const secretFile = isInFile ? pathKind("FILE").parse(entry.texts, place) : undefined;
       const texts = isInFile ? [readSecret(entry.texts[0] ?? "", place, from, warnings)] : entry.texts;
       if (setting.isSecret && !isInFile && sources.text === undefined && othersRead(path)) {
         warnings.push(`others can read ${path}, which holds ${setting.key}: run chmod o= ${path}`);
       }
       const problem = problemOf(setting, texts, place, entry);
       if (problem) problems.push(problem);
-      else given.push([setting, { texts, place, from }]);
+      else given.push([setting, { texts, place, from, secretFile }]);
     }
   }
   if (problems.length > 0) throw summary(path, problems);

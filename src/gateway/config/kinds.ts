@@ -13,6 +13,13 @@ export interface Place {
   readonly home: string;
 }
 
+/** A file or folder that the gateway uses because a setting names it. */
+export interface FileUse {
+  /** Absolute. */
+  readonly path: string;
+  readonly access: "read" | "write";
+}
+
 /** How the value of a setting is written. Has no state. */
 export interface Kind<T> {
   /** Stands for the value in help texts: `PORT`. */
@@ -26,6 +33,8 @@ export interface Kind<T> {
   parse(texts: readonly string[], place: Place): T;
   /** The texts as `--print-config` shows them: absolute paths. */
   shown(texts: readonly string[], place: Place): readonly string[];
+  /** What the gateway's account has to get at: a service that may not is refused before it is installed. */
+  files?(texts: readonly string[], place: Place): readonly FileUse[];
 }
 
 /** A text that is no value of its kind. The loader adds the name of the setting and its source. */
@@ -96,8 +105,11 @@ export const toggle: Kind<boolean> = {
   form: "switch",
 };
 
-/** The path of a file or folder, absolute: a relative one starts at the working folder, or at the YAML file's. */
-export function path(hint: "FILE" | "DIR"): Kind<string> {
+/**
+ * The path of a file or folder, absolute: a relative one starts at the working folder, or at the YAML file's.
+ * @param access what the gateway does there
+ */
+export function path(hint: "FILE" | "DIR", access: FileUse["access"] = "read"): Kind<string> {
   const absolute = (given: string, { base, home }: Place) =>
     resolve(
       base,
@@ -109,6 +121,7 @@ export function path(hint: "FILE" | "DIR"): Kind<string> {
       return absolute(given, place);
     }),
     shown: (texts, place) => texts.map((each) => absolute(each, place)),
+    files: (texts, place) => texts.map((each) => ({ path: absolute(each, place), access })),
   };
 }
 
@@ -119,6 +132,10 @@ export const folderOrBucket: Kind<string> = {
   ),
   shown: (texts, place) =>
     texts.map((each) => (each.startsWith("s3:") ? each : (path("DIR").shown([each], place)[0] ?? each))),
+  files: (texts, place) =>
+    texts
+      .filter((each) => !each.startsWith("s3:"))
+      .map((each) => ({ path: path("DIR").parse([each], place), access: "write" })),
 };
 
 /** Bytes, with K, M, G or T for powers of 1024. */

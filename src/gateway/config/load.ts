@@ -5,7 +5,7 @@ import { homeFolder } from "../../lib/home.ts";
 import { closest } from "../../lib/suggest.ts";
 import { configError } from "./config-error.ts";
 import { readConfigFile } from "./file.ts";
-import { BadValue, type Place } from "./kinds.ts";
+import { BadValue, type FileUse, type Place } from "./kinds.ts";
 import { readSecret } from "./secret-file.ts";
 import { optionOf, type Setting } from "./setting.ts";
 import { SETTINGS, type SettingTable } from "./settings.ts";
@@ -51,6 +51,21 @@ export class ServeConfig {
   /** Where the value comes from, as a person names it; null for the default. */
   from(setting: Setting<unknown>): string | null {
     return this.#given.get(setting)?.from ?? null;
+  }
+
+  /** All files and folders that these settings name, the configuration itself and files of secrets among them. */
+  files(table: SettingTable = SETTINGS): FileUse[] {
+    const own: FileUse[] = this.file === null ? [] : [{ path: this.file, access: "read" }];
+    const named = Object.values(table).flatMap((setting) => {
+      const {
+        texts = setting.fallback === null ? [] : [setting.fallback],
+        place = this.#place,
+        secretFile,
+      } = this.#given.get(setting) ?? {};
+      const secret: FileUse[] = secretFile === undefined ? [] : [{ path: secretFile, access: "read" }];
+      return [...secret, ...(setting.kind.files?.(texts, place) ?? [])];
+    });
+    return [...own, ...named];
   }
 
   /** The value as text, paths absolute; null for none. Of a secret it is the secret. */

@@ -20,7 +20,7 @@ export interface Setting<out T> {
   /** A variable that counts where this setting is given in no other way. A wrong value of it is ignored. */
   readonly lastVariable: string | null;
   readonly key: string;
-  readonly kind: Pick<Kind<unknown>, "hint" | "form" | "shown">;
+  readonly kind: Pick<Kind<unknown>, "hint" | "form" | "shown" | "files">;
   readonly description: string;
   /** As text; null for none. */
   readonly fallback: string | null;

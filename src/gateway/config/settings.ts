@@ -44,7 +44,7 @@ export const SETTINGS = {
   data: setting({
     flag: "data",
     key: "data",
-    kind: path("DIR"),
+    kind: path("DIR", "write"),
     default: "~/.rexec/gateway",
     description: "Folder of the database",
   }),

@@ -22,4 +22,6 @@ export interface Given {
   readonly place: Place;
   /** For a person: `--port`, `REXEC_SERVE_PORT`, `/etc/rexec/serve.yaml:3`. */
   readonly from: string;
+  /** Of a secret that a file holds: its path. */
+  readonly secretFile?: string | undefined;
 }

@@ -93,7 +93,14 @@ function explain(error: Error, c: Context<Env>, logger: Logger): Response {
   if (error instanceof ApiError) return error.toResponse(c.env.requestId);
   // The client left in the middle of its body. It reads no answer.
   if (error.name === "AbortError") return refuse(c, 400, "body_cut", "the request ended before its body");
-  const cause = { level: "error", kind: "failed requests", who: messageOf(error), atOnce: 3 } as const;
+  const fields = { request_id: c.env.requestId };
+  const cause = {
+    level: "error",
+    kind: "failed requests",
+    who: messageOf(error),
+    atOnce: 3,
+    fields,
+  } as const;
   const line = `${c.req.method} ${c.req.path}: ${messageOf(error)} (request ${c.env.requestId})`;
   gather(logger, cause, line);
   return refuse(c, 500, "internal", "the gateway has a problem of its own; its log says which");

@@ -129,9 +129,9 @@ function record(
     const details = { from: before.name, to: after.name };
     audit.record({ action: "agent.renamed", ...by, agent, target: after.name, details });
   }
-  const [from, to] = [before, after].map((each) => shownTags(each).join(","));
-  if (from !== to) {
-    audit.record({ action: "agent.tagged", ...by, agent, details: { from: from ?? "", to: to ?? "" } });
+  const details = { from: before.tags.join(","), to: after.tags.join(","), own: after.own_tags.join(",") };
+  if (details.from !== details.to || details.own !== before.own_tags.join(",")) {
+    audit.record({ action: "agent.tagged", ...by, agent, details });
   }
   if (after.description !== before.description) audit.record({ action: "agent.described", ...by, agent });
 }

@@ -32,7 +32,8 @@ const shareBody = z.object({
   session: z.string(),
   agent: z.object({ id: z.string(), name: z.string() }),
   by: z.string(),
-  state: z.enum(["live", "revoked", "expired"]),
+  /** `ended`: its session has. */
+  state: z.enum(["live", "ended", "revoked", "expired"]),
   created_at: z.string(),
   expires_at: z.string(),
   last_used_at: z.optional(z.string()),
@@ -170,16 +171,36 @@ async function answer(
   const wish = pageWish(c) ?? { limit: MOST_LISTED, after: null };
   const rows = await deps.store.shares.list(filter, { ...wish, limit: wish.limit + 1 });
   const page = pageOf(c, rows, wish);
+  const running = await runningOf(page, deps);
   const names = new Map<string, string>();
   const users = new Map<string, string>();
   for (const { agent_id, user_id } of page) {
     if (!names.has(agent_id)) names.set(agent_id, (await deps.store.agents.get(agent_id))?.name ?? "");
     if (!users.has(user_id)) users.set(user_id, (await deps.store.users.get(user_id))?.username ?? "");
   }
-  const shown = page.map((row) =>
-    shareView(row, names.get(row.agent_id) ?? "", users.get(row.user_id) ?? ""),
-  );
+  const shown = page.map((row) => {
+    const view = shareView(row, names.get(row.agent_id) ?? "", users.get(row.user_id) ?? "");
+    const hasEnded = view.state === "live" && running.get(row.agent_id)?.has(row.instance) === false;
+    return hasEnded ? { ...view, state: "ended" } : view;
+  });
   return c.json({ shares: shown });
+}
+
+/** The sessions that run on the agents of shares that count; nothing of an agent that is away or silent. */
+async function runningOf(
+  shares: readonly ShareRow[],
+  { directory }: ApiDeps,
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const agents = new Set(shares.filter((share) => !isOver(share)).map(({ agent_id }) => agent_id));
+  const running = new Map<string, ReadonlySet<string>>();
+  const ask = async (agentId: string) => {
+    const sessions = await (await directory.link(agentId))?.sessions();
+    if (!sessions) return;
+    const live = sessions.filter(({ ended_at }) => ended_at === null);
+    running.set(agentId, new Set(live.map(({ instance }) => instance)));
+  };
+  await Promise.all([...agents].map(ask));
+  return running;
 }
 
 /** Of a list without `limit`: all that a user can have. */

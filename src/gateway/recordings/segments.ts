@@ -19,7 +19,7 @@ const MOST_DIVISIONS = 2_000;
 /** Output that draws the screen of such a piece: far more than a screen has. */
 const DRAWN_BYTES = 256 * 1024;
 /** Most bytes of one segment: of a longer one the end is left out, and the next begins with its own screen. */
-const MOST_SEGMENT_BYTES = 16 * 1024 * 1024;
+const MOST_SEGMENT_BYTES = 8 * 1024 * 1024;
 /** Most bytes of an index that are read. */
 const MOST_INDEX_BYTES = 64 * 1024 * 1024;
 

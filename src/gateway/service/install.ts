@@ -5,7 +5,7 @@ import { RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
 import { readText, removeIfThere, writeIfOther } from "../../lib/service/files.ts";
 import type { ServicePlace } from "./place.ts";
-import { ACCOUNT, type GatewayServiceSpec, SERVICE_UNIT, SOCKET_UNIT } from "./spec.ts";
+import { ACCOUNT, type GatewayServiceSpec, isState, SERVICE_UNIT, SOCKET_UNIT } from "./spec.ts";
 import { accountFile, serviceUnit, socketUnit } from "./units.ts";
 
 /** How a program of the machine is run; the same as the agent's `Run`. */
@@ -28,18 +28,13 @@ export type Installed = "started" | "restarted" | "unchanged";
 /**
  * Writes what differs, enables socket and service, and (re)starts what has to. While the service restarts, connections
  * wait at the socket.
- * @param files that the service's account has to read
- * @throws RexecError `service_unwritable`, `service_failed`, `not_readable`
+ * @throws RexecError `service_unwritable`, `service_failed`, `not_reachable`
  */
-export async function installGateway(
-  spec: GatewayServiceSpec,
-  files: readonly string[],
-  tools: ServiceTools,
-): Promise<Installed> {
+export async function installGateway(spec: GatewayServiceSpec, tools: ServiceTools): Promise<Installed> {
   const { place, run, tell } = tools;
   const systemctl = systemctlOf(tools);
   if (place.account !== null) await makeAccount(place.account, spec, tools);
-  if (spec.scope === "system") await assertReadable(spec, files, tools);
+  if (spec.scope === "system") await assertReachable(spec, tools);
   const isActive = (await systemctl("is-active", "--quiet", SERVICE_UNIT)).ok;
   const isStale = isActive && (await hasChanged(spec, tools));
   const socketIsNew = writeIfOther(place.socket, socketUnit(spec), 0o644);
@@ -56,16 +51,8 @@ export async function installGateway(
   await systemctl("reset-failed", SERVICE_UNIT);
   const { ok, error } = await systemctl("restart", SERVICE_UNIT);
   if (ok) return isActive ? "restarted" : "started";
-  const journal = [
-    "journalctl",
-    ...flags(tools),
-    "--unit",
-    SERVICE_UNIT,
-    "--lines=8",
-    "--output=cat",
-    "--no-pager",
-  ];
-  const { out } = await run(["journalctl", ...journal.slice(1)]);
+  const last = ["--unit", SERVICE_UNIT, "--lines=8", "--output=cat", "--no-pager"];
+  const { out } = await run(["journalctl", ...flags(tools), ...last]);
   for (const line of out.split("\n").filter(Boolean)) tell(`  ${line}`);
   throw new RexecError(`the service is installed, but does not start: ${error}`, {
     code: "service_failed",
@@ -174,23 +161,21 @@ async function makeAccount(
 }
 
 /** Better than a service that ends at its start. */
-async function assertReadable(
-  { data }: GatewayServiceSpec,
-  files: readonly string[],
-  { run }: ServiceTools,
-): Promise<void> {
-  const can = async (what: string, path: string) =>
-    (await run(["runuser", "-u", ACCOUNT, "--", "test", what, path])).ok;
-  for (const path of files) {
-    if (await can("-r", path)) continue;
-    throw new RexecError(`the account ${ACCOUNT} cannot read ${path}`, {
-      code: "not_readable",
-      hint: `let it: setfacl -m u:${ACCOUNT}:r ${path} (and u:${ACCOUNT}:x for each folder above), or chgrp ${ACCOUNT} and chmod g+r`,
-    });
+async function assertReachable({ files }: GatewayServiceSpec, { run }: ServiceTools): Promise<void> {
+  for (const { path, access } of files) {
+    if (access === "write" && isState(path)) continue;
+    const can = await run(["runuser", "-u", ACCOUNT, "--", "test", access === "write" ? "-w" : "-r", path]);
+    if (can.ok) continue;
+    const folder = quoteWords(["install", "-d", "-o", ACCOUNT, "-g", ACCOUNT, "-m", "700", path]);
+    throw new RexecError(
+      `the account ${ACCOUNT} cannot ${access === "write" ? "write to" : "read"} ${path}`,
+      {
+        code: "not_reachable",
+        hint:
+          access === "write"
+            ? `make the folder: ${folder}`
+            : `let it: setfacl -m u:${ACCOUNT}:r ${path} (and u:${ACCOUNT}:x for each folder above), or chgrp ${ACCOUNT} and chmod g+r`,
+      },
+    );
   }
-  if (data.startsWith("/var/lib/rexec") || (await can("-w", data))) return;
-  throw new RexecError(`the account ${ACCOUNT} cannot write to ${data}`, {
-    code: "not_readable",
-    hint: `make the folder: ${quoteWords(["install", "-d", "-o", ACCOUNT, "-g", ACCOUNT, "-m", "700", data])}`,
-  });
 }

@@ -31,18 +31,14 @@ export function resolveGatewayService(config: ServeConfig, facts: ServiceFacts):
     scope,
     listen: { host: addressOf(config.get(SETTINGS.host)), port: portOf(config.get(SETTINGS.port), scope) },
     data: options.dataDir,
+    files: config.files(),
     ringBudget: options.ringBudget ?? 0,
     envFile: place.envFile,
     systemdVersion,
   };
   assertLasting(executable, scope);
-  const paths = [
-    facts.config,
-    options.dataDir,
-    ...Object.values(options.tls ?? {}),
-    config.get(SETTINGS.downloads),
-  ];
-  if (scope === "system") for (const path of [executable, ...paths]) if (path) assertVisible(path);
+  if (scope === "system")
+    for (const path of [executable, ...spec.files.map((file) => file.path)]) assertVisible(path);
   return spec;
 }
 

@@ -3,7 +3,14 @@ import { restartPauses } from "../../lib/service/restart-pauses.ts";
 import { RUNTIME_VARIABLES } from "../../lib/service/runtime-variables.ts";
 import { unitCommand, unitPath, unitText } from "../../lib/service/unit-text.ts";
 import { SETTINGS } from "../config/settings.ts";
-import { ACCOUNT, type GatewayServiceSpec, SERVICE_UNIT, SOCKET_UNIT, STATE_FOLDER } from "./spec.ts";
+import {
+  ACCOUNT,
+  type GatewayServiceSpec,
+  isState,
+  SERVICE_UNIT,
+  SOCKET_UNIT,
+  STATE_FOLDER,
+} from "./spec.ts";
 
 /** Memory beside the output of sessions: the program itself, connections, screens, the database's cache. */
 const OTHER_MEMORY = 1024;
@@ -94,8 +101,8 @@ function head(isSystem: boolean, unit: string): string[] {
   ];
 }
 
-function systemPlace({ data }: GatewayServiceSpec): string[] {
-  const isOutside = data !== STATE_FOLDER && !data.startsWith(`${STATE_FOLDER}/`);
+function systemPlace({ files }: GatewayServiceSpec): string[] {
+  const outside = files.filter(({ path, access }) => access === "write" && !isState(path));
   return [
     `User=${ACCOUNT}`,
     `Group=${ACCOUNT}`,
@@ -103,7 +110,7 @@ function systemPlace({ data }: GatewayServiceSpec): string[] {
     "StateDirectoryMode=0700",
     `WorkingDirectory=${STATE_FOLDER}`,
     `Environment=HOME=${STATE_FOLDER}`,
-    ...(isOutside ? [`ReadWritePaths=${unitPath(data)}`] : []),
+    ...outside.map(({ path }) => `ReadWritePaths=${unitPath(path)}`),
     "",
   ];
 }

@@ -17,8 +17,8 @@ export interface AttachmentDeps {
   others(info: SessionInfo): readonly ConnectionInfo[];
   onGone(announced: boolean): void;
   recording: ViewerRecording;
-  /** Whether its viewer may type in that session. */
-  typing(session: string): Typing;
+  /** Whether its viewer may type in its session. */
+  typing(session: () => string): Typing;
   shifts: InputShifts;
   /** The viewer wants to type alone, or lets everybody type. */
   control(mode: "everybody" | "only"): void;

@@ -27,7 +27,7 @@ type Refused = Extract<OwnerMessage, { type: "refused" }>;
 /** A v2 viewer's channel for a session. Owned by `ShellChannels`, from its opening to the end of either side. */
 export class Attachment implements PeerChannel, Reader {
   readonly viewer: string;
-  hold: boolean;
+  #hold: boolean;
   readonly peer: Peer;
   readonly #wish: Attach;
   readonly #deps: AttachmentDeps;
@@ -55,9 +55,9 @@ export class Attachment implements PeerChannel, Reader {
     this.#wish = wish;
     this.#deps = deps;
     this.viewer = wish.viewer;
-    this.hold = wish.hold;
+    this.#hold = wish.hold;
     this.#packer = new Packer(wish.zstd ? zstd : null);
-    this.typing = deps.typing(wish.session);
+    this.typing = deps.typing(() => this.session);
     this.#size = wish.cols && wish.rows ? { cols: wish.cols, rows: wish.rows } : null;
     this.#input = new ViewerInput({
       shiftAt: (instance) => deps.shifts.of(instance, this.viewer),
@@ -70,6 +70,11 @@ export class Attachment implements PeerChannel, Reader {
 
   get connection(): ConnectionInfo {
     return this.peer.connection.info;
+  }
+
+  /** One that may only look must not make the program wait. */
+  get hold(): boolean {
+    return this.#hold && !this.typing.isReadOnly;
   }
 
   get sent(): number | null {
@@ -88,9 +93,9 @@ export class Attachment implements PeerChannel, Reader {
     return this.#over;
   }
 
-  /** The session that it asked for. */
+  /** Its session: by its instance one can be asked for under any name. */
   get session(): string {
-    return this.#wish.session;
+    return this.#mirror?.info.session ?? this.#wish.session;
   }
 
   /** The session that it has asked for and not been answered about. */
@@ -126,7 +131,7 @@ export class Attachment implements PeerChannel, Reader {
       this.#size = { cols: message.cols, rows: message.rows };
       this.#measure();
     } else if (message.type === "hold") {
-      this.hold = message.hold;
+      this.#hold = message.hold;
       this.#mirror?.update();
     } else if (message.type === "control" && this.#mirror) this.#deps.control(message.mode);
   }
@@ -218,6 +223,7 @@ export class Attachment implements PeerChannel, Reader {
     this.typing.tell();
     if (!this.typing.isReadOnly) this.#measure();
     else this.#mirror.size.left(this.viewer, true);
+    this.#mirror.update();
   }
 
   // --- internal ---

@@ -2,6 +2,7 @@
  * Which viewers of a session may type: all that have the right to, or the one that has taken control. A viewer that may
  * only look never types. The gateway decides; agents know nothing of it.
  */
+
 /** Why a viewer's input is dropped. */
 export type InputRefusal = "read_only" | "controlled";
 

@@ -47,6 +47,8 @@ export interface RelayKind<Opening> {
   passes(message: OpenerMessage): message is Extract<OpenerMessage, { channel: number }>;
   /** The rules of a new channel. */
   order(opening: Opening): ChannelOrder;
+  /** As `attached` tells it; left out where the channel is not recorded. */
+  isRecorded(opening: Opening): true | undefined;
   record(audit: RoomAudit): RelayRecord<Opening>;
 }
 
@@ -154,8 +156,10 @@ export class Relay<Opening extends { channel: number }> implements PeerChannel {
 
   #fromAgent(message: ChannelMessage): void {
     const { channel } = this.#opening;
-    if (message.type === "attached") this.#order.attached(message);
-    this.#peer.send({ ...message, channel });
+    if (message.type === "attached") {
+      this.#order.attached(message);
+      this.#peer.send({ ...message, channel, recorded: this.#kind.isRecorded(this.#opening) });
+    } else this.#peer.send({ ...message, channel });
     if (message.type !== "ended" && message.type !== "refused") return;
     this.#link?.close(this.#channel);
     this.#link = null;

@@ -13,6 +13,7 @@ export function runsOf({
     forAgent: (run, channel) => ({ ...run, channel }),
     passes: (message) => message.type === "signal",
     order: ({ run }) => new RunOrder((frame) => recordings.frame(run, frame)),
+    isRecorded: ({ run }) => recordings.has(run) || undefined,
     record: ({ runs }) => ({
       opened(viewer, run) {
         runs.opened(viewer, run);

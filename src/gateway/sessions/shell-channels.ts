@@ -39,6 +39,7 @@ export class ShellChannels implements ChannelKind<Attach> {
     const attachment = new Attachment(peer, message, {
       mirror: (attached) => {
         queueMicrotask(() => host.opened()); // it is about to join
+        host.controls.entered(attached.info.session, peer.id);
         const mirror = host.mirrorOf(attached.info);
         stay ??= new AttachedStay(host.audit, peer.connection.info, message, attached, mirror);
         return mirror;
@@ -66,7 +67,6 @@ export class ShellChannels implements ChannelKind<Attach> {
       if (host.link) attachment.connect(host.link);
     };
     const { channel, session, create } = message;
-    host.controls.entered(session, peer.id);
     if (!create || attachment.typing.isReadOnly) begin();
     else {
       host.admit(session, {
@@ -119,7 +119,7 @@ export class ShellChannels implements ChannelKind<Attach> {
     if (!this.sessionsOf(peer).includes(session)) this.#host.controls.left(session, peer.id, announced);
   }
 
-  #typingOf(peer: Peer, channel: number, session: string): Typing {
+  #typingOf(peer: Peer, channel: number, session: () => string): Typing {
     const { controls } = this.#host;
     return new Typing({
       controls,
@@ -128,7 +128,7 @@ export class ShellChannels implements ChannelKind<Attach> {
       channel,
       session,
       send: (message) => peer.send(message),
-      onRefused: (refusal) => this.#host.inputRefused(peer.connection.info, session, refusal),
+      onRefused: (refusal) => this.#host.inputRefused(peer.connection.info, session(), refusal),
     });
   }
 

@@ -14,7 +14,7 @@ export interface TypingDeps {
   viewer: string;
   connection: Connection;
   channel: number;
-  session: string;
+  session(): string;
   send(message: OwnerInput): void;
   /** Input was refused, for the first time. */
   onRefused(refusal: InputRefusal): void;
@@ -46,7 +46,8 @@ export class Typing {
 
   /** Whether the bytes may go to the session. A viewer is told once that they may not; a terminal's own answers are dropped without a word. */
   admits(bytes: Uint8Array): boolean {
-    const { controls, session, channel } = this.#deps;
+    const { controls, channel } = this.#deps;
+    const session = this.#deps.session();
     const refusal = controls.refusal(session, this.#seat);
     if (refusal === null) this.typed += bytes.length;
     if (refusal === null || this.#told === refusal || isReport(bytes)) return refusal === null;
@@ -67,7 +68,8 @@ export class Typing {
 
   /** Tells the viewer who may type, where that is not what it was told last. Until it is told, everybody may. */
   tell(): void {
-    const { controls, session, channel } = this.#deps;
+    const { controls, channel } = this.#deps;
+    const session = this.#deps.session();
     const holder = controls.holderOf(session);
     const refusal = controls.refusal(session, this.#seat);
     if (refusal !== this.#told) this.#told = null;

@@ -24,8 +24,6 @@ export interface TotpSetUp {
   uri: string;
   /** The URI as a QR code, a whole `<svg>` element. */
   svg: string;
-  /** The same for a terminal, in half blocks. */
-  text: string;
 }
 
 /** How a user passed the second factor. */
@@ -146,7 +144,7 @@ export class SecondFactor {
 
 async function shown(user: UserRow, issuer: string, secret: string): Promise<TotpSetUp> {
   const { Secret, TOTP } = await import("otpauth");
-  const { renderSVG, renderUnicodeCompact } = await import("uqr");
+  const { renderSVG } = await import("uqr");
   const uri = new TOTP({
     // A colon would end the issuer in the URI.
     issuer: issuer.replaceAll(":", "_"),
@@ -154,7 +152,7 @@ async function shown(user: UserRow, issuer: string, secret: string): Promise<Tot
     secret: Secret.fromBase32(secret),
     period: PERIOD_S,
   }).toString();
-  return { secret, uri, svg: renderSVG(uri), text: renderUnicodeCompact(uri, { border: 2 }) };
+  return { secret, uri, svg: renderSVG(uri) };
 }
 
 /** The time step that a code belongs to, the newest that fits; null for a wrong code. */

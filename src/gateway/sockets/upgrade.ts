@@ -107,7 +107,8 @@ export async function upgradeSocket(
     if (error.status !== 429 && error.status !== STATUS_PENDING) {
       const who = `${networkOf(info.address)} ${error.code}`;
       const line = `refused ${url.pathname.slice(0, 200)} to ${info.address}: ${error.message} (request ${info.requestId})`;
-      gather(deps.logger, { level: "info", kind: "refused sockets", who }, line);
+      const fields = { request_id: info.requestId, address: info.address, status: error.status };
+      gather(deps.logger, { level: "info", kind: "refused sockets", who, fields }, line);
     }
     return error.toResponse(info.requestId);
   }

@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { brief, LENGTHS } from "../../protocol/values.ts";
 import { booleanColumn, validRows } from "./columns.ts";
-import type { Database } from "./database.ts";
+import type { Database, Queryable } from "./database.ts";
 import { countOf, inOrder, type Page } from "./page.ts";
 import { insertUser, type NewUser, nameIsTaken, type UserRow } from "./users.ts";
 
@@ -79,14 +79,9 @@ export class OneTimeLinks {
     });
   }
 
-  /** The link, if it still works. It is not used by this. */
-  async findLive(kind: LinkRow["kind"], hash: string): Promise<LinkRow | null> {
-    const now = new Date().toISOString();
-    const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM one_time_links
-        WHERE link_hash = ${hash} AND kind = ${kind} AND used_at IS NULL AND expires_at > ${now}`,
-    );
-    return validRows(linkRow, rows)[0] ?? null;
+  /** True for an invite that can be accepted. It is not used by this. */
+  isLiveInvite(hash: string): Promise<boolean> {
+    return this.#database.run((sql) => isLiveInvite(sql, hash));
   }
 
   /** Uses a login link. @returns the id of its user; null where it is unknown, used or expired */
@@ -111,9 +106,7 @@ export class OneTimeLinks {
   ): Promise<{ user: UserRow; invite: LinkRow } | InviteRefusal> {
     const now = new Date().toISOString();
     return this.#database.transaction(async (sql) => {
-      const live = sql`SELECT COUNT(*) AS n FROM one_time_links
-        WHERE link_hash = ${hash} AND kind = 'invite' AND used_at IS NULL AND expires_at > ${now}`;
-      if ((await countOf(live)) === 0) return "link_invalid";
+      if (!(await isLiveInvite(sql, hash))) return "link_invalid";
       if (await nameIsTaken(sql, user.username)) return "name_taken";
       if ((await countOf(sql`SELECT COUNT(*) AS n FROM users`)) >= most) return "full";
       const rows = await sql`UPDATE one_time_links SET used_at = ${now}
@@ -146,6 +139,15 @@ export class OneTimeLinks {
 }
 
 // --- internal ---
+
+/** An invite counts for as long as its maker may invite. */
+async function isLiveInvite(sql: Queryable, hash: string): Promise<boolean> {
+  const now = new Date().toISOString();
+  const makers = sql`SELECT id FROM users WHERE is_admin = ${true} AND disabled_at IS NULL`;
+  const live = sql`SELECT COUNT(*) AS n FROM one_time_links WHERE link_hash = ${hash} AND kind = 'invite'
+    AND used_at IS NULL AND expires_at > ${now} AND created_by IN (${makers})`;
+  return (await countOf(live)) > 0;
+}
 
 function newRow(its: Partial<LinkRow> & Pick<LinkRow, "kind" | "expires_at">): LinkRow {
   return {

@@ -300,6 +300,9 @@ describe("a secret", () => {
     expect(refusal({ env }, table)).toContain(
       "REXEC_SERVE_IDP_SECRET and REXEC_SERVE_IDP_SECRET_FILE are both set",
     );
+    expect(refusal({ file: yaml("idp:\n  secret_file: [a, b]") }, table)).toContain(
+      ":2: idp.secret_file is the path of one file",
+    );
     expect(refusal({ file: yaml("idp:\n  secret: hush\n  secret_file: x") }, table)).not.toContain("hush");
   });
 

@@ -167,7 +167,7 @@ describe("a join token", () => {
   });
 });
 
-test("a tag that a machine gives itself is shown, and gives nobody a right", async () => {
+test("a tag that a machine gives itself is shown, and gives no right", async () => {
   const person = await gateway.stranger();
   const username = (await gateway.gateway.store.users.get(person.userId))?.username;
   await gateway.api("POST", "/api/grants", { user: username, target: "tag:vault", level: "use" });
@@ -194,6 +194,10 @@ test("a tag that a machine gives itself is shown, and gives nobody a right", asy
   // Once its owner gives it the tag, it counts; and the machine cannot take it off.
   await gateway.api("PATCH", path, { add_tags: ["vault"], remove_tags: ["more"] });
   expect(await names("", person.token)).toEqual(["self-made"]);
+  const audit = async () => (await gateway.api("GET", "/api/audit?action=agent.tagged")).json.entries;
+  const isGiven = ({ details }: { details: object }) =>
+    Bun.deepEquals(details, { from: "more", to: "vault", own: "" });
+  await until(async () => (await audit()).some(isGiven), 5_000, "the audit to have that it was given");
   const off = await gateway.api("PATCH", path, { tags: [] }, agent.token);
   expect(off.json).toMatchObject({ tags: ["vault"], warning: expect.stringContaining("its owner alone") });
   expect(await names("", person.token)).toEqual(["self-made"]);

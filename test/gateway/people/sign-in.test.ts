@@ -153,6 +153,22 @@ describe("a session", () => {
     expect((await other.send("GET", "/api/profile")).json.code).toBe("session_expired");
   });
 
+  test("of a short idle time goes on while it is used, and its last use is noted no more often than each minute", async () => {
+    await using short = await startGateway({ sessionTimes: { idleMs: 2_000 } });
+    await addUser(short, "ada");
+    const browser = await signedIn(short, "ada");
+    const until = performance.now() + 4_000;
+    while (performance.now() < until) {
+      expect((await browser.send("GET", "/api/profile")).status).toBe(200);
+      await Bun.sleep(50); // the time between two requests is what is tested
+    }
+    await using gateway = await startGateway();
+    await addUser(gateway, "ada");
+    const other = await signedIn(gateway, "ada");
+    const seen = async () => (await other.send("GET", "/api/account/sessions")).json.sessions[0].last_seen_at;
+    expect(await seen()).toBe(await seen());
+  }, 20_000);
+
   test("is one of at most 50 of its user: the one that was not seen for the longest time ends", async () => {
     await using gateway = await startGateway();
     const id = await addUser(gateway, "ada");

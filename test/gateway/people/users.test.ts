@@ -257,6 +257,10 @@ describe("an invite", () => {
     await addUser(gateway, "bob", { admin: true });
     const bob = await signedIn(gateway, "bob");
     const theirs = (await bob.send("POST", "/api/invites", { admin: true })).json.url;
+    for (const change of [{ admin: false }, { admin: true, disabled: true }]) {
+      await gateway.api("PATCH", "/api/users/bob", change);
+      expect(await accept(theirs)).toBe("link_invalid");
+    }
     await gateway.api("DELETE", "/api/users/bob");
     expect(await accept(theirs)).toBe("link_invalid");
     const { makeLinkSecret } = await import("../../../src/gateway/auth/secrets.ts");

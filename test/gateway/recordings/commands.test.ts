@@ -21,7 +21,7 @@ test("a command's stdout, stderr and exit are recorded, and play with the lines 
     }
   }, 20);
   try {
-    await viewer.hears("attached");
+    expect((await viewer.hears("attached")).recorded).toBe(true);
     viewer.frame({ kind: "data", stream: 0, channel: 3, offset: 0, bytes: Buffer.from("from stdin\n") });
     viewer.frame({ kind: "fin", stream: 0, channel: 3, offset: 11 });
     const recording = await stage.recording("complete");

@@ -74,14 +74,13 @@ describe("an authenticator app", () => {
     });
   });
 
-  test("counts once a code has confirmed it, and is shown as URI, picture and text", () =>
+  test("counts once a code has confirmed it, and is shown as URI and picture", () =>
     withFactor(async ({ factor, user, code }) => {
       const shown = await factor.begin(user, "rexec.example:8443");
       expect(shown.uri).toStartWith(
         "otpauth://totp/rexec.example_8443:ada?issuer=rexec.example_8443&secret=",
       );
       expect(shown.svg).toMatch(/^<svg .*<\/svg>$/s);
-      expect(shown.text).toContain("█");
       expect(await factor.isOn(user.id)).toBe(false);
       await expect(factor.check(user, code(shown.secret))).rejects.toMatchObject(wrong);
       await expect(factor.confirm(user, "000000")).rejects.toMatchObject(wrong);

@@ -159,6 +159,37 @@ describe("control of a session", () => {
     await hears(two, { mode: "everybody", may_type: true });
   });
 
+  test("is of the session itself, whatever name it is asked for by", async () => {
+    await using here = await v2Stage();
+    await using one = await here.viewer().attach();
+    await using two = await here.viewer().attach();
+    take(one);
+    await hears(two, { may_type: false });
+    const { instance } = here.agent.shell("main");
+    two.send({ type: "attach", channel: 20, session: "other", instance, viewer: two.id });
+    await until(
+      () => two.messages.some((message) => message.type === "attached" && message.channel === 20),
+      5_000,
+      "the second attachment",
+    );
+    two.frame({
+      kind: "data",
+      stream: Stream.input,
+      channel: 20,
+      offset: 0,
+      bytes: Buffer.from("by another name"),
+    });
+    two.send({ type: "control", channel: 20, mode: "only" });
+    await until(
+      () => two.messages.filter(({ type }) => type === "input_refused").length === 2 || null,
+      5_000,
+      "the refusals",
+    );
+    one.type("!");
+    await typed(here, "!");
+    expect(told(one)).toMatchObject({ viewer: one.id });
+  });
+
   test("is no guest's to take, is given to one by the API, and is over when the guest is cut off", async () => {
     await using here = await v2Stage();
     await using owner = await here.viewer().attach();

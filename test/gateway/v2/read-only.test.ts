@@ -82,6 +82,29 @@ describe("a viewer that may only look", () => {
     expect([shell.cols, shell.rows]).toEqual([100, 30]);
   });
 
+  test("makes no program wait by not reading", async () => {
+    await using here = await v2Stage();
+    const { owner, guest } = await watched(here);
+    await using _guest = guest;
+    guest.stalled = true;
+    await guest.attach();
+    await owner[Symbol.asyncDispose]();
+    const holds = () => {
+      const own = here.agent.heard.filter(
+        ({ type, viewer }) => type === "hold" || (type === "attach" && viewer === "gateway"),
+      );
+      return own.at(-1)?.hold ?? true;
+    };
+    // The owner dropped off, and is held for: then the guest alone is left.
+    await using again = await here.viewer({ id: owner.id }).attach();
+    again.detach();
+    await until(() => holds() === false, 5_000, "the agent to be told that no reader has a say in the pace");
+    guest.send({ type: "hold", channel: CHANNEL, hold: true });
+    guest.send({ type: "list" });
+    await guest.hears("sessions");
+    expect(holds()).toBe(false);
+  });
+
   test("cannot run, kill or start anything, or signal what runs, whatever it sends", async () => {
     await using here = await v2Stage();
     const { owner, guest } = await watched(here);

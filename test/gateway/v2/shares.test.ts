@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { makeToken } from "../../../src/gateway/auth/token.ts";
 import { SHARES_OF_USER, VIEWERS_OF_SHARE } from "../../../src/gateway/quotas.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { member } from "../../support/member.ts";
@@ -228,6 +229,35 @@ describe("a share", () => {
     expect((await here.gateway.api("DELETE", `/api/shares/${id}`, undefined, chief.token)).status).toBe(200);
     expect((await post(here.gateway.token, { expires_in_seconds: 31 * 86_400 })).status).toBe(400);
     expect((await here.gateway.api("POST", path.replace("main", "none"), {})).status).toBe(404);
+  });
+
+  test("of another user's agent can be an administrator's, and ends with its being one", async () => {
+    await using here = await v2Stage();
+    await using _owner = await here.viewer().attach();
+    const { store } = here.gateway.gateway;
+    const root = await store.users.create({ username: "root2", isAdmin: true });
+    const made = makeToken();
+    await store.tokens.create(made, { userId: root.id, name: "theirs", scopes: ["*"] });
+    const { token } = await share(here, { level: "type" }, made.token);
+    await using guest = await here.viewerOf(token).attach();
+    guest.type("x");
+    await until(() => here.agent.shell("main").typed.toString() === "x", 5_000, "the guest's input");
+    await store.users.change(root.id, { isAdmin: false });
+    await here.gateway.gateway.hub.publish({ type: "access_changed", userId: root.id, agentId: null });
+    expect((await closed(guest)).code).toBe(4004);
+    expect(await refusal(here, token)).toEqual([403, "scope"]);
+  });
+
+  test("of a session that has ended is listed as ended", async () => {
+    await using here = await v2Stage();
+    await using _owner = await here.viewer().attach();
+    await share(here);
+    here.agent.end("main", 0);
+    await until(
+      async () => (await here.gateway.api("GET", "/api/shares")).json.shares[0].state === "ended" || null,
+      5_000,
+      "the share to be over",
+    );
   });
 
   test("has a bound for each user, and one for its guests", async () => {
