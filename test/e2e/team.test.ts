@@ -90,7 +90,6 @@ test("invite, sign in, enrol, share, revoke: the audit names each step and its p
     ["grant.created", "ada"],
     ["session.opened", "ada"],
     ["share.created", "ada"],
-    ["input.refused", "ada"],
     ["share.revoked", "ada"],
     ["exec.finished", "ada"],
   ] as const;
