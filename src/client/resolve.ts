@@ -54,7 +54,7 @@ function unknown(reference: string, agents: readonly Agent[]): RexecError {
   if (agents.length === 0) {
     return new RexecError(`there is no agent "${reference}": this account has none yet`, {
       code: "no_agents",
-      hint: "on the machine that you want to reach: rexec-agent register && rexec-agent start",
+      hint: "rexec join create prints the line to paste on a machine; where the agent is there already: rexec-agent register",
       exitCode: ExitCode.rejected,
     });
   }

@@ -12,6 +12,12 @@ export function tokenPlace(server: string | URL): string {
   return "on the gateway's machine: rexec serve --new-admin-token; or by its administrator";
 }
 
+/** What to register a machine at this server with, and where to get it. */
+export function joinPlace(server: string | URL): string {
+  if (hasDashboard(server)) return `an API token (${tokenPlace(server)})`;
+  return "a join token, where you are logged in: rexec join create";
+}
+
 /** How to remove an agent whose machine cannot do it. */
 export function removalPlace(server: string | URL, agentId: string): string {
   const call = `DELETE /api/agents/${agentId} with a token of the account`;

@@ -1,5 +1,8 @@
 /** The audit log, as its readers use it: the executables, real commands, and a hand in the database file. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tamper } from "../gateway/audit/support.ts";
 import { binary } from "../support/binaries.ts";
@@ -217,3 +220,59 @@ describe("rexec admin audit", () => {
     ).toBe(false);
   });
 });
+
+test("rexec serve sends the log to a webhook and to syslog, and wants a secret for the first", async () => {
+  const posted: string[] = [];
+  const signatures: boolean[] = [];
+  using hook = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const body = await request.text();
+      const { headers } = request;
+      const text = `${headers.get("x-rexec-timestamp")}.${body}`;
+      const right = `sha256=${createHmac("sha256", "the key").update(text).digest("hex")}`;
+      signatures.push(headers.get("x-rexec-signature") === right);
+      for (const { action } of JSON.parse(body).rows) posted.push(action);
+      return new Response();
+    },
+  });
+  const datagrams: string[] = [];
+  const socket = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (_socket, data) => void datagrams.push(data.toString()) },
+  });
+  const folder = mkdtempSync(join(tmpdir(), "rexec-audit-"));
+  const key = join(folder, "key");
+  writeFileSync(key, "the key\n", { mode: 0o600 });
+  const url = `http://127.0.0.1:${hook.port}/`;
+  const gatewayArgs = ["--audit-webhook", url, "--audit-webhook-secret-file", key];
+  await using other = new World({
+    gatewayArgs: [...gatewayArgs, "--audit-syslog", `udp://127.0.0.1:${socket.port}`],
+  });
+  await other.stack.startGateway();
+  await until(
+    async () => {
+      const headers = { authorization: `Bearer ${other.stack.token}` };
+      const body = JSON.stringify({ name: "t", scopes: ["read"] });
+      await fetch(`${other.stack.url}/api/tokens`, { method: "POST", headers, body });
+      await Bun.sleep(100); // a collector is new, and gets what happens from now on
+      const isTold = datagrams.some((text) => text.includes(" token.created [rexec@32473 "));
+      return posted.includes("token.created") && isTold;
+    },
+    20_000,
+    "both collectors",
+  );
+  expect(signatures).not.toContain(false);
+  const { code, stderr } = await world.rexec([
+    "serve",
+    "--data",
+    join(folder, "data"),
+    "--audit-webhook",
+    url,
+  ]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("belong together")]);
+  socket.close();
+  rmSync(folder, { recursive: true });
+}, 60_000);

@@ -174,6 +174,23 @@ describeUnless(lacks("perl"))("an inherited socket", () => {
     );
   });
 
+  test("has to be a TCP socket that listens", async () => {
+    const home = mkdtempSync(join(tmpdir(), "rexec-inherited-"));
+    for (const redirection of ["3</dev/null", "3<.", "3<&-"]) {
+      const script = `export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" serve --port 0 --data "$HOME/data" ${redirection}`;
+      const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", script, binary("rexec")], {
+        cwd: home,
+        env: { HOME: home },
+        timeout: 15_000,
+      });
+      expect([exitCode, stderr.toString()]).toEqual([
+        1,
+        expect.stringContaining("what was handed over is no TCP socket that listens"),
+      ]);
+    }
+    rmSync(home, { recursive: true });
+  });
+
   test("of another process is left alone", async () => {
     const dataDir = mkdtempSync(join(tmpdir(), "rexec-inherited-"));
     const child = Bun.spawn([binary("rexec"), "serve", "--data", dataDir, "--port", "0"], {

@@ -117,6 +117,10 @@ describe("a service that could not run", () => {
     const unit = serviceUnit({ ...spec, files: config.files() });
     expect(unit).toContain("\nReadWritePaths=/srv/rexec\n");
     expect(serviceUnit(spec)).not.toContain("ReadWritePaths");
+    const files = (recordings: string) =>
+      loadConfig({ options: { recordings, data: "/d" }, env: {}, cwd: "/" }).files();
+    expect(files("/srv/recordings")).toContainEqual({ path: "/srv/recordings", access: "write" });
+    expect(files("s3://bucket/prefix")).toEqual([{ path: "/d", access: "write" }]);
   });
 
   test("has an address in numbers", () => {

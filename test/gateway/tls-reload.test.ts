@@ -169,6 +169,17 @@ describe("a renewed certificate", () => {
     },
   );
 
+  testTls("is found by looking alone, where a watch sees nothing", async () => {
+    const { files } = place(make("one"));
+    const blind = { tlsSettleMs: 600_000, tlsPollMs: 20 };
+    await using gateway = await startGateway({ tls: files, timings: blind, sockets });
+    const two = make("two");
+    copyFileSync(two.cert, files.cert);
+    copyFileSync(two.key, files.key);
+    await until(() => gateway.log.some((line) => line.includes("DNS:two")), 5_000, "the word");
+    expect(await nameAt(gateway.url)).toBe("two");
+  });
+
   testTls("is looked for when asked, and the answer says that there is none", async () => {
     const { files } = place(make("one"));
     const lazy = { tlsSettleMs: 600_000, tlsPollMs: 600_000 };

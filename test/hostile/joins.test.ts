@@ -116,9 +116,9 @@ test("no join token is in a log, a file of the gateway, or a list", async () => 
   await register(token);
   await register(token);
   await gateway.api("GET", `/api/agents?token=${token}`, undefined, null);
-  const files = readdirSync(gateway.dataDir).map((name) =>
-    readFileSync(join(gateway.dataDir, name), "latin1"),
-  );
+  const files = readdirSync(gateway.dataDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => readFileSync(join(parentPath, name), "latin1"));
   const secret = token.slice(20);
   expect(files.join("\n").includes(secret)).toBe(false);
   expect(gateway.log.join("\n").includes(secret)).toBe(false);

@@ -1,7 +1,7 @@
 /** Makes this machine known to a server, or tells the server what has changed about it. */
 
 import { ExitCode, RexecError } from "../../lib/errors.ts";
-import { tokenPlace } from "../../lib/hints.ts";
+import { joinPlace } from "../../lib/hints.ts";
 import { HttpError, requestJson } from "../../lib/http.ts";
 import { type Endpoint, resolveEndpoint } from "../../lib/net.ts";
 import { distro, goArch, goOs } from "../../lib/platform.ts";
@@ -112,7 +112,7 @@ async function findKnown(
   if (status === 401) {
     throw new RexecError(`${endpoint.base.origin} rejected the token (401)`, {
       code: "http_401",
-      hint: `make a new API token (${tokenPlace(endpoint.base)}) and run: rexec-agent register --token TOKEN`,
+      hint: `make ${joinPlace(endpoint.base)}; then run: rexec-agent register --token TOKEN`,
       exitCode: ExitCode.rejected,
     });
   }

@@ -74,7 +74,7 @@ export const registerCommand = withHelp(
           name: defaultName(hostname()),
           shell: chooseShell(undefined, process.env.SHELL, currentAccount()),
         },
-        askToken: () => askToken(loaded.host),
+        askToken: () => askToken(loaded.host, true),
       });
       report(outcome, loaded.host);
     },

@@ -1,10 +1,9 @@
 /** `rexec join`: tokens that register machines. */
-import { defineCommand, globalArgs, withHelp } from "../_cli.ts";
+import { defineCommand, withHelp } from "../_cli.ts";
 
 export const joinCommand = withHelp(
   defineCommand({
     meta: { name: "join", description: "Make, list and revoke tokens that add machines" },
-    args: globalArgs,
     subCommands: {
       create: () => import("./create.ts").then((module) => module.joinCreateCommand),
       ls: () => import("./ls.ts").then((module) => module.joinLsCommand),

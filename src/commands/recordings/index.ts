@@ -1,10 +1,9 @@
 /** `rexec recordings`: what was recorded of shells and commands. */
-import { defineCommand, globalArgs, withHelp } from "../_cli.ts";
+import { defineCommand, withHelp } from "../_cli.ts";
 
 export const recordingsCommand = withHelp(
   defineCommand({
     meta: { name: "recordings", description: "List, play, download and remove recordings" },
-    args: globalArgs,
     subCommands: {
       ls: () => import("./ls.ts").then((module) => module.recordingsLsCommand),
       play: () => import("./play.ts").then((module) => module.recordingsPlayCommand),

@@ -132,6 +132,10 @@ export const folderOrBucket: Kind<string> = {
   ),
   shown: (texts, place) =>
     texts.map((each) => (each.startsWith("s3:") ? each : (path("DIR").shown([each], place)[0] ?? each))),
+  files: (texts, place) =>
+    texts
+      .filter((each) => !each.startsWith("s3:"))
+      .map((each) => ({ path: path("DIR").parse([each], place), access: "write" })),
 };
 
 /** Bytes, with K, M, G or T for powers of 1024. */

@@ -1,5 +1,7 @@
 /** `/api/sign-in` and what belongs to it: from a proof of who someone is to a cookie, and back. */
 import type { Context } from "hono";
+import * as z from "zod/mini";
+import { secondStepBody } from "../../protocol/http-factors.ts";
 import { acceptInviteBody, linkSignInBody, signedInBody, signInBody } from "../../protocol/http-users.ts";
 import { requireOwnPage } from "../auth/same-origin.ts";
 import { noSessionCookie, sessionCookie, sessionCookieFor } from "../auth/session-cookie.ts";
@@ -19,7 +21,7 @@ export const signInRoutes: readonly Route[] = [
     action: "public",
     summary: "Sign in by user name and password; the answer sets a cookie, or asks for a second factor (202)",
     body: signInBody,
-    answer: signedInBody,
+    answer: z.union([signedInBody, secondStepBody]),
     async handle({ c, deps, body }) {
       const user = await proveByPassword(c, deps, body.username, body.password);
       const step = await secondStep(deps, user);

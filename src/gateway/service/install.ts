@@ -51,16 +51,8 @@ export async function installGateway(spec: GatewayServiceSpec, tools: ServiceToo
   await systemctl("reset-failed", SERVICE_UNIT);
   const { ok, error } = await systemctl("restart", SERVICE_UNIT);
   if (ok) return isActive ? "restarted" : "started";
-  const journal = [
-    "journalctl",
-    ...flags(tools),
-    "--unit",
-    SERVICE_UNIT,
-    "--lines=8",
-    "--output=cat",
-    "--no-pager",
-  ];
-  const { out } = await run(["journalctl", ...journal.slice(1)]);
+  const last = ["--unit", SERVICE_UNIT, "--lines=8", "--output=cat", "--no-pager"];
+  const { out } = await run(["journalctl", ...flags(tools), ...last]);
   for (const line of out.split("\n").filter(Boolean)) tell(`  ${line}`);
   throw new RexecError(`the service is installed, but does not start: ${error}`, {
     code: "service_failed",

@@ -155,8 +155,9 @@ export class Agents {
     );
   }
 
+  /** Rejects at once where another process holds the database: waiting would hold up every session, and the next one comes. */
   async markPing(id: string, at: string): Promise<void> {
-    await this.#database.run((sql) => sql`UPDATE agents SET last_ping = ${at} WHERE id = ${id}`);
+    await this.#database.transactionNow((sql) => sql`UPDATE agents SET last_ping = ${at} WHERE id = ${id}`);
   }
 
   async setSystemInfo(id: string, info: SystemInfo): Promise<void> {

@@ -96,6 +96,17 @@ describe("the writer of the audit log", () => {
     expect(longest).toBeLessThan(1_000); // a statement that waits for the lock takes 5 s
   });
 
+  test("is not held up by an agent's sign of life, which is not waited for either", async () => {
+    await using folder = await auditFolder();
+    const release = folder.hold();
+    const before = performance.now();
+    const { agents } = folder.store;
+    expect(await agents.markPing("x", "y").catch((error: Error) => error.message)).toContain("locked");
+    expect(performance.now() - before).toBeLessThan(1_000);
+    release();
+    await agents.markPing("x", "y");
+  });
+
   test("loses no row of a process that ended while the store was stuck", async () => {
     await using folder = await auditFolder();
     const first = folder.writer();
