@@ -1,5 +1,6 @@
 /** A gateway with a real agent whose sessions may be recorded, and viewers of it. */
 import type { GatewayOptions } from "../../src/gateway/gateway.ts";
+import type { RecordingRow } from "../../src/gateway/store/recordings.ts";
 import { type CastEvent, eventsIn, sizeIn } from "../../src/protocol/cast.ts";
 import type { RecordingView } from "../../src/protocol/http-recordings.ts";
 import { type RunningAgent, startAgent } from "./agent.ts";
@@ -21,6 +22,38 @@ export interface RecordingStage extends AsyncDisposable {
   recording(state: string): Promise<RecordingView>;
   /** The text of the cast. */
   cast(id: string): Promise<string>;
+}
+
+/** A row of a recording that has ended; it has no files. */
+export function recordingRow(agentId: string, over: Partial<RecordingRow> = {}): RecordingRow {
+  const started_at = over.started_at ?? new Date().toISOString();
+  return {
+    id: Bun.randomUUIDv7(),
+    agent_id: agentId,
+    agent_name: "box",
+    user_id: crypto.randomUUID(),
+    user_name: "ada",
+    session: "main",
+    instance: crypto.randomUUID(),
+    part: 1,
+    kind: "shell",
+    command: "/bin/sh",
+    reason: "always",
+    state: "complete",
+    note: "",
+    started_at,
+    ended_at: started_at,
+    duration_ms: 60_000,
+    bytes: 2_000_000,
+    cut_bytes: 0,
+    cut_reason: "",
+    exit_code: 0,
+    signal: null,
+    cols: 80,
+    rows: 24,
+    place: "folder",
+    ...over,
+  };
 }
 
 export async function recordingStage(options: Partial<GatewayOptions> = {}): Promise<RecordingStage> {

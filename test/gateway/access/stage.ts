@@ -1,6 +1,7 @@
 /** The people, agents and things that the table of roles is tried with. */
 import { makeShareToken, makeToken } from "../../../src/gateway/auth/token.ts";
 import type { TestGateway } from "../../support/gateway.ts";
+import { recordingRow } from "../../support/recording-stage.ts";
 
 interface Agent {
   id: string;
@@ -138,33 +139,8 @@ export class Stage {
 
   /** A recording of the agent, without its files. */
   async #recording(agent: Agent): Promise<string> {
-    const now = new Date().toISOString();
-    const { id } = await this.#gateway.gateway.store.recordings.create({
-      id: crypto.randomUUID(),
-      agent_id: agent.id,
-      agent_name: "box",
-      user_id: this.#owner.userId,
-      user_name: "owner",
-      session: "main",
-      instance: crypto.randomUUID(),
-      part: 1,
-      kind: "shell",
-      command: "",
-      reason: "always",
-      state: "complete",
-      note: "",
-      started_at: now,
-      ended_at: now,
-      duration_ms: 1,
-      bytes: 0,
-      cut_bytes: 0,
-      cut_reason: "",
-      exit_code: 0,
-      signal: null,
-      cols: 80,
-      rows: 24,
-      place: "folder",
-    });
+    const row = recordingRow(agent.id, { user_id: this.#owner.userId, user_name: "owner" });
+    const { id } = await this.#gateway.gateway.store.recordings.create(row);
     return id;
   }
 

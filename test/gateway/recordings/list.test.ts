@@ -4,41 +4,10 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordingRow } from "../../../src/gateway/store/recordings.ts";
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
-import { outputOf, recordingStage } from "../../support/recording-stage.ts";
+import { outputOf, recordingRow, recordingStage } from "../../support/recording-stage.ts";
 import { until } from "../../support/wait.ts";
 
 const DAY = 24 * 60 * 60_000;
-
-function row(agentId: string, over: Partial<RecordingRow> = {}): RecordingRow {
-  const started_at = over.started_at ?? new Date().toISOString();
-  return {
-    id: Bun.randomUUIDv7(),
-    agent_id: agentId,
-    agent_name: "box",
-    user_id: crypto.randomUUID(),
-    user_name: "ada",
-    session: "main",
-    instance: crypto.randomUUID(),
-    part: 1,
-    kind: "shell",
-    command: "/bin/sh",
-    reason: "always",
-    state: "complete",
-    note: "",
-    started_at,
-    ended_at: started_at,
-    duration_ms: 60_000,
-    bytes: 2_000_000,
-    cut_bytes: 0,
-    cut_reason: "",
-    exit_code: 0,
-    signal: null,
-    cols: 80,
-    rows: 24,
-    place: "folder",
-    ...over,
-  };
-}
 
 async function fill(gateway: TestGateway, count: number, of: (n: number) => RecordingRow): Promise<void> {
   const { recordings } = gateway.gateway.store;
@@ -50,7 +19,7 @@ test("10 GB of recordings are listed, filtered and paged in under 100 ms", async
   const agents = await Promise.all(["one", "two", "three"].map((name) => gateway.register(name)));
   const begun = Date.now() - 5_000 * 60_000;
   await fill(gateway, 5_000, (n) =>
-    row(agents[n % 3]?.id ?? "", {
+    recordingRow(agents[n % 3]?.id ?? "", {
       session: n % 10 === 0 ? "deploy" : "main",
       user_name: n % 2 ? "ada" : "bob",
       started_at: new Date(begun + n * 60_000).toISOString(),
@@ -90,7 +59,7 @@ test("recordings are for those that see the agent; of a deleted agent for admini
   await using gateway = await startGateway();
   const { id: agentId } = await gateway.register("box");
   const stranger = await gateway.stranger();
-  await fill(gateway, 1, () => row(agentId));
+  await fill(gateway, 1, () => recordingRow(agentId));
   const [{ id }] = (await gateway.api("GET", "/api/recordings")).json.recordings;
   const as = (method: string, path: string) => gateway.api(method, path, undefined, stranger.token);
   expect((await as("GET", "/api/recordings")).json).toEqual({ recordings: [] });
@@ -162,7 +131,7 @@ test("no name of a session, a user or an address leads to another file", async (
 test("a damaged cast and index are read as far as they make sense", async () => {
   await using gateway = await startGateway();
   const { id: agentId } = await gateway.register("box");
-  const made = row(agentId);
+  const made = recordingRow(agentId);
   await gateway.gateway.store.recordings.create(made);
   const folder = join(gateway.dataDir, "recordings");
   writeFileSync(
@@ -196,8 +165,8 @@ test("recordings go by age and by bytes, the oldest first, and none that is stil
   const { id: agentId } = await gateway.register("box");
   const folder = join(gateway.dataDir, "recordings");
   const at = (days: number) => new Date(Date.now() - days * DAY).toISOString();
-  const rows = [40, 31, 20, 10, 5].map((days) => row(agentId, { started_at: at(days) }));
-  const live = row(agentId, { started_at: at(50), ended_at: null, state: "recording" });
+  const rows = [40, 31, 20, 10, 5].map((days) => recordingRow(agentId, { started_at: at(days) }));
+  const live = recordingRow(agentId, { started_at: at(50), ended_at: null, state: "recording" });
   for (const each of [...rows, live]) {
     await gateway.gateway.store.recordings.create(each);
     writeFileSync(join(folder, `${each.id}.cast`), "{}\n");
