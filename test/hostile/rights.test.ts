@@ -1,5 +1,9 @@
 /** Attacks on rights: what goes on after the right, the role or the credential that it came from has ended. */
 import { describe, expect, test } from "bun:test";
+import { draftOf } from "../../src/gateway/audit/draft.ts";
+import { Gathering, USER_ROWS } from "../../src/gateway/audit/gathering.ts";
+import { makeToken } from "../../src/gateway/auth/token.ts";
+import { DEAD_TOKENS_LISTED } from "../../src/gateway/quotas.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { recordingStage } from "../support/recording-stage.ts";
 import { knock } from "../support/socket.ts";
@@ -157,5 +161,62 @@ describe("what a recording shows", () => {
     await check([["use"], ["user"], ["*"]]);
     await gateway.api("DELETE", `/api/agents/${agentId}`);
     await check([["*"], ["admin", "use"]]);
+  });
+});
+
+describe("a manager of an agent", () => {
+  test("does not unsay what an administrator has said about recording it", async () => {
+    await using gateway = await startGateway();
+    const box = await tagged(gateway, ["prod"]);
+    const mallory = await member(gateway);
+    await gateway.api("POST", "/api/grants", { user: mallory.name, target: box.id, level: "manage" });
+    const path = `/api/agents/${box.id}/recording-policy`;
+    const never = { mode: "never" };
+    expect((await gateway.api("PUT", path, never, mallory.token)).status).toBe(200);
+    const body = { kind: "agent", target: box.id, mode: "always" };
+    expect((await gateway.api("PUT", "/api/recording-policies", body)).status).toBe(200);
+    expect((await gateway.api("PUT", path, never, mallory.token)).status).toBe(403);
+    expect((await gateway.api("DELETE", path, undefined, mallory.token)).status).toBe(403);
+    expect((await gateway.api("GET", path)).json.mode).toBe("always");
+    expect((await gateway.api("DELETE", path)).status).toBe(200);
+  });
+
+  test("fills the list of policies neither with agents that are gone, nor to its end", async () => {
+    await using gateway = await startGateway();
+    const { recordingPolicies } = gateway.gateway.store;
+    const box = await tagged(gateway, []);
+    const about = (target: string) => ({ kind: "agent", target, mode: "never", input: false }) as const;
+    for (let i = 0; i < 5; i += 1)
+      await recordingPolicies.set({ ...about(crypto.randomUUID()), created_by: "gone" });
+    expect(await recordingPolicies.set({ ...about(box.id), created_by: "x" }, 1)).not.toBeNull();
+    expect(await recordingPolicies.list()).toHaveLength(1);
+    const tag = { kind: "tag", target: "a", mode: "always", input: false, created_by: "x" } as const;
+    expect(await recordingPolicies.set(tag, 1)).toBeNull();
+    expect(await recordingPolicies.set(tag)).not.toBeNull();
+  });
+});
+
+describe("a user that floods", () => {
+  test("hides no action of another kind from the audit log", () => {
+    const written: string[] = [];
+    const gathering = new Gathering(({ action }) => written.push(action));
+    const row = (action: string) => ({ ...draftOf({ action }, Date.now()), user_id: "mallory" });
+    for (let i = 0; i < USER_ROWS.burst + 100; i += 1) gathering.add(row("agent.described"));
+    for (const action of ["grant.created", "token.created", "exec.started"]) gathering.add(row(action));
+    gathering.flush();
+    expect(written).toContain("grant.created");
+    expect(written).toContain("token.created");
+    expect(written).toContain("exec.started");
+    expect(written.length).toBeLessThan(USER_ROWS.burst + 100);
+  });
+
+  test("makes no more rows of dead tokens than are listed", async () => {
+    await using gateway = await startGateway();
+    const { userId } = await gateway.stranger();
+    const { tokens } = gateway.gateway.store;
+    const expiresAt = new Date(Date.now() - 1_000).toISOString();
+    for (let i = 0; i < DEAD_TOKENS_LISTED + 20; i += 1)
+      await tokens.createWithin(makeToken(), { userId, name: "short", scopes: ["use"], expiresAt }, 10);
+    expect((await tokens.listOfUser(userId)).length).toBeLessThanOrEqual(DEAD_TOKENS_LISTED + 2);
   });
 });
