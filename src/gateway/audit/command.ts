@@ -20,6 +20,15 @@ export interface AskedCommand {
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
+/**
+ * What makes a command the one that was asked for before under its id, which the viewer chooses: the same user asks for
+ * the same. Anything else is another command.
+ */
+export function commandIdentity(userId: string, { command, cwd, env }: AskedCommand): string {
+  const text = JSON.stringify([userId, command, cwd ?? null, env ?? null]);
+  return new Bun.CryptoHasher("sha256").update(text).digest("base64");
+}
+
 /** The details of an entry. Of variables only the names are kept. */
 export function commandDetails({ command, cwd, env }: AskedCommand): Record<string, string> {
   const inner = command.length <= WRAPPED ? unwrapCommand(command) : null;

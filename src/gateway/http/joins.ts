@@ -1,5 +1,6 @@
 /** `/api/joins`: tokens that register machines and do nothing else; and machines that wait to be accepted. */
 import { acceptedBody, createdJoinBody, createJoinBody, joinListBody } from "../../protocol/http-joins.ts";
+import { endWithin } from "../auth/principal.ts";
 import { makeJoinToken } from "../auth/token.ts";
 import { JOINS_OF_A_USER } from "../quotas.ts";
 import { endOf, type JoinRow } from "../store/joins.ts";
@@ -22,6 +23,7 @@ export const joinRoutes: readonly Route[] = [
     async handle({ c, deps, principal, body }) {
       const made = makeJoinToken();
       const seconds = body.expires_in_seconds ?? HOUR_SECONDS;
+      const end = new Date(Date.now() + seconds * 1_000).toISOString();
       const wish = {
         user_id: principal.user.id,
         description: body.description ?? "",
@@ -30,7 +32,7 @@ export const joinRoutes: readonly Route[] = [
         ephemeral: body.ephemeral ?? false,
         approve: body.approve ?? false,
         max_uses: body.uses === undefined ? 1 : body.uses,
-        expires_at: new Date(Date.now() + seconds * 1_000).toISOString(),
+        expires_at: endWithin(principal.credential, end) ?? end,
       };
       const join = await deps.store.joins.create(made, wish, JOINS_OF_A_USER);
       if (!join) {
