@@ -211,9 +211,14 @@ describe("rexec-agent start", () => {
     await register();
     const child = spawn(["start", "-c", config()]);
     await server.connected();
+    let log = "";
+    const listening = (async () => {
+      for await (const chunk of child.stderr) log += Buffer.from(chunk).toString();
+    })();
+    await until(() => log.includes("connected to 127.0.0.1"), 5_000, "the agent to say that it is connected");
     child.kill("SIGTERM");
     expect(await within(child.exited, 5_000, "the end")).toBe(0);
-    const log = await child.stderr.text();
+    await listening;
     expect(log).toContain("connected to 127.0.0.1");
     expect(log).not.toContain(server.agentToken);
     expect(server.closed.at(-1)?.code).toBe(1001);

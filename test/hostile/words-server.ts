@@ -70,9 +70,12 @@ export class WordsServer implements AsyncDisposable {
     return this.#manner.api?.(url, request) ?? Response.json(this.#answer(url, request));
   }
 
-  #answer({ pathname }: URL, request: Request): unknown {
+  #answer({ pathname, searchParams }: URL, request: Request): unknown {
     const name = this.#manner.name ?? "";
     if (pathname === "/api/agents") {
+      if (searchParams.has("pending")) {
+        return [NASTY, `${NASTY}2`, "box"].map((one) => ({ ...agentOf(one, AGENT_ID), pending: true }));
+      }
       // Two of a beginning, so that "evil" is not clear; and the one that is asked for.
       return [
         agentOf(NASTY, "22222222"),
@@ -129,6 +132,8 @@ export class WordsServer implements AsyncDisposable {
       if (request.method === "GET") return { invites: [invite, { ...invite, used_at: NASTY }] };
       return { ...invite, url: NASTY };
     }
+    const other = joinAnswer(pathname, request) ?? auditAnswer(pathname) ?? recordingAnswer(pathname);
+    if (other) return other;
     if (pathname === "/api/version") return { version: NASTY, build: NASTY, agent_version: NASTY };
     if (pathname.startsWith("/api/agents/") && request.method !== "DELETE") {
       return agentOf(`box${name}`, AGENT_ID, this.#manner.online);
@@ -150,6 +155,53 @@ function deviceAnswer(pathname: string) {
   if (pathname !== "/api/device/code") return { client: NASTY, address: NASTY, scopes: [NASTY] };
   const codes = { device_code: NASTY, user_code: NASTY, verification_uri: NASTY };
   return { ...codes, expires_in: 60, interval: 600 };
+}
+
+function joinAnswer(pathname: string, request: Request) {
+  if (!pathname.startsWith("/api/joins")) return null;
+  const words = { description: NASTY, token_prefix: NASTY, tags: [NASTY], name_pattern: NASTY, state: NASTY };
+  const join = {
+    id: `22222222${NASTY}`,
+    ...words,
+    created_at: NASTY,
+    expires_at: NASTY,
+    last_used_at: NASTY,
+  };
+  if (request.method !== "GET") return { ...join, token: NASTY, url: NASTY };
+  return { joins: [join, { ...join, id: `33333333${NASTY}`, ephemeral: true, approve: true }] };
+}
+
+function auditAnswer(pathname: string) {
+  if (pathname !== "/api/audit") return null;
+  const named = { id: NASTY, name: NASTY };
+  const where = { address: NASTY, session: NASTY, target: NASTY, owner_id: NASTY };
+  const entry = { chain: NASTY, seq: 1, id: NASTY, at: NASTY, action: NASTY, ...where };
+  const rest = { user: named, credential: named, agent: named, prev_hash: NASTY, hash: NASTY };
+  return { entries: [{ ...entry, ...rest, details: { [NASTY]: NASTY, list: [NASTY, { [NASTY]: NASTY }] } }] };
+}
+
+function recordingAnswer(pathname: string) {
+  if (pathname.endsWith("/recording")) return { message: NASTY };
+  if (pathname.endsWith("/recording-policy")) return policyOf();
+  if (pathname === "/api/recording-policies") return { ...policyOf(), policies: [policyOf()] };
+  if (pathname.endsWith("/cast")) return [NASTY];
+  if (pathname !== "/api/recordings") return null;
+  return {
+    recordings: [recordingOf(`${NASTY}first`), recordingOf(`${NASTY}second-t`), recordingOf("last-t")],
+  };
+}
+
+function policyOf() {
+  return { id: NASTY, kind: NASTY, target: NASTY, name: NASTY, mode: NASTY, input: true };
+}
+
+function recordingOf(id: string) {
+  const words = { user: NASTY, session: NASTY, instance: NASTY, kind: NASTY, command: NASTY, reason: NASTY };
+  const times = { started_at: NASTY, ended_at: NASTY, duration: 3 };
+  const counts = { part: 2, bytes: 3, exit_code: 1, cols: 80, rows: 24 };
+  const agent = { id: AGENT_ID, name: NASTY };
+  const rest = { state: NASTY, note: NASTY, cut: { bytes: 1, reason: NASTY }, signal: NASTY };
+  return { id, agent, ...words, ...times, ...counts, ...rest };
 }
 
 function tokenOf() {

@@ -63,10 +63,11 @@ export const joinCreateCommand = withHelp(
       const server = currentServer(args);
       const made = await createJoin(server, body);
       const url = urlOf(made, server.endpoint.base);
-      const lines = installLines(url, quoteWord(made.token));
+      const token = printable(made.token);
+      const lines = installLines(url, quoteWord(token));
       if (args.json) return writeJson({ ...made, url, commands: lines });
       say(`${factsOf(made)}; keep it now: it is shown this once`);
-      await writeOut(`${made.token}\n\n${instructions(made, url, lines)}`);
+      await writeOut(`${token}\n\n${instructions({ ...made, token }, url, lines)}`);
     },
   }),
   {

@@ -1,7 +1,6 @@
 import { open, rename, rm } from "node:fs/promises";
 import { findRecording, openCast } from "../../client/recordings/api.ts";
 import { messageOf, RexecError } from "../../lib/errors.ts";
-import { printable } from "../../lib/printable.ts";
 import { defineCommand, say, withHelp, writeOut } from "../_cli.ts";
 import { currentServer, serverArgs } from "../_server.ts";
 import { recordingArg } from "./_recording.ts";
@@ -27,7 +26,7 @@ export const recordingsDownloadCommand = withHelp(
         for await (const chunk of body ?? []) await writeOut(chunk);
         return;
       }
-      const path = args.output ?? `recording-${printable(id)}.cast`;
+      const path = args.output ?? `recording-${id.replace(/[^\w-]/g, "_")}.cast`;
       const bytes = await saved(body, path);
       say(`saved ${bytes} bytes as ${path}`);
     },

@@ -21,7 +21,10 @@ export const recordingsRmCommand = withHelp(
         const title = titleOf(recording);
         if (!args.yes) {
           if (!process.stdin.isTTY)
-            throw new UsageError(`nobody to ask whether ${title} is meant`, "give --yes");
+            throw new UsageError(
+              `stdin is no terminal to ask whether the recording of ${title} is meant`,
+              "give --yes",
+            );
           if (!(await confirm(`remove the recording of ${title}?`))) return 1;
         }
         await removeRecording(server, recording.id);

@@ -10,10 +10,10 @@ const LOOKED_AT = 8_192;
 const SHOWN = 2_000;
 /** Names of variables that are shown, characters. */
 const NAMES = 1_000;
-/** As `redact` has it. */
+/** Stands for a secret, as in `redact`. */
 const MASK = "…";
 
-/** What was asked for. */
+/** A command as the caller sent it. */
 export interface AskedCommand {
   readonly command: string;
   readonly cwd?: string | undefined;

@@ -1,7 +1,7 @@
 /**
  * Rows that a peer can cause at will: the first are written at once, the rest of a minute is one row with their number.
- * Failures are counted by network, an agent's coming and going by agent, and whatever one user does more of than anybody
- * works by user: a flood must neither fill the disk nor push older rows out of it.
+ * Failures are counted by network, an agent's coming and going by agent, and actions beyond the rate of a working user by
+ * user: a flood must neither fill the disk nor push older rows out of it.
  */
 import { networkOf } from "../../lib/network-of.ts";
 import { draftOf } from "./draft.ts";

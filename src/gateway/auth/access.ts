@@ -8,7 +8,7 @@ import { selects } from "./agent-selector.ts";
 import type { Principal } from "./principal.ts";
 import { type Action, type Level, passes, RULES, type Rule, reaches } from "./scopes.ts";
 
-/** Why something is refused. */
+/** Why an action is refused; `code` is the answer's. */
 interface Denial {
   code: "scope" | "not_yours" | "not_admin" | "restricted" | "agent_pending" | "join_token";
   message: string;

@@ -6,7 +6,7 @@ import { JOINS_OF_A_USER } from "../quotas.ts";
 import { endOf, type JoinRow } from "../store/joins.ts";
 import { ApiError } from "./api-error.ts";
 import { isId } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { agentOf, type Route, route } from "./route.ts";
 
 const HOUR_SECONDS = 60 * 60;
@@ -65,10 +65,8 @@ export const joinRoutes: readonly Route[] = [
     query: PAGE_QUERY,
     answer: joinListBody,
     async handle({ c, deps, principal }) {
-      const wish = pageWish(c);
-      const page = wish && { ...wish, limit: wish.limit + 1 };
-      const rows = await deps.store.joins.listOfUser(principal.user.id, page);
-      return c.json({ joins: pageOf(c, rows, wish).map(joinView) });
+      const joins = await readPage(c, (page) => deps.store.joins.listOfUser(principal.user.id, page));
+      return c.json({ joins: joins.map(joinView) });
     },
   }),
   route({

@@ -16,7 +16,7 @@ import { TOKENS_OF_AN_AGENT } from "../quotas.ts";
 import type { TokenRow } from "../store/tokens.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, findAgent, isId } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { type Route, route } from "./route.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -56,10 +56,8 @@ export const tokenRoutes: readonly Route[] = [
     answer: tokenListBody,
     query: PAGE_QUERY,
     async handle({ c, deps, principal }) {
-      const wish = pageWish(c);
-      const page = wish && { ...wish, limit: wish.limit + 1 };
-      const rows = await deps.store.tokens.listOfUser(principal.user.id, page);
-      return c.json({ tokens: pageOf(c, rows, wish).map(tokenView) });
+      const tokens = await readPage(c, (page) => deps.store.tokens.listOfUser(principal.user.id, page));
+      return c.json({ tokens: tokens.map(tokenView) });
     },
   }),
   route({
