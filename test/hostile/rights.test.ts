@@ -109,6 +109,7 @@ describe("a token of an agent that a manager of it made", () => {
       expect([401, 403]).toContain(
         (await gateway.api("DELETE", `/api/agents/${box.id}`, undefined, token)).status,
       );
+      expect((await gateway.api("GET", "/api/agents", undefined, token)).text).not.toContain(box.id);
       await using _agent = await V1Agent.connect(gateway, box);
       await until(() => gateway.gateway.hub.presence(box.id) !== null, 5_000, "the owner's agent");
     });
@@ -219,4 +220,18 @@ describe("a user that floods", () => {
       await tokens.createWithin(makeToken(), { userId, name: "short", scopes: ["use"], expiresAt }, 10);
     expect((await tokens.listOfUser(userId)).length).toBeLessThanOrEqual(DEAD_TOKENS_LISTED + 2);
   });
+});
+
+test("a user that has chosen another one's id as its name gets nothing that is meant for that one", async () => {
+  await using gateway = await startGateway();
+  const box = await tagged(gateway, []);
+  const { store } = gateway.gateway;
+  const victim = await store.users.create({ username: "victim", isAdmin: false });
+  const mallory = await store.users.create({ username: victim.id, isAdmin: false });
+  expect((await gateway.api("PATCH", `/api/users/${victim.id}`, { name: "Vic" })).json.username).toBe(
+    "victim",
+  );
+  await gateway.api("POST", "/api/grants", { user: victim.id, target: box.id, level: "use" });
+  const levelOf = ({ id }: { id: string }) => store.grants.levelOf(id, { id: box.id, tags: [], user_id: "" });
+  expect([await levelOf(victim), await levelOf(mallory)]).toEqual(["use", null]);
 });

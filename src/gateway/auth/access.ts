@@ -85,7 +85,7 @@ export class Access {
     const { user, credential } = principal;
     if (credential.agentId !== null) {
       const agent = pending ? null : await this.#store.agents.get(credential.agentId);
-      return agent && !agent.pending ? [agent] : [];
+      return agent && !agent.pending && (await this.#backs(user, agent)) ? [agent] : [];
     }
     return this.#store.agents.listVisible(
       { userId: user.id, all: isAdministrator(principal), only: credential.only },

@@ -58,7 +58,7 @@ export class Recordings implements SessionRecordings {
   readonly #options: RecordingsOptions;
   readonly #shared: Recorders;
   readonly #agents = new Map<string, AgentFacts>();
-  /** By the instance of the session. */
+  /** By `keyOf`. */
   readonly #active = new Map<string, Active>();
   readonly #finishing = new Set<Promise<void>>();
   #stopped = false;
@@ -95,15 +95,18 @@ export class Recordings implements SessionRecordings {
   }
 
   isRecorded(instance: string, viewer: Recorded): boolean {
-    return this.#active.has(instance) || (!this.#stopped && isWanted(this.#decide(viewer), viewer));
+    return (
+      this.#active.has(keyOf(viewer.agentId, "shell", instance)) ||
+      (!this.#stopped && isWanted(this.#decide(viewer), viewer))
+    );
   }
 
   joined(mirror: Mirror, viewer: Recorded, created: boolean): void {
     if (this.isRecorded(mirror.info.instance, viewer)) this.#record(mirror, viewer, created);
   }
 
-  typed(instance: string, bytes: Uint8Array): void {
-    const active = this.#active.get(instance);
+  typed(agentId: string, instance: string, bytes: Uint8Array): void {
+    const active = this.#active.get(keyOf(agentId, "shell", instance));
     if (active?.decision.input) active.recording.output("i", bytes);
   }
 
@@ -130,12 +133,13 @@ export class Recordings implements SessionRecordings {
   }
 
   start(mirror: Mirror, viewer: Recorded): boolean {
-    if (this.#active.has(mirror.info.instance) || this.#decide(viewer).mode === "never") return false;
+    const isActive = this.#active.has(keyOf(viewer.agentId, "shell", mirror.info.instance));
+    if (isActive || this.#decide(viewer).mode === "never") return false;
     return this.#record(mirror, { ...viewer, asks: true }, false);
   }
 
-  stop(instance: string): boolean {
-    const active = this.#active.get(instance);
+  stop(agentId: string, instance: string): boolean {
+    const active = this.#active.get(keyOf(agentId, "shell", instance));
     if (!active || active.decision.mode === "always") return false;
     active.stop(null);
     return true;
@@ -158,7 +162,7 @@ export class Recordings implements SessionRecordings {
   }
 
   #record(mirror: Mirror, viewer: Recorded, created: boolean): boolean {
-    if (this.#active.has(mirror.info.instance)) return true;
+    if (this.#active.has(keyOf(viewer.agentId, "shell", mirror.info.instance))) return true;
     const active = this.#begin(mirror.info, viewer, this.#decide(viewer));
     if (!active) return false;
     const recorder = new SessionRecorder(mirror, active.recording, (end) => this.#finish(active, end));
@@ -179,10 +183,12 @@ export class Recordings implements SessionRecordings {
       return null;
     }
     const row = this.#rowOf(thing, viewer, decision);
+    const key = keyOf(row.agent_id, row.kind, row.instance);
     const path = join(this.#options.folder, row.id);
     const recording = new Recording(row.id, path, headerOf(row), this.#shared);
     const active: Active = { row, recording, decision, stop: () => {}, tell: () => {} };
-    this.#active.set(thing.instance, active);
+    this.#active.get(key)?.stop("another one began under its id");
+    this.#active.set(key, active);
     this.#options.store.recordings.create(row).then(
       ({ part }) => {
         active.row = { ...active.row, part };
@@ -232,8 +238,10 @@ export class Recordings implements SessionRecordings {
   }
 
   #finish(active: Active, end: RecordedEnd): void {
-    if (this.#active.get(active.row.instance) !== active) return;
-    this.#active.delete(active.row.instance);
+    const { agent_id, kind, instance } = active.row;
+    const key = keyOf(agent_id, kind, instance);
+    if (this.#active.get(key) !== active) return;
+    this.#active.delete(key);
     active.tell(false);
     const work = this.#close(active, end).catch((error: unknown) => this.#complain("finish", error));
     this.#finishing.add(work);
@@ -264,6 +272,11 @@ export class Recordings implements SessionRecordings {
 }
 
 // --- internal ---
+
+/** Agents choose the instances of their sessions, and viewers the ids of their commands: each could choose another's. */
+function keyOf(agentId: string, kind: RecordedThing["kind"], instance: string): string {
+  return `${agentId} ${kind} ${instance}`;
+}
 
 function isWanted({ mode }: Decision, { asks }: Recorded): boolean {
   return mode === "always" || (mode === "request" && asks);

@@ -5,6 +5,7 @@ import type { Recorded, SessionRecordings } from "./session-recordings.ts";
 
 /** What a recording needs of a room. */
 interface RecordingRoom {
+  readonly agentId: string;
   readonly link: object | null;
   readonly recordings: SessionRecordings | null;
   list(): Promise<SessionInfo[] | null>;
@@ -30,7 +31,7 @@ export async function stopRecording(
 ): Promise<"stopped" | "missing" | "refused"> {
   const info = await running(room, session);
   if (!info) return "missing";
-  return room.recordings?.stop(info.instance) ? "stopped" : "refused";
+  return room.recordings?.stop(room.agentId, info.instance) ? "stopped" : "refused";
 }
 
 /** The mirror of a shell by its name; null where there is none, or its agent speaks v1. */

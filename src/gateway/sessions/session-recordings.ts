@@ -41,11 +41,11 @@ export interface SessionRecordings {
   /** A viewer has joined the session. @param created it has started the session */
   joined(mirror: Mirror, viewer: Recorded, created: boolean): void;
   /** A viewer types into the session. */
-  typed(instance: string, bytes: Uint8Array): void;
+  typed(agentId: string, instance: string, bytes: Uint8Array): void;
   /** A command, or a shell that v1 messages tell of, begins. Null where it is not recorded. */
   begins(thing: RecordedThing, viewer: Recorded): RecordingSink | null;
   /** On request. False where it is not allowed, or recorded already. */
   start(mirror: Mirror, viewer: Recorded): boolean;
   /** Ends the recording of a session. False where there is none, or a policy wants it. */
-  stop(instance: string): boolean;
+  stop(agentId: string, instance: string): boolean;
 }

@@ -24,6 +24,6 @@ export class ViewerRecording {
   }
 
   typed(mirror: Mirror | null, bytes: Uint8Array): void {
-    if (mirror) this.#recordings?.typed(mirror.info.instance, bytes);
+    if (mirror) this.#recordings?.typed(this.#viewer.agentId, mirror.info.instance, bytes);
   }
 }

@@ -35,7 +35,8 @@ export class Groups {
   /** By its id or its name. */
   async find(reference: string): Promise<GroupRow | null> {
     const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM groups WHERE id = ${reference} OR name = ${reference} LIMIT 1`,
+      (sql) => sql`SELECT * FROM groups WHERE id = ${reference} OR name = ${reference}
+        ORDER BY CASE WHEN id = ${reference} THEN 0 ELSE 1 END LIMIT 1`,
     );
     return validRows(groupRow, rows)[0] ?? null;
   }

@@ -74,12 +74,9 @@ export class Users {
     return this.#database.run((sql) => countOf(sql`SELECT COUNT(*) AS n FROM users`));
   }
 
-  /** By its id or its user name. */
+  /** By its id or its user name. An id counts first: a user may have chosen another one's as its name. */
   async find(reference: string): Promise<UserRow | null> {
-    const rows = await this.#database.run(
-      (sql) => sql`SELECT * FROM users WHERE id = ${reference} OR username = ${reference} LIMIT 1`,
-    );
-    return z.array(userRow).parse(rows)[0] ?? null;
+    return (await this.get(reference)) ?? this.byName(reference);
   }
 
   async byName(username: string): Promise<UserRow | null> {
