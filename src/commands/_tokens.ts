@@ -58,8 +58,12 @@ export function lifeOf(text: string | undefined): number | undefined {
   throw new UsageError(`--expires cannot be "${text}"`, `it is a time of a second or more: 1h, 30d`);
 }
 
-/** The valid token that is meant, by id, name or the beginning of its secret. @throws RexecError `ambiguous`, `unknown_token` */
-export function pickToken<T extends ListedToken>(reference: string, tokens: readonly T[]): T {
+/**
+ * The valid token that is meant, by id, name or the beginning of its secret.
+ * @param list the command that lists them, for the hint
+ * @throws RexecError `ambiguous`, `unknown_token`
+ */
+export function pickToken<T extends ListedToken>(reference: string, tokens: readonly T[], list: string): T {
   const live = tokens.filter((token) => stateOf(token) === "valid");
   const prefix = reference.replace(/…$/, "");
   const tests: ((token: T) => boolean)[] = [
@@ -84,7 +88,7 @@ export function pickToken<T extends ListedToken>(reference: string, tokens: read
   }
   throw new RexecError(`there is no valid token "${reference}"`, {
     code: "unknown_token",
-    hint: "rexec token ls lists them",
+    hint: `${list} lists them`,
     exitCode: ExitCode.rejected,
   });
 }

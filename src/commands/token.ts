@@ -100,7 +100,7 @@ const revoke = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const token = pickToken(args.token, await listTokens(server));
+      const token = pickToken(args.token, await listTokens(server), "rexec token ls");
       await revokeToken(server, token.id);
       say(`revoked ${printable(token.name ?? token.token_prefix, LONGEST_CELL)}`);
       return 0;

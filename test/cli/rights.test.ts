@@ -44,7 +44,12 @@ describe("rexec token", () => {
     expect((await run("token", "ls", "--all")).out).toMatch(/^ci .*revoked$/m);
     expect(await run("token", "revoke", "ci")).toMatchObject({
       code: 4,
-      err: expect.stringContaining('no valid token "ci"'),
+      err: expect.stringContaining('no valid token "ci"\nhint: rexec token ls'),
+    });
+    const data = ["--data", gateway.dataDir];
+    expect(await run("admin", "tokens", "revoke", "ci", ...data)).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('no valid token "ci"\nhint: rexec admin tokens ls'),
     });
   });
 
