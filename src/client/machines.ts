@@ -6,7 +6,7 @@ import { HTTP_ONE_BYTES } from "../protocol/limits.ts";
 import { pathSegment } from "../protocol/path.ts";
 import type { Server } from "./api.ts";
 
-/** What is to be changed. */
+/** Changes of a machine's details; what is left out stays. */
 export interface MachineChanges {
   name?: string;
   description?: string;

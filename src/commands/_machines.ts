@@ -16,7 +16,7 @@ export const machineArg = {
   description: "The machine's name, or the beginning of its name or id",
 } as const;
 
-/** One machine or more. */
+/** The positionals of a command that takes one machine or more. */
 export const machinesArg = manyWords({
   ...machineArg,
   description: `${machineArg.description}; several may be given`,

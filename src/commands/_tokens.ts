@@ -1,11 +1,12 @@
 /** Tokens in commands: listed, named, and how long they count. */
 
 import type * as z from "zod/mini";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { tokenInfo } from "../protocol/http.ts";
+import { stdoutTable } from "./_table.ts";
 
 /** A token as lists show it, without its secret. */
 export type ListedToken = z.infer<typeof tokenInfo>;
@@ -29,14 +30,10 @@ export function tokenTable<T extends ListedToken>(
     printable(rfc3339(token.expires_at)?.slice(0, 16).replace("T", " ") ?? "never"),
     stateOf(token),
   ]);
-  return renderTable(
-    owner ? [{ title: "USER", shrink: { min: 8 } }, ...COLUMNS] : COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
+  return stdoutTable(owner ? [{ title: "USER", shrink: { min: 8 } }, ...COLUMNS] : COLUMNS, rows);
 }
 
-/** Whether it counts. */
+/** Whether the token still works. */
 export function stateOf({ revoked_at, expires_at }: ListedToken): "valid" | "revoked" | "expired" {
   if (revoked_at) return "revoked";
   return expires_at && Date.parse(expires_at) <= Date.now() ? "expired" : "valid";

@@ -1,13 +1,13 @@
 import { listAgents, type Server } from "../client/api.ts";
 import { type AuditQuery, followAudit, listAudit } from "../client/audit.ts";
 import { pickAgent } from "../client/resolve.ts";
-import { renderTable } from "../client/table.ts";
 import { ExitCode, messageOf, RexecError, UsageError } from "../lib/errors.ts";
 import { printableJson } from "../lib/printable.ts";
 import type { AuditEntryInfo } from "../protocol/http-audit.ts";
 import { auditCells, momentOf, timeArgs } from "./_audit.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
+import { stdoutTable } from "./_table.ts";
 
 /** Entries that are shown without `--limit`: of a list, and before what is followed. */
 const [LISTED, BEFORE] = ["100", "10"];
@@ -67,8 +67,7 @@ export const auditCommand = withHelp(
       }
       if (args.json) return writeJson(entries);
       if (entries.length === 0) return say("no entries");
-      const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-      return writeOut(`${renderTable(COLUMNS, entries.map(auditCells), width)}\n`);
+      return writeOut(`${stdoutTable(COLUMNS, entries.map(auditCells))}\n`);
     },
   }),
   {

@@ -1,5 +1,5 @@
 /** `rexec browsers`: where the user is signed in with a browser, over the API. */
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import {
   type BrowserSession,
   endBrowserSession,
@@ -12,6 +12,7 @@ import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
+import { stdoutTable } from "./_table.ts";
 
 const ls = withHelp(
   defineCommand({
@@ -28,8 +29,7 @@ const ls = withHelp(
         since(session.created_at),
         since(session.last_seen_at),
       ]);
-      const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-      return writeOut(`${renderTable(COLUMNS, rows, width)}\n`);
+      return writeOut(`${stdoutTable(COLUMNS, rows)}\n`);
     },
   }),
   { examples: [["rexec browsers ls --json", "For a script"]] },

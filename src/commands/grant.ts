@@ -2,12 +2,13 @@
 import { listAgents } from "../client/api.ts";
 import { pickAgent } from "../client/resolve.ts";
 import { createGrant, listGrants, removeGrant } from "../client/rights.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import type { Grant } from "../protocol/http-access.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
+import { stdoutTable } from "./_table.ts";
 
 const LEVELS = ["view", "use", "manage"];
 
@@ -122,11 +123,7 @@ function tableOf(grants: readonly Grant[]): string {
     printable(grant.level),
     targetOf(grant),
   ]);
-  return renderTable(
-    COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
+  return stdoutTable(COLUMNS, rows);
 }
 
 function nameOf({ user, group }: Grant): string {

@@ -1,9 +1,10 @@
 /** `rexec group`: groups of users, which rights can be given to. */
 import { addMember, createGroup, listGroups, removeGroup, removeMember } from "../client/rights.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
+import { stdoutTable } from "./_table.ts";
 
 const groupArg = {
   type: "positional",
@@ -47,12 +48,11 @@ const ls = withHelp(
         printable(name, LONGEST_CELL),
         printable(members?.join(", ") ?? "", LONGEST_CELL),
       ]);
-      const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
       const columns = [
         { title: "GROUP", shrink: { min: 8 } },
         { title: "MEMBERS", shrink: { min: 12 } },
       ];
-      return writeOut(`${renderTable(columns, rows, width)}\n`);
+      return writeOut(`${stdoutTable(columns, rows)}\n`);
     },
   }),
   { examples: [["rexec group ls", "All groups"]] },

@@ -1,11 +1,12 @@
 import { listAgents, type Server } from "../client/api.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import type { Agent } from "../protocol/http.ts";
 import { defineCommand, repeatable, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";
 import { currentServer, serverArgs } from "./_server.ts";
+import { stdoutTable } from "./_table.ts";
 
 export const lsCommand = withHelp(
   defineCommand({
@@ -112,11 +113,7 @@ function tableOf(agents: readonly Agent[]): string {
       printable(tagsOf(agent), LONGEST_CELL),
       lastSeen(agent),
     ]);
-  return renderTable(
-    COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
+  return stdoutTable(COLUMNS, rows);
 }
 
 /** Those that the machine gave itself, and that give no right, are in brackets. */

@@ -1,7 +1,7 @@
 import { listAgents, type Server } from "../client/api.ts";
 import type { ServerChoice } from "../client/credentials.ts";
 import { listSessions } from "../client/sessions.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import type { Wait } from "../client/waiting.ts";
 import { ago, rfc3339 } from "../lib/duration.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -12,6 +12,7 @@ import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { colourful } from "./_output.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 import { agentArg, stateOf } from "./_sessions.ts";
+import { stdoutTable } from "./_table.ts";
 import { findAwaitedAgent, waitArgs, waitOf, whenAgentThere } from "./_wait.ts";
 
 export const sessionsCommand = withHelp(
@@ -120,8 +121,7 @@ function tableOf(found: readonly Found[]): string {
         colours && session.ended_at === null ? `\x1b[32m${state}\x1b[39m` : state,
       ];
     });
-  const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-  return renderTable(COLUMNS, rows, width);
+  return stdoutTable(COLUMNS, rows);
 }
 
 /** 999, 1.5k, 12M: four characters at most. */

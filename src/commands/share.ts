@@ -2,13 +2,14 @@
 
 import type { ServerChoice } from "../client/credentials.ts";
 import { createShare, listShares, revokeShare, type Share } from "../client/shares.ts";
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { ago, parseDuration, rfc3339 } from "../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { currentServer, serverArgs } from "./_server.ts";
 import { atAgentArg, findRunningSession } from "./_sessions.ts";
+import { stdoutTable } from "./_table.ts";
 import { waitArgs, waitOf } from "./_wait.ts";
 
 export const shareCommand = withHelp(
@@ -155,9 +156,5 @@ function tableOf(shares: readonly Share[]): string {
     rfc3339(share.expires_at)?.slice(0, 16).replace("T", " ") ?? "",
     printable(share.state, LONGEST_CELL),
   ]);
-  return renderTable(
-    COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
+  return stdoutTable(COLUMNS, rows);
 }

@@ -1,9 +1,10 @@
-import { LONGEST_CELL, renderTable } from "../client/table.ts";
+import { LONGEST_CELL } from "../client/table.ts";
 import { ago } from "../lib/duration.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
 import { serverArgs } from "./_server.ts";
 import { agentArg } from "./_sessions.ts";
+import { stdoutTable } from "./_table.ts";
 import { type FoundViewer, viewersOf } from "./_viewers.ts";
 
 export const viewersCommand = withHelp(
@@ -60,11 +61,7 @@ function tableOf(found: readonly FoundViewer[]): string {
     printable(viewer.address ?? "", LONGEST_CELL),
     mayOf(viewer),
   ]);
-  return renderTable(
-    COLUMNS,
-    rows,
-    process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
-  );
+  return stdoutTable(COLUMNS, rows);
 }
 
 function mayOf({ access, controls }: FoundViewer["viewer"]): string {

@@ -10,15 +10,7 @@ import { dialOptions, type Endpoint, httpUrl } from "./net.ts";
 /** `GET /api/version`, and the `Date` header of its answer in ms (null where it has none). */
 export async function askVersion(endpoint: Endpoint, signal: AbortSignal): Promise<Answer<number | null>> {
   const url = httpUrl(endpoint, "/api/version");
-  const { proxy, tls } = dialOptions(endpoint, url);
-  const response = await fetch(url, {
-    signal,
-    redirect: "manual",
-    proxy: proxy ? { url: proxy, respectNoProxy: false } : false,
-    ...(tls ? { tls } : {}),
-  }).catch((error) => {
-    throw connectionError(error, url, proxy);
-  });
+  const response = await ask(endpoint, url, signal);
   const date = Date.parse(response.headers.get("date") ?? "");
   const value = Number.isNaN(date) ? null : date;
   const json = parseJson(await boundedText(response, url, HTTP_ONE_BYTES));
@@ -31,4 +23,17 @@ export async function askVersion(endpoint: Endpoint, signal: AbortSignal): Promi
     detail,
     hint: "check the address; a proxy or a login page may answer in its place",
   };
+}
+
+/** One GET by the endpoint's proxy and CA; a redirect is an answer as any other. @throws RexecError `connectionError` */
+export async function ask(endpoint: Endpoint, url: URL, signal: AbortSignal): Promise<Response> {
+  const { proxy, tls } = dialOptions(endpoint, url);
+  return fetch(url, {
+    signal,
+    redirect: "manual",
+    proxy: proxy ? { url: proxy, respectNoProxy: false } : false,
+    ...(tls ? { tls } : {}),
+  }).catch((error) => {
+    throw connectionError(error, url, proxy);
+  });
 }

@@ -6,6 +6,7 @@ import type { TerminalSize } from "./engine.ts";
 import { SkippedModes } from "./modes.ts";
 import { MAX_OPEN_BYTES } from "./output-filter.ts";
 import type { Place, ScreenPool } from "./pool.ts";
+import { SizeHistory } from "./size-history.ts";
 import type { ScreenTask } from "./task.ts";
 import { ScreenLost } from "./thread.ts";
 
@@ -54,9 +55,7 @@ export class Screen {
   readonly #skipped = new SkippedModes();
   /** Output before `#position` was skipped since the terminal last parsed. */
   #hasSkipped = false;
-  /** Sizes, each valid from an offset on. */
-  #sizes: { from: number; size: TerminalSize }[] = [];
-  #size: TerminalSize;
+  readonly #sizes: SizeHistory;
   /** The terminal's current size. */
   #terminalSize: TerminalSize;
   #position: number;
@@ -80,7 +79,8 @@ export class Screen {
   /** Begins at the ring's start. @param scrollback lines */
   constructor(ring: ByteRing, size: TerminalSize, scrollback: number, pool: ScreenPool) {
     this.#ring = ring;
-    this.#size = this.#terminalSize = drawn(size);
+    this.#terminalSize = drawn(size);
+    this.#sizes = new SizeHistory(this.#terminalSize);
     this.#scrollback = scrollback;
     this.#position = ring.start;
     this.#pool = pool;
@@ -109,15 +109,12 @@ export class Screen {
 
   /** The size at the ring's end. */
   get size(): TerminalSize {
-    return this.#sizes.at(-1)?.size ?? this.#size;
+    return this.#sizes.latest;
   }
 
   /** Sets the size from the ring's end on. */
   resize(size: TerminalSize): void {
-    const from = this.#ring.end;
-    if (this.#sizes.at(-1)?.from === from) this.#sizes.pop();
-    this.#sizes.push({ from, size: drawn(size) });
-    if (this.#sizes.length > 64) this.#sizes.shift();
+    this.#sizes.add(this.#ring.end, drawn(size));
   }
 
   /** Call it before the ring drops output before `offset`: skips that output, except for its modes. */
@@ -215,14 +212,14 @@ export class Screen {
   #nextTask(end: number): Omit<ScreenTask, "screen"> | null {
     if (!this.#isOpen) return this.#opening();
     const task: Omit<ScreenTask, "screen"> = {};
-    this.#advanceSize();
-    if (this.#size !== this.#terminalSize) task.resize = this.#terminalSize = this.#size;
+    const size = this.#sizes.advance(this.#position);
+    if (size !== this.#terminalSize) task.resize = this.#terminalSize = size;
     let modes: Uint8Array | null = null;
     if (this.#hasSkipped) {
       task.lost = true;
       modes = this.#realign(end);
     }
-    const until = Math.min(end, this.#sizes[0]?.from ?? end, this.#position + this.#sliceBytes);
+    const until = Math.min(end, this.#sizes.nextFrom ?? end, this.#position + this.#sliceBytes);
     const bytes = this.#ring.read(this.#position, Math.max(0, until - this.#position));
     this.#position += bytes.length;
     if (modes || bytes.length > 0) task.bytes = modes ? joined(modes, bytes) : bytes;
@@ -232,7 +229,7 @@ export class Screen {
   /** Opens a new terminal from the kept snapshot. */
   #opening(): Omit<ScreenTask, "screen"> {
     const kept = this.#kept;
-    this.#terminalSize = kept ? { cols: kept.cols, rows: kept.rows } : this.#size;
+    this.#terminalSize = kept ? { cols: kept.cols, rows: kept.rows } : this.#sizes.current;
     const open = { size: this.#terminalSize, scrollback: this.#scrollback };
     // A copy: buffers are transferred to the thread.
     return kept ? { open, bytes: new Uint8Array(kept.bytes) } : { open };
@@ -331,14 +328,6 @@ export class Screen {
     this.#position += bytes.length;
     this.#hasSkipped = true;
     this.#skipped.take(bytes);
-  }
-
-  /** Only the last of several sizes for one offset is drawn. */
-  #advanceSize(): void {
-    for (let next = this.#sizes[0]; next && next.from <= this.#position; next = this.#sizes[0]) {
-      this.#sizes.shift();
-      this.#size = next.size;
-    }
   }
 }
 

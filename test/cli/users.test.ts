@@ -1,7 +1,7 @@
 /** `rexec admin users`, `admin login-link` and `passwd`, as people use them against a real gateway. */
 import { describe, expect, test } from "bun:test";
 import { environment, rexec } from "../client/support/cli.ts";
-import { Browser, PASSWORD } from "../gateway/people/browser.ts";
+import { Browser, PASSWORD } from "../support/browser.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 
 function runAs(gateway: TestGateway, token = gateway.token) {

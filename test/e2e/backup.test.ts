@@ -30,6 +30,21 @@ test("a backup under load, restored in place of the lost data, has everything th
       if (i < 50) made.groups.push((await api("/api/groups", { name: `${name}-${i}` })).id);
     }
   };
+  const policy = { kind: "all", mode: "always" };
+  expect((await call(stack.url, "PUT", "/api/recording-policies", policy, stack.token)).status).toBeLessThan(
+    300,
+  );
+  expect((await world.rexec(["exec", "box", "--", "echo", "kept-in-a-recording"])).code).toBe(0);
+  const recordings = async () =>
+    (await call(stack.url, "GET", "/api/recordings", undefined, stack.token)).json.recordings;
+  const [recorded] = await until(
+    async () => {
+      const list = await recordings();
+      return list.length > 0 && list[0].state === "complete" && list;
+    },
+    20_000,
+    "the recording",
+  );
   const writers = [load("one"), load("two"), load("three")];
   // Output passes all the while.
   const flood = world.rexec(["exec", "box", "--", "head", "-c", "200000000", "/dev/zero"], null, 60_000);
@@ -37,7 +52,7 @@ test("a backup under load, restored in place of the lost data, has everything th
   const before: Made = structuredClone(made);
   const file = join(world.folder, "rexec.tar");
   const data = join(world.folder, "gateway");
-  const backup = await world.rexec(["admin", "backup", file, "--data", data]);
+  const backup = await world.rexec(["admin", "backup", file, "--with-recordings", "--data", data]);
   expect(backup).toMatchObject({ code: 0 });
   isDone = true;
   await Promise.all(writers);
@@ -49,13 +64,16 @@ test("a backup under load, restored in place of the lost data, has everything th
   renameSync(data, `${data}.lost`);
   const restored = await world.rexec(["admin", "restore", file, "--data", data]);
   expect(restored).toMatchObject({ code: 0 });
-  expect(readdirSync(data).sort()).toEqual(["gateway.db", "gateway.lock"]);
+  expect(readdirSync(data).sort()).toEqual(["gateway.db", "gateway.lock", "recordings"]);
   await stack.startGateway();
 
   // The agent and the user come back with what they have.
   await until(() => world.isOnline(), 30_000, "the agent to be back");
   const ran = await world.rexec(["exec", "box", "--", "echo", "here"]);
   expect({ ...ran, stdout: ran.stdout.toString() }).toMatchObject({ code: 0, stdout: "here\n" });
+  expect((await recordings()).map(({ id }: { id: string }) => id)).toContain(recorded.id);
+  const cast = await call(stack.url, "GET", `/api/recordings/${recorded.id}/cast`, undefined, stack.token);
+  expect(cast.text).toContain("kept-in-a-recording");
   const ids = new Set<string>();
   for (let path: string | undefined = "/api/agents?limit=500"; path; ) {
     const { json, headers } = await call(stack.url, "GET", path, undefined, stack.token);

@@ -1,8 +1,8 @@
 /** A team's day on the executables: from an invite to a restored backup, and what the audit says of it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Browser, PASSWORD } from "../gateway/people/browser.ts";
 import { binary } from "../support/binaries.ts";
+import { Browser, PASSWORD } from "../support/browser.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/wait.ts";
 import { World } from "./support.ts";
@@ -90,7 +90,6 @@ test("invite, sign in, enrol, share, revoke: the audit names each step and its p
     ["grant.created", "ada"],
     ["session.opened", "ada"],
     ["share.created", "ada"],
-    ["input.refused", "ada"],
     ["share.revoked", "ada"],
     ["exec.finished", "ada"],
   ] as const;

@@ -1,6 +1,6 @@
 /** Attacks on signing in: links used twice, other sites' pages, floods of passwords, and names that are HTML. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { addUser, Browser, PASSWORD, signedIn } from "../gateway/people/browser.ts";
+import { addUser, Browser, PASSWORD, signedIn } from "../support/browser.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { knock, TestSocket } from "../support/socket.ts";
 import { V1Agent } from "../support/v1-agent.ts";

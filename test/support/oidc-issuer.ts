@@ -1,6 +1,7 @@
 /** A real OpenID provider on a loopback port. Its users sign in without a page: the test names the user. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import Provider from "oidc-provider";
+import type { OidcProvider } from "../../src/gateway/sign-in/oidc-provider.ts";
 import { exportedKey } from "./oidc-keys.ts";
 
 export interface IssuerUser {
@@ -19,6 +20,27 @@ export interface Issuer extends AsyncDisposable {
   users: Map<string, IssuerUser>;
   /** Follows the address of a sign-in as a browser of that user. @returns the address that it is sent back to */
   signIn(url: string, subject: string): Promise<URL>;
+}
+
+/** The settings of a gateway whose users sign in there. */
+export function providerOf(
+  issuer: Pick<Issuer, "url" | "clientId" | "clientSecret">,
+  more: Partial<OidcProvider> = {},
+): OidcProvider {
+  return {
+    name: "Example",
+    issuer: issuer.url,
+    clientId: issuer.clientId,
+    clientSecret: issuer.clientSecret,
+    scopes: ["email", "profile", "groups"],
+    groupsClaim: "groups",
+    allowedDomains: [],
+    allowedGroups: [],
+    adminGroups: [],
+    groups: [],
+    createUsers: true,
+    ...more,
+  };
 }
 
 /** @param redirectUris the addresses that a sign-in may go back to */

@@ -1,7 +1,7 @@
 /** Whether a WebSocket comes through to the server: as the agent itself where that does no harm, else as a stranger. */
-import { connectionError } from "../../lib/connection-error.ts";
+import { ask } from "../../lib/ask-version.ts";
 import { type Answer, STEP_MS } from "../../lib/finding.ts";
-import { dialOptions, type Endpoint, httpUrl } from "../../lib/net.ts";
+import { type Endpoint, httpUrl } from "../../lib/net.ts";
 import { runConnection, TIMES } from "../uplink/connection.ts";
 
 /**
@@ -105,15 +105,7 @@ const REFUSALS: Record<number, { why?: string; hint: string } | undefined> = {
 /** What the server answers to the same request where it is no upgrade. */
 async function plainStatus(endpoint: Endpoint, agentId: string, signal: AbortSignal): Promise<number> {
   const url = httpUrl(endpoint, `/ws/agent/${agentId}`);
-  const { proxy, tls } = dialOptions(endpoint, url);
-  const response = await fetch(url, {
-    signal,
-    redirect: "manual",
-    proxy: proxy ? { url: proxy, respectNoProxy: false } : false,
-    ...(tls ? { tls } : {}),
-  }).catch((error) => {
-    throw connectionError(error, url, proxy);
-  });
+  const response = await ask(endpoint, url, signal);
   await response.body?.cancel();
   return response.status;
 }

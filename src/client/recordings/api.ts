@@ -75,7 +75,7 @@ export function removeRecording(server: Server, id: string): Promise<unknown> {
   return requestJson({ ...server, method: "DELETE", path, schema: z.unknown(), limit: HTTP_ONE_BYTES });
 }
 
-/** Where it can be opened. */
+/** The segments of a recording: each opens by itself. */
 export function segmentIndex(server: Server, id: string, signal?: AbortSignal): Promise<SegmentIndex> {
   const path = `${PATH}/${pathSegment(id)}/index.json`;
   return requestJson({ ...server, method: "GET", path, schema: segmentIndexBody, signal });

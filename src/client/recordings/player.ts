@@ -21,7 +21,7 @@ export interface PlayerOptions {
   signal: AbortSignal;
 }
 
-/** Where it is, and what for. */
+/** A place to play from: its segment and its time. */
 interface Spot {
   number: number;
   /** Events before this time are shown at once. */

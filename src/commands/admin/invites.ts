@@ -1,11 +1,12 @@
 /** Invites: `rexec admin users invite`, `invites` and `uninvite`. */
-import { LONGEST_CELL, renderTable } from "../../client/table.ts";
+import { LONGEST_CELL } from "../../client/table.ts";
 import { createInvite, type Invite, listInvites, withdrawInvite } from "../../client/users.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import { ExitCode, RexecError, UsageError } from "../../lib/errors.ts";
 import { printable } from "../../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { currentServer, serverArgs } from "../_server.ts";
+import { stdoutTable } from "../_table.ts";
 
 export const invite = withHelp(
   defineCommand({
@@ -62,8 +63,7 @@ export const invites = withHelp(
         printable(each.expires_at?.slice(0, 16).replace("T", " ") ?? ""),
         stateOf(each),
       ]);
-      const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-      return writeOut(`${renderTable(COLUMNS, rows, width)}\n`);
+      return writeOut(`${stdoutTable(COLUMNS, rows)}\n`);
     },
   }),
   { examples: [["rexec admin users invites --all", "Those of before, too"]] },

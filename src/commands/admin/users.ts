@@ -1,6 +1,6 @@
 /** `rexec admin users`: the accounts of a gateway, over its API. */
 import { resetFactors } from "../../client/factors.ts";
-import { LONGEST_CELL, renderTable } from "../../client/table.ts";
+import { LONGEST_CELL } from "../../client/table.ts";
 import { changeUser, createUser, listUsers, removeUser, setPassword } from "../../client/users.ts";
 import { counted } from "../../lib/count.ts";
 import { printable } from "../../lib/printable.ts";
@@ -9,6 +9,7 @@ import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { newPassword } from "../_password.ts";
 import { currentServer, serverArgs } from "../_server.ts";
 import { confirm } from "../_stdin.ts";
+import { stdoutTable } from "../_table.ts";
 import { invite, invites, uninvite } from "./invites.ts";
 
 const userArg = {
@@ -33,7 +34,7 @@ const ls = withHelp(
         user.disabled_at ? "disabled" : "active",
         printable(user.created_at?.slice(0, 10) ?? ""),
       ]);
-      return writeOut(`${renderTable(COLUMNS, rows, widthOf())}\n`);
+      return writeOut(`${stdoutTable(COLUMNS, rows)}\n`);
     },
   }),
   { examples: [["rexec admin users ls --json", "For a script"]] },
@@ -233,8 +234,4 @@ const COLUMNS = [
 
 function roleOf({ is_admin }: UserInfo): string {
   return is_admin ? "an administrator" : "a member";
-}
-
-function widthOf(): number {
-  return process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
 }

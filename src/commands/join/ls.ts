@@ -1,10 +1,11 @@
 import { listJoins } from "../../client/joins.ts";
-import { LONGEST_CELL, renderTable } from "../../client/table.ts";
+import { LONGEST_CELL } from "../../client/table.ts";
 import { rfc3339 } from "../../lib/duration.ts";
 import { printable } from "../../lib/printable.ts";
 import type { Join } from "../../protocol/http-joins.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { currentServer, serverArgs } from "../_server.ts";
+import { stdoutTable } from "../_table.ts";
 
 export const joinLsCommand = withHelp(
   defineCommand({
@@ -54,6 +55,5 @@ function tableOf(joins: readonly Join[]): string {
     [join.ephemeral ? "ephemeral" : "", join.approve ? "wait" : ""].filter(Boolean).join(",") || "stay",
     printable(join.state ?? "?"),
   ]);
-  const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-  return renderTable(COLUMNS, rows, width);
+  return stdoutTable(COLUMNS, rows);
 }

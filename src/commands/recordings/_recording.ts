@@ -22,7 +22,7 @@ export function clockTime(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** What it is of. */
+/** A recording in one line: session, machine and start. */
 export function titleOf({ session, agent, started_at }: RecordingView): string {
   return `${printable(session, 100)} on ${printable(agent.name, 100)}, ${printable(started_at)}`;
 }

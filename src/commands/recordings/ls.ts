@@ -1,11 +1,12 @@
 import { listRecordings } from "../../client/recordings/api.ts";
-import { LONGEST_CELL, renderTable } from "../../client/table.ts";
+import { LONGEST_CELL } from "../../client/table.ts";
 import { ago, parseDuration, rfc3339 } from "../../lib/duration.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { printable } from "../../lib/printable.ts";
 import type { RecordingView } from "../../protocol/http-recordings.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { currentServer, serverArgs } from "../_server.ts";
+import { stdoutTable } from "../_table.ts";
 import { findAwaitedAgent, waitArgs, waitOf } from "../_wait.ts";
 import { clockTime, shortId } from "./_recording.ts";
 
@@ -86,6 +87,5 @@ function tableOf(recordings: readonly RecordingView[]): string {
       LONGEST_CELL,
     ),
   ]);
-  const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-  return renderTable(COLUMNS, rows, width);
+  return stdoutTable(COLUMNS, rows);
 }

@@ -1,10 +1,11 @@
 import type { ServerChoice } from "../../client/credentials.ts";
 import { listPolicies, removeAgentPolicy, removePolicy, setPolicy } from "../../client/recordings/api.ts";
-import { LONGEST_CELL, renderTable } from "../../client/table.ts";
+import { LONGEST_CELL } from "../../client/table.ts";
 import { RexecError, UsageError } from "../../lib/errors.ts";
 import { printable } from "../../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "../_cli.ts";
 import { currentServer, serverArgs } from "../_server.ts";
+import { stdoutTable } from "../_table.ts";
 import { findAwaitedAgent, waitArgs, waitOf } from "../_wait.ts";
 
 const MODES = ["always", "never", "request", "unset"];
@@ -116,6 +117,5 @@ async function list(args: Given): Promise<void> {
     input ? "output and input" : "output",
   ]);
   const columns = [{ title: "ABOUT", shrink: { min: 10 } }, { title: "RECORDED" }, { title: "WHAT" }];
-  const width = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-  return writeOut(`${renderTable(columns, rows, width)}\n`);
+  return writeOut(`${stdoutTable(columns, rows)}\n`);
 }

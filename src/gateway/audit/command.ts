@@ -10,14 +10,23 @@ const LOOKED_AT = 8_192;
 const SHOWN = 2_000;
 /** Names of variables that are shown, characters. */
 const NAMES = 1_000;
-/** As `redact` has it. */
+/** Stands for a secret, as in `redact`. */
 const MASK = "…";
 
-/** What was asked for. */
+/** A command as the caller sent it. */
 export interface AskedCommand {
   readonly command: string;
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * What makes a command the one that was asked for before under its id, which the viewer chooses: the same user asks for
+ * the same. Anything else is another command.
+ */
+export function commandIdentity(userId: string, { command, cwd, env }: AskedCommand): string {
+  const text = JSON.stringify([userId, command, cwd ?? null, env ?? null]);
+  return new Bun.CryptoHasher("sha256").update(text).digest("base64");
 }
 
 /** The details of an entry. Of variables only the names are kept. */

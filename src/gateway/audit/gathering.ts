@@ -1,7 +1,7 @@
 /**
  * Rows that a peer can cause at will: the first are written at once, the rest of a minute is one row with their number.
- * Failures are counted by network, an agent's coming and going by agent, and whatever one user does more of than anybody
- * works by user: a flood must neither fill the disk nor push older rows out of it.
+ * Failures are counted by network, an agent's coming and going by agent, and actions beyond the rate of a working user by
+ * user: a flood must neither fill the disk nor push older rows out of it.
  */
 import { networkOf } from "../../lib/network-of.ts";
 import { draftOf } from "./draft.ts";
@@ -24,6 +24,8 @@ const FAILURES: ReadonlySet<string> = new Set([
 const COMINGS: ReadonlySet<string> = new Set(["agent.connected", "agent.disconnected", "agent.superseded"]);
 /** Rows of one agent's coming, or going, within a window that are written at once. */
 const COMINGS_AT_ONCE = 10;
+/** Rows of one action of a user that has written too many: a flood of one kind hides none of another. */
+const BEYOND_AT_ONCE = 10;
 /** Of all that have no place of their own. */
 const OTHERS = "others";
 
@@ -89,7 +91,7 @@ export class Gathering {
     }
     if (COMINGS.has(action)) return { key: `${action} ${agent_id ?? ""}`, atOnce: COMINGS_AT_ONCE };
     if (user_id === null || this.#mayWrite(user_id)) return null;
-    return { key: `${action} ${user_id}`, atOnce: 0 };
+    return { key: `${action} ${user_id}`, atOnce: BEYOND_AT_ONCE };
   }
 
   #mayWrite(userId: string): boolean {

@@ -15,7 +15,7 @@ export interface Joined {
   readonly created: boolean;
   /** It goes on after a lost connection. */
   readonly resumed?: boolean | undefined;
-  /** In place of a login shell. */
+  /** The command that runs in place of a login shell. */
   readonly command?: string | undefined;
   readonly protocol: "v1" | "v2";
 }

@@ -1,5 +1,6 @@
 /** A row of the audit log, and the hash that chains it to the row before. */
 import { createHash } from "node:crypto";
+import * as z from "zod/mini";
 
 /** What a row says. Texts are cut and cleaned (`draft.ts`); it has no place in the chain yet. */
 export interface AuditDraft {
@@ -22,6 +23,25 @@ export interface AuditDraft {
   /** JSON text of a flat object. */
   readonly details: string;
 }
+
+const text = z.nullable(z.string());
+/** The shape of a draft, where it is read from a file or the table. */
+export const auditDraft = z.object({
+  id: z.string(),
+  created_at: z.string(),
+  action: z.string(),
+  user_id: text,
+  user_name: text,
+  credential: text,
+  credential_name: text,
+  address: text,
+  agent_id: text,
+  agent_name: text,
+  owner_id: text,
+  session: text,
+  target: text,
+  details: z.string(),
+});
 
 /** A row in its chain. */
 export interface AuditRow extends AuditDraft {

@@ -1,7 +1,7 @@
 /** What is recorded of commands: that one was started, by whom, and how it ended. */
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { AuditAction, AuditEntry } from "./audit.ts";
-import { type AskedCommand, commandDetails } from "./command.ts";
+import { type AskedCommand, commandDetails, commandIdentity } from "./command.ts";
 
 /** Commands of one agent that are waited for: an agent has 1,024 channels. */
 const MAX_RUNNING = 1_024;
@@ -18,6 +18,8 @@ export type RunEnd = Readonly<Record<string, string | number | boolean | null>>;
 
 interface Running {
   readonly viewer: ConnectionInfo;
+  /** @see commandIdentity */
+  readonly identity: string;
   readonly details: Record<string, string>;
   readonly startedAt: number;
   timer: Timer | null;
@@ -38,8 +40,11 @@ export class RunAudit {
 
   /** A viewer asks for it, or comes back to it. */
   opened(viewer: ConnectionInfo, asked: AskedRun): void {
+    const identity = commandIdentity(viewer.principal.user.id, asked);
     const known = this.#running.get(asked.run);
-    if (known) {
+    // An agent that was started anew runs what it is told under any id.
+    if (known && known.identity !== identity) this.ended(asked.run, { outcome: "unknown" });
+    else if (known) {
       if (known.timer) clearTimeout(known.timer);
       known.timer = null;
       return;
@@ -49,7 +54,7 @@ export class RunAudit {
       this.ended(oldest, { outcome: "unknown" });
     }
     const details = commandDetails(asked);
-    this.#running.set(asked.run, { viewer, details, startedAt: Date.now(), timer: null });
+    this.#running.set(asked.run, { viewer, identity, details, startedAt: Date.now(), timer: null });
     const resumed = asked.resume ? { resumed: true } : {};
     this.#say("exec.started", asked.run, viewer, { ...details, ...resumed });
   }

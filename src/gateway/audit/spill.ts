@@ -1,31 +1,12 @@
 /** Rows that the store does not take for now: a file in the data folder, one JSON line each. */
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
-import * as z from "zod/mini";
 import { errnoOf } from "../../lib/errors.ts";
-import type { AuditDraft } from "./row.ts";
+import { type AuditDraft, auditDraft } from "./row.ts";
 
 /** Most bytes of the file. */
 export const SPILL_BYTES = 64 * 1024 * 1024;
 /** Read at a time. */
 const READ_BYTES = 256 * 1024;
-
-const text = z.nullable(z.string());
-const spilled = z.object({
-  id: z.string(),
-  created_at: z.string(),
-  action: z.string(),
-  user_id: text,
-  user_name: text,
-  credential: text,
-  credential_name: text,
-  address: text,
-  agent_id: text,
-  agent_name: text,
-  owner_id: text,
-  session: text,
-  target: text,
-  details: z.string(),
-});
 
 /**
  * The file, read from its beginning while it is appended to. Owned by the writer, which calls one method at a time. A
@@ -125,7 +106,7 @@ async function sizeOf(path: string): Promise<number> {
 
 function parsed(line: string): AuditDraft | null {
   try {
-    const draft = spilled.safeParse(JSON.parse(line));
+    const draft = auditDraft.safeParse(JSON.parse(line));
     return draft.success ? draft.data : null;
   } catch {
     return null;

@@ -12,7 +12,7 @@ const GATHER_MS = 100;
 /** An empty line is sent after so long without a row: a proxy, and this gateway, would take silence for the end, ms. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Who follows, and what. */
+/** A follower of the log: its user and credential, and the rows that it is sent. */
 export interface TailRequest {
   readonly userId: string;
   readonly credentialId: string;

@@ -3,11 +3,12 @@ import { ApiError } from "../http/api-error.ts";
 import type { AgentRow } from "../store/agents.ts";
 import type { Page } from "../store/page.ts";
 import type { Store } from "../store/store.ts";
+import type { UserRow } from "../store/users.ts";
 import { selects } from "./agent-selector.ts";
 import type { Principal } from "./principal.ts";
 import { type Action, type Level, passes, RULES, type Rule, reaches } from "./scopes.ts";
 
-/** Why something is refused. */
+/** Why an action is refused; `code` is the answer's. */
 interface Denial {
   code: "scope" | "not_yours" | "not_admin" | "restricted" | "agent_pending" | "join_token";
   message: string;
@@ -115,7 +116,10 @@ export class Access {
     if (credential.kind === "join") return null;
     if (agent?.pending && !WHILE_PENDING.has(action)) return { code: "agent_pending", message: PENDING };
     if (rule.byAgent && credential.kind === "token" && credential.scopes.includes("agent")) {
-      if (!agent || credential.agentId === agent.id) return null;
+      if (!agent) return null;
+      if (credential.agentId === agent.id) {
+        return (await this.#backs(user, agent)) ? null : { code: "not_yours", message: UNBACKED };
+      }
     }
     if (credential.kind === "share") return null;
     if (!passes(credential.scopes, rule)) return { code: "scope", message: scopeMessage(credential.scopes) };
@@ -133,6 +137,13 @@ export class Access {
     if (level === null) return { code: "not_yours", message: "this agent belongs to someone else" };
     const message = `this needs the right "${rule.level}" on the agent, and ${user.username} has "${level}"`;
     return { code: "not_yours", message };
+  }
+
+  /** A token of the agent counts as long as the user that it was made for may manage the agent. */
+  async #backs(user: UserRow, agent: AgentRow): Promise<boolean> {
+    if (agent.user_id === user.id) return true;
+    if (user.disabled_at !== null) return false;
+    return user.is_admin || reaches(await this.#store.grants.levelOf(user.id, agent), "manage");
   }
 
   async #userLevel(principal: Principal, agent: AgentRow): Promise<Level | null> {
@@ -154,6 +165,7 @@ export function isAdministrator({ user, credential }: Principal): boolean {
 
 const JOIN_ONLY = "this is a join token: it can register machines, and nothing else";
 const SHARE_ONLY = "this token shares one session: it can show that session, and nothing else";
+const UNBACKED = "this token was made for a user who may not manage this agent any more";
 const PENDING = "this machine waits to be accepted: rexec accept";
 const RESTRICTED = "this token is restricted to other agents";
 

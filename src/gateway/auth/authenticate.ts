@@ -1,4 +1,4 @@
-/** Secrets to principals. */
+/** Finds the caller of a secret, whatever kind of credential it is. */
 import { isJwt } from "../../protocol/token.ts";
 import { ApiError } from "../http/api-error.ts";
 import type { Store } from "../store/store.ts";

@@ -68,6 +68,15 @@ export function tokenCredential(row: TokenRow): Credential {
   };
 }
 
+/**
+ * The end of what a caller makes: no later than that of the token that it makes it with. A browser's session ends by its
+ * own rules, and what its user makes in it stays.
+ */
+export function endWithin({ kind, expiresAt }: Credential, wanted: string | null): string | null {
+  if (kind !== "token" || expiresAt === null) return wanted;
+  return wanted === null || wanted > expiresAt ? expiresAt : wanted;
+}
+
 export function isExpired(expiresAt: string | null, now = Date.now()): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= now;
 }

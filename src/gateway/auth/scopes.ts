@@ -68,6 +68,8 @@ export const RULES = {
   "agent:connect": { scopes: ["user"], level: "manage", byAgent: true },
   "audit:read": { scopes: ["user", "read", "admin"] },
   "recordings:read": { scopes: ["user", "read", "use", "manage", "admin"] },
+  /** Look at what a recording shows, which `agent:watch` asks of its agent too, as long as that is there. */
+  "recordings:watch": { scopes: ["user", "use"] },
   /** Users, groups, rights of others, settings. */
   admin: { scopes: ["admin"], admin: true },
 } as const satisfies Record<string, Rule>;

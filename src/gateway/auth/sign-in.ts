@@ -25,7 +25,7 @@ export const SESSION_TIMES: SessionTimes = { idleMs: 7 * DAY_MS, absoluteMs: 30 
 /** Browser sessions of one user; a further one ends the one that was not seen for the longest time. */
 export const MAX_SESSIONS_OF_USER = 50;
 
-/** Where somebody signs in from. */
+/** Where a sign-in comes from: the IP address, and what the browser calls itself. */
 export interface SignInOrigin {
   address: string;
   userAgent: string;

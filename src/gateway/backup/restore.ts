@@ -158,7 +158,7 @@ function giveTo(path: string, { uid, gid }: { uid: number; gid: number }): void 
   for (const name of readdirSync(path)) giveTo(join(path, name), { uid, gid });
 }
 
-/** Moves everything into its place, the database last: without it the folder is nobody's. */
+/** Moves everything into its place, the database last: without it the folder holds no gateway. */
 function settle(stage: string, folder: string): void {
   rmSync(join(stage, NAMES.about), { force: true });
   for (const name of [NAMES.recordings, NAMES.spill]) {

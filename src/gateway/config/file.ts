@@ -11,7 +11,7 @@ import type { Setting } from "./setting.ts";
 import type { Given, Sources } from "./sources.ts";
 import type { YamlEntry } from "./yaml-file.ts";
 
-/** What a file gives. */
+/** The settings that a file gives, and what is wrong with it that does not stop a start. */
 export interface ConfigFile {
   readonly path: string | null;
   readonly given: [Setting<unknown>, Given][];

@@ -1,4 +1,4 @@
-/** Where each setting goes. */
+/** The settings as options of `createGateway`. */
 import { UsageError } from "../../lib/errors.ts";
 import type { AuditOptions } from "../audit/service.ts";
 import type { GatewayOptions } from "../gateway.ts";

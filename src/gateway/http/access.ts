@@ -82,7 +82,10 @@ export const accessRoutes: readonly Route[] = [
       const id = param("grant").toLowerCase();
       const grant = isId(id) ? await deps.store.grants.get(id) : null;
       if (!grant) throw new ApiError(404, "grant_not_found", "no such grant");
-      if (grant.created_by !== principal.user.id || principal.credential.only.length > 0) {
+      // One over the agents of all users is the administrators', whoever of them gave it.
+      const isForAll = grant.tag !== null && grant.owner_id === null;
+      const isOwn = grant.created_by === principal.user.id && !isForAll;
+      if (!isOwn || principal.credential.only.length > 0) {
         await (grant.agent_id === null
           ? deps.access.require(principal, "admin")
           : deps.access.require(principal, "agent:manage", await findAgent(deps.store, grant.agent_id)));

@@ -6,7 +6,7 @@ import type { Principal } from "../auth/principal.ts";
 import type { AgentRow } from "../store/agents.ts";
 import { agentView, statusView } from "./agent-view.ts";
 import type { ApiDeps, Env } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { agentOf, type Route, route } from "./route.ts";
 
 export const agentRoutes: readonly Route[] = [
@@ -77,10 +77,7 @@ export async function visibleAgents(
   principal: Principal,
   pending = false,
 ): Promise<AgentRow[]> {
-  const wish = pageWish(c);
-  const page = wish && { ...wish, limit: wish.limit + 1 };
-  const rows = await deps.access.visibleAgents(principal, page, pending);
-  return pageOf(c, rows, wish);
+  return readPage(c, (page) => deps.access.visibleAgents(principal, page, pending));
 }
 
 /** Forgets an agent and ends its sockets. */

@@ -88,6 +88,11 @@ export const deviceRoutes: readonly Route[] = [
     body: deviceApproveBody,
     answer: deviceRequestBody,
     async handle({ c, deps, body, principal }) {
+      // The token of a sign-in has no end, so one that has may not make it.
+      if (body.approve && principal.credential.kind === "token" && principal.credential.expiresAt !== null) {
+        const message = "a token that expires approves no sign-in: use one that does not, or a browser";
+        throw new ApiError(403, "scope", message);
+      }
       const row = await deps.deviceFlow.decide(body.user_code, principal.user, body.approve);
       recordDecision(deps, principal, c.env.address, row, body.approve);
       return c.json(requestView(row));

@@ -4,7 +4,7 @@ import { makeLinkSecret } from "../auth/secrets.ts";
 import { MAX_INVITES } from "../store/one-time-links.ts";
 import { ApiError } from "./api-error.ts";
 import { isId } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { type Route, route } from "./route.ts";
 import { inviteView } from "./user-view.ts";
 
@@ -20,9 +20,8 @@ export const inviteRoutes: readonly Route[] = [
     query: PAGE_QUERY,
     answer: inviteListBody,
     async handle({ c, deps }) {
-      const wish = pageWish(c);
-      const rows = await deps.store.links.listInvites(wish && { ...wish, limit: wish.limit + 1 });
-      return c.json({ invites: pageOf(c, rows, wish).map(inviteView) });
+      const invites = await readPage(c, (page) => deps.store.links.listInvites(page));
+      return c.json({ invites: invites.map(inviteView) });
     },
   }),
   route({

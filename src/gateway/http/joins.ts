@@ -1,11 +1,12 @@
 /** `/api/joins`: tokens that register machines and do nothing else; and machines that wait to be accepted. */
 import { acceptedBody, createdJoinBody, createJoinBody, joinListBody } from "../../protocol/http-joins.ts";
+import { endWithin } from "../auth/principal.ts";
 import { makeJoinToken } from "../auth/token.ts";
 import { JOINS_OF_A_USER } from "../quotas.ts";
 import { endOf, type JoinRow } from "../store/joins.ts";
 import { ApiError } from "./api-error.ts";
 import { isId } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { agentOf, type Route, route } from "./route.ts";
 
 const HOUR_SECONDS = 60 * 60;
@@ -22,6 +23,7 @@ export const joinRoutes: readonly Route[] = [
     async handle({ c, deps, principal, body }) {
       const made = makeJoinToken();
       const seconds = body.expires_in_seconds ?? HOUR_SECONDS;
+      const end = new Date(Date.now() + seconds * 1_000).toISOString();
       const wish = {
         user_id: principal.user.id,
         description: body.description ?? "",
@@ -30,7 +32,7 @@ export const joinRoutes: readonly Route[] = [
         ephemeral: body.ephemeral ?? false,
         approve: body.approve ?? false,
         max_uses: body.uses === undefined ? 1 : body.uses,
-        expires_at: new Date(Date.now() + seconds * 1_000).toISOString(),
+        expires_at: endWithin(principal.credential, end) ?? end,
       };
       const join = await deps.store.joins.create(made, wish, JOINS_OF_A_USER);
       if (!join) {
@@ -63,10 +65,8 @@ export const joinRoutes: readonly Route[] = [
     query: PAGE_QUERY,
     answer: joinListBody,
     async handle({ c, deps, principal }) {
-      const wish = pageWish(c);
-      const page = wish && { ...wish, limit: wish.limit + 1 };
-      const rows = await deps.store.joins.listOfUser(principal.user.id, page);
-      return c.json({ joins: pageOf(c, rows, wish).map(joinView) });
+      const joins = await readPage(c, (page) => deps.store.joins.listOfUser(principal.user.id, page));
+      return c.json({ joins: joins.map(joinView) });
     },
   }),
   route({

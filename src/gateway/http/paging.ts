@@ -1,6 +1,6 @@
 /** Pages of a list: `?limit=100`, and behind each page a `Link` header to the next (RFC 8288), as GitHub has it. */
 import type { Context } from "hono";
-import type { Position } from "../store/page.ts";
+import type { Page, Position } from "../store/page.ts";
 import { ApiError } from "./api-error.ts";
 import type { Env } from "./context.ts";
 
@@ -34,6 +34,19 @@ export function pageWish(c: Context<Env>): PageWish | null {
     throw new ApiError(400, "bad_limit", `limit is a number from 1 to ${MAX_PAGE}`);
   }
   return { limit: Math.min(count, MAX_PAGE), after: cursor === undefined ? null : parseCursor(cursor) };
+}
+
+/**
+ * The rows that a request asks for: those of its page, or the whole list.
+ * @param read of the store; null for the whole list
+ * @throws ApiError 400
+ */
+export async function readPage<T extends Position>(
+  c: Context<Env>,
+  read: (page: Page | null) => Promise<readonly T[]>,
+): Promise<T[]> {
+  const wish = pageWish(c);
+  return pageOf(c, await read(wish && { ...wish, limit: wish.limit + 1 }), wish);
 }
 
 /**

@@ -7,7 +7,8 @@ import {
   policyView,
   startedRecordingBody,
 } from "../../protocol/http-recordings.ts";
-import { MOST_POLICIES, type PolicyRow } from "../store/recording-policies.ts";
+import { isAdministrator } from "../auth/access.ts";
+import { MOST_POLICIES, MOST_POLICIES_OF_MEMBERS, type PolicyRow } from "../store/recording-policies.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, findAgent, isId } from "./context.ts";
 import { agentOf, type KnownCall, type Route, route } from "./route.ts";
@@ -69,7 +70,10 @@ export const recordingPolicyRoutes: readonly Route[] = [
     summary: "Say whether sessions of this agent are recorded",
     body: agentPolicyBody,
     answer: policyView,
-    handle: (call) => set(call, { kind: "agent", target: agentOf(call).id, ...call.body }),
+    async handle(call) {
+      await checkOverride(call, await call.deps.store.recordingPolicies.ofAgent(agentOf(call).id));
+      return set(call, { kind: "agent", target: agentOf(call).id, ...call.body });
+    },
   }),
   route({
     method: "DELETE",
@@ -77,10 +81,9 @@ export const recordingPolicyRoutes: readonly Route[] = [
     action: "agent:manage",
     summary: "Remove what was said about this agent",
     async handle(call) {
-      const { id } = agentOf(call);
-      const policies = await call.deps.store.recordingPolicies.list();
-      const policy = policies.find(({ kind, target }) => kind === "agent" && target === id);
+      const policy = await call.deps.store.recordingPolicies.ofAgent(agentOf(call).id);
       if (!policy) throw new ApiError(404, "policy_not_found", "there is no policy about this agent");
+      await checkOverride(call, policy);
       return remove(call, policy);
     },
   }),
@@ -119,11 +122,23 @@ export const recordingPolicyRoutes: readonly Route[] = [
 
 type Wanted = Pick<PolicyRow, "kind" | "target" | "mode" | "input">;
 
+/** What an administrator said about an agent, its managers do not unsay. @throws ApiError 403 */
+async function checkOverride(
+  { deps, principal }: KnownCall<unknown>,
+  policy: PolicyRow | null,
+): Promise<void> {
+  if (!policy || policy.created_by === principal.user.id || isAdministrator(principal)) return;
+  const maker = await deps.store.users.get(policy.created_by);
+  if (!maker?.is_admin) return;
+  throw new ApiError(403, "not_admin", "an administrator has said whether this agent is recorded");
+}
+
 async function set(call: KnownCall<unknown>, wanted: Wanted): Promise<Response> {
   const { c, deps, principal } = call;
-  const policy = await deps.store.recordingPolicies.set({ ...wanted, created_by: principal.user.id });
+  const most = isAdministrator(principal) ? MOST_POLICIES : MOST_POLICIES_OF_MEMBERS;
+  const policy = await deps.store.recordingPolicies.set({ ...wanted, created_by: principal.user.id }, most);
   if (!policy) {
-    throw new ApiError(403, "policy_limit_reached", `there are ${MOST_POLICIES} policies: remove one`);
+    throw new ApiError(403, "policy_limit_reached", `there are ${most} policies: remove one`);
   }
   await changed(call, "recording_policy.set", policy);
   return c.json(viewOf(policy));

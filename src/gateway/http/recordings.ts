@@ -86,7 +86,7 @@ export const recordingRoutes: readonly Route[] = [
     action: "recordings:read",
     summary: "Download it as asciicast v2, whole or a range of it",
     async handle(call) {
-      const row = await readable(call);
+      const row = await watchable(call);
       const { storage, size } = await fileOf(call, row);
       const range = rangeOf(call.c.req.header("range"), size);
       if (range === "unsatisfiable") {
@@ -114,7 +114,7 @@ export const recordingRoutes: readonly Route[] = [
     summary: "The places where it can be opened, as asciinema-player's segmented form has them",
     answer: segmentIndexBody,
     async handle(call) {
-      const row = await readable(call);
+      const row = await watchable(call);
       const segments = await segmentsOf(call, row);
       note(call, "recording.watched", row);
       return call.c.json(await segments.index());
@@ -127,7 +127,7 @@ export const recordingRoutes: readonly Route[] = [
     summary: "The screen at one of those places, and what follows: `NUMBER.json`",
     answer: segmentBody,
     async handle(call) {
-      const row = await readable(call);
+      const row = await watchable(call);
       const [, number] = /^(\d{1,6})\.json$/.exec(call.param("segment")) ?? [];
       const segment = number ? await (await segmentsOf(call, row)).segment(Number(number)) : null;
       if (!segment) throw new ApiError(404, "segment_not_found", "no such segment");
@@ -140,6 +140,13 @@ export const recordingRoutes: readonly Route[] = [
 
 function readable(call: KnownCall<unknown>): Promise<RecordingRow> {
   return allowed(call, "agent:sessions");
+}
+
+/** What stands in a recording is a terminal's: a credential that may see none reads none here either. */
+async function watchable(call: KnownCall<unknown>): Promise<RecordingRow> {
+  const row = await allowed(call, "agent:watch");
+  await call.deps.access.require(call.principal, "recordings:watch");
+  return row;
 }
 
 /** The recording of the path. Of a deleted agent only administrators have it. @throws ApiError 403, 404 */

@@ -66,9 +66,9 @@ export function hostProblem(host: string | null): string | null {
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
 
 /**
- * Looks at the real peer: what a header says of the sender's address anyone may write. A proxy on this machine is such a
- * peer too; it gives itself away by the headers that it adds, or by a Host that others know. So does a page whose name
- * was rebound to this machine.
+ * Looks at the real peer: any client can write the headers that name a sender's address. A proxy on this machine is such
+ * a peer too; the headers that it adds tell it apart, or a Host that is not loopback. That Host also tells a page apart
+ * whose name was rebound to this machine.
  */
 function cameFromHere(headers: Headers, peer: string): boolean {
   if (!isLoopback(peer) || PASSED_ON.some((name) => headers.has(name))) return false;

@@ -1,4 +1,4 @@
-/** `/api/sign-in` and what belongs to it: from a proof of who someone is to a cookie, and back. */
+/** `/api/sign-in` and what belongs to it: from a password, link or invite to the cookie of a session, and the end of it. */
 import type { Context } from "hono";
 import * as z from "zod/mini";
 import { secondStepBody } from "../../protocol/http-factors.ts";

@@ -9,14 +9,14 @@ import {
 } from "../../protocol/http.ts";
 import { isAdministrator } from "../auth/access.ts";
 import { tagOf } from "../auth/agent-selector.ts";
-import type { Principal } from "../auth/principal.ts";
+import { endWithin, type Principal } from "../auth/principal.ts";
 import { isScope, mayGrant, SCOPES } from "../auth/scopes.ts";
 import { makeToken } from "../auth/token.ts";
 import { TOKENS_OF_AN_AGENT } from "../quotas.ts";
 import type { TokenRow } from "../store/tokens.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, findAgent, isId } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { type Route, route } from "./route.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -56,10 +56,8 @@ export const tokenRoutes: readonly Route[] = [
     answer: tokenListBody,
     query: PAGE_QUERY,
     async handle({ c, deps, principal }) {
-      const wish = pageWish(c);
-      const page = wish && { ...wish, limit: wish.limit + 1 };
-      const rows = await deps.store.tokens.listOfUser(principal.user.id, page);
-      return c.json({ tokens: pageOf(c, rows, wish).map(tokenView) });
+      const tokens = await readPage(c, (page) => deps.store.tokens.listOfUser(principal.user.id, page));
+      return c.json({ tokens: tokens.map(tokenView) });
     },
   }),
   route({
@@ -75,13 +73,15 @@ export const tokenRoutes: readonly Route[] = [
       await checkWish(principal, scopes, agent_id ?? null, only_agents, deps);
       const made = makeToken();
       const lifeMs = (expires_in ?? 0) * DAY_MS + (expires_in_seconds ?? 0) * 1_000;
+      const wanted = lifeMs > 0 ? new Date(Date.now() + lifeMs).toISOString() : null;
       const grant = {
         userId: principal.user.id,
         agentId: agent_id ?? null,
         name,
         scopes,
         only: only_agents,
-        expiresAt: lifeMs > 0 ? new Date(Date.now() + lifeMs).toISOString() : null,
+        // Not of an agent's token: that is a machine's, as at its registration.
+        expiresAt: agent_id ? wanted : endWithin(principal.credential, wanted),
       };
       const most = agent_id ? TOKENS_OF_AN_AGENT : deps.quotas.tokens;
       const token = await deps.store.tokens.createWithin(made, grant, most);

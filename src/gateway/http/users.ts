@@ -15,7 +15,7 @@ import type { Store } from "../store/store.ts";
 import type { AgentsOfRemoved, UserRefusal, UserRow } from "../store/users.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiDeps } from "./context.ts";
-import { PAGE_QUERY, pageOf, pageWish } from "./paging.ts";
+import { PAGE_QUERY, readPage } from "./paging.ts";
 import { type Route, route } from "./route.ts";
 import { userView } from "./user-view.ts";
 
@@ -28,9 +28,8 @@ export const userRoutes: readonly Route[] = [
     query: PAGE_QUERY,
     answer: userListBody,
     async handle({ c, deps }) {
-      const wish = pageWish(c);
-      const rows = await deps.store.users.list(wish && { ...wish, limit: wish.limit + 1 });
-      return c.json({ users: pageOf(c, rows, wish).map(userView) });
+      const users = await readPage(c, (page) => deps.store.users.list(page));
+      return c.json({ users: users.map(userView) });
     },
   }),
   route({

@@ -1,5 +1,5 @@
 /** Installs and removes the gateway's service. */
-import { chmodSync, statSync } from "node:fs";
+import { chmodSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { RexecError } from "../../lib/errors.ts";
 import { quoteWords } from "../../lib/quote.ts";
@@ -149,7 +149,13 @@ async function makeAccount(
       throw new RexecError(`cannot make the account ${ACCOUNT}: ${made.error}`, { code: "service_failed" });
     tell(`made the account ${ACCOUNT}`);
   }
-  await run(["chown", `root:${ACCOUNT}`, spec.config]);
+  if (!lstatSync(spec.config).isFile()) {
+    throw new RexecError(`${spec.config} is no ordinary file: what a link leads to is not given away`, {
+      code: "bad_config",
+      hint: `put a file there: ${quoteWords(["cp", "--remove-destination", realpathSync(spec.config), spec.config])}`,
+    });
+  }
+  await run(["chown", "--no-dereference", `root:${ACCOUNT}`, spec.config]);
   chmodSync(spec.config, 0o640);
   // The agent's configuration beside it has a mode of its own.
   const folder = dirname(spec.config);

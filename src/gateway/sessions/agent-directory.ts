@@ -53,7 +53,7 @@ export interface ViewerSelection {
   readonly session?: string | undefined;
 }
 
-/** Who is to type in a session. */
+/** A change of control: which viewer is to type in a session. */
 export interface ControlWish {
   readonly mode: "everybody" | "only";
   /** With `only`: the viewer; null for the newest of the user's own. */
@@ -64,7 +64,7 @@ export interface ControlWish {
   readonly force: boolean;
 }
 
-/** Who types from now on (null: everybody), or why nothing was changed. */
+/** The viewer that types from now on (null: every writer), or why nothing was changed. */
 export type ControlOutcome =
   | { readonly holder: { readonly viewer: string; readonly name: string } | null }
   | { readonly refused: "controlled"; readonly by: string }
@@ -83,7 +83,7 @@ export interface AgentHandle {
   stopRecording(session: string): Promise<"stopped" | "missing" | "refused">;
   /** Tells the agent to end all its shells. */
   stopShells(): Promise<void>;
-  /** Lets one viewer of a session type alone, or everybody again. Null once the agent is away. */
+  /** Lets one viewer of a session type alone, or all its writers again. Null once the agent is away. */
   control(session: string, wish: ControlWish): Promise<ControlOutcome | null>;
 }
 

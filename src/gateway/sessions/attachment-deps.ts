@@ -20,7 +20,7 @@ export interface AttachmentDeps {
   /** Whether its viewer may type in its session. */
   typing(session: () => string): Typing;
   shifts: InputShifts;
-  /** The viewer wants to type alone, or lets everybody type. */
+  /** The viewer wants to type alone, or gives that back. */
   control(mode: "everybody" | "only"): void;
   snapshots: SnapshotBudget;
   /** A viewer that keeps falling behind gets a fresh screen at most this often, milliseconds. */

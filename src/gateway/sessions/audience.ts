@@ -50,7 +50,7 @@ export class Audience {
     return closed;
   }
 
-  /** Lets one viewer of a session type alone, or everybody again. */
+  /** Lets one viewer of a session type alone, or all its writers again. */
   control(session: string, wish: ControlWish): ControlOutcome {
     const here = this.#watchers().filter(({ sessions }) => sessions.includes(session));
     const holder = this.#host.controls.holderOf(session);

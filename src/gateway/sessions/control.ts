@@ -36,7 +36,7 @@ export class Controls {
     this.#onChange = onChange;
   }
 
-  /** Null where everybody may type. */
+  /** Null where every writer may type. */
   holderOf(session: string): Holder | null {
     return this.#held.get(session)?.holder ?? null;
   }
@@ -65,7 +65,7 @@ export class Controls {
     this.#onChange(session);
   }
 
-  /** Everybody may type again. */
+  /** Every writer may type again. */
   free(session: string): void {
     if (this.#forget(session)) this.#onChange(session);
   }

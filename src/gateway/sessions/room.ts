@@ -30,10 +30,10 @@ import { mirrorNamed } from "./recording-requests.ts";
 import type { RoomOptions } from "./room-options.ts";
 import { RunRecordings } from "./run-recordings.ts";
 import { type Request, SessionCensus } from "./session-census.ts";
+import { answerList } from "./session-list.ts";
 import type { SessionRecordings } from "./session-recordings.ts";
 import type { Uplink } from "./uplink.ts";
 import { ViewerIds } from "./viewer-ids.ts";
-import { sharedSession } from "./viewer-name.ts";
 
 /** Owned by the hub, from the agent's connecting until it is away for good and its last viewer has left. */
 export class Room implements KindHost {
@@ -186,7 +186,7 @@ export class Room implements KindHost {
     const peer = new Peer(id, connection, {
       onOpen: (from, message) => openChannel(this.#kinds, from, message),
       onKill: (session) => this.kill(session, connection.info),
-      onList: (from) => void this.#answerList(from).catch(this.fault),
+      onList: (from) => void answerList(from, this.list()).catch(this.fault),
       onFault: this.fault,
     });
     this.peers.add(peer);
@@ -293,14 +293,6 @@ export class Room implements KindHost {
   #dismissViewers(): void {
     for (const peer of [...this.peers]) peer.connection.close(CLOSE_RETRY, "the agent speaks rexec.v1 now");
     this.#mirrors.forget();
-  }
-
-  async #answerList(peer: Peer): Promise<void> {
-    const sessions = await this.list();
-    const share = sharedSession(peer.connection.info.principal);
-    const seen = share ? sessions?.filter(({ instance }) => instance === share.instance) : sessions;
-    if (seen) peer.send({ type: "sessions", sessions: seen });
-    else peer.send({ type: "refused", code: "lost", message: "the agent does not answer" });
   }
 
   #dismiss(peer: Peer): void {

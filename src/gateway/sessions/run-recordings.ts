@@ -1,13 +1,13 @@
 /** Recordings of the commands of one agent: each over all connections of its viewer. */
 import { zstd } from "../../lib/zstd.ts";
 import type { Frame, Stream } from "../../protocol/v2/frames.ts";
+import { type AskedCommand, commandIdentity } from "../audit/command.ts";
 import type { ConnectionInfo } from "../sockets/connection.ts";
 import type { RecordingSink, SessionRecordings } from "./session-recordings.ts";
 
 /** A command, as its viewer asks for it. */
-export interface AskedRun {
+export interface AskedRun extends AskedCommand {
   run: string;
-  command: string;
   shown?: string | undefined;
 }
 
@@ -20,6 +20,8 @@ export interface RunOutcome {
 /** A recording, and how far each stream is in it. */
 interface Recorded {
   readonly sink: RecordingSink;
+  /** @see commandIdentity */
+  readonly identity: string;
   readonly next: [input: number, output: number, stderr: number];
   /** Ends it where its viewer does not come back. */
   timer: Timer | null;
@@ -48,10 +50,14 @@ export class RunRecordings {
   }
 
   /** A viewer asks for a command, or for one again that it has lost. */
-  opened({ principal, address }: ConnectionInfo, { run, command, shown = command }: AskedRun): void {
+  opened({ principal, address }: ConnectionInfo, asked: AskedRun): void {
+    const { run, command, shown = command } = asked;
+    const identity = commandIdentity(principal.user.id, asked);
     const known = this.#running.get(run);
     if (known?.timer) clearTimeout(known.timer);
-    if (known) {
+    // Its output begins anew: what was recorded before is another command's.
+    if (known && known.identity !== identity) this.ended(run, {});
+    else if (known) {
       known.timer = null;
       return;
     }
@@ -65,7 +71,7 @@ export class RunRecordings {
     } as const;
     const viewer = { agentId: this.#agentId, principal, address, asks: false };
     const sink = this.#recordings?.begins(thing, viewer);
-    if (sink) this.#running.set(run, { sink, next: [0, 0, 0], timer: null });
+    if (sink) this.#running.set(run, { sink, identity, next: [0, 0, 0], timer: null });
   }
 
   has(run: string): boolean {

@@ -66,7 +66,7 @@ export class Typing {
     this.#deps.send({ type: "input_refused", channel, code, message: why });
   }
 
-  /** Tells the viewer who may type, where that is not what it was told last. Until it is told, everybody may. */
+  /** Tells the viewer who may type, where that is not what it was told last. Until it is told, every writer may. */
   tell(): void {
     const { controls, channel } = this.#deps;
     const session = this.#deps.session();

@@ -42,9 +42,13 @@ export class ViewerIds {
 
   // --- internal ---
 
+  /** Of too many the oldest of the user that has most: a user that comes under many ids frees its own alone. */
   #forgetOldest(): void {
     const gone = [...this.#owners].filter(([, { sockets }]) => sockets === 0);
-    for (const [id] of gone.slice(0, Math.max(0, gone.length - MAX_GONE))) this.#owners.delete(id);
+    if (gone.length <= MAX_GONE) return;
+    const byOwner = [...Map.groupBy(gone, ([, { owner }]) => owner).values()];
+    const [oldest] = byOwner.reduce((most, its) => (its.length > most.length ? its : most))[0] ?? [];
+    if (oldest !== undefined) this.#owners.delete(oldest);
   }
 }
 

@@ -43,6 +43,8 @@ export interface ConnectionInfo {
   expiresAt: number | null;
   /** Of a viewer: the agent that it looks at. */
   agentId: string | null;
+  /** Of an agent: its id, where the socket was opened by another user than the agent's owner. */
+  connects?: string | undefined;
 }
 
 /** A peer that asks for answers is not read while more than this waits for it, bytes; read again below half of it. */

@@ -66,6 +66,11 @@ export class Connections {
     return this.#viewers;
   }
 
+  /** Sockets of agents that another user than the owner opened. */
+  *agentsOfOthers(): Iterable<Connection> {
+    for (const connection of this.#all) if (connection.info.connects !== undefined) yield connection;
+  }
+
   viewersOfUser(userId: string): number {
     let count = 0;
     for (const { info } of this.#viewers) if (info.principal.user.id === userId) count += 1;

@@ -162,7 +162,7 @@ async function admitToAgent(
   const v2 = !deps.v1Only && offersV2(request.headers) && seat?.protocol !== "v1";
   if (terminal) checkSharedProtocol(principal, v2);
   const connection = new Connection(
-    describe(info, principal, roleOf(terminal ? agent : null, v2)),
+    describe(info, principal, roleOf(agent, terminal ? null : principal, v2)),
     deps.timings,
     onFault(deps, `the socket of ${terminal ? "a viewer" : "the agent"} of ${agent.id} failed`),
     liveness(deps, v2),
@@ -278,16 +278,19 @@ function describe(info: Sender, principal: Principal, its: Role): ConnectionInfo
 }
 
 /** What a socket is for. */
-type Role = Pick<ConnectionInfo, "isAgent" | "largestFrame" | "agentId">;
+type Role = Pick<ConnectionInfo, "isAgent" | "largestFrame" | "agentId" | "connects">;
 
 /**
  * An agent's messages of v1 have results of commands in them, whatever else it speaks.
- * @param viewed the agent that a viewer looks at; null for an agent's own socket
+ * @param by of the agent's own socket: what it is opened with; null for a viewer's
  */
-function roleOf(viewed: AgentRow | null, v2: boolean): Role {
-  if (!viewed) return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES, agentId: null };
+function roleOf({ id, user_id }: AgentRow, by: Principal | null, v2: boolean): Role {
+  if (by) {
+    const connects = by.user.id === user_id ? undefined : id;
+    return { isAgent: true, largestFrame: RESULT_MESSAGE_BYTES, agentId: null, connects };
+  }
   const largestFrame = v2 ? V2_VIEWER_MESSAGE_BYTES : VIEWER_MESSAGE_BYTES;
-  return { isAgent: false, largestFrame, agentId: viewed.id };
+  return { isAgent: false, largestFrame, agentId: id };
 }
 
 /** @throws ApiError 403 for a viewer that could do nothing */

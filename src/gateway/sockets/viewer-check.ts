@@ -1,4 +1,7 @@
-/** Keeps the rights of open viewer sockets up to date: a right that is taken away counts at once. */
+/**
+ * Keeps the rights of open viewer sockets up to date, and of agents' sockets that another user than the owner opened: a
+ * right that is taken away counts at once.
+ */
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { CLOSE_DELETED, REASON_ACCESS_ENDED } from "../../protocol/close-codes.ts";
@@ -11,7 +14,7 @@ import type { Connections } from "./connections.ts";
 /** What the check needs. */
 export interface ViewerCheckOptions {
   directory: Pick<AgentDirectory, "subscribe">;
-  connections: Pick<Connections, "viewers">;
+  connections: Pick<Connections, "viewers" | "agentsOfOthers">;
   access: Access;
   store: Pick<Store, "users" | "agents">;
   logger: Logger;
@@ -39,13 +42,20 @@ export function startViewerCheck({
     connection.rights = rights;
     if (!rights.watch && !rights.exec) connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
   };
+  const checkAgent = async (connection: Connection) => {
+    const { principal, connects } = connection.info;
+    const user = await store.users.get(principal.user.id);
+    const agent = connects === undefined ? null : await store.agents.get(connects);
+    if (user && agent && (await access.may({ ...principal, user }, "agent:connect", agent))) return;
+    connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
+  };
   const checkAll = async (event: AccessChanged) => {
-    for (const connection of [...connections.viewers]) {
-      const { principal, agentId } = connection.info;
+    for (const connection of [...connections.viewers, ...connections.agentsOfOthers()]) {
+      const { principal, agentId, connects } = connection.info;
       if (event.userId !== null && event.userId !== principal.user.id) continue;
-      if (event.agentId !== null && event.agentId !== agentId) continue;
-      await check(connection).catch((error: unknown) => {
-        logger.error(`cannot check the rights of a viewer: ${messageOf(error)}`);
+      if (event.agentId !== null && event.agentId !== agentId && event.agentId !== connects) continue;
+      await (connects === undefined ? check : checkAgent)(connection).catch((error: unknown) => {
+        logger.error(`cannot check the rights of a socket: ${messageOf(error)}`);
         connection.close(CLOSE_DELETED, REASON_ACCESS_ENDED);
       });
     }

@@ -25,7 +25,7 @@ const linkRow = z.object({
 });
 export type LinkRow = z.infer<typeof linkRow>;
 
-/** Whom an invite is for, and for how long. */
+/** An invite to make: the account that it gives, its maker and its end. */
 export interface NewInvite {
   name: string;
   email: string;

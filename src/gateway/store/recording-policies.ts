@@ -11,6 +11,8 @@ export type PolicyMode = (typeof POLICY_MODES)[number];
 
 /** Policies of a gateway. */
 export const MOST_POLICIES = 1_000;
+/** Of these, those that members may set about their agents: the rest is the administrators'. */
+export const MOST_POLICIES_OF_MEMBERS = 800;
 
 const policyRow = z.object({
   id: z.string(),
@@ -40,8 +42,11 @@ export class RecordingPolicies {
     return validRows(policyRow, rows);
   }
 
-  /** Replaces the policy about the same. Null where there are `MOST_POLICIES`. */
-  async set(policy: Omit<PolicyRow, "id" | "created_at">): Promise<PolicyRow | null> {
+  /**
+   * Replaces the policy about the same, and forgets those about agents and users that are gone. Null where there are
+   * `most`.
+   */
+  async set(policy: Omit<PolicyRow, "id" | "created_at">, most = MOST_POLICIES): Promise<PolicyRow | null> {
     const row: PolicyRow = {
       ...policy,
       id: Bun.randomUUIDv7(),
@@ -49,7 +54,9 @@ export class RecordingPolicies {
     };
     return this.#database.transaction(async (sql) => {
       await sql`DELETE FROM recording_policies WHERE kind = ${row.kind} AND target = ${row.target}`;
-      if ((await countOf(sql`SELECT COUNT(*) AS n FROM recording_policies`)) >= MOST_POLICIES) return null;
+      await sql`DELETE FROM recording_policies WHERE (kind = 'agent' AND target NOT IN (SELECT id FROM agents))
+        OR (kind = 'user' AND target NOT IN (SELECT id FROM users))`;
+      if ((await countOf(sql`SELECT COUNT(*) AS n FROM recording_policies`)) >= most) return null;
       await sql`INSERT INTO recording_policies ${sql(row)}`;
       return row;
     });
@@ -57,6 +64,13 @@ export class RecordingPolicies {
 
   async get(id: string): Promise<PolicyRow | null> {
     const rows = await this.#database.run((sql) => sql`SELECT * FROM recording_policies WHERE id = ${id}`);
+    return validRows(policyRow, rows)[0] ?? null;
+  }
+
+  async ofAgent(agentId: string): Promise<PolicyRow | null> {
+    const rows = await this.#database.run(
+      (sql) => sql`SELECT * FROM recording_policies WHERE kind = 'agent' AND target = ${agentId}`,
+    );
     return validRows(policyRow, rows)[0] ?? null;
   }
 

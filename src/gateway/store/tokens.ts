@@ -66,7 +66,9 @@ export class Tokens {
         : sql`user_id = ${grant.userId} AND agent_id IS NULL`;
       const live = sql`SELECT COUNT(*) AS n FROM tokens
         WHERE ${owner} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${now})`;
-      return (await countOf(live)) < most ? insertToken(sql, token, grant) : null;
+      if ((await countOf(live)) >= most) return null;
+      await purgeDeadTokens(sql, sql`SELECT ${grant.userId}`);
+      return insertToken(sql, token, grant);
     });
   }
 

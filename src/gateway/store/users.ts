@@ -141,6 +141,7 @@ export class Users {
       };
       const { name, email, is_admin, disabled_at } = after;
       await sql`UPDATE users SET ${sql({ name, email, is_admin, disabled_at })} WHERE id = ${id}`;
+      if (user.is_admin && !isAdmin) await takeOwnGifts(sql, id);
       return after;
     });
   }
@@ -201,6 +202,14 @@ async function lockUser(sql: Queryable, id: string): Promise<UserRow | null> {
   await sql`UPDATE users SET is_admin = is_admin WHERE is_admin = ${true}`;
   const rows = await sql`SELECT * FROM users WHERE id = ${id}`;
   return z.array(userRow).parse(rows)[0] ?? null;
+}
+
+/** What an administrator has given itself over agents of others, or a group that it is alone in, ends with the role. */
+async function takeOwnGifts(sql: Queryable, id: string): Promise<void> {
+  const alone = sql`group_id IN (SELECT group_id FROM group_members WHERE user_id = ${id})
+    AND group_id NOT IN (SELECT group_id FROM group_members WHERE user_id <> ${id})`;
+  await sql`DELETE FROM grants WHERE created_by = ${id} AND (user_id = ${id} OR (${alone}))
+    AND (agent_id IS NULL OR agent_id NOT IN (SELECT id FROM agents WHERE user_id = ${id}))`;
 }
 
 async function isLastAdmin(sql: Queryable, user: UserRow): Promise<boolean> {

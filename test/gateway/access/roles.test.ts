@@ -14,7 +14,7 @@ import { BODIES, Stage } from "./stage.ts";
 
 /** People, each with a token that may do everything; then what else may knock. */
 const CALLERS = [
-  "nobody",
+  "anonymous",
   "member",
   "view",
   "use",

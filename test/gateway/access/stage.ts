@@ -103,7 +103,7 @@ export class Stage {
 
   async caller(name: string): Promise<Caller> {
     const tokens: Record<string, Caller> = {
-      nobody: async () => null,
+      anonymous: async () => null,
       member: () => this.#fullTokenOf(this.#member.userId),
       view: () => this.#fullTokenOf(this.#granted.view.userId),
       use: () => this.#fullTokenOf(this.#granted.use.userId),

@@ -218,6 +218,34 @@ describe("the audit log", () => {
     ]);
   });
 
+  test("tells of another command, or another user's, under the id of one that an agent has lost", async () => {
+    await using here = await v2Stage();
+    const { userId, token } = await here.gateway.stranger();
+    const name = (await here.gateway.gateway.store.users.get(userId))?.username ?? "";
+    await here.gateway.api("POST", "/api/grants", { user: name, target: here.agentId, level: "use" });
+    await using viewer = here.viewer();
+    await using other = here.viewerOf(token);
+    await viewer.connect();
+    await other.connect();
+    const ask = (by: typeof viewer, channel: number, command: string, extra = {}) =>
+      by.send({ type: "run", channel, run: "same", cursors: [0, 0], command, ...extra });
+    ask(viewer, 1, "sleep 1000");
+    await rowsOf(here.gateway, "exec.started");
+    here.agent.drop();
+    await here.agent.connect();
+    ask(viewer, 2, "sleep 1000", { resume: true });
+    ask(viewer, 3, "rm -rf /srv");
+    ask(other, 4, "rm -rf /srv");
+    ask(other, 5, "rm -rf /srv", { cwd: "/home" });
+    const rows = await rowsOf(here.gateway, "exec.started", 4);
+    expect(rows.map(({ user, details }) => [user?.id === userId, details.command, details.cwd])).toEqual([
+      [false, "sleep 1000", undefined],
+      [false, "rm -rf /srv", undefined],
+      [true, "rm -rf /srv", undefined],
+      [true, "rm -rf /srv", "/home"],
+    ]);
+  });
+
   test("tells of shells and commands by rexec.v1 as well", async () => {
     await using gateway = await startGateway();
     const registered = await gateway.register();

@@ -49,6 +49,11 @@ async function examine(args: readonly string[], env: Record<string, string> = {}
   return { of, code, found };
 }
 
+/** Makes the data of a gateway, which does not run any more. */
+async function ranOnce(dataDir: string): Promise<void> {
+  await using _gateway = await startGateway({ dataDir });
+}
+
 const at = (gateway: TestGateway) => ["--data", gateway.dataDir, "--port", new URL(gateway.url).port];
 
 describe("of a gateway", () => {
@@ -76,7 +81,7 @@ describe("of a gateway", () => {
     expect(none.of("database")).toMatchObject({ verdict: "skipped" });
     expect(readdirSync(folder)).toEqual([]);
     const data = join(folder, "data");
-    await (await startGateway({ dataDir: data })).gateway.stop();
+    await ranOnce(data);
     const stopped = await examine(["--data", data, "--port", "0"]);
     expect(stopped.of("data")?.detail).toContain("no gateway runs on it");
     expect(stopped.of("database")?.detail).toContain("whole");
@@ -93,7 +98,7 @@ describe("of a gateway", () => {
 describe("finds", () => {
   test("a database that is damaged, of a newer program, or written in the time to come", async () => {
     const data = join(folder, "data");
-    await (await startGateway({ dataDir: data })).gateway.stop();
+    await ranOnce(data);
     const file = join(data, "gateway.db");
     const whole = readFileSync(file);
     const database = new Database(file);
@@ -140,7 +145,7 @@ describe("finds", () => {
 
   testUnless(whyNotRoot("give files away"))("a file that the gateway's account cannot use", async () => {
     const data = join(folder, "data");
-    await (await startGateway({ dataDir: data })).gateway.stop();
+    await ranOnce(data);
     for (const name of ["", ...readdirSync(data)]) chownSync(join(data, name), 12_345, 12_345);
     const args = ["--data", data, "--port", "0"];
     expect((await examine(args)).of("data")).toMatchObject({ verdict: "ok" });

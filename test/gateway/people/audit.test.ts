@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { addUser, Browser, PASSWORD, secretOf, signedIn } from "../../support/browser.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { until } from "../../support/wait.ts";
-import { addUser, Browser, PASSWORD, secretOf, signedIn } from "./browser.ts";
 
 test("what people do is kept with who did it, and never with a secret", async () => {
   await using gateway = await startGateway();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { addUser, Browser, PASSWORD, secretOf, signedIn } from "../../support/browser.ts";
 import { startGateway } from "../../support/gateway.ts";
-import { addUser, Browser, PASSWORD, secretOf, signedIn } from "./browser.ts";
 
 describe("signing in by a password", () => {
   test("sets a cookie that is the user's credential, and signing out ends it", async () => {

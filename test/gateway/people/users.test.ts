@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { addUser, Browser, PASSWORD, secretOf, signedIn } from "../../support/browser.ts";
 import { startGateway } from "../../support/gateway.ts";
 import { TestSocket } from "../../support/socket.ts";
 import { V1Agent } from "../../support/v1-agent.ts";
 import { until, within } from "../../support/wait.ts";
-import { addUser, Browser, PASSWORD, secretOf, signedIn } from "./browser.ts";
 
 /** How soon what a user has open is cut, ms. */
 const CUT_MS = 1_000;

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { OidcProvider } from "../../../src/gateway/sign-in/oidc-provider.ts";
 import { Browser } from "../../support/browser.ts";
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
-import { type Issuer, type IssuerUser, startIssuer } from "../../support/oidc-issuer.ts";
+import { type Issuer, type IssuerUser, providerOf, startIssuer } from "../../support/oidc-issuer.ts";
 import { until } from "../../support/wait.ts";
 
 setDefaultTimeout(30_000);
@@ -25,20 +25,7 @@ interface World {
 
 async function withProvider(run: (world: World) => Promise<void>, more: Partial<OidcProvider> = {}) {
   await using issuer = await startIssuer([BACK]);
-  const oidc: OidcProvider = {
-    name: "Example",
-    issuer: issuer.url,
-    clientId: issuer.clientId,
-    clientSecret: issuer.clientSecret,
-    scopes: ["email", "profile", "groups"],
-    groupsClaim: "groups",
-    allowedDomains: [],
-    allowedGroups: [],
-    adminGroups: [],
-    groups: [],
-    createUsers: true,
-    ...more,
-  };
+  const oidc = providerOf(issuer, more);
   await using gateway = await startGateway({ publicUrl: PUBLIC, oidc });
   const browser = () => new Browser(gateway.url, ORIGIN);
   await run({

@@ -11,32 +11,12 @@ import {
 } from "../../../src/gateway/sign-in/oidc-provider.ts";
 import { openStore } from "../../../src/gateway/store/store.ts";
 import { arrayLogger } from "../../support/gateway.ts";
-import { type Issuer, startIssuer } from "../../support/oidc-issuer.ts";
+import { type Issuer, providerOf, startIssuer } from "../../support/oidc-issuer.ts";
 
 setDefaultTimeout(30_000);
 
 const BACK = "http://127.0.0.1:1/prefix/sign-in/provider/back";
 const HERE = "192.0.2.7";
-
-function providerOf(
-  issuer: Pick<Issuer, "url" | "clientId" | "clientSecret">,
-  more: Partial<OidcProvider> = {},
-): OidcProvider {
-  return {
-    name: "Example",
-    issuer: issuer.url,
-    clientId: issuer.clientId,
-    clientSecret: issuer.clientSecret,
-    scopes: ["email", "profile", "groups"],
-    groupsClaim: "groups",
-    allowedDomains: [],
-    allowedGroups: [],
-    adminGroups: [],
-    groups: [],
-    createUsers: true,
-    ...more,
-  };
-}
 
 async function withIssuer(
   run: (issuer: Issuer, oidc: Oidc, log: string[]) => Promise<void>,

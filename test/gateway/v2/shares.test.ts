@@ -166,6 +166,8 @@ describe("a share", () => {
     expect((await here.gateway.api("GET", "/api/share", undefined, made.token)).status).toBe(401);
     const audit = async (action: string) =>
       (await here.gateway.api("GET", `/api/audit?action=${action}`)).json.entries.length;
+    // Rows are written in batches.
+    await until(async () => (await audit("share.revoked")) > 0, 5_000, "the audit to tell of the revocation");
     expect([await audit("share.created"), await audit("share.used"), await audit("share.revoked")]).toEqual([
       1, 1, 1,
     ]);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { ViewerIds } from "../../../src/gateway/sessions/viewer-ids.ts";
 import { v2Stage } from "../../support/v2-stage.ts";
 import { until } from "../../support/wait.ts";
 
@@ -44,4 +45,31 @@ test("ids of up to 256 characters are told apart to their end", async () => {
   first.type("x");
   await until(() => first.inputConsumed === 1, 5_000, "the input to be applied");
   expect([first.closes, second.closes, second.inputConsumed]).toEqual([[], [], 0]);
+});
+
+test("the id of a viewer that lost its line stays its user's, under however many ids another one comes", async () => {
+  await using here = await v2Stage();
+  const { userId, token } = await here.gateway.stranger();
+  const { users } = here.gateway.gateway.store;
+  const user = (await users.get(userId))?.username;
+  await here.gateway.api("POST", "/api/grants", { user, target: here.agentId, level: "use" });
+  await using victim = here.viewer({ id: "victim" });
+  await victim.attach();
+  await using mallory = here.viewerOf(token, { id: "mallory" });
+  await mallory.connect();
+  const viewers = [...here.gateway.gateway.hub.connections.viewers];
+  const infoOf = (id: string) => viewers.find(({ info }) => info.principal.user.id === id)?.info;
+  const own = infoOf(userId);
+  const admin = (await users.byName("admin"))?.id ?? "";
+  const theirs = infoOf(admin);
+  if (!own || !theirs) throw new Error("a viewer is not connected");
+  const ids = new ViewerIds(60_000);
+  expect(ids.claim("victim", theirs, 0)).toBe(true);
+  ids.release("victim", false, 0);
+  for (let n = 0; n < 1_000; n += 1) {
+    expect(ids.claim(`other-${n}`, own, 1)).toBe(true);
+    ids.release(`other-${n}`, false, 1);
+  }
+  expect(ids.claim("victim", own, 2)).toBe(false);
+  expect(ids.claim("victim", theirs, 2)).toBe(true);
 });

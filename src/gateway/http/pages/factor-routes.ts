@@ -17,8 +17,7 @@ import { removePasskey } from "../passkeys.ts";
 import { type Route, route } from "../route.ts";
 import { deviceCodePage, deviceDonePage, deviceRequestPage } from "./device.ts";
 import { factorsPage, recoveryCodesPage, secondFactorPage, totpPage } from "./factors.ts";
-import { formOf, nextOf, signedInAs, tried, welcome } from "./forms.ts";
-import { goTo } from "./page.ts";
+import { formOf, nextOf, signedInForm, signedInPage, tried, welcome } from "./forms.ts";
 import { PASSKEY_SCRIPT, PASSKEY_SCRIPT_NAME } from "./passkey-script.ts";
 import { messagePage, type Problem } from "./sign-in.ts";
 
@@ -47,52 +46,42 @@ export const factorPageRoutes: readonly Route[] = [
     path: "/device",
     action: "public",
     summary: "Page: the code of a machine that asks to be signed in",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      return principal ? deviceCodePage(principal.user) : goTo("sign-in?next=device");
-    },
+    handle: ({ c, deps }) => signedInPage(c, deps, "device", ({ user }) => deviceCodePage(user)),
   }),
   route({
     method: "POST",
     path: "/device",
     action: "public",
     summary: "Form: look at a machine's request, approve it or refuse it",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      if (!principal) return goTo("sign-in?next=device");
-      const form = await formOf(c);
-      return tried(
-        () => decide(c, deps, principal, form),
-        (answer) => answer,
-        (problem) => deviceCodePage(principal.user, problem),
-      );
-    },
+    handle: ({ c, deps }) =>
+      signedInForm(
+        c,
+        deps,
+        "device",
+        (principal, form) => decide(c, deps, principal, form),
+        ({ user }, problem) => deviceCodePage(user, problem),
+      ),
   }),
   route({
     method: "GET",
     path: "/factors",
     action: "public",
     summary: "Page: the user's second factor and passkeys",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      return principal ? showFactors(c, deps, principal) : goTo("sign-in?next=factors");
-    },
+    handle: ({ c, deps }) => signedInPage(c, deps, "factors", (principal) => showFactors(c, deps, principal)),
   }),
   route({
     method: "POST",
     path: "/factors",
     action: "public",
     summary: "Form: set up, renew or remove a factor",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      if (!principal) return goTo("sign-in?next=factors");
-      const form = await formOf(c);
-      return tried(
-        () => change(c, deps, principal, form),
-        (answer) => answer,
-        (problem) => showFactors(c, deps, principal, { problem }),
-      );
-    },
+    handle: ({ c, deps }) =>
+      signedInForm(
+        c,
+        deps,
+        "factors",
+        (principal, form) => change(c, deps, principal, form),
+        (principal, problem) => showFactors(c, deps, principal, { problem }),
+      ),
   }),
   route({
     method: "GET",

@@ -26,6 +26,35 @@ export async function signedInAs(c: Context<Env>, deps: ApiDeps): Promise<Princi
   }
 }
 
+/** Shows a page to the signed-in user; others sign in first, and come back to it. @param page its path, as `nextOf` takes it */
+export async function signedInPage(
+  c: Context<Env>,
+  deps: ApiDeps,
+  page: string,
+  show: (principal: Principal) => Response | Promise<Response>,
+): Promise<Response> {
+  const principal = await signedInAs(c, deps);
+  return principal ? show(principal) : goTo(`sign-in?next=${page}`);
+}
+
+/** Does what the form of such a page asks for, and answers with a page; a refusal is shown on the page again. */
+export function signedInForm(
+  c: Context<Env>,
+  deps: ApiDeps,
+  page: string,
+  work: (principal: Principal, form: URLSearchParams) => Promise<Response>,
+  again: (principal: Principal, problem: Problem) => Response | Promise<Response>,
+): Promise<Response> {
+  return signedInPage(c, deps, page, async (principal) => {
+    const form = await formOf(c);
+    return tried(
+      () => work(principal, form),
+      (answer) => answer,
+      (problem) => again(principal, problem),
+    );
+  });
+}
+
 /** Opens the session, and sends the browser on to its next page. */
 export async function welcome(
   c: Context<Env>,

@@ -14,7 +14,7 @@ import { secondStep } from "../second-step.ts";
 import { proveByInvite, proveByLink, proveByPassword, signOut } from "../sign-in.ts";
 import { accountPage } from "./account.ts";
 import { passkeyButton, secondFactorPage } from "./factors.ts";
-import { formOf, nextOf, signedInAs, tried, welcome } from "./forms.ts";
+import { formOf, nextOf, signedInAs, signedInForm, signedInPage, tried, welcome } from "./forms.ts";
 import { html } from "./html.ts";
 import { oidcLink } from "./oidc-routes.ts";
 import { goTo } from "./page.ts";
@@ -125,34 +125,22 @@ export const pageRoutes: readonly Route[] = [
     path: "/account",
     action: "public",
     summary: "Page: the signed-in user's account and sessions",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      return principal ? showAccount(deps, principal) : goTo("sign-in?next=account");
-    },
+    handle: ({ c, deps }) => signedInPage(c, deps, "account", (principal) => showAccount(deps, principal)),
   }),
   route({
     method: "POST",
     path: "/account",
     action: "public",
     summary: "Form: end a session, or change the password",
-    async handle({ c, deps }) {
-      const principal = await signedInAs(c, deps);
-      if (!principal) return goTo("sign-in?next=account");
-      const form = await formOf(c);
-      const end = form.get("end");
-      const change = async () => {
-        await deps.access.require(principal, "account:manage");
-        if (end !== null) return endSession(c, deps, principal, end).then(() => "The session is ended.");
-        const current = form.get("current") ?? undefined;
-        await changePassword(c, deps, principal, { current, password: form.get("password") ?? "" });
-        return "Your password is set. Your other sessions are ended.";
-      };
-      return tried(
-        change,
-        (note) => showAccount(deps, principal, { note }),
-        (problem) => showAccount(deps, principal, { problem }),
-      );
-    },
+    handle: ({ c, deps }) =>
+      signedInForm(
+        c,
+        deps,
+        "account",
+        async (principal, form) =>
+          showAccount(deps, principal, { note: await changeAccount(c, deps, principal, form) }),
+        (principal, problem) => showAccount(deps, principal, { problem }),
+      ),
   }),
   route({
     method: "POST",
@@ -191,6 +179,24 @@ function others(
   const links = oidc ? [oidcLink(oidc.name, next)] : [];
   if (!hasPasskeys) return { others: links };
   return { others: [...links, passkeyButton(next)], script: PASSKEY_SCRIPT_NAME };
+}
+
+/** @returns what the page says of it */
+async function changeAccount(
+  c: Context<Env>,
+  deps: ApiDeps,
+  principal: Principal,
+  form: URLSearchParams,
+): Promise<string> {
+  await deps.access.require(principal, "account:manage");
+  const end = form.get("end");
+  if (end !== null) {
+    await endSession(c, deps, principal, end);
+    return "The session is ended.";
+  }
+  const current = form.get("current") ?? undefined;
+  await changePassword(c, deps, principal, { current, password: form.get("password") ?? "" });
+  return "Your password is set. Your other sessions are ended.";
 }
 
 async function showAccount(
