@@ -37,6 +37,7 @@ describe("rexec token", () => {
     expect((await gateway.api("PATCH", `/api/agents/${id}`, { name: "x" }, secret)).status).toBe(403);
     const listed = await run("token", "ls");
     expect(listed.out).toMatch(/^ci +rexec_\w+… +exec,read +\S+ +just now/m);
+    expect(listed.out).toMatch(/^ci .* web-1 /m);
     expect(listed.out).not.toContain(secret);
     expect((await run("token", "revoke", "ci")).code).toBe(0);
     expect((await gateway.api("GET", "/api/agents", undefined, secret)).status).toBe(401);
