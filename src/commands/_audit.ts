@@ -25,12 +25,13 @@ export function momentOf(name: string, text: string | undefined, now = Date.now(
 
 /** Time, user, address, action, agent, and what it was done to. */
 export function auditCells(entry: AuditEntryInfo): string[] {
-  const { at, user, address, action, agent, session, target, details } = entry;
+  const { at, user, credential, address, action, agent, session, target, details } = entry;
   const what = [session, target].filter((word) => word !== undefined && word !== "").join(" ");
-  const more = Object.entries(details).map(([name, value]) => `${name}=${shown(value)}`);
+  const told = Object.entries(details).filter(([, value]) => value !== null);
+  const more = told.map(([name, value]) => `${name}=${shown(value)}`);
   return [
     printable(at.replace(/\.\d+(?=Z$)/, "")),
-    printable(user?.name || "-", LONGEST_CELL),
+    printable(actorOf(user?.name, credential), LONGEST_CELL),
     printable(address ?? "-"),
     printable(action),
     printable(agent?.name || agent?.id || "-", LONGEST_CELL),
@@ -39,6 +40,13 @@ export function auditCells(entry: AuditEntryInfo): string[] {
 }
 
 // --- internal ---
+
+/** The user; with a share its guest, and the user who answers for it. */
+function actorOf(user: string | undefined, credential: AuditEntryInfo["credential"]): string {
+  const guest = credential?.id.startsWith("share:") ? `shared: ${credential.name || "?"}` : "";
+  if (guest) return user ? `${guest} (by ${user})` : guest;
+  return user || "-";
+}
 
 /** The years that RFC 3339 has digits for. */
 const [MIN_MS, MAX_MS] = [Date.UTC(0, 0, 1), 253_402_300_800_000];

@@ -51,7 +51,9 @@ function argOf(setting: Setting<unknown>): ArgsDef[string] {
   const { kind, fallback } = setting;
   const shown =
     fallback && !(kind.form === "switch" && fallback === "false") ? ` (default: ${fallback})` : "";
-  const what = setting.isSecret ? `File of: ${setting.description}` : setting.description;
+  const what = setting.isSecret
+    ? `File that holds this: ${setting.description.charAt(0).toLowerCase()}${setting.description.slice(1)}`
+    : setting.description;
   const description = `${what}${shown}`;
   if (kind.form === "switch") return { type: "boolean", description };
   const arg = { type: "string", valueHint: setting.isSecret ? "FILE" : kind.hint, description } as const;

@@ -11,10 +11,14 @@ import { stdoutTable } from "./_table.ts";
 /** A token as lists show it, without its secret. */
 export type ListedToken = z.infer<typeof tokenInfo>;
 
-/** @param owner the name of a token's user, where they have several */
+/**
+ * @param owner the name of a token's user, where they have several
+ * @param agentNames by id; an agent that has none is shown by its id
+ */
 export function tokenTable<T extends ListedToken>(
   tokens: readonly T[],
   owner?: (token: T) => string,
+  agentNames: ReadonlyMap<string, string> = new Map(),
 ): string {
   const since = (time: string | null | undefined, otherwise: string) => {
     const ms = Date.parse(rfc3339(time) ?? "");
@@ -25,7 +29,7 @@ export function tokenTable<T extends ListedToken>(
     printable(token.name ?? "", LONGEST_CELL),
     printable(`${token.token_prefix}…`),
     printable(token.scopes?.join(",") ?? "", LONGEST_CELL),
-    printable(token.only_agents?.join(",") ?? "", LONGEST_CELL),
+    printable(token.only_agents?.map((only) => agentNames.get(only) ?? only).join(",") ?? "", LONGEST_CELL),
     since(token.last_used_at, "never"),
     printable(rfc3339(token.expires_at)?.slice(0, 16).replace("T", " ") ?? "never"),
     stateOf(token),
@@ -55,8 +59,12 @@ export function lifeOf(text: string | undefined): number | undefined {
   throw new UsageError(`--expires cannot be "${text}"`, `it is a time of a second or more: 1h, 30d`);
 }
 
-/** The valid token that is meant, by id, name or the beginning of its secret. @throws RexecError `ambiguous`, `unknown_token` */
-export function pickToken<T extends ListedToken>(reference: string, tokens: readonly T[]): T {
+/**
+ * The valid token that is meant, by id, name or the beginning of its secret.
+ * @param list the command that lists them, for the hint
+ * @throws RexecError `ambiguous`, `unknown_token`
+ */
+export function pickToken<T extends ListedToken>(reference: string, tokens: readonly T[], list: string): T {
   const live = tokens.filter((token) => stateOf(token) === "valid");
   const prefix = reference.replace(/…$/, "");
   const tests: ((token: T) => boolean)[] = [
@@ -81,7 +89,7 @@ export function pickToken<T extends ListedToken>(reference: string, tokens: read
   }
   throw new RexecError(`there is no valid token "${reference}"`, {
     code: "unknown_token",
-    hint: "rexec token ls lists them",
+    hint: `${list} lists them`,
     exitCode: ExitCode.rejected,
   });
 }

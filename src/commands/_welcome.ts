@@ -7,12 +7,13 @@ import { quoteWord } from "../lib/quote.ts";
  * The first start at a terminal: the one place where the secrets themselves are shown.
  * @param url how agents and people reach the gateway
  * @param link address that signs the administrator in
+ * @param data folder of the gateway, where the commands that work on it have to be told; else null
  */
-export function welcome(url: string, token: string, link: string): string {
+export function welcome(url: string, token: string, link: string, data: string | null = null): string {
   return `
 Gateway ready at ${url}
 
-Sign in with a browser. This link works once, for 10 minutes; ${programName()} admin login-link makes another one:
+Sign in with a browser. This link works once, for 10 minutes; this makes another one: ${onData("admin login-link", data)}
 
   ${link}
 
@@ -29,10 +30,15 @@ ${addMachine(url)}
 }
 
 /** The first start as a service, or into a pipe: what is printed ends up in a journal, so the secrets are in files. */
-export function welcomeWithFile(url: string, path: string, linkPath?: string): string {
+export function welcomeWithFile(
+  url: string,
+  path: string,
+  linkPath?: string,
+  data: string | null = null,
+): string {
   const shown = printable(path);
   const file = shown === path ? quoteWord(path) : "FILE";
-  const link = linkPath === undefined ? "" : LINK_IN_FILE(printable(linkPath));
+  const link = linkPath === undefined ? "" : LINK_IN_FILE(printable(linkPath), data);
   return `
 Gateway ready at ${url}
 
@@ -48,23 +54,23 @@ ${addMachine(url)}
 }
 
 /** Every later start. */
-export function greeting(url: string): string {
+export function greeting(url: string, data: string | null = null): string {
   return `
 Gateway ready at ${url}
 
 Add a machine:  ${programName()} join create (prints the line to paste there)
 Sign in:        ${url}/sign-in
-No password:    ${programName()} admin login-link (with the same --data)
-Lost the token: ${programName()} serve --new-admin-token (with the same --data)
+No password:    ${onData("admin login-link", data)}
+Lost the token: ${onData("serve --new-admin-token", data)}
 
 `;
 }
 
 // --- internal ---
 
-const LINK_IN_FILE = (path: string) => `
+const LINK_IN_FILE = (path: string, data: string | null) => `
 A link that signs the administrator in with a browser is in ${path}.
-It works once, for 10 minutes; ${programName()} admin login-link makes another one.
+It works once, for 10 minutes; this makes another one: ${onData("admin login-link", data)}
 `;
 
 /** A machine gets a token that registers it and does nothing else. */
@@ -87,6 +93,14 @@ Or, where rexec-agent is there already:
   ${lines.register}
   ${insecureWords(url)}rexec-agent start
 `;
+}
+
+/** A command that works on the data folder, so that it can be pasted. */
+function onData(command: string, data: string | null): string {
+  if (data === null) return `${programName()} ${command}`;
+  // No shell would read the escape of such a name back.
+  const folder = printable(data) === data ? quoteWord(data) : "DIR";
+  return `${programName()} ${command} --data ${folder}`;
 }
 
 /** How to call this program here: by name where the PATH finds this very file. */

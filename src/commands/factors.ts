@@ -1,6 +1,7 @@
 /** `rexec factors`: what follows the password when you sign in to a gateway with a browser. */
 import { beginTotp, confirmTotp, removeTotp, renewRecoveryCodes, showFactors } from "../client/factors.ts";
 import { counted } from "../lib/count.ts";
+import { ExitCode, RexecError } from "../lib/errors.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
 import { printable } from "../lib/printable.ts";
 import { defineCommand, say, withHelp, writeJson, writeOut } from "./_cli.ts";
@@ -97,8 +98,15 @@ async function pictureOf(uri: string): Promise<string> {
   return `${lines.map((line) => `${begin}${line}${end}\n`).join("")}\n`;
 }
 
-function askCode(question: string): Promise<string> {
-  return process.stdin.isTTY ? askSecret(question) : secretFromPipe("the code");
+/** @throws RexecError `no_code` */
+async function askCode(question: string): Promise<string> {
+  const code = process.stdin.isTTY ? await askSecret(question) : await secretFromPipe("the code");
+  if (code !== "") return code;
+  throw new RexecError("no code was given", {
+    code: "no_code",
+    hint: "type the six digits that the app shows; a script gives them on stdin",
+    exitCode: ExitCode.usage,
+  });
 }
 
 async function showCodes(codes: readonly string[]): Promise<void> {

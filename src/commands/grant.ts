@@ -49,7 +49,7 @@ const add = withHelp(
     ],
     notes: [
       "view: see the machine and its terminals. use: view, type and run commands. manage: use, rename, tag, share and remove.",
-      "A right by tag counts for your own machines; an administrator's counts for everybody's.",
+      "A right by tag counts for your own machines; an administrator's counts for the machines of all users.",
     ],
   },
 );

@@ -25,7 +25,7 @@ export const killCommand = withHelp(
       }
       if (!args.yes) {
         if (!process.stdin.isTTY)
-          throw new UsageError(`nobody to ask whether ${what} is meant`, "give --yes");
+          throw new UsageError(`stdin is no terminal to ask whether ${what} is meant`, "give --yes");
         if (!(await confirm(`kill ${what} (${describe(session)})?`))) return 1;
       }
       await whenAgentThere(server, agent, wait, () => killSession(server, agent.id, session.session));

@@ -100,7 +100,8 @@ export const serveCommand = withHelp(
         );
       }
       rememberUrl(dataDir, shared, logger);
-      const words = firstWords(shared, gateway, dataDir, logger);
+      const given = config.from(SETTINGS.data) === null ? null : dataDir;
+      const words = firstWords(shared, gateway, { dataDir, given }, logger);
       // A collector of JSON lines gets nothing else.
       if (config.get(SETTINGS.logFormat) === "text" || process.stdout.isTTY) announce(words);
       else for (const line of words.split("\n").filter(Boolean)) logger.info(line.trim());
@@ -128,8 +129,9 @@ export const serveCommand = withHelp(
       ],
     ],
     notes: [
-      "The first start makes an administrator. Their token is printed once, to a terminal; else (a service, a pipe) it is put " +
-        "into the file admin-token of the data folder, mode 0600.",
+      "The first start makes an administrator. Their token, and a link that signs them in with a browser, are printed once, to a " +
+        "terminal; else (a service, a pipe) they are put into the files admin-token and login-link of the data folder, mode 0600. " +
+        "rexec admin looks after what is there: users, tokens, backups, the audit log.",
       "Each setting is also a variable, REXEC_SERVE_PUBLIC_URL for --public-url, and a key of the YAML file: options count before " +
         "variables, these before the file. --print-config shows all of them.",
       "REXEC_LOG is debug, info (default), warn, error or silent. SIGINT or SIGTERM stops it; a second one at once.",
@@ -172,18 +174,26 @@ function nextSignal(reload: () => void): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** A token is shown to a terminal alone: what a service prints is kept in a journal. */
-function firstWords(url: string, gateway: Gateway, dataDir: string, logger: Logger): string {
+/**
+ * A token is shown to a terminal alone: what a service prints is kept in a journal.
+ * @param data `given` is null for the folder that commands find by themselves
+ */
+function firstWords(
+  url: string,
+  gateway: Gateway,
+  { dataDir, given }: { dataDir: string; given: string | null },
+  logger: Logger,
+): string {
   const { adminToken: token, loginLink } = gateway;
-  if (token === null || loginLink === null) return greeting(url);
+  if (token === null || loginLink === null) return greeting(url, given);
   const link = loginLinkUrl(url, loginLink);
-  if (process.stdout.isTTY) return welcome(url, token, link);
+  if (process.stdout.isTTY) return welcome(url, token, link, given);
   try {
-    return welcomeWithFile(url, keepAdminToken(dataDir, token), keepLoginLink(dataDir, link));
+    return welcomeWithFile(url, keepAdminToken(dataDir, token), keepLoginLink(dataDir, link), given);
   } catch (error) {
     if (!(error instanceof RexecError)) throw error;
     logger.error(error.hint ? `${error.message}. ${error.hint}` : error.message);
-    return greeting(url);
+    return greeting(url, given);
   }
 }
 

@@ -40,7 +40,9 @@ export const tagCommand = withHelp(
           hint: "it may be of an earlier version, or know no tags",
         });
       }
-      say(`${called(agent)} has ${tags.length === 0 ? "no tags" : `the tags ${printable(tags.join(", "))}`}`);
+      say(
+        `${called(agent)} has ${tags.length === 0 ? "no tags" : `the tag${tags.length === 1 ? "" : "s"} ${printable(tags.join(", "))}`}`,
+      );
     },
   }),
   {

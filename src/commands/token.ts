@@ -76,10 +76,18 @@ const ls = withHelp(
       ...serverArgs,
     },
     async run({ args }) {
-      const all = await listTokens(currentServer(args));
+      const server = currentServer(args);
+      const all = await listTokens(server);
       const tokens = all.filter((token) => args.all || stateOf(token) === "valid");
       if (args.json) return writeJson(tokens);
-      if (tokens.length > 0) return writeOut(`${tokenTable(tokens)}\n`);
+      if (tokens.length > 0) {
+        const isNamed = tokens.some(({ only_agents }) =>
+          only_agents?.some((only) => !only.startsWith("tag:")),
+        );
+        const agents = isNamed ? await listAgents(server) : [];
+        const names = new Map(agents.map(({ id, name }) => [id, name]));
+        return writeOut(`${tokenTable(tokens, undefined, names)}\n`);
+      }
       say("no tokens: rexec token create NAME makes one");
     },
   }),
@@ -100,7 +108,7 @@ const revoke = withHelp(
     },
     async run({ args }) {
       const server = currentServer(args);
-      const token = pickToken(args.token, await listTokens(server));
+      const token = pickToken(args.token, await listTokens(server), "rexec token ls");
       await revokeToken(server, token.id);
       say(`revoked ${printable(token.name ?? token.token_prefix, LONGEST_CELL)}`);
       return 0;

@@ -66,7 +66,10 @@ export function newLoginLink(dataDir: string, reference?: string) {
         ? await store.users.activeAdmin()
         : await store.users.find(reference.trim().toLowerCase());
     if (!user && reference === undefined) throw noAdmin(dataDir);
-    if (!user) throw new RexecError(`no user "${reference}" in ${dataDir}`, { code: "user_not_found" });
+    if (!user) {
+      const hint = "rexec admin users ls lists the users; --data names another folder";
+      throw new RexecError(`there is no user "${reference}" in ${dataDir}`, { code: "user_not_found", hint });
+    }
     if (user.disabled_at !== null) {
       const hint = `enable the account first: rexec admin users enable ${user.username}`;
       throw new RexecError(`the user ${user.username} is disabled`, { code: "user_disabled", hint });

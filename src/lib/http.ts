@@ -247,10 +247,12 @@ const HINTS_BY_CODE: Record<string, string | undefined> = {
     "this account may have no more agents: remove one that is not needed (rexec-agent unregister on its machine), or " +
     "ask for a larger plan",
   scope: "this token's scopes do not allow that: use a token with the right scope, of the same account",
-  not_yours: "use a token of the account that owns it",
+  not_yours:
+    "ask its owner, or a manager of the machine, for the right (rexec grant add), or use a token of the account that owns it",
   not_admin: "use a token of an administrator, with the scope admin or *",
   user_disabled: "an administrator can enable the account: rexec admin users enable USER",
   user_not_found: "rexec admin users ls lists the users; check the --host address too",
+  group_not_found: "rexec group ls lists the groups; check the --host address too",
   last_admin: "rexec admin users promote USER makes another administrator",
   has_agents: "say what becomes of the machines: --transfer-to USER, or --with-agents",
   bad_password: "give a password of that length",

@@ -42,6 +42,15 @@ describe("rexec factors", () => {
     expect(await shown()).toMatchObject({ totp: false });
   });
 
+  test.each(["on", "codes", "off"])("%s without a code says so before the server is asked", async (word) => {
+    await using gateway = await startGateway();
+    const env = environment({ REXEC_HOST: gateway.url, REXEC_TOKEN: gateway.token });
+    const ran = await rexec(["factors", word], env, " \n");
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain("error: no code was given\nhint: type the six digits");
+    expect(ran.stderr).not.toContain("answered");
+  });
+
   test("is for tokens with all scopes; an administrator resets what a user has lost", async () => {
     await using gateway = await startGateway();
     const narrow = await gateway.mint(["user"]);

@@ -37,6 +37,7 @@ describe("rexec token", () => {
     expect((await gateway.api("PATCH", `/api/agents/${id}`, { name: "x" }, secret)).status).toBe(403);
     const listed = await run("token", "ls");
     expect(listed.out).toMatch(/^ci +rexec_\w+… +exec,read +\S+ +just now/m);
+    expect(listed.out).toMatch(/^ci .* web-1 /m);
     expect(listed.out).not.toContain(secret);
     expect((await run("token", "revoke", "ci")).code).toBe(0);
     expect((await gateway.api("GET", "/api/agents", undefined, secret)).status).toBe(401);
@@ -44,7 +45,12 @@ describe("rexec token", () => {
     expect((await run("token", "ls", "--all")).out).toMatch(/^ci .*revoked$/m);
     expect(await run("token", "revoke", "ci")).toMatchObject({
       code: 4,
-      err: expect.stringContaining('no valid token "ci"'),
+      err: expect.stringContaining('no valid token "ci"\nhint: rexec token ls'),
+    });
+    const data = ["--data", gateway.dataDir];
+    expect(await run("admin", "tokens", "revoke", "ci", ...data)).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('no valid token "ci"\nhint: rexec admin tokens ls'),
     });
   });
 

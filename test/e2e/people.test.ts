@@ -92,6 +92,8 @@ test("at a terminal the first start shows the link itself, and keeps none in a f
     env: { HOME: folder },
     cols: 200,
   });
+  // As it can be pasted: it finds this folder.
+  await terminal.see(new RegExp(`admin login-link --data ${data}\\s`));
   const [link = ""] = await terminal.see(/http:\S+\/login-link#rexec_link_[0-9a-f]{64}/);
   await terminal.see(/rexec-agent start/);
   expect(await Bun.file(join(data, "login-link")).exists()).toBe(false);

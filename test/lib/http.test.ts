@@ -218,6 +218,8 @@ describe("hints", () => {
     [403, "agent_limit_reached", /no more agents/],
     [403, "session_limit_reached", /a limit of its plan/],
     [403, "not_yours", /token of the account that owns it/],
+    [403, "not_yours", /rexec grant add/],
+    [404, "group_not_found", /rexec group ls/],
     [401, "token_revoked", /the token was revoked: make a new one/],
     [401, "token_expired", /the token expired: make a new one/],
     [404, "agent_offline", /start its agent/],

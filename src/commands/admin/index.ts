@@ -18,7 +18,7 @@ export const adminCommand = withHelp(
     examples: [
       ["rexec admin users invite --name Ada", "Make a link by which Ada makes an account"],
       ["rexec admin login-link", "Sign in without a password"],
-      ["rexec admin backup /var/backups/rexec.backup", "Copy the data of a gateway, also while it runs"],
+      ["rexec admin backup /var/backups/rexec.tar", "Copy the data of a gateway, also while it runs"],
     ],
     notes: [
       "users works over the API, with an administrator's token (rexec login). The other commands read the data folder itself, " +

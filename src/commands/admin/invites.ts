@@ -12,7 +12,11 @@ export const invite = withHelp(
   defineCommand({
     meta: { name: "invite", description: "Make a link by which a new user makes an account" },
     args: {
-      name: { type: "string", valueHint: "NAME", description: "Whom it is for, as the list shows it" },
+      name: {
+        type: "string",
+        valueHint: "NAME",
+        description: "Name of the person it is for, as the list shows it",
+      },
       email: { type: "string", valueHint: "ADDRESS", description: "The e-mail address of the account" },
       admin: { type: "boolean", description: "The new user is an administrator" },
       expires: {

@@ -49,7 +49,7 @@ const revoke = withHelp(
     async run({ args }) {
       await inFolder(dataFolder(args), async (store) => {
         const all = [...(await tokensOf(store, false)), ...(await tokensOf(store, true))];
-        const token = pickToken(args.token, all);
+        const token = pickToken(args.token, all, "rexec admin tokens ls");
         const details = { user: token.user };
         await appendEntry(store.audits, { action: "token.revoked", target: token.name, details });
         await store.tokens.revoke(token.id);

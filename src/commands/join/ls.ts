@@ -20,7 +20,12 @@ export const joinLsCommand = withHelp(
       const joins = all.filter(({ state }) => args.all || state === "valid");
       if (args.json) return writeJson(joins);
       if (joins.length > 0) return writeOut(`${tableOf(joins)}\n`);
-      say("no join tokens: rexec join create makes one");
+      const isSome = all.length > 0;
+      say(
+        isSome
+          ? "no join token can be used any more: rexec join create makes one, join ls --all lists those of before"
+          : "no join tokens: rexec join create makes one",
+      );
     },
   }),
   { examples: [["rexec join ls --all", "Those that are of no use any more, too"]] },

@@ -40,7 +40,8 @@ export function givenAsYaml(config: ServeConfig, table: SettingTable): string {
 export function reference(table: SettingTable): string {
   const rows = Object.values(table).map((setting) => {
     const file = setting.isSecret ? [`${setting.key}_file`, `${setting.variable}_FILE`] : [];
-    const option = `\`--${optionOf(setting)}${setting.kind.form === "switch" ? "" : ` ${escaped(setting.kind.hint)}`}\``;
+    const hint = setting.isSecret ? "FILE" : setting.kind.hint;
+    const option = `\`--${optionOf(setting)}${setting.kind.form === "switch" ? "" : ` ${escaped(hint)}`}\``;
     const variables = [
       setting.variable,
       ...file.slice(1),
