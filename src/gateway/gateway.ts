@@ -149,7 +149,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         stopEphemeralCleanup();
         feed.stop();
         stopping ??= stop(server, hub, recordings, timings.stopMs)
-          .then(() => auditing.close())
+          .finally(() => auditing.close())
           .finally(() => store.close());
         screens.stop();
         return stopping;
@@ -160,6 +160,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     feed.stop();
     operations.stop();
     hub.stop();
+    screens.stop();
     await recordings.stop();
     await auditing.close();
     await store.close().catch(() => {}); // what went wrong first counts

@@ -29,15 +29,16 @@ export interface Records {
 export async function openRecords(options: RecordsOptions): Promise<Records> {
   const { dataDir, logger } = options;
   const store = await openStore(dataDir);
-  const auditing = startAudit(store, dataDir, logger, options.audit);
-  const recordings = await startRecordings({ ...options, store, audit: auditing.log }).catch(
-    async (error: unknown) => {
-      await auditing.close();
-      await store.close();
-      throw error;
-    },
-  );
-  return { store, auditing, recordings };
+  let auditing: Records["auditing"] | null = null;
+  try {
+    auditing = startAudit(store, dataDir, logger, options.audit);
+    const recordings = await startRecordings({ ...options, store, audit: auditing.log });
+    return { store, auditing, recordings };
+  } catch (error) {
+    await auditing?.close();
+    await store.close();
+    throw error;
+  }
 }
 
 /** Keeps the rows of agents up to date. A database that fails is logged, and no terminal waits for it. */

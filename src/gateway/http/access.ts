@@ -11,10 +11,10 @@ import { LEVELS } from "../auth/scopes.ts";
 import { GRANTS_OF_USER, GROUPS, MEMBERS_OF_GROUP } from "../quotas.ts";
 import type { NamedGrantRow } from "../store/grants.ts";
 import type { GroupRow } from "../store/groups.ts";
-import type { UserRow } from "../store/users.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiDeps, findAgent, isId } from "./context.ts";
 import { type Route, route } from "./route.ts";
+import { userOf } from "./users.ts";
 
 /** One of `user` and `group`; `target` is the id of an agent, or `tag:NAME`. */
 const createGrantBody = z.object({
@@ -159,7 +159,7 @@ export const accessRoutes: readonly Route[] = [
     body: memberBody,
     async handle({ c, deps, principal, param, body }) {
       const group = await groupOf(param("group"), deps);
-      const user = await userOf(body.user, deps);
+      const user = await userOf(body.user, deps.store);
       if (!(await deps.store.groups.add(group.id, user.id, MEMBERS_OF_GROUP))) {
         throw new ApiError(403, "member_limit_reached", `a group has ${MEMBERS_OF_GROUP} members at most`);
       }
@@ -176,7 +176,7 @@ export const accessRoutes: readonly Route[] = [
     answer: messageBody,
     async handle({ c, deps, principal, param }) {
       const group = await groupOf(param("group"), deps);
-      const user = await userOf(param("user"), deps);
+      const user = await userOf(param("user"), deps.store);
       await deps.store.groups.remove(group.id, user.id);
       await deps.directory.publish({ type: "access_changed", userId: user.id, agentId: null });
       const target = `${group.name}: ${user.username}`;
@@ -214,18 +214,11 @@ async function subjectOf(
     throw new ApiError(400, "bad_body", "give a user or a group");
   }
   if (user !== undefined) {
-    const found = await userOf(user, deps);
+    const found = await userOf(user, deps.store);
     return { ids: { user_id: found.id, group_id: null }, name: found.username };
   }
   const found = await groupOf(group ?? "", deps);
   return { ids: { user_id: null, group_id: found.id }, name: `group ${found.name}` };
-}
-
-/** @throws ApiError 404 */
-async function userOf(reference: string, { store }: ApiDeps): Promise<UserRow> {
-  const user = await store.users.find(reference);
-  if (!user) throw new ApiError(404, "user_not_found", "no such user");
-  return user;
 }
 
 /** @throws ApiError 404 */

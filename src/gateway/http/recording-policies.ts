@@ -13,6 +13,7 @@ import { ApiError } from "./api-error.ts";
 import { type ApiDeps, findAgent, isId } from "./context.ts";
 import { agentOf, type KnownCall, type Route, route } from "./route.ts";
 import { linkOf } from "./sessions.ts";
+import { userOf } from "./users.ts";
 
 export const recordingPolicyRoutes: readonly Route[] = [
   route({
@@ -168,9 +169,7 @@ async function targetOf(kind: PolicyRow["kind"], target: string, deps: ApiDeps):
   if (target === "") throw new ApiError(400, "bad_target", `a policy about a ${kind} names it as its target`);
   if (kind === "agent") return (await findAgent(deps.store, target)).id;
   if (kind === "tag") return target;
-  const user = await deps.store.users.find(target);
-  if (!user) throw new ApiError(404, "user_not_found", "no such user");
-  return user.id;
+  return (await userOf(target, deps.store)).id;
 }
 
 async function nameOf({ kind, target }: PolicyRow, { store }: ApiDeps): Promise<string | null> {

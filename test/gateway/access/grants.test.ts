@@ -68,6 +68,14 @@ describe("a right over agents of others", () => {
     expect(await level()).toBe("view");
   });
 
+  test("finds its user however the name is written", async () => {
+    await using gateway = await startGateway();
+    const someone = await member(gateway);
+    const box = await tagged(gateway, []);
+    await grant(gateway, { user: someone.name.toUpperCase(), target: box.id, level: "view" });
+    expect(await someone.ids()).toEqual([box.id]);
+  });
+
   test("is paged with the own agents, in one order", async () => {
     await using gateway = await startGateway();
     const someone = await member(gateway);
