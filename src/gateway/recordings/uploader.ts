@@ -84,8 +84,9 @@ export class Uploader {
 
   /** @returns how many it has sent */
   async #round(): Promise<number> {
-    const rows = await this.#options.store.recordings.oldest(BATCH, "folder");
-    this.#waitingBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { recordings } = this.#options.store;
+    this.#waitingBytes = await recordings.bytesAt("folder");
+    const rows = await recordings.oldest(BATCH, "folder");
     for (const row of rows) {
       if (this.#stopped) return 0;
       await this.#send(row);

@@ -118,6 +118,16 @@ export class RecordingRows {
     return validRows(recordingRow, rows);
   }
 
+  /** Bytes of the ended ones that are at this place. */
+  async bytesAt(place: RecordingRow["place"]): Promise<number> {
+    const rows: unknown = await this.#database.run(
+      (sql) =>
+        sql`SELECT SUM(bytes) AS bytes FROM recordings WHERE ended_at IS NOT NULL AND place = ${place}`,
+    );
+    const [row] = Array.isArray(rows) ? rows : [];
+    return Number(row?.bytes ?? 0);
+  }
+
   /** How many there are, and their bytes. */
   async total(): Promise<{ count: number; bytes: number }> {
     const rows: unknown = await this.#database.run(

@@ -1,10 +1,15 @@
 /** Recordings in a bucket of an S3-compatible server. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import S3rver from "s3rver";
-import { outputOf, type RecordingStage, recordingStage } from "../../support/recording-stage.ts";
+import {
+  outputOf,
+  type RecordingStage,
+  recordingRow,
+  recordingStage,
+} from "../../support/recording-stage.ts";
 import { until } from "../../support/wait.ts";
 
 const KEYS = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER", region: "us-east-1" };
@@ -91,6 +96,31 @@ test("a dead bucket ends no session: what waits is bounded, then cut, and sent o
     await back.stop();
     const gone = await stage.gateway.api("GET", `/api/recordings/${first}/cast`);
     expect([gone.status, gone.json.code]).toEqual([502, "storage_unreachable"]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
+
+test("all that waits for the bucket counts, and not the oldest few alone", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rexec-bucket-"));
+  const bucket = await startBucket(folder);
+  await bucket.stop();
+  try {
+    const bucketKeys = { ...KEYS, endpoint: bucket.url };
+    await using stage = await recordingStage({ recordings: "s3://shelf", bucketKeys });
+    const { store } = stage.gateway.gateway;
+    // A hundred small ones, and behind them fifty of a gigabyte, which is more than may wait.
+    for (let i = 0; i < 150; i += 1) {
+      const started_at = new Date(Date.UTC(2026, 0, 1, 0, i)).toISOString();
+      const row = recordingRow(stage.agentId, { started_at, bytes: i < 100 ? 10 : 1e9, place: "folder" });
+      await store.recordings.create(row);
+      writeFileSync(join(stage.gateway.dataDir, "recordings", `${row.id}.cast`), "{}\n");
+    }
+    await stage.policy("always");
+    await recorded(stage, "first");
+    const id = await recorded(stage, "second");
+    const { cut } = (await stage.list()).find((each) => each.id === id) ?? {};
+    expect(cut?.reason).toBe("the bucket takes no recordings");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
