@@ -1,6 +1,7 @@
 /** What a gateway finds on its machine: its data folder, room, its database, files that it may have open. */
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import { counted } from "../../lib/count.ts";
 import { freeBytes, megabytes } from "../../lib/disk.ts";
 import type { Answer } from "../../lib/finding.ts";
 import { newestSchema } from "../store/migrate.ts";
@@ -69,7 +70,8 @@ export async function tryDatabase({ folder }: Data): Promise<Answer> {
   const file = join(folder, "gateway.db");
   const { schema, users, agents, tokens } = await inspectDatabase(file);
   const newest = newestSchema();
-  const detail = `whole, ${megabytes(statSync(file).size)}, schema ${schema}: ${users} users, ${agents} agents, ${tokens} tokens`;
+  const holds = [counted(users, "user"), counted(agents, "agent"), counted(tokens, "token")].join(", ");
+  const detail = `whole, ${megabytes(statSync(file).size)}, schema ${schema}: ${holds}`;
   if (schema > newest) {
     const hint = "a newer rexec wrote it: run that version";
     return { verdict: "failed", detail: `${detail}; this program knows ${newest}`, hint };

@@ -66,6 +66,7 @@ describe("of a gateway", () => {
     expect(out).toContain(`a gateway runs on it (pid ${process.pid})`);
     expect(out).toContain("runs Rexec v0.1.0");
     expect(out).toContain("pass through to the gateway");
+    expect(out).toMatch(/: 1 user, 0 agents, \d+ tokens?$/m);
     expect(out).toEndWith("\nall is well\n");
     expect(out).not.toContain("✗");
     expect(readdirSync(gateway.dataDir).sort()).toEqual(before);
