@@ -55,7 +55,7 @@ const main = withHelp(
   }),
   {
     groups: [
-      ["Sign in", ["login", "logout", "use", "whoami", "passwd", "factors"]],
+      ["Sign in", ["login", "logout", "use", "whoami", "passwd", "factors", "browsers"]],
       ["Terminals and commands", ["connect", "exec", "sessions", "attach", "kill", "recordings"]],
       ["Machines", ["ls", "join", "accept", "rm", "rename", "tag", "describe"]],
       ["Other people", ["grant", "group", "share", "viewers", "control", "kick", "token", "audit"]],
