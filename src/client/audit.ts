@@ -26,7 +26,8 @@ export async function listAudit(server: Server, query: AuditQuery, most: number)
     const request = { ...server, method: "GET", path } as const;
     const page = await requestJson({ ...request, schema: auditListBody, limit: HTTP_ANSWER_BYTES });
     entries.push(...page.entries);
-    cursor = page.next;
+    // A page without entries is the last one: a server could send such for ever.
+    cursor = page.entries.length > 0 ? page.next : undefined;
   } while (cursor !== undefined && entries.length < most);
   return entries;
 }
