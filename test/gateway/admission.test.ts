@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
+import type { AgentDirectory, SeatRequest } from "../../src/gateway/sessions/agent-directory.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
-import { knock } from "../support/socket.ts";
+import { knock, TestSocket } from "../support/socket.ts";
 import { V1Agent } from "../support/v1-agent.ts";
 import { V1Viewer } from "../support/v1-viewer.ts";
 import { within } from "../support/wait.ts";
@@ -49,6 +50,38 @@ test.each(["agent", "viewer"])(
     expect(gateway.gateway.hub.connectionCount).toBe(online ? 1 : 0);
   },
 );
+
+test("a right that is taken away while a viewer is let in ends its socket", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  // The last thing that is asked, when the rights are known already.
+  const takeSeat = async (local: AgentDirectory, request: SeatRequest) => {
+    asked.resolve();
+    await answer.promise;
+    return local.takeSeat(request);
+  };
+  const directory = (local: AgentDirectory): AgentDirectory =>
+    new Proxy(local, {
+      get(target, name) {
+        if (name === "takeSeat") return (request: SeatRequest) => takeSeat(target, request);
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  await using gateway = await startGateway({ directory });
+  const agent = await gateway.register();
+  await using _online = await V1Agent.connect(gateway, agent);
+  const { userId, token } = await gateway.stranger();
+  const grant = { user: userId, target: agent.id, level: "use" };
+  const { json } = await gateway.api("POST", "/api/grants", grant);
+  const url = `${gateway.url}/ws/agent/${agent.id}/terminal?id=late`;
+  await using viewer = new TestSocket(url, { headers: { Authorization: `Bearer ${token}` } });
+  await within(asked.promise, 5_000, "the question for a seat");
+  expect((await gateway.api("DELETE", `/api/grants/${json.id}`)).status).toBe(200);
+  answer.resolve();
+  const { code, reason } = await within(viewer.closed, 5_000, "the end of the socket");
+  expect([code, reason]).toEqual([4004, "the right to this agent was taken away"]);
+});
 
 test("an agent that is deleted while it is let in opens no socket", async () => {
   await using gateway = await startGateway();

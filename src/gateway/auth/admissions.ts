@@ -1,6 +1,7 @@
 /**
  * Sockets between the look-up of their token and their place in the hub's list. The database is asked more than once in
- * that time: a token that is revoked then, or an agent that is deleted, would have no open socket to close yet.
+ * that time: a token that is revoked then, an agent that is deleted or a right that is taken away would have no open
+ * socket to close yet.
  */
 import { ApiError } from "../http/api-error.ts";
 
@@ -19,6 +20,10 @@ export class Admissions {
     for (const admission of this.#pending) admission.refuse(id, ["token_revoked", "this token was revoked"]);
   }
 
+  accessChanged(): void {
+    for (const admission of this.#pending) admission.rightsChanged = true;
+  }
+
   agentDeleted(id: string): void {
     for (const admission of this.#pending) admission.refuse(id, ["agent_not_found", "no such agent"]);
   }
@@ -26,6 +31,8 @@ export class Admissions {
 
 /** One socket on its way in. Owned by the upgrade that began it, until it is disposed of. */
 export class Admission implements Disposable {
+  /** Rights have changed since it began: the socket is to be checked again once it is open. */
+  rightsChanged = false;
   readonly #refused = new Map<string, readonly [code: string, message: string]>();
   readonly #end: () => void;
 

@@ -147,6 +147,7 @@ export class Hub implements AgentDirectory {
       this.admissions.credentialRevoked(event.id);
       this.connections.closeOfCredential(event.id);
     }
+    if (event.type === "access_changed") this.admissions.accessChanged();
     this.#tell(event);
   }
 

@@ -172,6 +172,7 @@ async function admitToAgent(
   else if (v2) deps.acceptor.v2Viewer(connection, agent, viewerId(url, LENGTHS.id));
   else deps.acceptor.v1Viewer(connection, agent, v1ViewerRequest(url));
   open(connection, v2);
+  if (admission.rightsChanged) await checkAgain(principal, agent.id, deps);
   if (principal.credential.kind === "share") await noteShareUse(connection.info, agent, deps);
 }
 
@@ -202,6 +203,12 @@ async function admitFollower(
   );
   deps.acceptor.follower(connection, deps.access.listOf(principal));
   open(connection, false);
+  if (admission.rightsChanged) await checkAgain(principal, null, deps);
+}
+
+/** What changed while the socket was let in had no socket to be checked yet. */
+function checkAgain(principal: Principal, agentId: string | null, { directory }: UpgradeDeps): Promise<void> {
+  return directory.publish({ type: "access_changed", userId: principal.user.id, agentId });
 }
 
 function checkMethod({ method }: Request): void {

@@ -60,7 +60,9 @@ export function startViewerCheck({
       });
     }
   };
+  // In turn: of two changes the later one's answer has to be the one that stays.
+  let last = Promise.resolve();
   return directory.subscribe((event) => {
-    if (event.type === "access_changed") void checkAll(event);
+    if (event.type === "access_changed") last = last.then(() => checkAll(event));
   });
 }
