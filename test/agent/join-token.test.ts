@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/agent/config/config.ts";
 import { INITIAL, transition, type UplinkContext } from "../../src/agent/uplink/state.ts";
 import { redact } from "../../src/lib/redact.ts";
 import { tokenPrefix } from "../../src/protocol/token.ts";
+import { Account } from "../support/account.ts";
 import { V1Server } from "../support/v1-server.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -202,13 +203,16 @@ test("an agent that waits tries every few seconds, tells it once, and connects w
 });
 
 test("start --daemon of one that waits has done its part", async () => {
-  await register();
+  // As an account of its own: root's log would be in the machine's folder.
+  await using account = new Account();
+  const registered = await account.run(["register", "--host", server.url], { env: { REXEC_TOKEN: JOIN } });
+  expect(registered.code).toBe(0);
   pending = true;
-  const { err, code } = await run(["start", "--daemon"]);
+  const { err, code } = await account.run(["start", "--daemon"]);
   expect(err).toContain("it connects once it is accepted");
   expect(err).toContain("rexec accept box");
   expect(code).toBe(0);
-  await run(["stop"]);
+  expect((await account.run(["stop"])).code).toBe(0);
 });
 
 test("the pauses of one that waits stay short, and any other refusal is what it was", () => {
